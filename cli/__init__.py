@@ -1,0 +1,1 @@
+"""The kfp-finetune command."""

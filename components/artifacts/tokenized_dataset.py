@@ -1,0 +1,128 @@
+"""The tokenized dataset: a manifest, the tokenizer's files, and one Arrow file per split.
+
+    tokenized_dataset/
+        manifest.json
+        tokenizer/            as `PreTrainedTokenizerFast.save_pretrained` writes it
+        train.arrow           Arrow IPC files, one row per example
+        validation.arrow
+        test.arrow
+
+Token ids are not padded: padding belongs to the batch, and the batch to training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
+from kfp_finetune.components.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SPLITS = ("train", "validation", "test")
+MANIFEST = "manifest.json"
+TOKENIZER = "tokenizer"
+
+
+class SplitCounts(BaseModel):
+    """Where the rows of one split went: `rows_read = rows + sum(dropped)`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rows_read: int = Field(ge=0, description="data rows that were read for this split")
+    rows: int = Field(ge=0, description="rows in the split's Arrow file")
+    dropped: dict[str, int] = Field(default_factory=dict, description="rows left out, by reason")
+
+
+class TokenizedDatasetManifest(BaseModel):
+    """What the steps after load_data need to know about the data."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: Literal[1] = 1
+    task: str
+    problem_type: str
+    label_names: list[str] = Field(description="the label of id i is label_names[i]")
+    text_column: str
+    text_pair_column: str | None = None
+    label_column: str
+    max_length: int = Field(gt=0, description="tokens per example, special tokens included")
+    pad_token_id: int
+    padding_side: Literal["left", "right"]
+    has_token_type_ids: bool = Field(description="whether there is a token_type_ids column")
+    truncated_share: float = Field(ge=0, le=1, description="share of rows cut at max_length")
+    dataset: str = Field(description="where the data came from")
+    model: str = Field(description="whose tokenizer it is")
+    dataset_fingerprint: str = ""
+    model_fingerprint: str = ""
+    splits: dict[str, SplitCounts]
+
+
+def read(path: str | Path) -> TokenizedDatasetManifest:
+    """Read and validate the manifest of a tokenized dataset."""
+    return read_manifest(Path(path) / MANIFEST, TokenizedDatasetManifest)
+
+
+def write(path: str | Path, manifest: TokenizedDatasetManifest) -> None:
+    """Write the manifest; the last thing written, so that a folder with one is whole."""
+    write_manifest(Path(path) / MANIFEST, manifest)
+
+
+def schema(*, has_token_type_ids: bool, keep_text: bool, has_text_pair: bool) -> pa.Schema:
+    """The columns of a split.
+
+    `input_ids` (and `token_type_ids`, where the tokenizer tells two texts apart) are lists of
+    int32, 1 to max_length long; `label` is the label's id; `row` is the row's number in the source
+    it was read from, starting at 0. The texts are kept for the splits that are evaluated.
+    """
+    import pyarrow as pa
+
+    fields = [("row", pa.int64()), ("label", pa.int32()), ("input_ids", pa.list_(pa.int32()))]
+    if has_token_type_ids:
+        fields.append(("token_type_ids", pa.list_(pa.int32())))
+    if keep_text:
+        fields.append(("text", pa.large_string()))
+        if has_text_pair:
+            fields.append(("text_pair", pa.large_string()))
+    return pa.schema(fields)
+
+
+def write_split(path: str | Path, split: str, batches: Iterable[pa.RecordBatch]) -> int:
+    """Write one split batch by batch; returns how many rows there were."""
+    import pyarrow as pa
+
+    rows = 0
+    writer = None
+    with pa.OSFile(str(Path(path) / f"{split}.arrow"), "wb") as sink:
+        for batch in batches:
+            writer = writer or pa.ipc.new_file(sink, batch.schema)
+            writer.write_batch(batch)
+            rows += batch.num_rows
+        if writer:
+            writer.close()
+    return rows
+
+
+def open_split(path: str | Path, split: str) -> pa.Table:
+    """Open one split, mapped into memory rather than read.
+
+    Raises:
+        InputError: If the split is not there or its file is damaged.
+    """
+    import pyarrow as pa
+
+    file = Path(path) / f"{split}.arrow"
+    try:
+        return pa.ipc.open_file(pa.memory_map(str(file))).read_all()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(
+            f"the {split} split cannot be read: {error}",
+            where=str(file),
+            expected="an Arrow file written by load_data",
+            remedy="run load_data again",
+        ) from None

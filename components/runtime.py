@@ -1,0 +1,113 @@
+"""What every running step shares: its events on standard output, and the way it fails.
+
+KFP reports only "Inner task failed", and a step's output is a stream of text in all three places
+it can run: a subprocess, a Docker container, a pod. So a step speaks in lines of its own, one JSON
+object each, which survive all three and are turned into a progress bar, `run.json` and an error
+message by the command line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.components.errors import InputError
+
+ERROR_LINE = "KFP_FINETUNE_ERROR"
+EVENT_LINE = "KFP_FINETUNE_EVENT"
+_SECONDS_BETWEEN_PROGRESS = 0.2
+
+
+def emit(event: str, step: str, **fields: Any) -> None:
+    """Print one event line.
+
+    Args:
+        event: "started", "progress", "note", "cached" or "finished".
+        step: The component's name, e.g. "load_data".
+        **fields: What the event carries; must be JSON.
+    """
+    print(EVENT_LINE, json.dumps({"event": event, "step": step, **fields}), flush=True)
+
+
+def parse_line(line: str) -> tuple[str, dict[str, Any]] | None:
+    """Read a line that `emit` or a failing `step` printed.
+
+    Whatever the runner put in front of it (indentation, a timestamp, a pod's name) is passed over.
+
+    Returns:
+        (`EVENT_LINE` or `ERROR_LINE`, the object), or None for any other line.
+    """
+    for marker in (EVENT_LINE, ERROR_LINE):
+        at = line.find(marker + " {")
+        if at >= 0:
+            try:
+                return marker, json.loads(line[at + len(marker) + 1 :])
+            except ValueError:
+                return None
+    return None
+
+
+class Progress:
+    """Tells how far a step is, at most five times a second.
+
+    Args:
+        step: The component's name.
+        total: How many units there are; None where it is not known.
+        unit: What is counted, in the plural: "rows", "steps".
+    """
+
+    def __init__(self, step: str, total: int | None, unit: str) -> None:
+        self._step = step
+        self._total = total
+        self._unit = unit
+        self._last = 0.0
+
+    def update(self, done: int, detail: str = "") -> None:
+        """Say that `done` units of the total are done; `detail` is shown beside the bar."""
+        now = time.monotonic()
+        if now - self._last < _SECONDS_BETWEEN_PROGRESS and done != self._total:
+            return
+        self._last = now
+        emit(
+            "progress", self._step, done=done, total=self._total, unit=self._unit, detail=detail
+        )
+
+
+@contextlib.contextmanager
+def step(name: str, *outputs: str) -> Iterator[None]:
+    """Run a component's work: on failure say why in one line and leave nothing half-written.
+
+    Args:
+        name: The component's name.
+        *outputs: Paths of the artifacts it writes; removed if it fails.
+
+    Raises:
+        SystemExit: With code 2 for wrong input, 1 for anything else.
+    """
+    try:
+        yield
+    except BaseException as error:
+        for output in outputs:
+            _remove(Path(output))
+        if isinstance(error, InputError):
+            print(ERROR_LINE, json.dumps({"step": name, "kind": "input", **error.as_dict()}))
+            sys.stdout.flush()
+            raise SystemExit(InputError.exit_code) from None
+        traceback.print_exc()
+        found = f"{type(error).__name__}: {error}".strip()
+        print(ERROR_LINE, json.dumps({"step": name, "kind": "internal", "found": found}), flush=True)
+        raise SystemExit(1) from None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Pipelines: one folder each, with its source, its README and its compiled YAML."""

@@ -1,0 +1,1 @@
+"""The fine-tuning pipeline and the sample it is tried on."""
