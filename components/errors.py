@@ -17,7 +17,9 @@ class InputError(Exception):
 
     exit_code = 2
 
-    def __init__(self, found: str, *, where: str = "", expected: str = "", remedy: str = "") -> None:
+    def __init__(
+        self, found: str, *, where: str = "", expected: str = "", remedy: str = ""
+    ) -> None:
         super().__init__(found)
         self.found = found
         self.where = where

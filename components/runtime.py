@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sys
 import time
@@ -69,15 +70,16 @@ class Progress:
         self._unit = unit
         self._last = 0.0
 
+    def due(self, done: int) -> bool:
+        """Whether it is time for another line."""
+        return time.monotonic() - self._last >= _SECONDS_BETWEEN_PROGRESS or done == self._total
+
     def update(self, done: int, detail: str = "") -> None:
         """Say that `done` units of the total are done; `detail` is shown beside the bar."""
-        now = time.monotonic()
-        if now - self._last < _SECONDS_BETWEEN_PROGRESS and done != self._total:
+        if not self.due(done):
             return
-        self._last = now
-        emit(
-            "progress", self._step, done=done, total=self._total, unit=self._unit, detail=detail
-        )
+        self._last = time.monotonic()
+        emit("progress", self._step, done=done, total=self._total, unit=self._unit, detail=detail)
 
 
 @contextlib.contextmanager
@@ -102,8 +104,28 @@ def step(name: str, *outputs: str) -> Iterator[None]:
             raise SystemExit(InputError.exit_code) from None
         traceback.print_exc()
         found = f"{type(error).__name__}: {error}".strip()
-        print(ERROR_LINE, json.dumps({"step": name, "kind": "internal", "found": found}), flush=True)
+        print(
+            ERROR_LINE, json.dumps({"step": name, "kind": "internal", "found": found}), flush=True
+        )
         raise SystemExit(1) from None
+
+
+def available_cpus() -> int:
+    """Processors this process may use: the CPU affinity, or a container's quota where smaller."""
+    if hasattr(os, "sched_getaffinity"):
+        cpus = len(os.sched_getaffinity(0))
+    else:
+        cpus = os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):  # cgroup v2
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            cpus = min(cpus, max(1, int(quota) // int(period)))
+    with contextlib.suppress(OSError, ValueError):  # cgroup v1
+        quota_us = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text())
+        period_us = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text())
+        if quota_us > 0:
+            cpus = min(cpus, max(1, quota_us // period_us))
+    return cpus
 
 
 def _remove(path: Path) -> None:

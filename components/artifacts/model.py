@@ -1,9 +1,9 @@
 """The model: weights, config and tokenizer as Transformers saves them, what it was trained on, and how.
 
-    model/
-        config.json  model.safetensors  tokenizer.json ...
-        manifest.json
-        training_log.jsonl
+model/
+    config.json  model.safetensors  tokenizer.json ...
+    manifest.json
+    training_log.jsonl
 """
 
 from __future__ import annotations

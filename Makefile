@@ -1,0 +1,62 @@
+# The commands of the project. `make` alone lists them.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python on the PATH that the project supports and that can make a virtual environment.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+  $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+  2>/dev/null && echo $$python && break; done)
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --custom-compile-command "make lock" pyproject.toml
+
+.PHONY: help run test check format lock clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-8s %s\n", $$1, $$2}'
+
+run: $(VENV)/ready  ## fine-tune the bundled sample, here, in under two minutes
+	@$(BIN)/kfp-finetune run
+
+test: $(VENV)/ready-dev  ## run the tests, offline
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/ready-dev  ## formatting, linting, types, import rules, the compiled pipeline
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports --no-cache
+	@mkdir -p build/typing/kfp_finetune
+	@for folder in cli components pipelines; do ln -sfn ../../../$$folder build/typing/kfp_finetune/$$folder; done
+	@$(BIN)/mypy -p kfp_finetune
+
+format: $(VENV)/ready-dev  ## format the code and mend what the linter can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+pipeline: $(VENV)/ready-dev  ## compile the pipelines into the YAML that is committed
+	@$(BIN)/kfp-finetune compile -o pipelines/finetune/pipeline.yaml
+
+lock: $(VENV)/ready-dev  ## resolve the dependencies anew, once, and write both lock files
+	@$(LOCK) --upgrade --extra train --extra dev -o requirements-dev.lock
+	@$(LOCK) --extra train --constraint requirements-dev.lock --no-annotate -o requirements.lock
+
+clean:  ## remove the environment and everything built
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+
+# One environment for all commands: what `make test` needs holds what `make run` needs.
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(MAKE) --no-print-directory environment LOCKFILE=requirements.lock
+	@touch $@
+
+$(VENV)/ready-dev: requirements-dev.lock pyproject.toml
+	@$(MAKE) --no-print-directory environment LOCKFILE=requirements-dev.lock
+	@touch $(VENV)/ready $@
+
+.PHONY: environment
+environment:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with its venv module is needed; none was found." \
+	  "Install one (Debian: apt install python3 python3-venv), or say make PYTHON=/path/to/python" >&2; exit 2; }
+	@echo "Setting up $(VENV) from $(LOCKFILE); this takes a few minutes, once."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP_INSTALL) --require-hashes -r $(LOCKFILE)
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .

@@ -1,0 +1,98 @@
+"""Where a run's settings come from: flags over the config file over the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kfp_finetune.cli import locations, parameters
+from kfp_finetune.cli.catalog import Pipeline
+from kfp_finetune.components.errors import InputError
+
+
+def settings(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
+    """The value of every parameter of a run, paths made absolute.
+
+    Without a dataset or a config file, the settings of the bundled sample stand in for the latter.
+
+    Args:
+        pipeline: Whose parameters.
+        flags: What was given on the command line; relative paths are the working folder's.
+        config: A YAML file of parameter names and values; relative paths are the file's.
+
+    Returns:
+        A value for every parameter but the fingerprints; None for what is unset.
+
+    Raises:
+        InputError: If the file cannot be read, a name or type is wrong, or something is missing.
+    """
+    known = parameters.load(pipeline.definition)
+    if config is None and "dataset" not in flags:
+        config = pipeline.sample
+    values: dict[str, Any] = {}
+    if config is not None:
+        values = parameters.check(known, read(config), str(config))
+        values = _with_paths(values, config.parent)
+    values |= _with_paths(flags, Path())
+    return parameters.complete(known, values)
+
+
+def _with_paths(values: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    return {
+        name: locations.absolute(name, value, base)
+        if name in locations.PATH_PARAMETERS and isinstance(value, str)
+        else value
+        for name, value in values.items()
+    }
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a config file.
+
+    Raises:
+        InputError: If it is not there, is not UTF-8 YAML, or is not a mapping.
+    """
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _NoDuplicates)
+    except OSError as error:
+        raise InputError(
+            f"the config file cannot be read: {error.strerror or error}",
+            where=str(path),
+            expected="a YAML file of parameter names and values",
+            remedy="check the path given to --config",
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(
+            "the config file is not valid YAML: " + " ".join(str(error).split()),
+            where=str(path),
+            expected="lines such as `learning_rate: 5e-5`, in UTF-8",
+            remedy="mend that line",
+        ) from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InputError(
+            f"the config file holds a {type(values).__name__}",
+            where=str(path),
+            expected="a mapping of parameter names to values, such as `learning_rate: 5e-5`",
+            remedy="write one `name: value` a line",
+        )
+    return values
+
+
+class _NoDuplicates(yaml.SafeLoader):
+    """YAML forbids a key given twice; PyYAML silently takes the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,109 @@
+"""The machine and the software a run's numbers depend on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.components.runtime import available_cpus
+
+_PACKAGES = (
+    "datasets",
+    "kfp",
+    "numpy",
+    "pyarrow",
+    "scikit-learn",
+    "tensorflow",
+    "tf-keras",
+    "tokenizers",
+    "transformers",
+)
+# Settings that change which kernels run, and with them the last bits of the weights.
+_VARIABLES = ("TF_", "ONEDNN_", "XLA_", "OMP_", "MKL_", "CUDA_", "NVIDIA_")
+_IRRELEVANT = ("TF_CPP_",)
+
+
+def describe(runner: str, precision: str) -> dict[str, Any]:
+    """What run.json says about where a run ran.
+
+    Args:
+        runner: "subprocess" or "docker".
+        precision: The pipeline's parameter.
+    """
+    return {
+        "runner": runner,
+        "precision": precision,
+        "threads": available_cpus(),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "kfp-finetune": _version("kfp-finetune"),
+        **_packages(),
+    }
+
+
+def cache_name(runner: str, precision: str) -> str:
+    """The name of the cache folder for runs whose numbers may be shared with this one.
+
+    Args:
+        runner: "subprocess" or "docker".
+        precision: The pipeline's parameter.
+    """
+    facts = {
+        "runner": runner,
+        "precision": precision,
+        "threads": available_cpus(),
+        "python": platform.python_version(),
+        "packages": _packages(),
+        "sources": _sources(),
+        "processor": _processor(),
+        "variables": {
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith(_VARIABLES) and not name.startswith(_IRRELEVANT)
+        },
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _packages() -> dict[str, str]:
+    return {name: _version(name) for name in _PACKAGES}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _sources() -> str:
+    """A hash of the installed code of this package."""
+    from kfp_finetune import cli, components, pipelines
+
+    digest = hashlib.sha256()
+    for package in (cli, components, pipelines):
+        folder = Path(str(package.__file__)).parent
+        for file in sorted(f for pattern in ("*.py", "*.jinja") for f in folder.rglob(pattern)):
+            digest.update(f"{folder.name}/{file.relative_to(folder).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _processor() -> list[str]:
+    """What the numeric libraries choose their kernels by."""
+    facts = [platform.machine(), platform.system()]
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("flags", "Features"):
+                facts.append(" ".join(sorted(value.split())))
+                break
+    with contextlib.suppress(OSError):
+        facts.append(Path("/proc/driver/nvidia/version").read_text())
+    return facts

@@ -1,0 +1,98 @@
+"""Content fingerprints of data and model: what a cached step was made from.
+
+They are pipeline parameters, so new content behind an old name is another key in every cache, the
+local one and the cluster's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from kfp_finetune.cli import locations
+
+DATASETS = ("dataset", "validation_dataset", "test_dataset")
+_SECONDS = 10.0
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def of_dataset(parameters: Mapping[str, Any]) -> str:
+    """The fingerprint of everything a run reads as data; "" if that cannot be told."""
+    revision = parameters.get("dataset_revision") or "main"
+    parts = {
+        name: _of(str(parameters[name]), str(revision), "dataset")
+        for name in DATASETS
+        if parameters.get(name)
+    }
+    if not parts or not all(parts.values()):
+        return ""
+    return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()
+
+
+def of_model(parameters: Mapping[str, Any]) -> str:
+    """The fingerprint of the base model; "" if that cannot be told."""
+    revision = parameters.get("model_revision") or "main"
+    return _of(str(parameters.get("model") or ""), str(revision), "model")
+
+
+def _of(source: str, revision: str, kind: Literal["dataset", "model"]) -> str:
+    path = Path(source)
+    if source and locations.exists(path):
+        try:
+            return of_path(path)
+        except OSError:
+            return ""  # the step that reads it says what is wrong
+    if not source or locations.is_url(source) or locations.looks_like_path(source):
+        return ""
+    return of_hub(source, revision, kind)
+
+
+def of_path(path: Path) -> str:
+    """The SHA-256 of a file's content, or of a folder's names and contents; hidden ones left out."""
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for root, folders, files in os.walk(path, followlinks=False):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for name in sorted(f for f in files if not f.startswith(".")):
+            file_path = Path(root, name)
+            digest.update(file_path.relative_to(path).as_posix().encode() + b"\0")
+            digest.update(of_path(file_path).encode() + b"\0")
+    return digest.hexdigest()
+
+
+def of_hub(repository: str, revision: str, kind: Literal["dataset", "model"]) -> str:
+    """The commit that a Hub id stands for now.
+
+    Asked of the Hub, or where it cannot be reached, of the local Hub cache, which is what the
+    steps will then read.
+
+    Args:
+        repository: "name" or "owner/name".
+        revision: A branch, tag or commit.
+        kind: Which kind of repository.
+
+    Returns:
+        The commit's SHA, or "" if it cannot be told.
+    """
+    if _COMMIT.fullmatch(revision):
+        return revision
+    try:
+        from huggingface_hub import HfApi, constants
+    except ImportError:  # the client without [train]
+        return ""
+    try:
+        found = HfApi().repo_info(repository, repo_type=kind, revision=revision, timeout=_SECONDS)
+        return found.sha or ""
+    except Exception:  # offline, unknown or forbidden: the step that reads it says which
+        folder = f"{kind}s--{repository.replace('/', '--')}"
+        reference = Path(constants.HF_HUB_CACHE, folder, "refs", revision)
+        try:
+            return reference.read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""

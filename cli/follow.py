@@ -1,0 +1,115 @@
+"""Turns the lines that a running pipeline prints into its record and onto the screen."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.cli.run_folder import RunFolder, StepRecord
+from kfp_finetune.cli.screen import Screen, clean, duration
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.runtime import ERROR_LINE, parse_line
+
+_LINES_SHOWN = 5
+
+
+class StepFailed(Exception):
+    """A step, or the runner itself, failed for another reason than wrong input.
+
+    Args:
+        message: Why.
+        step: Which step, if one was at work.
+    """
+
+    def __init__(self, message: str, step: str | None) -> None:
+        super().__init__(message)
+        self.step = step
+
+
+class Follower:
+    """Follows one run.
+
+    Args:
+        folder: The run, whose record is kept up to date.
+        screen: Where it is shown.
+    """
+
+    def __init__(self, folder: RunFolder, screen: Screen) -> None:
+        self.plan = ""
+        self._folder = folder
+        self._screen = screen
+        self._last: deque[str] = deque(maxlen=_LINES_SHOWN)
+        self._error: dict[str, Any] | None = None
+
+    def follow(self, line: str) -> None:
+        """Take in one line, whatever it is."""
+        parsed = parse_line(line)
+        if parsed is None:
+            if clean(line):
+                self._last.append(clean(line))
+            return
+        kind, fields = parsed
+        if kind == ERROR_LINE:
+            self._error = fields
+        else:
+            self._event(fields.pop("event"), fields.pop("step"), fields)
+
+    def _event(self, event: str, step: str, fields: dict[str, Any]) -> None:
+        if event == "progress":
+            self._screen.progress(
+                step, fields["done"], fields["total"], fields["unit"], fields["detail"]
+            )
+        elif event == "note":
+            if step == "count_steps":
+                self.plan = fields["text"]
+            self._screen.note(step, fields["text"])
+        elif event == "started":
+            self._folder.record.steps[step] = StepRecord()
+            self._folder.save()
+            self._screen.started(step)
+        elif event in ("finished", "cached"):
+            self._ended(step, fields)
+
+    def _ended(self, step: str, fields: dict[str, Any]) -> None:
+        record = self._folder.record
+        origin = fields.get("cached_from")
+        record.steps[step] = StepRecord(
+            status="succeeded",
+            seconds=fields["seconds"],
+            cached=origin is not None,
+            cached_from=origin,
+        )
+        record.outputs |= fields["outputs"]
+        for name, path in fields["artifacts"].items():
+            key = name if name not in record.artifacts else f"{step}.{name}"
+            record.artifacts[key] = Path(path).relative_to(self._folder.path).as_posix()
+        self._folder.save()
+        if origin is None:
+            self._screen.ended(step, "done", duration(fields["seconds"]))
+        else:
+            self._screen.ended(step, "cached", f"from {origin}")
+
+    def check(self, code: int) -> None:
+        """Raise what went wrong, if anything did.
+
+        Args:
+            code: The runner's exit code.
+
+        Raises:
+            InputError: If a step said that the input is wrong.
+            StepFailed: If it failed otherwise.
+        """
+        if code == 0:
+            return
+        steps = self._folder.record.steps
+        step = next((name for name, s in steps.items() if s.status == "running"), None)
+        if self._error is not None and self._error.get("kind") == "input":
+            raise InputError.from_dict(self._error)
+        if self._error is not None:
+            step = str(self._error.get("step") or step)
+            raise StepFailed(f"{step} failed: {clean(str(self._error.get('found', '')))}", step)
+        last = "".join(f"\n  {line}" for line in self._last)
+        raise StepFailed(
+            f"{step or 'the local runner'} ended without saying why; last lines:{last}", step
+        )

@@ -1,0 +1,219 @@
+"""The local runner's cache of finished steps.
+
+KFP's own cache knows neither the installed code nor the runner, tells artifacts by the path of the
+run that made them, and answers with paths into that other run (FACTS.md). Here
+
+- the folder it lives in is named for everything that is not an argument (`environment.cache_name`),
+- an artifact is told by what made it: the key of the producing task and the output's name,
+- files are hard-linked both ways, so a run and the cache can each be moved or deleted alone.
+
+KFP asks `compute_key`, then `get` when a task is due, and calls `put` when one has succeeded; this
+is also where the steps' events come from, so the object is in place when nothing is to be cached.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kfp import dsl
+
+from kfp_finetune.cli.links import link_or_copy
+from kfp_finetune.components.artifacts.files import write_text
+from kfp_finetune.components.runtime import emit
+
+_ENTRY = "entry.json"
+
+
+def step_name(component: str) -> str:
+    """The step's name, as everything but KFP spells it: comp-load-data → load_data."""
+    return component.removeprefix("comp-").replace("-", "_")
+
+
+class StepCache:
+    """Stands in for `kfp.local.cache.LocalCache`.
+
+    Args:
+        run: The run's folder of steps.
+        name: The run's name.
+        root: The cache's folder; None: nothing is read or written.
+        notes: Tells which notes a step printed, so that a cached step can say them again.
+    """
+
+    def __init__(
+        self, run: Path, name: str, root: Path | None, notes: Callable[[str], list[str]]
+    ) -> None:
+        self._run = run
+        self._name = name
+        self._root = root
+        self._notes = notes
+        self._started: dict[str, tuple[str, float]] = {}
+        self._origins: dict[str, str] = {}  # artifact's URI → what made it
+
+    def compute_key(
+        self,
+        component_name: str,
+        image: str,
+        full_command: list[str],
+        arguments: dict[str, Any],
+        env_vars: dict[str, str] | None = None,
+        custom_cache_key: str | None = None,
+    ) -> str:
+        """The key of a task that is due."""
+        told = {name: self._tell(value) for name, value in arguments.items()}
+        parts = [component_name, image, full_command, told, env_vars or {}, custom_cache_key]
+        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        self._started[key] = (step_name(component_name), time.monotonic())
+        return key
+
+    def _tell(self, value: Any) -> Any:
+        if isinstance(value, dsl.Artifact):
+            return {"artifact": self._origins.get(value.uri, value.uri)}
+        if isinstance(value, list):
+            return [self._tell(item) for item in value]
+        return value
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """The outputs of a task with this key, their files in this run's folder; None: run it."""
+        step, started = self._started[key]
+        found = self._restore(key, step)
+        if found is None:
+            emit("started", step)
+            return None
+        entry, outputs = found
+        for note in entry["notes"]:
+            emit("note", step, text=note)
+        self._announce("cached", key, outputs, started, cached_from=entry["run"])
+        return outputs
+
+    def put(self, key: str, outputs: dict[str, Any]) -> None:
+        """Keep the outputs of a task that succeeded."""
+        step, started = self._started[key]
+        try:
+            if self._root is not None:
+                self._store(self._root, key, step, outputs)
+        finally:
+            self._announce("finished", key, outputs, started)
+
+    def _announce(
+        self, event: str, key: str, outputs: Mapping[str, Any], started: float, **more: Any
+    ) -> None:
+        step, _ = self._started[key]
+        artifacts = {n: v for n, v in outputs.items() if isinstance(v, dsl.Artifact)}
+        for name, artifact in artifacts.items():
+            self._origins[artifact.uri] = f"{key}/{name}"
+        emit(
+            event,
+            step,
+            seconds=round(time.monotonic() - started, 3),
+            outputs={n: v for n, v in outputs.items() if isinstance(v, str | int | float | bool)},
+            artifacts={n: a.uri for n, a in artifacts.items() if os.path.exists(a.uri)},  # noqa: PTH110
+            **more,
+        )
+
+    def _store(self, root: Path, key: str, step: str, outputs: Mapping[str, Any]) -> None:
+        """Write an entry: whole, then renamed into place."""
+        folder = self._run / step
+        for value in outputs.values():
+            if isinstance(value, dsl.Artifact):
+                if not Path(value.uri).is_relative_to(folder):
+                    return  # kept elsewhere by the step itself: not ours to link
+            elif isinstance(value, list) and any(isinstance(v, dsl.Artifact) for v in value):
+                return
+        temporary = root / f".{key}.{uuid.uuid4().hex}"
+        temporary.mkdir(parents=True)
+        try:
+            entry = {
+                "run": self._name,
+                "step": step,
+                "notes": self._notes(step),
+                "parameters": {n: v for n, v in outputs.items() if not isinstance(v, dsl.Artifact)},
+                "artifacts": {
+                    name: {
+                        "type": type(artifact).__name__,
+                        "name": artifact.name,
+                        "path": Path(artifact.uri).relative_to(folder).as_posix(),
+                        "metadata": artifact.metadata,
+                        **_link_tree(Path(artifact.uri), temporary / name),
+                    }
+                    for name, artifact in outputs.items()
+                    if isinstance(artifact, dsl.Artifact)
+                },
+            }
+            write_text(temporary / _ENTRY, json.dumps(entry, indent=1))
+            _replace(temporary, root / key)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _restore(self, key: str, step: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Link an entry's files into this run; None if there is no entry or it is not whole."""
+        if self._root is None:
+            return None
+        source = self._root / key
+        folder = self._run / step
+        try:
+            entry = json.loads((source / _ENTRY).read_text(encoding="utf-8"))
+            outputs = dict(entry["parameters"])
+            for name, kept in entry["artifacts"].items():
+                target = folder / kept["path"]
+                if _remembered(source / name) != kept["files"]:
+                    raise OSError(f"{name} has changed since it was kept")
+                _link_tree(source / name, target)
+                kind = getattr(dsl, kept["type"], dsl.Artifact)
+                outputs[name] = kind(name=kept["name"], uri=str(target), metadata=kept["metadata"])
+        except FileNotFoundError:
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            print(f"cache entry {source} is damaged and not used: {error}")
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
+        return entry, outputs
+
+
+def _replace(new: Path, target: Path) -> None:
+    """Put a folder in place of another that may be there."""
+    try:
+        new.rename(target)
+    except OSError:  # a damaged entry, or another run was quicker
+        old = new.with_name(new.name + ".old")
+        with contextlib.suppress(OSError):
+            target.rename(old)
+        with contextlib.suppress(OSError):
+            new.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _link_tree(source: Path, target: Path) -> dict[str, Any]:
+    """Link a file or everything in a folder; returns what `_remembered` says of it."""
+    if source.is_dir():
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+    files = _remembered(source)
+    for name in files or ():
+        link_or_copy(source / name, target / name)
+    return {"files": files}
+
+
+def _remembered(path: Path) -> dict[str, list[int]] | None:
+    """Every file's size and time of last change, by its name in the folder.
+
+    A file changed in place in one run changes in the cache too, which shares it; this tells. A
+    single file's name is "."; None where there is nothing.
+    """
+    if path.is_dir():
+        names = [f.relative_to(path).as_posix() for f in sorted(path.rglob("*")) if f.is_file()]
+    elif path.exists():
+        names = ["."]
+    else:
+        return None
+    stats = {name: (path / name).stat() for name in names}
+    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}

@@ -1,0 +1,148 @@
+"""Runs a pipeline with KFP's local runner, in a process of its own that the CLI can end.
+
+    python -m kfp_finetune.cli.local_runner '{"run": ..., "module": ..., ...}'
+
+It prints what KFP and the steps print; the lines meant for the CLI are events (`runtime.emit`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TextIO
+
+from kfp_finetune.cli.run_folder import RunFolder
+from kfp_finetune.components.runtime import EVENT_LINE, parse_line
+
+_terminated = threading.Event()
+
+
+def main() -> None:
+    """Run the job that the command line describes.
+
+    Raises:
+        SystemExit: With code 1 if the pipeline failed; it said why.
+    """
+    job = json.loads(sys.argv[1])
+    _end_with(int(job["parent"]))
+    # Wait for a step that is told to end, rather than leave it behind. (A handler, unlike
+    # SIG_IGN, is not passed on to the steps.)
+    signal.signal(signal.SIGTERM, lambda *_: _terminated.set())
+    notes = _NoteTaker(sys.stdout)
+    sys.stdout = notes  # type: ignore[assignment]
+    folder = RunFolder.open(Path(job["run"]))
+    pipeline = getattr(import_module(job["module"]), job["function"])
+    cache_root = Path(job["cache_root"]) if job["cache_root"] else None
+    run(pipeline, folder, cache_root, notes)
+
+
+def run(pipeline: Any, folder: RunFolder, cache_root: Path | None, notes: _NoteTaker) -> None:
+    """Run a pipeline in a run's folder.
+
+    Args:
+        pipeline: A `@dsl.pipeline` function.
+        folder: The run; its record holds the parameters.
+        cache_root: The cache's folder; None: no cache.
+        notes: Standard output, which remembers the steps' notes.
+
+    Raises:
+        RuntimeError: If a step fails.
+    """
+    from google.protobuf import json_format
+    from kfp import local
+    from kfp.local import pipeline_orchestrator
+    from kfp.pipeline_spec import pipeline_spec_pb2
+
+    from kfp_finetune.cli.local_cache import StepCache
+    from kfp_finetune.cli.unset import without
+
+    set_parameters = {k: v for k, v in folder.record.parameters.items() if v is not None}
+    spec = json_format.MessageToDict(pipeline.pipeline_spec)
+    spec = without(spec, set(folder.record.parameters) - set(set_parameters))
+    cache = _StoppableCache(StepCache(folder.steps, folder.record.name, cache_root, notes.of))
+
+    local.init(
+        runner=local.SubprocessRunner(use_venv=False),
+        pipeline_root=str(folder.path),
+        enable_caching=True,
+    )
+    _take_over(cache)
+    # Not `load_component_from_text(...)()`: it takes a pipeline for its step of the same name.
+    pipeline_orchestrator.run_local_pipeline(
+        json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec()), set_parameters
+    )
+
+
+def _take_over(cache: Any) -> None:
+    """Every private name of kfp that we replace, here and nowhere else (kfp is pinned for this).
+
+    - The cache, by ours; KFP asks this function for it before every task.
+    - The two folder names that make up an artifact's path, so that it is RUN/steps/STEP/OUTPUT
+      rather than RUN/PIPELINE-TIMESTAMP/STEP/OUTPUT.
+    """
+    from kfp.local import cache as kfp_cache
+    from kfp.local import executor_input_utils
+
+    from kfp_finetune.cli.local_cache import step_name
+    from kfp_finetune.cli.run_folder import STEPS
+
+    kfp_cache.get_local_cache = lambda: cache
+    executor_input_utils.get_local_pipeline_resource_name = lambda _pipeline: STEPS
+    executor_input_utils.get_local_task_resource_name = step_name
+
+
+class _StoppableCache:
+    """A cache that starts no further task once the process has been told to end."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+        self.get = cache.get
+        self.put = cache.put
+
+    def compute_key(self, **task: Any) -> str:
+        if _terminated.is_set():
+            raise SystemExit(1)
+        key: str = self._cache.compute_key(**task)
+        return key
+
+
+class _NoteTaker:
+    """Standard output that remembers the notes among the lines written to it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._notes: dict[str, list[str]] = {}
+
+    def write(self, text: str) -> int:
+        if EVENT_LINE in text:
+            parsed = parse_line(text)
+            if parsed and parsed[1].get("event") == "note":
+                self._notes.setdefault(parsed[1]["step"], []).append(parsed[1]["text"])
+        return self._stream.write(text)
+
+    def of(self, step: str) -> list[str]:
+        return list(self._notes.get(step, []))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _end_with(parent: int) -> None:
+    """End this process and its steps when the CLI is gone, even if it was killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Telling paths from Hub ids, and resolving them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# The parameters whose value may be a path.
+PATH_PARAMETERS = ("dataset", "validation_dataset", "test_dataset", "model", "checkpoint_dir")
+_ALWAYS_PATHS = ("checkpoint_dir",)
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+_DATA = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".conll")
+
+
+def is_url(value: str) -> bool:
+    """Whether it names a place elsewhere: s3://, https://, hf:// ..."""
+    return "://" in value
+
+
+def looks_like_path(value: str) -> bool:
+    """Whether it can only be a path, though nothing may be there.
+
+    A Hub id is "name" or "owner/name": it has no leading dot or slash, at most one slash, and is
+    not named like a data file.
+    """
+    if value.startswith(("/", "./", "../", "~")) or value in (".", "..") or "\\" in value:
+        return True
+    if value.rstrip("/").count("/") > 1:
+        return True
+    name = value.lower()
+    for suffix in _COMPRESSED:
+        name = name.removesuffix(suffix)
+    return name.endswith(_DATA) or any(sign in value for sign in "*?[")
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there; a name that cannot be a path is not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def absolute(parameter: str, value: str, base: Path) -> str:
+    """The value with a relative path made absolute.
+
+    Args:
+        parameter: One of `PATH_PARAMETERS`.
+        value: A path, a URL or a Hub id.
+        base: The folder that a relative path is relative to.
+
+    Returns:
+        The absolute path if something is there or the value can only be a path; else the value,
+        which is a Hub id or a URL.
+    """
+    if not value or is_url(value):
+        return value
+    path = base / Path(value).expanduser()
+    if parameter in _ALWAYS_PATHS or looks_like_path(value) or exists(path):
+        return os.path.abspath(path)  # noqa: PTH100 - not resolve(): a link's own name says more
+    return value

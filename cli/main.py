@@ -1,0 +1,125 @@
+"""The kfp-finetune command: what it is called, what it takes, how it exits.
+
+Every import of weight is inside a function: help answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kfp_finetune.cli import catalog, parameters
+from kfp_finetune.components.errors import InputError
+
+app = typer.Typer(
+    name="kfp-finetune",
+    help="Fine-tune Transformers models on TensorFlow as Kubeflow Pipelines steps.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would cut long options to fit, and doubles the time to help
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+PipelineOption = Annotated[str, typer.Option("--pipeline", help="Which pipeline.")]
+RunsDirOption = Annotated[Path, typer.Option("--runs-dir", help="The folder of runs.")]
+_FINETUNE = catalog.PIPELINES["finetune"]
+
+
+def _parameters() -> tuple[parameters.Parameter, ...]:
+    """The parameters offered as options; none before the pipeline has been compiled at all."""
+    with contextlib.suppress(InputError):
+        return parameters.load(_FINETUNE.definition)
+    return ()
+
+
+@app.command("run", cls=parameters.GroupedCommand)
+@parameters.as_options(_parameters())
+def run(
+    flags: dict[str, Any],
+    pipeline: PipelineOption = "finetune",
+    config: Annotated[
+        Path | None,
+        typer.Option(help="YAML file of parameters; flags come first. Its paths are its own."),
+    ] = None,
+    runs_dir: RunsDirOption = Path("runs"),
+    name: Annotated[
+        str | None, typer.Option(help="The run's name; the dataset's and the time if not given.")
+    ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Take nothing over from earlier runs.")
+    ] = False,
+) -> None:
+    """Fine-tune a model here; without a dataset, on the bundled sample."""
+    from kfp_finetune.cli.config import settings
+    from kfp_finetune.cli.run import execute
+
+    chosen = catalog.find(pipeline)
+    values = settings(chosen, flags, config)
+    execute(chosen, values, runs_dir=runs_dir, name=name, use_cache=not no_cache)
+
+
+@app.command("compile")
+def compile_(
+    pipeline: PipelineOption = "finetune",
+    image: Annotated[
+        str | None, typer.Option(help="The image of every step, instead of the built-in one.")
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")] = Path(
+        "pipeline.yaml"
+    ),
+) -> None:
+    """Write a pipeline as YAML for Kubeflow Pipelines."""
+    from kfp_finetune.cli.compile import compile_pipeline
+
+    compile_pipeline(catalog.find(pipeline), output, image)
+    print(f"wrote {output}")
+
+
+@app.command("tensorboard")
+def tensorboard(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Names or folders of runs; the newest if none."),
+    ] = None,
+    runs_dir: RunsDirOption = Path("runs"),
+    port: Annotated[int, typer.Option(help="The first port to try.", min=0, max=65535)] = 6006,
+    bind: Annotated[str, typer.Option(help="The address to listen on.")] = "localhost",
+) -> None:
+    """Open TensorBoard on runs, side by side: the learning rate of every step, the losses."""
+    from kfp_finetune.cli.tensorboard import serve
+
+    serve(runs or [], runs_dir, bind, port)
+
+
+def main() -> None:
+    """The entry point.
+
+    Raises:
+        SystemExit: 0 success; 2 wrong input; 128 + signal; 1 anything else.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that knows no ÷
+    try:
+        app()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(InputError.exit_code) from None
+    except Exception as error:
+        print(f"error: {error or type(error).__name__}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except BaseException as error:
+        code = getattr(error, "exit_code", None)
+        if code is None:
+            raise
+        print(f"interrupted ({error})", file=sys.stderr)
+        raise SystemExit(code) from None
+
+
+if __name__ == "__main__":
+    main()

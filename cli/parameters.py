@@ -1,0 +1,288 @@
+"""A pipeline's parameters as command-line options and as values from a config file.
+
+Their one source is the compiled pipeline: names, types, defaults and descriptions are read from
+its YAML, so an option and the parameter it stands for cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from typer.core import TyperCommand
+
+from kfp_finetune.components.errors import InputError
+
+# Filled in by the command line, from the content of the data and of the model.
+FINGERPRINTS = ("dataset_fingerprint", "model_fingerprint")
+_TYPES: dict[str, type] = {
+    "STRING": str,
+    "NUMBER_INTEGER": int,
+    "NUMBER_DOUBLE": float,
+    "BOOLEAN": bool,
+}
+_TYPE_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+# KFP carries every number as a double.
+_LARGEST_INTEGER = 2**53
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a pipeline.
+
+    Args:
+        name: Its name, as `--config` files have it.
+        type: str, int, float or bool.
+        default: Its default; None where it is unset or required.
+        required: Whether it must be given.
+        description: One or more sentences.
+        step: The first step that takes it.
+    """
+
+    name: str
+    type: type
+    default: Any
+    required: bool
+    description: str
+    step: str
+
+    @property
+    def option(self) -> str:
+        """Its name on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+
+@cache
+def load(definition: Path) -> tuple[Parameter, ...]:
+    """Read the parameters of a compiled pipeline.
+
+    KFP sorts them by name when it compiles. They come back by the step that takes them first,
+    steps in the order in which they run; within a step the required ones first, then by name.
+
+    Raises:
+        InputError: If the pipeline has not been compiled.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        with definition.open(encoding="utf-8") as file:
+            # The second document, where there is one, is the platform's.
+            spec = next(iter(yaml.load_all(file, loader)))
+    except FileNotFoundError:
+        raise InputError(
+            "the pipeline has not been compiled",
+            where=str(definition),
+            expected="the compiled pipeline beside its pipeline.py",
+            remedy=f"kfp-finetune compile -o {definition}",
+        ) from None
+    root = spec["root"]
+    steps = _steps_of_parameters(root["dag"]["tasks"])
+    order = list(dict.fromkeys(steps.values()))
+    found = [
+        _parameter(name, declared, steps.get(name, ""))
+        for name, declared in root.get("inputDefinitions", {}).get("parameters", {}).items()
+    ]
+    return tuple(
+        sorted(
+            found,
+            key=lambda p: (
+                order.index(p.step) if p.step in order else len(order),
+                not p.required,
+                p.name,
+            ),
+        )
+    )
+
+
+def _parameter(name: str, declared: Mapping[str, Any], step: str) -> Parameter:
+    kind = _TYPES[declared["parameterType"]]
+    default = declared.get("defaultValue")
+    return Parameter(
+        name=name,
+        type=kind,
+        default=default if default is None else kind(default),  # KFP writes 32 as 32.0
+        required=default is None and not declared.get("isOptional", False),
+        description=" ".join(str(declared.get("description", "")).split()),
+        step=step,
+    )
+
+
+def _steps_of_parameters(tasks: Mapping[str, Any]) -> dict[str, str]:
+    """The first step that takes each parameter, steps in the order in which they run."""
+    steps: dict[str, str] = {}
+    waiting = dict(tasks)
+    while waiting:
+        ready = [n for n, t in waiting.items() if not waiting.keys() & set(_needs(t))]
+        for task_name in ready or list(waiting):
+            task = waiting.pop(task_name)
+            for source in task.get("inputs", {}).get("parameters", {}).values():
+                parameter = source.get("componentInputParameter")
+                if parameter:
+                    steps.setdefault(parameter, task_name.replace("-", "_"))
+    return steps
+
+
+def _needs(task: Mapping[str, Any]) -> list[str]:
+    return list(task.get("dependentTasks", []))
+
+
+def as_options(
+    parameters: Sequence[Parameter],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for every parameter.
+
+    The decorated function takes them all as one keyword argument, `flags`: a dict of those that
+    were given.
+    """
+    offered = [p for p in parameters if p.name not in FINGERPRINTS]
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def command(**given: Any) -> None:
+            flags = {p.name: given.pop(p.name) for p in offered}
+            function(flags={k: v for k, v in flags.items() if v is not None}, **given)
+
+        own = inspect.signature(function, eval_str=True)
+        kept = [p for p in own.parameters.values() if p.name != "flags"]
+        added = [
+            inspect.Parameter(
+                p.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[p.type | None, _option(p)],
+            )
+            for p in offered
+        ]
+        all_of_them = [q.replace(kind=inspect.Parameter.KEYWORD_ONLY) for q in kept] + added
+        command.__signature__ = own.replace(parameters=all_of_them)  # type: ignore[attr-defined]
+        command.__annotations__ = {q.name: q.annotation for q in all_of_them}
+        return command
+
+    return decorate
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help shows the parameters under the step that takes them."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options, group by group."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for option in self.get_params(ctx):
+            lines = option.get_help_record(ctx)
+            if lines:
+                panel = getattr(option, "rich_help_panel", None) or "Options"
+                groups.setdefault(panel, []).append(lines)
+        for panel, records in groups.items():
+            with formatter.section(panel):
+                formatter.write_dl(records)
+
+
+def _option(parameter: Parameter) -> Any:
+    names = parameter.option
+    if parameter.type is bool:
+        names += "/--no-" + parameter.option[2:]
+    default = "" if parameter.default in (None, "") else f" [{_in_yaml(parameter.default)}]"
+    return typer.Option(
+        names,
+        help=f"{parameter.description}{default}",
+        show_default=False,
+        rich_help_panel=f"Parameters of {parameter.step}",
+    )
+
+
+def _in_yaml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value}"
+
+
+def check(parameters: Sequence[Parameter], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Check names and types of values from a config file.
+
+    Args:
+        parameters: What is known.
+        values: Names to values, as YAML read them.
+        where: The file, for messages.
+
+    Returns:
+        The values in the parameters' types, without those that are null.
+
+    Raises:
+        InputError: For an unknown name or a wrong type.
+    """
+    known = {p.name: p for p in parameters if p.name not in FINGERPRINTS}
+    checked = {}
+    for name, value in values.items():
+        if name not in known:
+            near = difflib.get_close_matches(str(name).replace("-", "_"), known, n=1)
+            raise InputError(
+                f"unknown parameter '{name}'",
+                where=where,
+                expected=f"'{near[0]}'?" if near else "one of: " + ", ".join(known),
+                remedy="kfp-finetune run --help lists the parameters",
+            )
+        if value is not None:
+            checked[name] = _check_value(known[name], value, where)
+    return checked
+
+
+def _check_value(parameter: Parameter, value: Any, where: str) -> Any:
+    kind = parameter.type
+    if kind is float and type(value) in (int, str):
+        # YAML 1.1 reads 5e-5 as text: it wants 5.0e-5.
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            pass
+    if type(value) is kind:
+        return value
+    quote = kind is str and not isinstance(value, list | dict)
+    raise InputError(
+        f"{parameter.name} is {value!r}",
+        where=f"{where}, {parameter.name}",
+        expected=_TYPE_NAMES[kind],
+        remedy=f'put it in quotes: {parameter.name}: "{value}"' if quote else "change its value",
+    )
+
+
+def complete(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the defaults.
+
+    Returns:
+        A value for every parameter but the fingerprints; None for what is unset.
+
+    Raises:
+        InputError: If a required one is missing or a number cannot be carried by KFP.
+    """
+    missing = [p for p in parameters if p.required and p.name not in values]
+    if missing:
+        raise InputError(
+            "not given: " + ", ".join(p.option for p in missing),
+            where="the command line",
+            expected="; ".join(
+                f"{p.option}: {p.description or _TYPE_NAMES[p.type]}" for p in missing
+            ),
+            remedy="give " + " and ".join(f"{p.option} {p.name.upper()}" for p in missing),
+        )
+    full = {p.name: values.get(p.name, p.default) for p in parameters if p.name not in FINGERPRINTS}
+    for name, value in full.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(
+                f"{name} is {value}",
+                where="--" + name.replace("_", "-"),
+                expected="a finite number",
+                remedy="change its value",
+            )
+        if type(value) is int and abs(value) > _LARGEST_INTEGER:
+            raise InputError(
+                f"{name} is {value}",
+                where="--" + name.replace("_", "-"),
+                expected=f"at most 2^53 = {_LARGEST_INTEGER}: KFP carries numbers as doubles",
+                remedy="use a smaller number",
+            )
+    return full

@@ -1,0 +1,179 @@
+"""A run's folder and its record, run.json.
+
+runs/NAME/
+    run.json  run.log  report.html  learning_rate.html
+    steps/STEP/OUTPUT
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
+from kfp_finetune.components.artifacts.model import StoppedAt
+from kfp_finetune.components.errors import InputError
+
+RECORD = "run.json"
+LOG = "run.log"
+STEPS = "steps"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+Status = Literal["running", "succeeded", "failed", "interrupted"]
+
+
+class StepRecord(BaseModel):
+    """How one step went."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    status: Status = "running"
+    seconds: float | None = None
+    cached: bool = False
+    cached_from: str | None = Field(default=None, description="the run whose work it is")
+
+
+class RunError(BaseModel):
+    """Why a run failed."""
+
+    step: str | None = None
+    message: str
+
+
+class RunRecord(BaseModel):
+    """What run.json holds: written at the start, at every change, and at the end."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    schema_version: Literal[1] = 1
+    name: str
+    status: Status = "running"
+    pipeline: str
+    parameters: dict[str, Any]
+    outputs: dict[str, Any] = Field(default_factory=dict, description="the steps' counts")
+    stopped_at: StoppedAt | None = None
+    metrics: dict[str, float] = Field(default_factory=dict, description="of the test split")
+    validation_metrics: dict[str, float] = Field(default_factory=dict)
+    steps: dict[str, StepRecord] = Field(default_factory=dict)
+    artifacts: dict[str, str] = Field(default_factory=dict, description="relative to the folder")
+    candidates: list[dict[str, Any]] = Field(default_factory=list)
+    environment: dict[str, Any] = Field(default_factory=dict)
+    error: RunError | None = None
+    started_at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    pid: int | None = Field(
+        default=None, description="of the CLI; a run that is 'running' without it was killed"
+    )
+
+
+class RunFolder:
+    """A run's folder on disk.
+
+    Args:
+        path: The folder; it exists.
+        record: What its run.json says.
+    """
+
+    def __init__(self, path: Path, record: RunRecord) -> None:
+        self.path = path
+        self.record = record
+
+    @property
+    def log(self) -> Path:
+        """Everything the runner, the steps and their libraries printed."""
+        return self.path / LOG
+
+    @property
+    def steps(self) -> Path:
+        """The folder of the steps' outputs."""
+        return self.path / STEPS
+
+    def save(self) -> None:
+        """Write run.json, atomically."""
+        write_manifest(self.path / RECORD, self.record)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Open an existing run.
+
+        Raises:
+            InputError: If the folder is not a run.
+        """
+        return cls(path, read_manifest(path / RECORD, RunRecord))
+
+    @classmethod
+    def create(
+        cls, runs_dir: Path, name: str | None, pipeline: str, parameters: dict[str, Any]
+    ) -> RunFolder:
+        """Make a folder for a new run and write its first run.json.
+
+        Args:
+            runs_dir: The folder of runs; made if it is not there.
+            name: The run's name; None for the dataset's name and the time.
+            pipeline: The pipeline's name.
+            parameters: All of them.
+
+        Raises:
+            InputError: If the name is not usable or taken, or the folder cannot be written.
+        """
+        if name is not None and not _NAME.fullmatch(name):
+            raise InputError(
+                f"'{name}' cannot be the name of a run",
+                where="--name",
+                expected="1 to 100 letters, digits, '.', '_' or '-', a letter or digit first",
+                remedy="choose another name",
+            )
+        try:
+            runs_dir.mkdir(parents=True, exist_ok=True)
+            path = _make(runs_dir, name, parameters)
+            folder = cls(
+                Path(os.path.abspath(path)),  # noqa: PTH100 - as KFP spells it, links kept
+                RunRecord(
+                    name=path.name, pipeline=pipeline, parameters=parameters, pid=os.getpid()
+                ),
+            )
+            folder.save()
+        except OSError as error:
+            raise InputError(
+                f"the folder of runs cannot be written: {error.strerror or error}",
+                where=str(runs_dir),
+                expected="a folder in which a new one can be made",
+                remedy="give another with --runs-dir",
+            ) from None
+        return folder
+
+
+def _make(runs_dir: Path, name: str | None, parameters: dict[str, Any]) -> Path:
+    """Make the folder; `mkdir` decides between two runs that want the same name at once."""
+    if name is not None:
+        try:
+            (runs_dir / name).mkdir()
+        except FileExistsError:
+            raise InputError(
+                f"there already is a run '{name}'",
+                where=str(runs_dir / name),
+                expected="a new name",
+                remedy="choose another with --name, or leave it away to get one",
+            ) from None
+        return runs_dir / name
+    stem = default_name(str(parameters.get("dataset") or "run"))
+    number = 1
+    while True:
+        path = runs_dir / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
+def default_name(dataset: str) -> str:
+    """The dataset's name and the time: "train-20261123-061106"."""
+    base = Path(dataset.rstrip("/")).name.split(".")[0]
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", base).strip("-_")[:60] or "run"
+    return f"{safe}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -1,0 +1,181 @@
+"""Opens TensorBoard on runs, side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+from kfp_finetune.cli.processes import Interrupted, interruptible
+from kfp_finetune.cli.run_folder import RECORD, STEPS, RunFolder
+from kfp_finetune.components.errors import InputError
+
+_LOGS = f"{STEPS}/finetune/tensorboard_logs"
+_PORTS_TRIED = 50
+_SECONDS_TO_START = 60.0
+# The learning rate is the first thing one sees.
+_PINNED = json.dumps([{"plugin": "scalars", "tag": "train/learning_rate"}], separators=(",", ":"))
+
+
+def serve(names: Sequence[str], runs_dir: Path, bind: str, port: int) -> None:
+    """Show runs in TensorBoard until interrupted.
+
+    Args:
+        names: Names of runs in `runs_dir`, or folders of runs; empty for the newest.
+        runs_dir: The folder of runs.
+        bind: The address to listen on.
+        port: The first port to try.
+
+    Raises:
+        InputError: If a run is not there or has no logs, or there is no port or no TensorBoard.
+    """
+    if find_spec("tensorboard") is None:
+        raise InputError(
+            "TensorBoard is not installed",
+            where="this Python environment",
+            expected="the package tensorboard",
+            remedy="pip install 'kfp-finetune[train]'",
+        )
+    folders = [find(name, runs_dir) for name in names] or [newest(runs_dir)]
+    logs = {folder: _logs(folder) for folder in dict.fromkeys(folders)}
+    port = _free_port(bind, port)
+    with (
+        contextlib.suppress(Interrupted),  # how it is meant to end
+        interruptible(),
+        tempfile.TemporaryDirectory(prefix="kfp-finetune-") as temporary,
+    ):
+        shown = Path(temporary, "runs")
+        shown.mkdir()
+        for name, log_folder in zip(_titles(list(logs)), logs.values(), strict=True):
+            (shown / name).symlink_to(log_folder, target_is_directory=True)
+        _serve(shown, Path(temporary, "log"), bind, port)
+
+
+def find(name: str, runs_dir: Path) -> Path:
+    """The folder of a run, given by its name or as a folder.
+
+    Raises:
+        InputError: If there is no such run.
+    """
+    for folder in (runs_dir / name, Path(name)):
+        if (folder / RECORD).is_file():
+            return folder.resolve()
+    known = sorted(record.parent.name for record in runs_dir.glob(f"*/{RECORD}"))
+    raise InputError(
+        f"there is no run '{name}'",
+        where=str(runs_dir),
+        expected="one of: " + ", ".join(known[-10:]) if known else "a folder of runs",
+        remedy="give a run's name, its folder, or another --runs-dir",
+    )
+
+
+def newest(runs_dir: Path) -> Path:
+    """The folder of the run that was started last.
+
+    Raises:
+        InputError: If there are no runs.
+    """
+    records = list(runs_dir.glob(f"*/{RECORD}"))
+    if not records:
+        raise InputError(
+            "there are no runs",
+            where=str(runs_dir),
+            expected="a folder of runs",
+            remedy="kfp-finetune run makes one; or give another --runs-dir",
+        )
+    started = {r.parent: RunFolder.open(r.parent).record.started_at for r in records}
+    return max(started, key=lambda folder: (started[folder], folder.name)).resolve()
+
+
+def _logs(folder: Path) -> Path:
+    record = RunFolder.open(folder).record
+    logs = folder / record.artifacts.get("tensorboard_logs", _LOGS)
+    # A run that is still going may not have come that far.
+    if record.status != "running" and not logs.is_dir():
+        raise InputError(
+            f"run '{record.name}' has no TensorBoard logs: it {record.status} before finetune wrote any",
+            where=str(logs),
+            expected="a run that has come to its step finetune",
+            remedy="give another run",
+        )
+    return logs
+
+
+def _titles(folders: Sequence[Path]) -> list[str]:
+    """A name for each run, its folder's where that is only one run's."""
+    names = [folder.name for folder in folders]
+    return [
+        name if names.count(name) == 1 else f"{folder.parent.name}-{name}-{number}"
+        for number, (name, folder) in enumerate(zip(names, folders, strict=True), start=1)
+    ]
+
+
+def _free_port(bind: str, first: int) -> int:
+    for port in range(first, min(first + _PORTS_TRIED, 65536)):
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                bind, port, type=socket.SOCK_STREAM
+            )[0]
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+                return int(probe.getsockname()[1])
+        except socket.gaierror:
+            break
+        except OSError:
+            continue
+    raise InputError(
+        f"no port to listen on from {first} on",
+        where=f"--bind {bind} --port {first}",
+        expected="an address of this machine and a free port",
+        remedy="give another --port or --bind",
+    )
+
+
+def _serve(logs: Path, output: Path, bind: str, port: int) -> None:
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs)]
+    command += ["--host", bind, "--port", str(port)]
+    with output.open("w", encoding="utf-8") as file:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONSAFEPATH": "1"},
+            process_group=0,  # Ctrl-C is for us, and we end it
+        )
+    try:
+        _wait_until_it_listens(process, bind, port)
+        if process.poll() is None:
+            shown = "localhost" if bind in ("0.0.0.0", "::") else bind  # noqa: S104
+            address = f"[{shown}]" if ":" in shown else shown
+            print(f"TensorBoard: http://{address}:{port}/?pinnedCards={quote(_PINNED)}#timeseries")
+            print("Ctrl-C ends it.", flush=True)
+        process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)  # its data server too
+        process.wait()
+    last = output.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
+    raise RuntimeError(f"TensorBoard ended by itself:\n{last}")
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], bind: str, port: int) -> None:
+    deadline = time.monotonic() + _SECONDS_TO_START
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            socket.create_connection((bind, port), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return

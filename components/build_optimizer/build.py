@@ -1,0 +1,40 @@
+"""What the build_optimizer step writes: the description and its picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.components.artifacts import optimizer_config as artifact
+from kfp_finetune.components.artifacts.files import write_text
+from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
+from kfp_finetune.components.build_optimizer.curve import describe, render_curve
+from kfp_finetune.components.build_optimizer.schedules import (
+    build_optimizer_config,
+    learning_rates,
+)
+from kfp_finetune.components.runtime import emit
+
+
+def build_optimizer(
+    *, optimizer_config_path: str, learning_rate_curve_path: str, **parameters: Any
+) -> OptimizerConfig:
+    """Describe the optimizer and draw its learning-rate curve.
+
+    Args:
+        optimizer_config_path: The folder that the description is written to.
+        learning_rate_curve_path: The HTML file that the curve is written to.
+        **parameters: As `build_optimizer_config` takes them.
+
+    Returns:
+        The written description.
+
+    Raises:
+        InputError: With every parameter that is wrong.
+    """
+    config = build_optimizer_config(**parameters)
+    rates = learning_rates(config.schedule)
+    artifact.write(optimizer_config_path, config)
+    write_text(Path(learning_rate_curve_path), render_curve(config, rates))
+    emit("note", "build_optimizer", text=describe(config))
+    return config

@@ -1,0 +1,68 @@
+"""The KFP component build_optimizer."""
+
+from typing import Optional
+
+from kfp import dsl
+
+from kfp_finetune.components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def build_optimizer(
+    num_train_steps: int,
+    optimizer_config: dsl.Output[dsl.Artifact],
+    learning_rate_curve: dsl.Output[dsl.HTML],
+    optimizer: str = "adam",
+    learning_rate: float = 5e-5,
+    lr_scheduler_type: str = "polynomial",
+    end_learning_rate: float = 0.0,
+    power: float = 1.0,
+    warmup_ratio: float = 0.0,
+    warmup_steps: int = 0,
+    weight_decay: float = 0.0,
+    adam_beta1: float = 0.9,
+    adam_beta2: float = 0.999,
+    adam_epsilon: float = 1e-7,
+    max_grad_norm: Optional[float] = None,
+):
+    """Build the learning-rate schedule and the optimizer for a run of num_train_steps updates.
+
+    Args:
+        num_train_steps: Updates of the run, as count_steps counted them.
+        optimizer_config: The optimizer and its schedule as validated JSON.
+        learning_rate_curve: The learning rate of every step, as a picture.
+        optimizer: adam or adamw (decoupled weight decay).
+        learning_rate: The peak.
+        lr_scheduler_type: polynomial, linear, cosine or constant.
+        end_learning_rate: The rate that the decay ends at, after the last step.
+        power: Of the polynomial; 1 is a straight line.
+        warmup_ratio: Share of the steps spent in warmup, rising from 0 to the peak.
+        warmup_steps: Steps spent in warmup; instead of warmup_ratio.
+        weight_decay: For adamw; not applied to biases and layer norms.
+        adam_beta1: Decay of the first moment.
+        adam_beta2: Decay of the second moment.
+        adam_epsilon: Added to the denominator.
+        max_grad_norm: Clip the global norm of the gradients to this.
+    """
+    from kfp_finetune.components import runtime
+    from kfp_finetune.components.build_optimizer import build
+
+    with runtime.step("build_optimizer", optimizer_config.path, learning_rate_curve.path):
+        config = build.build_optimizer(
+            optimizer_config_path=optimizer_config.path,
+            learning_rate_curve_path=learning_rate_curve.path,
+            num_train_steps=num_train_steps,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            lr_scheduler_type=lr_scheduler_type,
+            end_learning_rate=end_learning_rate,
+            power=power,
+            warmup_ratio=warmup_ratio,
+            warmup_steps=warmup_steps,
+            weight_decay=weight_decay,
+            adam_beta1=adam_beta1,
+            adam_beta2=adam_beta2,
+            adam_epsilon=adam_epsilon,
+            max_grad_norm=max_grad_norm,
+        )
+        optimizer_config.metadata.update(config.model_dump())

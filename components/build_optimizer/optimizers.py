@@ -1,0 +1,92 @@
+"""The described optimizer as a Keras object that remembers which rate it applied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from transformers import AdamWeightDecay
+
+from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
+from kfp_finetune.components.build_optimizer.schedules import learning_rates
+
+
+class KerasSchedule(tf_keras.optimizers.schedules.LearningRateSchedule):
+    """A `Schedule` as Keras wants it: the rates of all steps, looked up by step.
+
+    A table rather than a second formula: what the curve shows is what the optimizer gets, to the
+    last bit, for every schedule there is. It takes 4 bytes per update.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        super().__init__()
+        self.schedule = schedule
+        self._rates = tf.constant(learning_rates(schedule))
+
+    def __call__(self, step: Any) -> Any:
+        """The rate of update number `step` (any numeric scalar); past the end, the last one."""
+        last = self.schedule.num_train_steps
+        return tf.gather(self._rates, tf.minimum(tf.cast(step, tf.int64), last))
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs."""
+        return {"schedule": self.schedule.model_dump()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> KerasSchedule:
+        """The inverse of `get_config`."""
+        return cls(Schedule.model_validate(config["schedule"]))
+
+
+class RecordsLearningRate:
+    """Mixed into an optimizer: keeps the rate that its latest update used.
+
+    The rate is taken from the coefficients that the update itself is computed from, after the
+    optimizer has put them there; nothing is evaluated beside it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.applied_learning_rate = tf.Variable(float("nan"), trainable=False, dtype=tf.float32)
+
+    def _prepare_local(self, var_device: str, var_dtype: Any, apply_state: Any) -> None:
+        super()._prepare_local(var_device, var_dtype, apply_state)  # type: ignore[misc]
+        self.applied_learning_rate.assign(apply_state[(var_device, var_dtype)]["lr_t"])
+
+
+class Adam(RecordsLearningRate, tf_keras.optimizers.legacy.Adam):
+    """Adam in one fused kernel per variable; the newer Keras 2 class takes dozens of small ones."""
+
+
+class AdamW(RecordsLearningRate, AdamWeightDecay):
+    """The fused Adam with decoupled weight decay: Transformers' `AdamWeightDecay`."""
+
+
+# Biases and the scale of layer norms are not decayed, as in BERT's own training. The names are
+# substrings of the variable names that the Transformers families use.
+NOT_DECAYED = ("bias", "LayerNorm", "layer_norm", "layernorm", "gamma", "beta")
+
+
+def build_optimizer(config: OptimizerConfig) -> Any:
+    """The Keras optimizer that a config describes, with its schedule inside.
+
+    Returns:
+        A `tf_keras.optimizers.legacy` optimizer with an `applied_learning_rate` variable: the rate
+        that its latest update used, NaN before the first.
+    """
+    arguments: dict[str, Any] = {
+        "learning_rate": KerasSchedule(config.schedule),
+        "beta_1": config.adam_beta1,
+        "beta_2": config.adam_beta2,
+        "epsilon": config.adam_epsilon,
+    }
+    if config.max_grad_norm is not None:
+        arguments["global_clipnorm"] = config.max_grad_norm
+    if config.name == "adam":
+        return Adam(**arguments)
+    return AdamW(
+        **arguments,
+        weight_decay_rate=config.weight_decay,
+        exclude_from_weight_decay=list(NOT_DECAYED),
+    )

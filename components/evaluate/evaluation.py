@@ -1,0 +1,43 @@
+"""What the evaluate step does: predict, measure, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kfp_finetune.components.artifacts import metrics as metrics_artifact
+from kfp_finetune.components.artifacts import model as model_artifact
+from kfp_finetune.components.artifacts import tokenized_dataset
+from kfp_finetune.components.artifacts.files import write_text
+from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.evaluate.metrics import classification_metrics
+from kfp_finetune.components.evaluate.predictions import predict_split
+from kfp_finetune.components.evaluate.report import render_report
+
+SPLIT = "test"
+
+
+def evaluate(
+    *, tokenized_dataset_path: str, model_path: str, metrics_path: str, report_path: str
+) -> Metrics:
+    """Score a model on the test split.
+
+    Args:
+        tokenized_dataset_path: What load_data wrote.
+        model_path: What finetune wrote.
+        metrics_path: Where metrics.json is written.
+        report_path: Where the HTML report is written.
+
+    Returns:
+        The written metrics.
+
+    Raises:
+        InputError: If the test split is empty, or its labels are not the model's.
+    """
+    data = tokenized_dataset.read(tokenized_dataset_path)
+    model = model_artifact.read(model_path)
+    labels, logits = predict_split(tokenized_dataset_path, data, model_path, model, SPLIT)
+    metrics = classification_metrics(labels, logits, model.label_names, SPLIT)
+    log = model_artifact.read_training_log(model_path)
+    metrics_artifact.write(metrics_path, metrics)
+    write_text(Path(report_path), render_report(metrics, model, log, data))
+    return metrics

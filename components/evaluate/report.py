@@ -1,0 +1,259 @@
+"""The report that people read: one page that needs nothing else, a section per function."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
+from kfp_finetune.components.build_optimizer.charts import (
+    Series,
+    count_text,
+    line_chart,
+    number_text,
+    percent_text,
+    templates,
+    thin,
+)
+from kfp_finetune.components.build_optimizer.curve import (
+    curve_chart,
+    describe,
+    settings,
+    updates_text,
+)
+from kfp_finetune.components.evaluate.confusion import confusion_picture
+
+
+def render_report(
+    metrics: Metrics,
+    model: ModelManifest,
+    training_log: Iterable[dict[str, Any]],
+    dataset: TokenizedDatasetManifest,
+) -> str:
+    """Write the evaluation report as a self-contained HTML page.
+
+    Args:
+        metrics: What was measured, on the split that the report is about.
+        model: The model's manifest: how it was trained.
+        training_log: Its records in order, as `artifacts.model.write_training_log` documents them.
+        dataset: The manifest of the data.
+
+    Returns:
+        The page, without any reference to the network. The same input gives the same bytes.
+    """
+    page = templates(Path(__file__).parent).get_template("report.html.jinja")
+    return page.render(
+        title=f"{_short(model.base_model)} on {_short(dataset.dataset)}",
+        split=metrics.split,
+        verdict=_verdict(metrics),
+        tiles=_tiles(metrics),
+        curves=_curves(list(training_log), model),
+        confusion=confusion_picture(metrics),
+        classes=_classes(metrics),
+        data=_data(dataset),
+        training=_training(model),
+    )
+
+
+def _short(source: str) -> str:
+    """A name for a heading: the last part of a path or an address, a Hub id as it is."""
+    is_place = source.startswith((".", "/", "~")) or "://" in source
+    return (source.rstrip("/").rpartition("/")[2] or source) if is_place else source
+
+
+def _verdict(metrics: Metrics) -> tuple[str, str]:
+    """The first sentence, in two parts: what matters most, and the rest."""
+    scores = metrics.metrics
+    accuracy, baseline = scores["accuracy"], scores["majority_baseline_accuracy"]
+    examples = f"{count_text(metrics.num_examples)} {metrics.split} examples"
+    labels = f"{count_text(len(metrics.label_names))} labels"
+    f1 = f"macro-F1 is {number_text(scores['macro_f1'])}"
+    if accuracy <= baseline:
+        return (
+            "The model does no better than a constant answer:",
+            f"{percent_text(accuracy)} of {examples} of {labels} are labelled correctly, and"
+            f" always giving the most frequent label reaches {percent_text(baseline)};"
+            f" {f1}.",
+        )
+    return (
+        f"{percent_text(accuracy)} of {examples} of {labels} are labelled correctly",
+        f"against {percent_text(baseline)} for always giving the most frequent label; {f1}.",
+    )
+
+
+def _tiles(metrics: Metrics) -> list[tuple[str, str, str]]:
+    scores = metrics.metrics
+    chance = math.log(len(metrics.label_names))
+    baseline = percent_text(scores["majority_baseline_accuracy"])
+    return [
+        ("Accuracy", percent_text(scores["accuracy"]), f"majority label {baseline}"),
+        ("Macro-F1", number_text(scores["macro_f1"]), "mean over labels"),
+        ("Weighted F1", number_text(scores["weighted_f1"]), "by label frequency"),
+        ("Macro precision", number_text(scores["macro_precision"]), "mean over labels"),
+        ("Macro recall", number_text(scores["macro_recall"]), "mean over labels"),
+        ("Loss", number_text(scores["loss"]), f"guessing evenly {number_text(chance)}"),
+    ]
+
+
+def _curves(
+    records: list[dict[str, Any]], model: ModelManifest
+) -> list[tuple[dict[str, Any], str]]:
+    """The charts of the training log, each with a note to stand under it."""
+    updates = [r for r in records if "learning_rate" in r]
+    checks = [r for r in records if "validation" in r]
+    planned = model.num_train_steps
+    charts = []
+    if updates:
+        rates = np.array([r["learning_rate"] for r in updates], dtype=np.float64)
+        chart = curve_chart(
+            "Learning rate applied", rates, model.optimizer.schedule.warmup_steps, planned
+        )
+        stopped = model.stopped_at
+        reason = (
+            f"Training stopped after update {count_text(stopped.step)}: {stopped.reason}."
+            if stopped
+            else ""
+        )
+        charts.append((chart, reason))
+    steps, losses, lost = _finite(updates, lambda r: r.get("loss"))
+    lines = []
+    if len(losses):
+        window = max(1, len(losses) // 40)
+        chosen = thin(losses)
+        smooth = _smooth(losses, window)
+        lines = [
+            Series("training, each update", steps[chosen], losses[chosen], "faint"),
+            Series(f"mean of {2 * window + 1} updates", steps[chosen], smooth[chosen]),
+        ]
+    at, validation, _ = _finite(checks, lambda r: r["validation"].get("loss"))
+    if len(validation):
+        lines.append(Series("validation", at, validation, "other", dots=True))
+    if lines:
+        top = max(float(np.percentile(line.y, 99.5)) for line in lines) * 1.08
+        note = f"The loss of {updates_text(lost)} was not a finite number." if lost else ""
+        chart = line_chart("Loss", lines, text=number_text, top=top, last_step=planned)
+        charts.append((chart, note))
+    at, accuracy, _ = _finite(checks, lambda r: r["validation"].get("accuracy"))
+    if len(accuracy):
+        line = Series("validation accuracy", at, accuracy, "other", dots=True)
+        chart = line_chart(
+            "Validation accuracy",
+            [line],
+            text=percent_text,
+            axis="{:.0%}".format,
+            top=1.0,
+            last_step=planned,
+        )
+        charts.append((chart, ""))
+    return charts
+
+
+def _finite(records: list[dict[str, Any]], value: Any) -> tuple[np.ndarray, np.ndarray, int]:
+    """Steps and values of the records that have one, and how many of these were not finite."""
+    pairs = [(r["step"], value(r)) for r in records if value(r) is not None]
+    good = [(step, number) for step, number in pairs if math.isfinite(number)]
+    steps = np.array([step for step, _ in good], dtype=np.int64)
+    return steps, np.array([n for _, n in good], dtype=np.float64), len(pairs) - len(good)
+
+
+def _smooth(values: np.ndarray, window: int) -> np.ndarray:
+    """The mean of every value and up to `window` neighbours on either side."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    here = np.arange(len(values))
+    start, end = np.maximum(here - window, 0), np.minimum(here + window + 1, len(values))
+    return np.asarray((sums[end] - sums[start]) / (end - start))
+
+
+def _classes(metrics: Metrics) -> list[dict[str, Any]]:
+    """The rows of the per-class table, weakest F1 first, labels without examples last."""
+    rows = [
+        {
+            "label": scores.label,
+            "support": scores.support,
+            "f1": scores.f1,
+            "cells": [scores.precision, scores.recall] if scores.support else [None, None],
+        }
+        for scores in metrics.per_class
+    ]
+    return sorted(rows, key=lambda row: (row["support"] == 0, row["f1"], row["label"]))
+
+
+def _data(dataset: TokenizedDatasetManifest) -> dict[str, Any]:
+    columns = [
+        dataset.text_column,
+        *([dataset.text_pair_column] if dataset.text_pair_column else []),
+    ]
+    return {
+        "facts": [
+            ("Source", dataset.dataset),
+            ("Text", " + ".join(columns)),
+            ("Label", dataset.label_column),
+            ("Labels", count_text(len(dataset.label_names))),
+            ("Tokenizer", dataset.model),
+            ("Longest input", f"{count_text(dataset.max_length)} tokens"),
+            ("Texts cut at that length", percent_text(dataset.truncated_share)),
+            *(
+                [("Fingerprint", dataset.dataset_fingerprint)]
+                if dataset.dataset_fingerprint
+                else []
+            ),
+        ],
+        "splits": [
+            {
+                "name": name,
+                "read": counts.rows_read,
+                "rows": counts.rows,
+                "dropped": sum(counts.dropped.values()),
+                "reasons": ", ".join(f"{r} {count_text(n)}" for r, n in counts.dropped.items()),
+            }
+            for name, counts in dataset.splits.items()
+        ],
+    }
+
+
+def _training(model: ModelManifest) -> dict[str, Any]:
+    done = count_text(model.updates_done)
+    facts = [
+        ("Base model", model.base_model),
+        ("Task", f"{model.task}, {model.problem_type}"),
+        ("Updates", f"{done} of {count_text(model.num_train_steps)} planned"),
+        ("Batch size", count_text(model.batch_size)),
+        ("Gradient accumulation", count_text(model.gradient_accumulation_steps)),
+        ("Seed", str(model.seed)),
+    ]
+    if model.stopped_at:
+        facts.append(("Stopped early", model.stopped_at.reason))
+    facts += [
+        (f"Validation {name.replace('_', ' ')}", number_text(value))
+        for name, value in model.validation_metrics.items()
+    ]
+    return {
+        "sentence": describe(model.optimizer),
+        "plan": _plan(model),
+        "facts": facts,
+        "settings": settings(model.optimizer),
+        "environment": [
+            (name, value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+            for name, value in model.environment.items()
+        ],
+    }
+
+
+def _plan(model: ModelManifest) -> str:
+    """How the number of updates came about, in the manifest's own numbers; nothing is recounted."""
+    batch = count_text(model.batch_size)
+    if model.gradient_accumulation_steps > 1:
+        batch = f"({batch} × {count_text(model.gradient_accumulation_steps)} accumulated)"
+    epoch = (
+        f"{count_text(model.num_train_examples)} examples ÷ {batch}"
+        f" = {count_text(model.steps_per_epoch)} steps"
+    )
+    epochs = "1 epoch" if model.num_train_epochs == 1 else f"{model.num_train_epochs:.4g} epochs"
+    return f"{epoch} × {epochs} = {count_text(model.num_train_steps)} steps"

@@ -1,0 +1,132 @@
+"""Tokenized rows as padded batches, in native tf.data: no Python touches a token during training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from kfp_finetune.components.load_data.batches import updates
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from kfp_finetune.components.load_data.steps import StepPlan
+
+# Widths are multiples of this, so that there are few different ones and all suit the processor.
+WIDTH_MULTIPLE = 8
+
+
+class Rows:
+    """The rows of a split, ready to be gathered into batches.
+
+    Args:
+        table: A split of a tokenized dataset.
+        pad_token_id: What `input_ids` are padded with; everything else is padded with 0.
+    """
+
+    def __init__(self, table: pa.Table, pad_token_id: int) -> None:
+        self.labels = table["label"].to_numpy().astype(np.int32)
+        self.lengths: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._pad = {"input_ids": pad_token_id, "token_type_ids": 0}
+        self._columns: dict[str, tf.RaggedTensor] = {}
+        for name in self._pad:
+            if name in table.column_names:
+                column = table[name].combine_chunks()
+                offsets = column.offsets.to_numpy().astype(np.int64)
+                values = column.values.to_numpy()[offsets[0] : offsets[-1]]
+                splits = offsets - offsets[0]
+                self._columns[name] = tf.RaggedTensor.from_row_splits(values, splits)
+                self.lengths = np.diff(splits)
+
+    def batch(self, indices: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Gather rows into one padded batch, in the graph.
+
+        Args:
+            indices: Row numbers, shape [batch].
+
+        Returns:
+            `input_ids`, `attention_mask` and, where the tokenizer tells two texts apart,
+            `token_type_ids`: int32, shape [batch, width], where width is the longest row's length
+            rounded up to a multiple of 8.
+        """
+        features = {}
+        for name, column in self._columns.items():
+            rows = tf.gather(column, indices)
+            lengths = rows.row_lengths()
+            width = -(-tf.reduce_max(lengths) // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
+            shape = tf.stack([tf.size(indices, out_type=tf.int64), width])
+            padded = rows.to_tensor(default_value=self._pad[name], shape=shape)
+            features[name] = tf.ensure_shape(padded, [None, None])
+            features["attention_mask"] = tf.sequence_mask(lengths, width, tf.int32)
+        return features
+
+
+def training_dataset(rows: Rows, plan: StepPlan, seed: int, start: int = 0) -> tf.data.Dataset:
+    """The whole run's updates, from update `start` on, one element each.
+
+    Returns:
+        A dataset of dictionaries: `features` (each of shape [group, batch, width]), `labels`,
+        `weights` and `rows` (each [group, batch]), where group is the number of batches that make
+        the update. A batch that is smaller than the others of its update is filled up with rows of
+        weight 0.
+    """
+
+    def indices() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        for group in updates(rows.lengths, plan, seed, start):
+            size = max(len(batch) for batch in group)
+            filled = np.zeros((len(group), size), np.int64)
+            weights = np.zeros((len(group), size), np.float32)
+            for i, batch in enumerate(group):
+                filled[i, : len(batch)] = batch
+                weights[i, : len(batch)] = 1
+            yield filled, weights
+
+    labels = tf.constant(rows.labels)
+    # Known without accumulation, so that the update is traced without a loop.
+    group_size = 1 if plan.gradient_accumulation_steps == 1 else None
+
+    def element(indices: tf.Tensor, weights: tf.Tensor) -> dict[str, Any]:
+        flat = rows.batch(tf.reshape(indices, [-1]))
+        shape = tf.shape(indices)
+        features = {
+            name: tf.reshape(value, [group_size or shape[0], shape[1], tf.shape(value)[1]])
+            for name, value in flat.items()
+        }
+        return {
+            "features": features,
+            "labels": tf.gather(labels, indices),
+            "weights": weights,
+            "rows": indices,
+        }
+
+    signature = (
+        tf.TensorSpec([group_size, None], tf.int64),
+        tf.TensorSpec([group_size, None], tf.float32),
+    )
+    dataset = tf.data.Dataset.from_generator(indices, output_signature=signature)
+    dataset = dataset.map(element, num_parallel_calls=1, deterministic=True)
+    return dataset.apply(
+        tf.data.experimental.assert_cardinality(plan.num_train_steps - start)
+    ).prefetch(4)
+
+
+def evaluation_dataset(rows: Rows, batch_size: int) -> tuple[tf.data.Dataset, NDArray[np.int64]]:
+    """All rows once, sorted by length so that little is padding.
+
+    Returns:
+        A dataset of (features, labels) batches, and the row number of every row in the order the
+        dataset gives them, shape [rows].
+    """
+    order = np.argsort(rows.lengths, kind="stable").astype(np.int64)
+    labels = tf.constant(rows.labels)
+    dataset = (
+        tf.data.Dataset.from_tensor_slices(order)
+        .batch(batch_size)
+        .map(lambda indices: (rows.batch(indices), tf.gather(labels, indices)))
+        .prefetch(4)
+    )
+    return dataset, order

@@ -1,0 +1,227 @@
+"""A classifier from a checkpoint's folder, and back into one.
+
+PyTorch is not needed, nothing is unpickled, and none of the checkpoint's own code is run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.finetune.weights import (
+    Checkpoint,
+    Loaded,
+    few,
+    load_weights,
+    open_checkpoint,
+    weight_files,
+)
+from kfp_finetune.components.load_data.pretrained import TOKENIZER_FILES, read_config
+from transformers import AutoConfig, TFAutoModelForSequenceClassification, TFPreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+_logger = logging.getLogger(__name__)
+
+
+def load_classifier(
+    folder: Path,
+    *,
+    num_labels: int,
+    label_names: Sequence[str],
+    problem_type: str,
+    seed: int,
+    fresh_head: bool = True,
+    note: Callable[[str], None] = _logger.info,
+) -> TFPreTrainedModel:
+    """Build a model for sequence classification and load a checkpoint's weights into it.
+
+    The weights are `model.safetensors` (one file, or shards with an index), in PyTorch's or in
+    TensorFlow's names, or else `tf_model.h5`. The last layer of the head is kept if it was trained
+    for the same labels in the same order, or for as many that have no names; otherwise it is fresh.
+
+    Args:
+        folder: A model's folder. If its config.json says `"initialize_from_config": true` and there
+            are no weights, all of them are drawn at random.
+        num_labels: Width of the logits.
+        label_names: The label of id i is `label_names[i]`; empty where labels have no names.
+        problem_type: As Transformers names it, e.g. "single_label_classification".
+        seed: For the weights that the checkpoint does not have. Python's, numpy's and TensorFlow's
+            global generators are set to it.
+        fresh_head: False refuses a checkpoint whose head was not trained for these labels.
+        note: Called with one sentence for each thing a person should know about the loading.
+
+    Returns:
+        The built model; it maps token ids [batch, width] to logits [batch, num_labels].
+
+    Raises:
+        InputError: If the configuration is refused (see `read_config`), there are no weights, a
+            file is damaged or missing, or a weight that is not the head's is missing or of another
+            shape.
+    """
+    described = read_config(folder)
+    files = weight_files(folder)
+    with _quiet_transformers():
+        model = _build(folder, num_labels, label_names, problem_type, seed)
+        if files or not described.get("initialize_from_config"):
+            with open_checkpoint(folder, files) as checkpoint:
+                fresh, why = _load(
+                    model, checkpoint, folder, _trained_for(described), list(label_names), note
+                )
+        else:
+            fresh, why = ["all weights"], "the folder has a configuration and no weights"
+    if fresh and not fresh_head:
+        raise InputError(
+            f"the model has not been trained for these labels: {why}",
+            where=str(folder),
+            expected=f"a head for {num_labels} labels ({few(label_names)})",
+            remedy="train it first, or give a model that has been trained for them",
+        )
+    if fresh:
+        note(f"fresh, drawn with seed {seed}: {few(fresh)} ({why})")
+    return model
+
+
+def save(model: TFPreTrainedModel, tokenizer_folder: Path, path: Path) -> None:
+    """Write a model's configuration, weights (safetensors) and tokenizer into one folder.
+
+    Args:
+        model: A model from `load_classifier`.
+        tokenizer_folder: Where the tokenizer's files are copied from.
+        path: Where to; made if it is not there.
+    """
+    with _quiet_transformers():
+        model.save_pretrained(path, safe_serialization=True)
+    for name in TOKENIZER_FILES:
+        if (tokenizer_folder / name).is_file():
+            shutil.copyfile(tokenizer_folder / name, path / name)
+
+
+def forward(model: TFPreTrainedModel) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
+    """What computes a model's logits without dropout, as one graph for all batch shapes.
+
+    Args:
+        model: A model from `load_classifier`.
+
+    Returns:
+        A function from features (`input_ids`, `attention_mask`, maybe `token_type_ids`; int32,
+        [batch, width]) to float32 logits [batch, num_labels].
+    """
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def logits(features: dict[str, tf.Tensor]) -> tf.Tensor:
+        return tf.cast(model(features, training=False).logits, tf.float32)
+
+    return logits
+
+
+def _build(
+    folder: Path, num_labels: int, label_names: Sequence[str], problem_type: str, seed: int
+) -> TFPreTrainedModel:
+    """The model of a configuration, with random weights."""
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config.num_labels = num_labels
+        if label_names:
+            config.id2label = dict(enumerate(label_names))
+            config.label2id = {name: i for i, name in enumerate(label_names)}
+        config.problem_type = problem_type
+        if hasattr(config, "initialize_from_config"):
+            del config.initialize_from_config  # a trained model that lost its weights is an error
+        tf_keras.utils.set_random_seed(seed)
+        model = TFAutoModelForSequenceClassification.from_config(config)
+        model.build_in_name_scope()
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, tf.errors.OpError) as error:
+        raise InputError(
+            f"no model can be built from config.json: {str(error).splitlines()[0][:300]}",
+            where=str(folder / "config.json"),
+            expected="the configuration that `save_pretrained` wrote beside the weights",
+            remedy="download or copy it again",
+        ) from None
+    return model
+
+
+def _load(
+    model: TFPreTrainedModel,
+    checkpoint: Checkpoint,
+    folder: Path,
+    trained_for: list[str],
+    label_names: list[str],
+    note: Callable[[str], None],
+) -> tuple[list[str], str]:
+    """Load what the checkpoint has for this model; the fresh weights' names, and why they are."""
+    last_layer = getattr(model.classifier, "out_proj", model.classifier)
+    drawn = [weight.numpy() for weight in last_layer.weights]
+    loaded = load_weights(model, checkpoint)
+    _refuse_other_than_head(model, loaded, folder)
+
+    fresh = loaded.missing | loaded.mismatched.keys()
+    last = {name for name, weight in loaded.names.items() if _among(weight, last_layer.weights)}
+    why = "the checkpoint has none"
+    if not last & fresh and trained_for and label_names and trained_for != label_names:
+        for weight, value in zip(last_layer.weights, drawn, strict=True):
+            weight.assign(value)
+        fresh |= last
+        why = f"the checkpoint's is for the labels {few(trained_for)}"
+    elif last & loaded.mismatched.keys():
+        sizes = next(loaded.mismatched[name] for name in sorted(last) if name in loaded.mismatched)
+        why = f"the checkpoint's is for another number of labels: {sizes}"
+    unused = [name for name in loaded.unused if "position_ids" not in name]
+    if unused:
+        note(f"in the checkpoint and not used: {few(unused)}")
+    return sorted(fresh), why
+
+
+def _refuse_other_than_head(model: TFPreTrainedModel, loaded: Loaded, folder: Path) -> None:
+    """Refuse a checkpoint that lacks part of the encoder.
+
+    What may be missing is what stands behind the encoder, and the encoder's own pooler where the
+    checkpoint has none: language models are saved without.
+    """
+    encoder = getattr(model, model.base_model_prefix).weights
+    body = {name for name, weight in loaded.names.items() if _among(weight, encoder)}
+    pooler = {name for name in body if "pooler" in re.split("[./]", name)}
+    missing = sorted(loaded.missing & body)
+    if pooler and pooler <= loaded.missing:
+        missing = sorted(set(missing) - pooler)
+    mismatched = [f"{n}: {shapes}" for n, shapes in loaded.mismatched.items() if n in body]
+    if missing or mismatched:
+        raise InputError(
+            f"{len(missing)} of the encoder's {len(body)} weights are missing: {few(missing)}"
+            if missing
+            else f"{len(mismatched)} of the encoder's {len(body)} weights have another shape than "
+            f"config.json says: {few(mismatched)}",
+            where=str(folder),
+            expected=f"the weights of the {model.config.model_type} that config.json describes",
+            remedy="download or copy the whole model again, config.json and weights together",
+        )
+
+
+def _trained_for(described: dict[str, Any]) -> list[str]:
+    """The names of the labels that a configuration's head was trained for; none if generic."""
+    id2label = described.get("id2label") or {}
+    names = [str(id2label[key]) for key in sorted(id2label, key=int)]
+    return [] if all(re.fullmatch(r"LABEL_\d+", name) for name in names) else names
+
+
+def _among(weight: tf.Variable, weights: Sequence[tf.Variable]) -> bool:
+    """Whether a variable is one of these; `in` would compare their values."""
+    return any(weight is other for other in weights)
+
+
+@contextlib.contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Leave out Transformers' warnings about weights, which are said here in one sentence."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)

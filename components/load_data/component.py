@@ -1,0 +1,143 @@
+"""The KFP components load_data and count_steps."""
+
+from typing import NamedTuple, Optional
+
+from kfp import dsl
+
+from kfp_finetune.components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def load_data(
+    dataset: str,
+    model: str,
+    tokenized_dataset: dsl.Output[dsl.Dataset],
+    validation_dataset: Optional[str] = None,
+    test_dataset: Optional[str] = None,
+    dataset_config: Optional[str] = None,
+    dataset_revision: Optional[str] = None,
+    train_split: str = "train",
+    validation_split: Optional[str] = None,
+    test_split: Optional[str] = None,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.1,
+    task: str = "text-classification",
+    text_column: Optional[str] = None,
+    text_pair_column: Optional[str] = None,
+    label_column: Optional[str] = None,
+    on_bad_row: str = "error",
+    max_train_samples: Optional[int] = None,
+    model_revision: Optional[str] = None,
+    max_length: int = 128,
+    seed: int = 42,
+    dataset_fingerprint: str = "",
+    model_fingerprint: str = "",
+) -> NamedTuple(
+    "Counts",
+    [
+        ("num_train_examples", int),
+        ("num_validation_examples", int),
+        ("num_test_examples", int),
+        ("num_labels", int),
+    ],
+):
+    """Read a text dataset, make its splits and tokenize it once.
+
+    Args:
+        dataset: Training data: a .csv, .tsv, .jsonl or .parquet file, a folder, or a Hub id.
+        model: Whose tokenizer: a folder or a Hub id.
+        tokenized_dataset: Token ids and labels per split (Arrow), the tokenizer and a manifest.
+        validation_dataset: Validation data of its own.
+        test_dataset: Test data of its own.
+        dataset_config: Configuration of a Hub dataset.
+        dataset_revision: Revision of a Hub dataset.
+        train_split: Name of the training split, where the dataset has splits.
+        validation_split: Name of the validation split; "validation" is used where there is one.
+        test_split: Name of the test split; "test" is used where there is one.
+        validation_fraction: Share of the training rows to validate on, where no split is given.
+        test_fraction: Share of the training rows to test on, where no split is given.
+        task: What is learned: text-classification.
+        text_column: Column of the text; guessed only where one alone can be meant.
+        text_pair_column: Column of the second text of a pair.
+        label_column: Column of the label; guessed only where one alone can be meant.
+        on_bad_row: A row without text or label: error or drop.
+        max_train_samples: Train on at most so many rows.
+        model_revision: Revision of a Hub model.
+        max_length: Tokens per example, special tokens included; longer texts are cut.
+        seed: For the splits, the head's weights, dropout and the order of the rows.
+        dataset_fingerprint: Content of the data, so that a cache notices new data behind an old name.
+        model_fingerprint: Content of the model, for the same reason.
+
+    Returns:
+        Rows per split, and the number of labels.
+    """
+    from kfp_finetune.components import runtime
+    from kfp_finetune.components.load_data import dataset as module
+
+    with runtime.step("load_data", tokenized_dataset.path):
+        manifest = module.load_data(
+            dataset=dataset,
+            model=model,
+            output_path=tokenized_dataset.path,
+            validation_dataset=validation_dataset,
+            test_dataset=test_dataset,
+            dataset_config=dataset_config,
+            dataset_revision=dataset_revision,
+            train_split=train_split,
+            validation_split=validation_split,
+            test_split=test_split,
+            validation_fraction=validation_fraction,
+            test_fraction=test_fraction,
+            task=task,
+            text_column=text_column,
+            text_pair_column=text_pair_column,
+            label_column=label_column,
+            on_bad_row=on_bad_row,
+            max_train_samples=max_train_samples,
+            model_revision=model_revision,
+            max_length=max_length,
+            seed=seed,
+            dataset_fingerprint=dataset_fingerprint,
+            model_fingerprint=model_fingerprint,
+        )
+        rows = {split: counts.rows for split, counts in manifest.splits.items()}
+        tokenized_dataset.metadata.update(rows=rows, num_labels=len(manifest.label_names))
+        return rows["train"], rows["validation"], rows["test"], len(manifest.label_names)
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def count_steps(
+    num_train_examples: int,
+    batch_size: int = 32,
+    num_train_epochs: float = 3.0,
+    max_steps: Optional[int] = None,
+    gradient_accumulation_steps: int = 1,
+    drop_remainder: bool = False,
+) -> NamedTuple("Steps", [("steps_per_epoch", int), ("num_train_steps", int)]):
+    """Count the optimizer updates of the run, which is how long the schedule will be.
+
+    Args:
+        num_train_examples: Rows to train on.
+        batch_size: Examples per batch, over all devices.
+        num_train_epochs: Passes over the training rows; may be fractional.
+        max_steps: Updates to make, whatever the number of epochs.
+        gradient_accumulation_steps: Batches per update.
+        drop_remainder: Leave out the last, smaller batch of an epoch.
+
+    Returns:
+        Updates per epoch, and updates of the whole run.
+    """
+    from kfp_finetune.components import runtime
+    from kfp_finetune.components.load_data import steps
+
+    with runtime.step("count_steps"):
+        plan = steps.count_steps(
+            num_train_examples,
+            batch_size,
+            num_train_epochs,
+            max_steps,
+            gradient_accumulation_steps,
+            drop_remainder,
+        )
+        runtime.emit("note", "count_steps", text=str(plan))
+        return plan.steps_per_epoch, plan.num_train_steps

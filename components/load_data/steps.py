@@ -1,0 +1,147 @@
+"""How many optimizer updates a run makes: counted once, here, from the data.
+
+The learning-rate schedule ends where this says, and training fails if it ends anywhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from kfp_finetune.components.errors import InputError
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """The updates of a run.
+
+    A batch is `batch_size` examples over all devices; an update is made from
+    `gradient_accumulation_steps` batches, the last update of an epoch from what is left.
+
+    Attributes:
+        num_train_examples: Examples in the training split.
+        batch_size: Examples per batch.
+        gradient_accumulation_steps: Batches per update.
+        drop_remainder: Whether the last, smaller batch of an epoch is left out.
+        batches_per_epoch: Batches in one pass over the training split.
+        last_batch_size: Examples in the last batch of an epoch.
+        steps_per_epoch: Updates in one pass over the training split.
+        num_train_epochs: Passes over the training split; fractional where `max_steps` ruled.
+        num_train_steps: Updates in the whole run: what the schedule's length is.
+    """
+
+    num_train_examples: int
+    batch_size: int
+    gradient_accumulation_steps: int
+    drop_remainder: bool
+    batches_per_epoch: int
+    last_batch_size: int
+    steps_per_epoch: int
+    num_train_epochs: float
+    num_train_steps: int
+
+    def __str__(self) -> str:
+        """The plan in one line: `10,003 examples ÷ 32 = 313 steps × 3 epochs = 939 steps`."""
+        accumulated = self.gradient_accumulation_steps > 1
+        by = (
+            f"({self.batch_size} × {self.gradient_accumulation_steps})"
+            if accumulated
+            else f"{self.batch_size}"
+        )
+        last = "dropped" if self._drops_a_batch() else self.last_batch_size
+        return (
+            f"{self.num_train_examples:,} examples ÷ {by} = {self.steps_per_epoch:,} steps"
+            f" × {self.num_train_epochs:g} epochs = {self.num_train_steps:,} steps"
+            f" (last batch {last})"
+        )
+
+    def _drops_a_batch(self) -> bool:
+        return self.drop_remainder and self.num_train_examples % self.batch_size != 0
+
+
+def check_step_parameters(
+    batch_size: int,
+    num_train_epochs: float,
+    max_steps: int | None = None,
+    gradient_accumulation_steps: int = 1,
+) -> None:
+    """Check what can be checked before the data is read.
+
+    Raises:
+        InputError: If one of them is not positive (`num_train_epochs` also: not finite).
+    """
+    for name, value in (
+        ("batch_size", batch_size),
+        ("gradient_accumulation_steps", gradient_accumulation_steps),
+        ("max_steps", max_steps),
+    ):
+        if value is not None and value < 1:
+            raise InputError(
+                f"{name} is {value}",
+                where=name,
+                expected="a whole number of at least 1",
+                remedy=f"--{name.replace('_', '-')} {32 if name == 'batch_size' else 1}"
+                if name != "max_steps"
+                else "leave max_steps out to train num_train_epochs epochs",
+            )
+    if max_steps is None and not (num_train_epochs > 0 and math.isfinite(num_train_epochs)):
+        raise InputError(
+            f"num_train_epochs is {num_train_epochs:g}",
+            where="num_train_epochs",
+            expected="a number above 0; a fraction of an epoch is allowed",
+            remedy="--num-train-epochs 3",
+        )
+
+
+def count_steps(
+    num_train_examples: int,
+    batch_size: int = 32,
+    num_train_epochs: float = 3,
+    max_steps: int | None = None,
+    gradient_accumulation_steps: int = 1,
+    drop_remainder: bool = False,
+) -> StepPlan:
+    """Count the optimizer updates of a run.
+
+    Updates per epoch = ceil(batches / gradient_accumulation_steps); updates of the run =
+    ceil(epochs × updates per epoch), or `max_steps`, which rules.
+
+    Args:
+        num_train_examples: Examples in the training split, after everything that drops any.
+        batch_size: Examples per batch over all devices.
+        num_train_epochs: Passes over the training split; may be fractional.
+        max_steps: Updates to make, whatever the number of epochs.
+        gradient_accumulation_steps: Batches per update.
+        drop_remainder: Leave out the last batch of an epoch where it is smaller.
+
+    Raises:
+        InputError: If a number is not positive, or `drop_remainder` leaves no batch.
+    """
+    check_step_parameters(batch_size, num_train_epochs, max_steps, gradient_accumulation_steps)
+    whole, rest = divmod(num_train_examples, batch_size)
+    batches = whole + (1 if rest and not drop_remainder else 0)
+    if batches == 0:
+        raise InputError(
+            f"{num_train_examples} training examples make no batch of {batch_size}",
+            where="batch_size, drop_remainder",
+            expected="at least one batch per epoch",
+            remedy="a smaller --batch-size, or leave --drop-remainder out",
+        )
+    steps_per_epoch = math.ceil(batches / gradient_accumulation_steps)
+    if max_steps is None:
+        # Rounded first: 0.1 × 30 is 3.0000000000000004, which is not a fourth step.
+        steps = math.ceil(round(num_train_epochs * steps_per_epoch, 9))
+        epochs = num_train_epochs
+    else:
+        steps, epochs = max_steps, max_steps / steps_per_epoch
+    return StepPlan(
+        num_train_examples=num_train_examples,
+        batch_size=batch_size,
+        gradient_accumulation_steps=gradient_accumulation_steps,
+        drop_remainder=drop_remainder,
+        batches_per_epoch=batches,
+        last_batch_size=rest if rest and not drop_remainder else batch_size,
+        steps_per_epoch=steps_per_epoch,
+        num_train_epochs=epochs,
+        num_train_steps=steps,
+    )

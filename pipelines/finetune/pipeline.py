@@ -1,0 +1,162 @@
+"""load_data and count_steps → build_optimizer → finetune → evaluate."""
+
+from typing import Optional
+
+from kfp import dsl
+
+from kfp_finetune.components.build_optimizer.component import build_optimizer
+from kfp_finetune.components.evaluate.component import evaluate
+from kfp_finetune.components.finetune.component import finetune as finetune_model
+from kfp_finetune.components.load_data.component import count_steps, load_data
+
+
+@dsl.pipeline(
+    name="finetune",
+    display_name="Fine-tune a Transformers model",
+    description="Fine-tune a Transformers model on TensorFlow with a learning rate that decays over"
+    " exactly the steps that the data makes.",
+)
+def finetune(
+    dataset: str,
+    model: str,
+    validation_dataset: Optional[str] = None,
+    test_dataset: Optional[str] = None,
+    dataset_config: Optional[str] = None,
+    dataset_revision: Optional[str] = None,
+    train_split: str = "train",
+    validation_split: Optional[str] = None,
+    test_split: Optional[str] = None,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.1,
+    task: str = "text-classification",
+    text_column: Optional[str] = None,
+    text_pair_column: Optional[str] = None,
+    label_column: Optional[str] = None,
+    on_bad_row: str = "error",
+    max_train_samples: Optional[int] = None,
+    model_revision: Optional[str] = None,
+    max_length: int = 128,
+    seed: int = 42,
+    batch_size: int = 32,
+    num_train_epochs: float = 3.0,
+    max_steps: Optional[int] = None,
+    gradient_accumulation_steps: int = 1,
+    drop_remainder: bool = False,
+    optimizer: str = "adam",
+    learning_rate: float = 5e-5,
+    lr_scheduler_type: str = "polynomial",
+    end_learning_rate: float = 0.0,
+    power: float = 1.0,
+    warmup_ratio: float = 0.0,
+    warmup_steps: int = 0,
+    weight_decay: float = 0.0,
+    adam_beta1: float = 0.9,
+    adam_beta2: float = 0.999,
+    adam_epsilon: float = 1e-7,
+    max_grad_norm: Optional[float] = None,
+    dataset_fingerprint: str = "",
+    model_fingerprint: str = "",
+):
+    """Fine-tune a Transformers model on a text dataset.
+
+    Args:
+        dataset: Training data: a .csv, .tsv, .jsonl or .parquet file, a folder, or a Hub id.
+        model: Base model: a folder or a Hub id.
+        validation_dataset: Validation data of its own.
+        test_dataset: Test data of its own.
+        dataset_config: Configuration of a Hub dataset.
+        dataset_revision: Revision of a Hub dataset.
+        train_split: Name of the training split, where the dataset has splits.
+        validation_split: Name of the validation split; "validation" is used where there is one.
+        test_split: Name of the test split; "test" is used where there is one.
+        validation_fraction: Share of the training rows to validate on, where no split is given.
+        test_fraction: Share of the training rows to test on, where no split is given.
+        task: What is learned: text-classification.
+        text_column: Column of the text; guessed only where one alone can be meant.
+        text_pair_column: Column of the second text of a pair.
+        label_column: Column of the label; guessed only where one alone can be meant.
+        on_bad_row: A row without text or label: error or drop.
+        max_train_samples: Train on at most so many rows.
+        model_revision: Revision of a Hub model.
+        max_length: Tokens per example, special tokens included; longer texts are cut.
+        seed: For the splits, the head's weights, dropout and the order of the rows.
+        batch_size: Examples per batch, over all devices.
+        num_train_epochs: Passes over the training rows; may be fractional.
+        max_steps: Optimizer steps to make, whatever the number of epochs.
+        gradient_accumulation_steps: Batches per optimizer step.
+        drop_remainder: Leave out the last, smaller batch of an epoch.
+        optimizer: adam or adamw (decoupled weight decay).
+        learning_rate: The peak.
+        lr_scheduler_type: polynomial, linear, cosine or constant.
+        end_learning_rate: The rate that the decay ends at, after the last step.
+        power: Of the polynomial; 1 is a straight line.
+        warmup_ratio: Share of the steps spent in warmup, rising from 0 to the peak.
+        warmup_steps: Steps spent in warmup; instead of warmup_ratio.
+        weight_decay: For adamw; not applied to biases and layer norms.
+        adam_beta1: Decay of the first moment.
+        adam_beta2: Decay of the second moment.
+        adam_epsilon: Added to the denominator.
+        max_grad_norm: Clip the global norm of the gradients to this.
+        dataset_fingerprint: Content of the data; filled in by kfp-finetune.
+        model_fingerprint: Content of the model; filled in by kfp-finetune.
+    """
+    data = load_data(
+        dataset=dataset,
+        model=model,
+        validation_dataset=validation_dataset,
+        test_dataset=test_dataset,
+        dataset_config=dataset_config,
+        dataset_revision=dataset_revision,
+        train_split=train_split,
+        validation_split=validation_split,
+        test_split=test_split,
+        validation_fraction=validation_fraction,
+        test_fraction=test_fraction,
+        task=task,
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+        label_column=label_column,
+        on_bad_row=on_bad_row,
+        max_train_samples=max_train_samples,
+        model_revision=model_revision,
+        max_length=max_length,
+        seed=seed,
+        dataset_fingerprint=dataset_fingerprint,
+        model_fingerprint=model_fingerprint,
+    )
+    plan = {
+        "batch_size": batch_size,
+        "num_train_epochs": num_train_epochs,
+        "max_steps": max_steps,
+        "gradient_accumulation_steps": gradient_accumulation_steps,
+        "drop_remainder": drop_remainder,
+    }
+    steps = count_steps(num_train_examples=data.outputs["num_train_examples"], **plan)
+    built = build_optimizer(
+        num_train_steps=steps.outputs["num_train_steps"],
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        lr_scheduler_type=lr_scheduler_type,
+        end_learning_rate=end_learning_rate,
+        power=power,
+        warmup_ratio=warmup_ratio,
+        warmup_steps=warmup_steps,
+        weight_decay=weight_decay,
+        adam_beta1=adam_beta1,
+        adam_beta2=adam_beta2,
+        adam_epsilon=adam_epsilon,
+        max_grad_norm=max_grad_norm,
+    )
+    trained = finetune_model(
+        tokenized_dataset=data.outputs["tokenized_dataset"],
+        optimizer_config=built.outputs["optimizer_config"],
+        base_model=model,
+        model_revision=model_revision,
+        seed=seed,
+        model_fingerprint=model_fingerprint,
+        **plan,
+    )
+    evaluate(
+        tokenized_dataset=data.outputs["tokenized_dataset"],
+        model=trained.outputs["model"],
+    )

@@ -1,0 +1,92 @@
+"""Tiny checkpoints as PyTorch writes them, without PyTorch.
+
+What the real PyTorch classes save and answer was recorded once, in a small JSON file a family, by
+`finetune/checkpoints/generate.py`; here the same checkpoints are written again with numpy.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+RECORDS = Path(__file__).parent / "finetune" / "checkpoints"
+FAMILIES = tuple(sorted(path.stem for path in RECORDS.glob("*.json")))
+LABELS = ["negative", "neutral", "positive"]
+
+WORDS = ["the", "a", "film", "book", "was", "very", "good", "bad", "dull", "i", "liked", "it"]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def record(family: str) -> dict[str, Any]:
+    """What PyTorch saved and answered for this family."""
+    return json.loads((RECORDS / f"{family}.json").read_text(encoding="utf-8"))
+
+
+def fill(tensors: Mapping[str, list[int]]) -> dict[str, np.ndarray]:
+    """A value for every tensor, from its name and shape alone.
+
+    `RandomState` because numpy promises never to change its numbers.
+    """
+    return {
+        name: (
+            np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape) * 0.3
+        ).astype(np.float32)
+        for name, shape in tensors.items()
+    }
+
+
+def write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Write config.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+
+
+def write_weights(folder: Path, tensors: Mapping[str, np.ndarray], *, shards: int = 1) -> None:
+    """Write the safetensors files that PyTorch's `save_pretrained` would write."""
+    metadata = {"format": "pt"}
+    if shards == 1:
+        save_file(dict(tensors), folder / "model.safetensors", metadata=metadata)
+        return
+    names = list(tensors)
+    weight_map = {}
+    for i in range(shards):
+        file = f"model-{i + 1:05d}-of-{shards:05d}.safetensors"
+        part = {name: tensors[name] for name in names[i::shards]}
+        save_file(part, folder / file, metadata=metadata)
+        weight_map.update(dict.fromkeys(part, file))
+    index = {
+        "metadata": {"total_size": sum(t.nbytes for t in tensors.values())},
+        "weight_map": weight_map,
+    }
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def write_checkpoint(folder: Path, family: str, kind: str = "classifier", shards: int = 1) -> Path:
+    """Write one of the recorded checkpoints.
+
+    Args:
+        folder: Where to; made if it is not there.
+        family: A `model_type`, one of `FAMILIES`.
+        kind: "classifier", "base" (no head, names without the family's prefix) or "masked_lm".
+        shards: How many files the weights are spread over.
+    """
+    recorded = record(family)[kind]
+    write_config(folder, recorded["config"])
+    write_weights(folder, fill(recorded["tensors"]), shards=shards)
+    return folder
+
+
+def write_tokenizer(folder: Path, words: Iterable[str] = WORDS) -> Path:
+    """Write a BERT tokenizer for a handful of words, as its slow class would: a vocab.txt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join([*SPECIAL, *words]) + "\n", encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True}), encoding="utf-8"
+    )
+    return folder

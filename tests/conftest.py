@@ -1,0 +1,58 @@
+"""What every test runs under: offline, and in CI without skips."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+
+# Set before anything imports Transformers or datasets: no test reaches for the network.
+os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real datasets and a real checkpoint, where they lie beside the project."""
+    if not SHARED.is_dir():
+        pytest.skip("the real data is not beside the project")
+    return SHARED
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and os.environ.get("REQUIRE_ALL") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"skipped under REQUIRE_ALL=1: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny BERT without weights."""
+    return tiny.write_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tokenized dataset of 103 training, 15 validation and 30 test rows."""
+    from kfp_finetune.components.load_data.dataset import load_data
+
+    folder = tmp_path_factory.mktemp("tiny_data")
+    load_data(
+        dataset=str(tiny.write_csv(folder / "train.csv", tiny.rows(118))),
+        test_dataset=str(tiny.write_csv(folder / "test.csv", tiny.rows(30, seed=1))),
+        validation_fraction=15 / 118,
+        model=str(tiny_model),
+        max_length=16,
+        output_path=str(folder / "tokenized"),
+    )
+    return folder / "tokenized"

@@ -1,0 +1,346 @@
+"""Training as a whole, on a tiny model: what was planned, applied, logged and saved is one thing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from kfp_finetune.components.artifacts import model as model_artifact
+from kfp_finetune.components.artifacts import optimizer_config as optimizer_artifact
+from kfp_finetune.components.artifacts import tokenized_dataset
+from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
+from kfp_finetune.components.build_optimizer.optimizers import (
+    KerasSchedule,
+    RecordsLearningRate,
+    build_optimizer,
+)
+from kfp_finetune.components.build_optimizer.schedules import (
+    build_optimizer_config,
+    learning_rates,
+)
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.finetune import devices, models
+from kfp_finetune.components.finetune.callbacks import EndOfPlan, TrainingLog
+from kfp_finetune.components.finetune.inputs import Rows, training_dataset
+from kfp_finetune.components.finetune.trainer import LEARNING_RATE, LOSS, Trainer
+from kfp_finetune.components.finetune.training import finetune
+from kfp_finetune.components.load_data.steps import StepPlan, count_steps
+from kfp_finetune.components.tasks.text_classification import loss
+
+ROWS = 103
+
+
+class Sgd(RecordsLearningRate, tf_keras.optimizers.legacy.SGD):
+    """Plain gradient descent: the change of a weight is the rate times its gradient."""
+
+
+class Recording(Trainer):
+    """A trainer that notes which rows it was fed."""
+
+    fed: list[np.ndarray]
+
+    def train_step(self, update: dict[str, Any]) -> dict[str, Any]:
+        def note(rows: Any, weights: Any) -> None:
+            self.fed.append(rows.numpy()[weights.numpy() > 0])
+
+        tf.py_function(note, [update["rows"], update["weights"]], [])
+        return super().train_step(update)
+
+
+def network(folder: Path, **config: Any) -> Any:
+    return models.load_classifier(
+        folder,
+        num_labels=3,
+        label_names=["delivery", "payment", "returns"],
+        problem_type="single_label_classification",
+        seed=7,
+    )
+
+
+def rows_of(data: Path) -> Rows:
+    return Rows(tokenized_dataset.open_split(data, "train"), pad_token_id=0)
+
+
+def fit(trainer: Trainer, data: Path, plan: StepPlan, optimizer: Any, log_dir: Path) -> TrainingLog:
+    trainer.compile(optimizer=optimizer, loss=loss())
+    log = TrainingLog(log_dir)
+    steps = min(plan.steps_per_epoch, plan.num_train_steps)
+    trainer.fit(
+        training_dataset(rows_of(data), plan, seed=1),
+        steps_per_epoch=steps,
+        epochs=-(-plan.num_train_steps // steps),
+        callbacks=[EndOfPlan(plan), log],
+        verbose=0,
+    )
+    return log
+
+
+def scalars(log_dir: Path, tag: str) -> dict[int, float]:
+    events = EventAccumulator(str(log_dir), size_guidance={"scalars": 0, "tensors": 0}).Reload()
+    return {e.step: float(tf.make_ndarray(e.tensor_proto)) for e in events.Tensors(tag)}
+
+
+def run(
+    data: Path, model: Path, out: Path, plan: dict[str, Any], **optimizer: Any
+) -> model_artifact.ModelManifest:
+    """build_optimizer and finetune, as the steps call them."""
+    counted = count_steps(ROWS, **plan)
+    optimizer_artifact.write(
+        out / "optimizer", build_optimizer_config(counted.num_train_steps, **optimizer)
+    )
+    return finetune(
+        tokenized_dataset_path=str(data),
+        optimizer_config_path=str(out / "optimizer"),
+        base_model=str(model),
+        model_path=str(out / "model"),
+        tensorboard_logs_path=str(out / "logs"),
+        **plan,
+    )
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {"batch_size": 8, "num_train_epochs": 2.0},
+        {"batch_size": 8, "num_train_epochs": 2.0, "drop_remainder": True},
+        {"batch_size": 8, "num_train_epochs": 1.5},
+        {"batch_size": 8, "num_train_epochs": 2.0, "gradient_accumulation_steps": 4},
+        {"batch_size": 200, "num_train_epochs": 3.0},
+        {"batch_size": 103, "num_train_epochs": 1.0},
+        {"batch_size": 8, "num_train_epochs": 3.0, "max_steps": 5},
+        {
+            "batch_size": 8,
+            "num_train_epochs": 1.0,
+            "max_steps": 14,
+            "gradient_accumulation_steps": 3,
+        },
+    ],
+    ids=str,
+)
+def test_the_updates_made_are_the_planned_ones(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path, plan: dict[str, Any]
+) -> None:
+    counted = count_steps(ROWS, **plan)
+    devices.configure(0)
+    trainer = Recording(network(tiny_model), counted.num_train_steps)
+    trainer.fed = []
+    optimizer = build_optimizer(build_optimizer_config(counted.num_train_steps))
+    fit(trainer, tiny_data, counted, optimizer, tmp_path)
+
+    assert int(trainer.updates_done) == int(optimizer.iterations) == counted.num_train_steps
+    assert len(trainer.fed) == counted.num_train_steps
+    per_epoch = counted.steps_per_epoch
+    whole_epochs = counted.num_train_steps // per_epoch
+    for epoch in range(whole_epochs):
+        fed = np.concatenate(trainer.fed[epoch * per_epoch : (epoch + 1) * per_epoch])
+        expected = ROWS - ROWS % 8 if counted.drop_remainder else ROWS
+        assert len(fed) == len(set(fed.tolist())) == expected
+    rest = np.concatenate([np.zeros(0), *trainer.fed[whole_epochs * per_epoch :]])
+    assert len(rest) == len(set(rest.tolist()))
+
+
+def test_tensorboard_shows_the_schedule_at_every_step(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    plan = {"batch_size": 8, "num_train_epochs": 6.0}
+    manifest = run(tiny_data, tiny_model, tmp_path, plan, warmup_ratio=0.1)
+    assert manifest.updates_done == manifest.num_train_steps == 78
+
+    rates = learning_rates(manifest.optimizer.schedule)
+    keras = KerasSchedule(manifest.optimizer.schedule)
+    logged = scalars(tmp_path / "logs", "train/learning_rate")
+    assert sorted(logged) == list(range(78))
+    for step in range(78):
+        assert np.float32(logged[step]) == rates[step] == keras(step).numpy()
+
+    log = list(model_artifact.read_training_log(tmp_path / "model"))
+    updates = [r for r in log if "learning_rate" in r]
+    assert [np.float32(r["learning_rate"]) for r in updates] == list(rates[:-1])
+    assert scalars(tmp_path / "logs", "train/loss") == {r["step"]: r["loss"] for r in updates}
+    evaluations = [r for r in log if "validation" in r]
+    assert [r["step"] for r in evaluations] == [13, 26, 39, 52, 65, 78]
+    assert evaluations[-1]["validation"] == manifest.validation_metrics
+    accuracy = scalars(tmp_path / "logs", "validation/accuracy")
+    assert accuracy == {r["step"]: r["validation"]["accuracy"] for r in evaluations}
+    assert sorted(scalars(tmp_path / "logs", "validation/loss")) == sorted(accuracy)
+
+
+def test_the_logged_rate_is_the_applied_one(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """With plain SGD, (weights before - after) ÷ gradient is the rate."""
+    plan = count_steps(ROWS, 16, 2)
+    devices.configure(0)
+    schedule = Schedule(name="cosine", learning_rate=0.5, num_train_steps=plan.num_train_steps)
+    changes: list[float] = []
+
+    class Measuring(Trainer):
+        def train_step(self, update: dict[str, Any]) -> dict[str, Any]:
+            bias = self.trainable_variables[-1]
+            before = tf.identity(bias)
+            loss_, gradients = self._loss_and_gradients(
+                update, 0, tf.reduce_sum(update["weights"]), [bias]
+            )
+            result = super().train_step(update)
+            tf.py_function(
+                lambda b, a, g: changes.append(
+                    float(tf.reduce_max(tf.abs(b - a)) / tf.reduce_max(tf.abs(g)))
+                ),
+                [before, tf.identity(bias), gradients[0]],
+                [],
+            )
+            return result
+
+    net = network(tiny_model)
+    for layer in net.submodules:  # the two gradients are of the same function
+        if isinstance(layer, tf_keras.layers.Dropout):
+            layer.rate = 0.0
+    trainer = Measuring(net, plan.num_train_steps)
+    fit(trainer, tiny_data, plan, Sgd(KerasSchedule(schedule)), tmp_path)
+    logged = trainer.update_log.numpy()[:, LEARNING_RATE]
+    np.testing.assert_array_equal(logged, learning_rates(schedule)[:-1])
+    np.testing.assert_allclose(changes, logged, rtol=2e-3)
+
+
+def test_a_schedule_swapped_behind_the_callbacks_shows_in_the_log(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    plan = count_steps(ROWS, 16, 1)
+    devices.configure(0)
+    trainer = Trainer(network(tiny_model), plan.num_train_steps)
+    optimizer = build_optimizer(build_optimizer_config(plan.num_train_steps))
+    optimizer.learning_rate = 0.125
+    log = fit(trainer, tiny_data, plan, optimizer, tmp_path)
+    assert {r["learning_rate"] for r in log.records} == {0.125}
+    assert set(scalars(tmp_path, "train/learning_rate").values()) == {0.125}
+
+
+def test_accumulated_batches_make_the_update_of_one_big_batch(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """8 × 4 is 32 without dropout, the last and smaller group of an epoch included."""
+    results = {}
+    for batch, accumulation in ((32, 1), (8, 4)):
+        devices.configure(0)
+        net = network(tiny_model)
+        for layer in net.submodules:
+            if isinstance(layer, tf_keras.layers.Dropout):
+                layer.rate = 0.0
+        plan = count_steps(ROWS, batch, 2, None, accumulation)
+        trainer = Trainer(net, plan.num_train_steps)
+        trainer.compile(optimizer=Sgd(0.3), loss=loss())
+        rows = rows_of(tiny_data)
+        order = np.random.default_rng(3).permutation(ROWS)
+        for start in range(0, ROWS, 32):
+            chosen = order[start : start + 32]
+            groups = [chosen[i : i + batch] for i in range(0, len(chosen), batch)]
+            filled = np.zeros((len(groups), batch), np.int64)
+            weights = np.zeros((len(groups), batch), np.float32)
+            for i, group in enumerate(groups):
+                filled[i, : len(group)], weights[i, : len(group)] = group, 1
+            features = [rows.batch(tf.constant(f)) for f in filled]
+            width = max(f["input_ids"].shape[1] for f in features)
+            stacked = {
+                name: tf.stack(
+                    [tf.pad(f[name], [[0, 0], [0, width - f[name].shape[1]]]) for f in features]
+                )
+                for name in features[0]
+            }
+            trainer.train_step(
+                {
+                    "features": stacked,
+                    "labels": tf.constant(rows.labels[filled]),
+                    "weights": tf.constant(weights),
+                    "rows": filled,
+                }
+            )
+        results[batch] = (trainer.update_log.numpy()[:4, LOSS], net.get_weights())
+    np.testing.assert_allclose(results[8][0], results[32][0], rtol=1e-5)
+    for ours, theirs in zip(results[8][1], results[32][1], strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-6)
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_last_bit(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    plan = {"batch_size": 8, "num_train_epochs": 1.0}
+    manifests = [
+        run(tiny_data, tiny_model, tmp_path / name, plan, learning_rate=1e-3)
+        for name in ("one", "two")
+    ]
+    assert manifests[0] == manifests[1]
+    one, two = (
+        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("one", "two")
+    )
+    assert one.keys() == two.keys()
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+
+
+def test_a_schedule_of_another_length_than_the_plan_is_refused(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    optimizer_artifact.write(tmp_path / "optimizer", build_optimizer_config(40))
+    with pytest.raises(
+        InputError, match="the schedule is 40 steps long, the training is 103 examples"
+    ):
+        finetune(
+            tokenized_dataset_path=str(tiny_data),
+            optimizer_config_path=str(tmp_path / "optimizer"),
+            base_model=str(tiny_model),
+            batch_size=8,
+            num_train_epochs=3,
+            model_path=str(tmp_path / "model"),
+            tensorboard_logs_path=str(tmp_path / "logs"),
+        )
+    assert not (tmp_path / "model").exists()
+
+
+def test_fewer_updates_than_planned_fail_the_step(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = training_dataset
+    monkeypatch.setattr(
+        "kfp_finetune.components.finetune.training.training_dataset",
+        lambda rows, plan, seed: real(rows, plan, seed).take(plan.num_train_steps - 1),
+    )
+    with pytest.raises(RuntimeError, match="12 updates were made, 13 were planned"):
+        run(tiny_data, tiny_model, tmp_path, {"batch_size": 8, "num_train_epochs": 1.0})
+
+
+def test_adamw_decays_weights_but_neither_biases_nor_layer_norms(tiny_model: Path) -> None:
+    devices.configure(0)
+    net = network(tiny_model)
+    config = OptimizerConfig(
+        name="adamw",
+        weight_decay=0.5,
+        schedule=Schedule(name="constant", learning_rate=0.1, num_train_steps=1),
+    )
+    optimizer = build_optimizer(config)
+    before = [v.numpy() for v in net.trainable_variables]
+    optimizer.apply_gradients([(tf.zeros_like(v), v) for v in net.trainable_variables])
+    for variable, old in zip(net.trainable_variables, before, strict=True):
+        is_matrix = len(variable.shape) > 1
+        expected = old * (1 - 0.1 * 0.5) if is_matrix else old
+        np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-6, err_msg=variable.name)
+
+
+def test_gradients_are_clipped_to_their_global_norm_after_it_is_logged(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    plan = count_steps(ROWS, 103, 1)
+    devices.configure(0)
+    trainer = Trainer(network(tiny_model), 1)
+    before = [v.numpy() for v in trainer.network.trainable_variables]
+    fit(trainer, tiny_data, plan, Sgd(1.0, global_clipnorm=0.001), tmp_path)
+    change = [
+        b - v.numpy() for b, v in zip(before, trainer.network.trainable_variables, strict=True)
+    ]
+    assert np.sqrt(sum((c**2).sum() for c in change)) == pytest.approx(0.001, rel=1e-3)
+    assert scalars(tmp_path, "train/gradient_norm")[0] > 0.01

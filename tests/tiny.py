@@ -1,0 +1,62 @@
+"""A model and a dataset small enough that every test trains for real."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+WORDS = ["good", "bad", "parcel", "late", "early", "money", "back", "open", "shop", "card"]
+LABELS = ("delivery", "payment", "returns")
+_OF_LABEL = {"delivery": "parcel", "payment": "card", "returns": "back"}
+
+
+def write_model(folder: Path, **config: Any) -> Path:
+    """A BERT of 2 layers, 16 wide, with a vocabulary of a dozen words and no weights."""
+    from transformers import BertTokenizerFast
+
+    folder.mkdir(parents=True)
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    settings = {
+        "model_type": "bert",
+        "architectures": ["BertForSequenceClassification"],
+        "vocab_size": len(vocabulary),
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 40,
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+        "type_vocab_size": 2,
+        "initialize_from_config": True,
+    }
+    (folder / "config.json").write_text(json.dumps(settings | config))
+    return folder
+
+
+def rows(count: int, seed: int = 0) -> list[dict[str, str]]:
+    """Messages of 3 to 12 words; one of the words tells the label."""
+    random_ = random.Random(seed)
+    made = []
+    for i in range(count):
+        label = LABELS[i % len(LABELS)]
+        words = random_.choices(
+            [w for w in WORDS if w not in _OF_LABEL.values()], k=random_.randint(2, 11)
+        )
+        words.insert(random_.randint(0, len(words)), _OF_LABEL[label])
+        made.append({"text": " ".join(words), "label": label})
+    return made
+
+
+def write_csv(path: Path, data: list[dict[str, Any]]) -> Path:
+    """Rows as a CSV file."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(data[0]))
+        writer.writeheader()
+        writer.writerows(data)
+    return path
