@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from kfp_finetune.cli import locations, parameters
 from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.components.errors import InputError

@@ -58,7 +58,6 @@ def run(pipeline: Any, folder: RunFolder, cache_root: Path | None, notes: _NoteT
     from kfp import local
     from kfp.local import pipeline_orchestrator
     from kfp.pipeline_spec import pipeline_spec_pb2
-
     from kfp_finetune.cli.local_cache import StepCache
     from kfp_finetune.cli.unset import without
 
@@ -88,7 +87,6 @@ def _take_over(cache: Any) -> None:
     """
     from kfp.local import cache as kfp_cache
     from kfp.local import executor_input_utils
-
     from kfp_finetune.cli.local_cache import step_name
     from kfp_finetune.cli.run_folder import STEPS
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
 from kfp_finetune.cli import catalog, parameters
 from kfp_finetune.components.errors import InputError
 

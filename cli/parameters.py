@@ -17,9 +17,8 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from typer.core import TyperCommand
-
 from kfp_finetune.components.errors import InputError
+from typer.core import TyperCommand
 
 # Filled in by the command line, from the content of the data and of the model.
 FINGERPRINTS = ("dataset_fingerprint", "model_fingerprint")

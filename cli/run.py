@@ -19,7 +19,7 @@ from kfp_finetune.cli.follow import Follower, StepFailed
 from kfp_finetune.cli.preflight import preflight
 from kfp_finetune.cli.processes import Interrupted, ProcessGroup, interruptible
 from kfp_finetune.cli.results import PAGES, collect
-from kfp_finetune.cli.run_folder import RunError, RunFolder, RunRecord
+from kfp_finetune.cli.run_folder import RunError, RunFolder
 from kfp_finetune.cli.screen import Screen, duration, make_screen
 from kfp_finetune.components.errors import InputError
 

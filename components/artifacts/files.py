@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
-
 from kfp_finetune.components.errors import InputError
+from pydantic import BaseModel, ValidationError
 
 Manifest = TypeVar("Manifest", bound=BaseModel)
 

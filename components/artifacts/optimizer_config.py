@@ -1,4 +1,4 @@
-"""The optimizer's description: JSON that crosses containers, validated where it is written and read.
+"""The optimizer's description: JSON that crosses containers, validated at both ends.
 
 Nothing here computes a rate or imports TensorFlow; `build_optimizer` does the first, and finetune
 asks it for the second.
@@ -9,9 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
+from pydantic import BaseModel, ConfigDict, Field
 
 FILE = "optimizer.json"
 

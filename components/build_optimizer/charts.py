@@ -7,19 +7,21 @@ same size on both; colours are the page's CSS variables, so that it fits light a
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+
+from kfp_finetune.components.build_optimizer.page import count_text, rate_text
 
 MAX_POINTS = 2000
+_PHONE = ((270, 550), 220, 3)  # widths from and to, height, lines of a note; as in page.html.jinja
 _UNITS = 1000  # the plot's viewBox is 1000 x 1000, whatever its size on the screen
+
+
+_Box = tuple[float, float, float, float]  # left, low, right, high
 
 
 @dataclass(frozen=True)
@@ -42,58 +44,6 @@ class Note:
     value: str
     caption: str
     detail: str
-
-
-def rate_text(value: float) -> str:
-    """A learning rate as people write it: 5e-05, 0.001, 0."""
-    return f"{value:.3g}"
-
-
-def number_text(value: float) -> str:
-    """A loss or a score: three decimals, more digits where those would be zeros."""
-    return f"{value:.3f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
-
-
-def percent_text(value: float) -> str:
-    """A share: 92.1%."""
-    return f"{value:.1%}"
-
-
-def count_text(value: float) -> str:
-    """A count: 12,345."""
-    return f"{value:,.0f}"
-
-
-def unbroken(text: str) -> Markup:
-    """Text in which a rate is not broken at its minus sign."""
-    return Markup(re.sub(r"\d[\d.]*e-\d+", r'<span class="whole">\g<0></span>', str(escape(text))))  # noqa: S704
-
-
-def breakable(text: str) -> Markup:
-    """A label that may go on in the next line after an underscore."""
-    return Markup(str(escape(text)).replace("_", "_<wbr>"))  # noqa: S704
-
-
-def templates(folder: Path) -> Environment:
-    """The templates of a folder, on top of the page and the charts that lie beside this module.
-
-    Text that comes from data is escaped; a name the template misspells is an error.
-    """
-    environment = Environment(
-        loader=FileSystemLoader([folder, Path(__file__).parent]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=number_text,
-        percent=percent_text,
-        count=count_text,
-        unbroken=unbroken,
-        breakable=breakable,
-    )
-    return environment
 
 
 def thin(values: np.ndarray, keep: Sequence[int] = (), limit: int = MAX_POINTS) -> np.ndarray:
@@ -194,7 +144,7 @@ def line_chart(
     if notes:
         curve = (right(series[-1].x), up(series[-1].y))
         spots = [(float(right(n.x)), float(up(n.y)), n) for n in notes]
-        wide, narrow = (_place(spots, curve, *size) for size in ((620, height, 2), (280, 220, 3)))
+        wide, narrow = (_place(spots, curve, *plot) for plot in (_desk(height), _PHONE))
         placed = [
             {"x": x, "y": y, "note": note, "wide": on_desk, "narrow": on_phone}
             for (x, y, note), on_desk, on_phone in zip(spots, wide, narrow, strict=True)
@@ -210,62 +160,64 @@ def line_chart(
     }
 
 
+def _desk(height: int) -> tuple[tuple[int, int], int, int]:
+    return (550, 1060), height, 2
+
+
 def _place(
     spots: Sequence[tuple[float, float, Note]],
     curve: tuple[np.ndarray, np.ndarray],
-    width: int,
+    widths: tuple[int, int],
     height: int,
     lines: int,
 ) -> list[dict[str, Any]]:
-    """Find room for notes of 2 or 3 lines in a plot of this size in pixels.
+    """Find room for notes of 2 or 3 lines in a plot that is between two widths, in pixels.
 
     A note stands like a flag above or below its point, or beside it, as near as it can be without
-    touching the curve or another note.
+    touching the curve or another note at either width.
     """
-    taken: list[tuple[float, float, float, float]] = []
+    taken: dict[int, list[_Box]] = {width: [] for width in widths}
     result = []
-    for x_share, y_share, note in spots:
-        x, y = x_share * width, y_share * height
+    for x, y, note in spots:
         texts = [f"{note.caption} · {note.detail}"] if lines == 2 else [note.caption, note.detail]
         long = 8 + max(len(note.value) * 8.2, *(len(text) * 6.2 for text in texts))
         tall = 2 + 17 * lines
-        flags = [(6, up) for up in range(6, height, 8)] + [
-            (6, -down) for down in range(tall + 6, 2 * tall, 8)
-        ]
-        beside = [(out, 2) for out in range(14, 120, 8)]
-        options = sorted([*flags, *beside], key=lambda o: abs(o[0]) + abs(o[1]))
-        chosen = None
-        for out, up in options:
-            for end in (x_share > 0.5, x_share <= 0.5):
-                left = x - out - long if end else x + out
-                box = (left, y + up, left + long, y + up + tall)
-                inside = box[0] >= -1 and box[2] <= width + 4 and box[1] >= 0 and box[3] <= height
-                if (
-                    inside
-                    and not _hits(box, curve, width, height)
-                    and not any(_over(box, t) for t in taken)
-                ):
-                    chosen = chosen or (out, up, end, box)
-            if chosen:
+        flags = [(6, up) for up in range(6, height, 8)]
+        flags += [(6, -down) for down in range(tall + 6, 2 * tall, 8)]
+        beside = [(out, 2) for out in range(14, 180, 8)]
+        nearest = sorted([*flags, *beside], key=lambda place: abs(place[0]) + abs(place[1]))
+        ends = (x > 0.5, x <= 0.5)
+        chosen = (6, 6, x > 0.5)
+        for out, up, end in ((out, up, end) for out, up in nearest for end in ends):
+            boxes = {}
+            for width in widths:
+                left = x * width - out - long if end else x * width + out
+                boxes[width] = (left, y * height + up, left + long, y * height + up + tall)
+            if all(_is_free(boxes[w], curve, w, height, taken[w]) for w in widths):
+                chosen = (out, up, end)
+                for width in widths:
+                    taken[width].append(boxes[width])
                 break
-        out, up, end, box = chosen or (6, 6, x_share > 0.5, (x, y, x, y))
-        taken.append(box)
+        out, up, end = chosen
         stem = up if out == 6 and up > 14 else 0
         result.append({"out": -out if end else out, "up": up, "end": end, "stem": stem})
     return result
 
 
-def _hits(
-    box: tuple[float, float, float, float],
+def _is_free(
+    box: _Box,
     curve: tuple[np.ndarray, np.ndarray],
     width: int,
     height: int,
+    taken: list[_Box],
 ) -> bool:
-    across = np.arange(box[0] - 4, box[2] + 5)
+    """Whether a box lies inside the plot and touches neither the curve nor another box."""
+    left, low, right, high = box
+    if left < -1 or right > width + 4 or low < 0 or high > height:
+        return False
+    if any(left < t[2] + 8 and t[0] < right + 8 and low < t[3] and t[1] < high for t in taken):
+        return False
+    across = np.arange(left - 4, right + 5)
     level = np.interp(across, curve[0] * width, curve[1] * height)
-    low, high = np.minimum(level[:-1], level[1:]), np.maximum(level[:-1], level[1:])
-    return bool(((low < box[3] + 3) & (high > box[1] - 3)).any())
-
-
-def _over(one: tuple[float, float, float, float], two: tuple[float, float, float, float]) -> bool:
-    return one[0] < two[2] + 8 and two[0] < one[2] + 8 and one[1] < two[3] and two[1] < one[3]
+    under, over = np.minimum(level[:-1], level[1:]), np.maximum(level[:-1], level[1:])
+    return not bool(((under < high + 3) & (over > low - 3)).any())

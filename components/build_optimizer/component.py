@@ -3,7 +3,6 @@
 from typing import Optional
 
 from kfp import dsl
-
 from kfp_finetune.components.image import IMAGE
 
 

@@ -11,12 +11,10 @@ from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
 from kfp_finetune.components.build_optimizer.charts import (
     Note,
     Series,
-    count_text,
     line_chart,
-    rate_text,
-    templates,
     thin,
 )
+from kfp_finetune.components.build_optimizer.page import count_text, rate_text, templates
 
 _NAMES = {"adam": "Adam", "adamw": "AdamW"}
 
@@ -59,7 +57,7 @@ def curve_chart(
     marks.setdefault(int(rates[: last + 1].argmax()), []).append("peak")
     if 0 < warmup_steps <= last:
         marks.setdefault(warmup_steps, []).append("warmup ends")
-    marks.setdefault(last, []).append("last" if after is None else "last → after it")
+    marks.setdefault(last, []).append("last applied" if after is None else "last applied → after")
     notes = []
     for index, names in sorted(marks.items()):
         value = rate_text(rates[index])

@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from kfp_finetune.components.artifacts.optimizer_config import (
     OPTIMIZERS,
     SCHEDULES,
@@ -15,6 +13,7 @@ from kfp_finetune.components.artifacts.optimizer_config import (
     Schedule,
 )
 from kfp_finetune.components.errors import InputError
+from pydantic import ValidationError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +57,7 @@ def learning_rate_at(schedule: Schedule, step: int) -> float:
 
 
 def learning_rates(schedule: Schedule) -> NDArray[np.float32]:
-    """All rates of a run, shape [num_train_steps + 1]: the last is the rate after the last update."""
+    """All rates of a run, shape [num_train_steps + 1]: the last is that after the last update."""
     import numpy as np
 
     steps = range(schedule.num_train_steps + 1)
@@ -156,11 +155,11 @@ def _unknown_names(optimizer: str, schedule: str) -> list[InputError]:
             f"{parameter} '{value}' is not known",
             where=parameter,
             expected="one of " + ", ".join(known),
-            remedy=f"--{parameter.replace('_', '-')} {known[-1] if known is SCHEDULES else known[0]}",
+            remedy=f"--{parameter.replace('_', '-')} {default}",
         )
-        for parameter, value, known in (
-            ("lr_scheduler_type", schedule, SCHEDULES),
-            ("optimizer", optimizer, OPTIMIZERS),
+        for parameter, value, known, default in (
+            ("lr_scheduler_type", schedule, SCHEDULES, "polynomial"),
+            ("optimizer", optimizer, OPTIMIZERS, "adam"),
         )
         if value not in known
     ]

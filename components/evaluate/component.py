@@ -1,7 +1,6 @@
 """The KFP component evaluate."""
 
 from kfp import dsl
-
 from kfp_finetune.components.image import IMAGE
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
-
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
@@ -65,7 +64,7 @@ def predict_split(
     logits = np.zeros((len(order), len(model.label_names)), np.float32)
     progress = Progress("evaluate", len(order), "rows")
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(reduce_retracing=True)
     def forward(features: dict[str, tf.Tensor]) -> tf.Tensor:
         return tf.cast(network(features, training=False).logits, tf.float32)
 

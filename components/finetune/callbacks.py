@@ -9,7 +9,6 @@ from typing import Any
 
 import tensorflow as tf
 import tf_keras
-
 from kfp_finetune.components.finetune.trainer import GRADIENT_NORM, LEARNING_RATE, LOSS
 from kfp_finetune.components.load_data.steps import StepPlan
 from kfp_finetune.components.runtime import Progress
@@ -17,7 +16,7 @@ from kfp_finetune.components.runtime import Progress
 UPDATES_BETWEEN_WRITES = 50
 
 
-class EndOfPlan(tf_keras.callbacks.Callback):  # type: ignore[misc]
+class EndOfPlan(tf_keras.callbacks.Callback):
     """Ends training after the last planned update, also where that is in mid-epoch."""
 
     def __init__(self, plan: StepPlan) -> None:
@@ -32,7 +31,7 @@ class EndOfPlan(tf_keras.callbacks.Callback):  # type: ignore[misc]
         self._step += 1
 
 
-class TrainingLog(tf_keras.callbacks.Callback):  # type: ignore[misc]
+class TrainingLog(tf_keras.callbacks.Callback):
     """Writes what every update applied, and every evaluation, to TensorBoard and to a log.
 
     The numbers are read from the trainer's update log in blocks of 50 updates, so that no update
@@ -101,7 +100,7 @@ class TrainingLog(tf_keras.callbacks.Callback):  # type: ignore[misc]
         self._writer.flush()
 
 
-class ShowProgress(tf_keras.callbacks.Callback):  # type: ignore[misc]
+class ShowProgress(tf_keras.callbacks.Callback):
     """Emits progress lines: updates done, and the loss of the latest."""
 
     def __init__(self, plan: StepPlan) -> None:

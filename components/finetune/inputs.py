@@ -1,4 +1,4 @@
-"""Tokenized rows as padded batches, in native tf.data: no Python touches a token during training."""
+"""Tokenized rows as padded batches, in native tf.data: no Python touches a token in training."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-
 from kfp_finetune.components.load_data.batches import updates
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from numpy.typing import NDArray
-
     from kfp_finetune.components.load_data.steps import StepPlan
+    from numpy.typing import NDArray
 
 # Widths are multiples of this, so that there are few different ones and all suit the processor.
 WIDTH_MULTIPLE = 8

@@ -3,7 +3,6 @@
 from typing import NamedTuple, Optional
 
 from kfp import dsl
-
 from kfp_finetune.components.image import IMAGE
 
 
@@ -65,7 +64,7 @@ def load_data(
         model_revision: Revision of a Hub model.
         max_length: Tokens per example, special tokens included; longer texts are cut.
         seed: For the splits, the head's weights, dropout and the order of the rows.
-        dataset_fingerprint: Content of the data, so that a cache notices new data behind an old name.
+        dataset_fingerprint: Content of the data, so that new data behind an old name is noticed.
         model_fingerprint: Content of the model, for the same reason.
 
     Returns:

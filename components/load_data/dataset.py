@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from kfp_finetune.components.artifacts import tokenized_dataset as artifact
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS, SplitCounts
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import pretrained, sources
-from kfp_finetune.components.load_data.columns import ColumnMapping, map_columns
-from kfp_finetune.components.load_data.labels import MISSING, LabelIds, check_labels
+from kfp_finetune.components.load_data.columns import map_columns
+from kfp_finetune.components.load_data.labels import LabelIds
+from kfp_finetune.components.load_data.rows import LEFT_OUT, assign, finish_labels, scan
 from kfp_finetune.components.load_data.sources import Source
-from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
 from kfp_finetune.components.load_data.tokenization import Tokenize, check_max_length
+from kfp_finetune.components.load_data.writing import SplitWriter
 from kfp_finetune.components.runtime import Progress, emit
 from kfp_finetune.components.tasks import get_task
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from numpy.typing import NDArray
-
 _STEP = "load_data"
-_LEFT_OUT = -1
-_ROWS_SHOWN = 5
-OVER_THE_CAP = "over max_train_samples"
-
-
-@dataclass
-class _Part:
-    """One source, what its rows were found to be, and the split each of them goes to."""
-
-    source: Source
-    labels: NDArray[np.int32]  # shape [rows read]; MISSING where the row is left out
-    dropped: Counter[str]
-    assignment: NDArray[np.int8]  # index into SPLITS, or _LEFT_OUT
 
 
 def load_data(
@@ -120,29 +98,21 @@ def load_data(
     for note in columns.notes:
         emit("note", _STEP, text=note)
     label_ids = LabelIds(opened["train"], columns.label)
-    parts = {name: _scan(source, columns, label_ids, on_bad_row) for name, source in opened.items()}
-    label_names = _finish_labels(parts, label_ids, columns.label)
-    _assign(parts, validation_fraction, test_fraction, max_train_samples, seed)
+    parts = {name: scan(source, columns, label_ids, on_bad_row) for name, source in opened.items()}
+    label_names = finish_labels(parts, label_ids, columns.label)
+    assign(parts, validation_fraction, test_fraction, max_train_samples, seed)
 
     tokenize = Tokenize(tokenizer, max_length, pairs=columns.text_pair is not None)
     out = Path(output_path)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(out / artifact.TOKENIZER)
-    total = sum(int((part.assignment != _LEFT_OUT).sum()) for part in parts.values())
-    progress = Progress(_STEP, total, "rows")
+    total = sum(int((part.assignment != LEFT_OUT).sum()) for part in parts.values())
+    writer = SplitWriter(tokenize, columns, Progress(_STEP, total, "rows"))
     counts: dict[str, SplitCounts] = {}
-    truncated = written = 0
     for number, split in enumerate(SPLITS):
         part = parts.get(split, parts["train"])
-        writer = _SplitWriter(tokenize, columns, keep_text=split != "train")
-        before = written
-        rows = artifact.write_split(
-            out,
-            split,
-            writer.batches(part, number, lambda done, base=before: progress.update(base + done)),
-        )
-        written += rows
-        truncated += writer.truncated
+        batches = writer.batches(part, number, keep_text=split != "train")
+        rows = artifact.write_split(out, split, batches)
         dropped = dict(part.dropped) if split in parts else {}
         counts[split] = SplitCounts(
             rows_read=rows + sum(dropped.values()), rows=rows, dropped=dropped
@@ -157,7 +127,7 @@ def load_data(
         max_length=max_length,
         pad_token_id=tokenizer.pad_token_id,
         has_token_type_ids=tokenize.has_token_type_ids,
-        truncated_share=truncated / written,
+        truncated_share=writer.truncated / writer.written,
         dataset=dataset,
         model=model,
         dataset_fingerprint=dataset_fingerprint,
@@ -243,188 +213,3 @@ def _open_splits(
             if not names[split]:
                 emit("note", _STEP, text=f"using the dataset's own {split} split")
     return opened
-
-
-def _scan(source: Source, columns: ColumnMapping, label_ids: LabelIds, on_bad_row: str) -> _Part:
-    """Read a source once: the labels of its rows, and which rows cannot be used."""
-    used = [c for c in (columns.text, columns.text_pair, columns.label) if c is not None]
-    for column in used:
-        if column not in source.columns:
-            raise InputError(
-                f"there is no column '{column}'",
-                where=source.name,
-                expected="the columns of the training data; it has "
-                + ", ".join(map(repr, source.columns)),
-                remedy="rename the column",
-            )
-    labels: list[int] = []
-    bad: dict[str, list[int]] = {}
-    for batch in source.read():
-        texts = zip(*(batch[column] for column in used[:-1]), strict=True)
-        for cells, value in zip(texts, batch[columns.label], strict=True):
-            label = label_ids.number(value)
-            problem = _problem(cells, used) or (
-                f"no label in column '{columns.label}'" if label == MISSING else None
-            )
-            if problem:
-                bad.setdefault(problem, []).append(len(labels) + 1)
-                label = MISSING
-            labels.append(label)
-    if bad and on_bad_row == "error":
-        raise InputError(
-            "; ".join(f"{_number_of(rows)} with {problem}" for problem, rows in bad.items()),
-            where=source.name,
-            expected="a text and a label in every row",
-            remedy="mend the rows, or --on-bad-row drop to leave them out",
-        )
-    if len(labels) == sum(map(len, bad.values())):
-        raise InputError(
-            "no row can be used",
-            where=source.name,
-            expected="rows with a text and a label",
-            remedy="check the columns",
-        )
-    return _Part(
-        source=source,
-        labels=np.array(labels, np.int32),
-        dropped=Counter({problem: len(rows) for problem, rows in bad.items()}),
-        assignment=np.zeros(len(labels), np.int8),
-    )
-
-
-def _problem(cells: tuple[Any, ...], columns: list[str]) -> str | None:
-    for cell, column in zip(cells, columns, strict=False):
-        if cell is None or cell == "" or (isinstance(cell, str) and not cell.strip()):
-            return f"no text in column '{column}'"
-        if not isinstance(cell, str):
-            return f"a {type(cell).__name__} for a text in column '{column}'"
-    return None
-
-
-def _number_of(rows: list[int]) -> str:
-    shown = ", ".join(f"{row:,}" for row in rows[:_ROWS_SHOWN])
-    more = ", ..." if len(rows) > _ROWS_SHOWN else ""
-    return f"{len(rows):,} row{'s' * (len(rows) > 1)} ({shown}{more})"
-
-
-def _finish_labels(parts: dict[str, _Part], label_ids: LabelIds, column: str) -> list[str]:
-    """Turn the labels' numbers into their final ids; all of them must be in the training data."""
-    final = np.array(label_ids.final_ids(), np.int32)
-    names = label_ids.names()
-    for part in parts.values():
-        present = part.labels != MISSING
-        part.labels[present] = final[part.labels[present]]
-        part.assignment[~present] = _LEFT_OUT
-    train = parts["train"]
-    seen = set(np.unique(train.labels[train.labels != MISSING]).tolist())
-    check_labels(
-        [names[i] for i in sorted(seen)],
-        int((train.labels != MISSING).sum()),
-        column,
-        train.source.name,
-    )
-    for split, part in parts.items():
-        unseen = set(np.unique(part.labels[part.labels != MISSING]).tolist()) - seen
-        if unseen:
-            shown = ", ".join(repr(names[i]) for i in sorted(unseen)[:_ROWS_SHOWN])
-            raise InputError(
-                f"{len(unseen)} label{'s' * (len(unseen) > 1)} not in the training data: {shown}",
-                where=f"{part.source.name} ({split})",
-                expected="labels that the model can learn",
-                remedy="add rows with these labels to the training data, or take them out here",
-            )
-    return names
-
-
-def _assign(
-    parts: dict[str, _Part],
-    validation_fraction: float,
-    test_fraction: float,
-    max_train_samples: int | None,
-    seed: int,
-) -> None:
-    """Say of every row which split it goes to; made splits come out of the training rows."""
-    train = parts["train"]
-    for number, split in enumerate(SPLITS):
-        if split != "train" and split in parts:
-            part = parts[split]
-            part.assignment[part.labels != MISSING] = number
-    fractions = {"validation": validation_fraction, "test": test_fraction}
-    made = {split: share for split, share in fractions.items() if split not in parts}
-    usable = np.flatnonzero(train.labels != MISSING)
-    assigned = assign_splits(train.labels[usable], made, seed)
-    numbers = np.array([0, *(SPLITS.index(split) for split in made)], np.int8)
-    train.assignment[usable] = numbers[assigned]
-    rows = np.flatnonzero(train.assignment == 0)
-    if max_train_samples is not None and len(rows) > max_train_samples:
-        labels = np.unique(train.labels[rows])
-        if max_train_samples < len(labels):
-            raise InputError(
-                f"max_train_samples is {max_train_samples:,}, and there are {len(labels):,} labels",
-                where="max_train_samples",
-                expected="at least one row per label",
-                remedy=f"--max-train-samples {4 * len(labels)}",
-            )
-        over = stratified_sample(train.labels, rows, len(rows) - max_train_samples, seed)
-        train.assignment[over] = _LEFT_OUT
-        train.dropped[OVER_THE_CAP] = len(over)
-
-
-class _SplitWriter:
-    """Tokenizes the rows of one split, batch by batch."""
-
-    def __init__(self, tokenize: Tokenize, columns: ColumnMapping, *, keep_text: bool) -> None:
-        self._tokenize = tokenize
-        self._columns = columns
-        self._keep_text = keep_text
-        self._schema = artifact.schema(
-            has_token_type_ids=tokenize.has_token_type_ids,
-            keep_text=keep_text,
-            has_text_pair=columns.text_pair is not None,
-        )
-        self.truncated = 0
-
-    def batches(self, part: _Part, split: int, progress: Any) -> Iterator[pa.RecordBatch]:
-        """Record batches of the part's rows that go to the split; at least one, if empty."""
-        import pyarrow as pa
-
-        start = done = 0
-        yield pa.RecordBatch.from_pylist([], self._schema)
-        for batch in part.source.read():
-            size = len(batch[self._columns.text])
-            assignment = part.assignment[start : start + size]
-            chosen = np.flatnonzero(assignment == split)
-            if len(chosen):
-                yield self._record_batch(batch, chosen, start, part.labels)
-                done += len(chosen)
-                progress(done)
-            start += size
-
-    def _record_batch(
-        self,
-        batch: sources.Columns,
-        chosen: NDArray[np.int64],
-        start: int,
-        labels: NDArray[np.int32],
-    ) -> pa.RecordBatch:
-        import pyarrow as pa
-
-        def values(column: str) -> list[str]:
-            cells = batch[column]
-            return [cells[i] for i in chosen]
-
-        texts = values(self._columns.text)
-        pairs = values(self._columns.text_pair) if self._columns.text_pair else None
-        tokens = self._tokenize(texts, pairs)
-        self.truncated += tokens.truncated
-        arrays = {
-            "row": chosen + start,
-            "label": labels[chosen + start],
-            "input_ids": tokens.input_ids,
-            "token_type_ids": tokens.token_type_ids,
-            "text": texts,
-            "text_pair": pairs,
-        }
-        return pa.RecordBatch.from_arrays(
-            [pa.array(arrays[f.name], f.type) for f in self._schema], schema=self._schema
-        )

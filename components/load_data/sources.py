@@ -89,7 +89,7 @@ def split_names(dataset: str, config: str | None = None, revision: str | None = 
 
 
 def _open_file(path: Path) -> Source:
-    readers = {
+    readers: dict[str, Callable[[], Iterator[Columns]]] = {
         ".csv": lambda: _read_csv(path, ","),
         ".tsv": lambda: _read_csv(path, "\t"),
         ".jsonl": lambda: _read_json_lines(path),
@@ -103,7 +103,7 @@ def _open_file(path: Path) -> Source:
             remedy="convert it, or rename it to what it is",
         )
     read = readers[path.suffix.lower()]
-    first = next(read(), None)
+    first = next(iter(read()), None)
     if first is None:
         raise InputError(
             "the file has no rows",
@@ -237,8 +237,8 @@ def _load_with_datasets(dataset: str, config: str | None, revision: str | None) 
             f"the dataset cannot be loaded: {reason}",
             where=dataset,
             expected="a dataset on the Hub that this machine can reach, or a folder of data files",
-            remedy="check the id, --dataset-config, --dataset-revision and the network; for a private"
-            " dataset set HF_TOKEN",
+            remedy="check the id, --dataset-config, --dataset-revision and the network; for a"
+            " private dataset set HF_TOKEN",
         ) from error
 
 

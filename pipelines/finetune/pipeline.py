@@ -3,7 +3,6 @@
 from typing import Optional
 
 from kfp import dsl
-
 from kfp_finetune.components.build_optimizer.component import build_optimizer
 from kfp_finetune.components.evaluate.component import evaluate
 from kfp_finetune.components.finetune.component import finetune as finetune_model

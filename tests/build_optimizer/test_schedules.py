@@ -5,8 +5,6 @@ import pytest
 import tf_keras
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers.optimization_tf import WarmUp
-
 from kfp_finetune.components.artifacts import optimizer_config as artifact
 from kfp_finetune.components.artifacts.optimizer_config import SCHEDULES, Schedule
 from kfp_finetune.components.build_optimizer.optimizers import KerasSchedule
@@ -16,6 +14,7 @@ from kfp_finetune.components.build_optimizer.schedules import (
     learning_rates,
 )
 from kfp_finetune.components.errors import InputError
+from transformers.optimization_tf import WarmUp
 
 
 def test_the_recipe_is_kept_to_the_letter() -> None:

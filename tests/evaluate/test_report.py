@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -245,7 +246,8 @@ class Chromium:
         down, up = os.pipe(), os.pipe()
 
         def wire() -> None:
-            os.dup2(os.dup(down[0]), 3), os.dup2(os.dup(up[1]), 4)
+            os.dup2(os.dup(down[0]), 3)
+            os.dup2(os.dup(up[1]), 4)
 
         command = [
             str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
@@ -256,7 +258,8 @@ class Chromium:
         self.process = subprocess.Popen(
             command, preexec_fn=wire, close_fds=False, stdout=quiet, stderr=quiet
         )
-        os.close(down[0]), os.close(up[1])
+        os.close(down[0])
+        os.close(up[1])
         self.sink, self.source = os.fdopen(down[1], "wb", 0), os.fdopen(up[0], "rb", 0)
         self.rest, self.sent, self.session = b"", 0, ""
         self.problems: list[str] = []
@@ -281,6 +284,7 @@ class Chromium:
 
     def next(self) -> dict[str, Any]:
         while b"\0" not in self.rest:
+            assert select.select([self.source], [], [], 60)[0], "chromium does not answer"
             read = os.read(self.source.fileno(), 1 << 20)
             assert read, "chromium is gone"
             self.rest += read
@@ -336,7 +340,8 @@ class Chromium:
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
-        self.sink.close(), self.source.close()
+        self.sink.close()
+        self.source.close()
 
 
 @pytest.fixture(scope="module")

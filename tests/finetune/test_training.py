@@ -1,4 +1,4 @@
-"""Training as a whole, on a tiny model: what was planned, applied, logged and saved is one thing."""
+"""Training as a whole, on a tiny model: what is planned, applied, logged and saved is one thing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-from safetensors.numpy import load_file
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import optimizer_config as optimizer_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset
@@ -33,6 +30,8 @@ from kfp_finetune.components.finetune.trainer import LEARNING_RATE, LOSS, Traine
 from kfp_finetune.components.finetune.training import finetune
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
 from kfp_finetune.components.tasks.text_classification import loss
+from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 ROWS = 103
 
@@ -185,7 +184,7 @@ def test_the_logged_rate_is_the_applied_one(
         def train_step(self, update: dict[str, Any]) -> dict[str, Any]:
             bias = self.trainable_variables[-1]
             before = tf.identity(bias)
-            loss_, gradients = self._loss_and_gradients(
+            _, gradients = self._loss_and_gradients(
                 update, 0, tf.reduce_sum(update["weights"]), [bias]
             )
             result = super().train_step(update)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.batches import epoch_batches, updates
 from kfp_finetune.components.load_data.steps import count_steps

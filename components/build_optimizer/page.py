@@ -1,0 +1,61 @@
+"""What every page shares: the templates' environment and how numbers are written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+
+def rate_text(value: float) -> str:
+    """A learning rate as people write it: 5e-05, 0.001, 0."""
+    return f"{value:.3g}"
+
+
+def number_text(value: float) -> str:
+    """A loss or a score: three decimals, more digits where those would be zeros."""
+    return f"{value:.3f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
+
+
+def percent_text(value: float) -> str:
+    """A share: 92.1%."""
+    return f"{value:.1%}"
+
+
+def count_text(value: float) -> str:
+    """A count: 12,345."""
+    return f"{value:,.0f}"
+
+
+def unbroken(text: str) -> Markup:
+    """Text in which a rate is not broken at its minus sign."""
+    return Markup(re.sub(r"\d[\d.]*e-\d+", r'<span class="whole">\g<0></span>', str(escape(text))))  # noqa: S704
+
+
+def breakable(text: str) -> Markup:
+    """A label that may go on in the next line after an underscore."""
+    return Markup(str(escape(text)).replace("_", "_<wbr>"))  # noqa: S704
+
+
+def templates(folder: Path) -> Environment:
+    """The templates of a folder, on top of the page and the charts that lie beside this module.
+
+    Text that comes from data is escaped; a name the template misspells is an error.
+    """
+    environment = Environment(
+        loader=FileSystemLoader([folder, Path(__file__).parent]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=number_text,
+        percent=percent_text,
+        count=count_text,
+        unbroken=unbroken,
+        breakable=breakable,
+    )
+    return environment

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
+from kfp_finetune.components.build_optimizer.charts import thin, ticks
+from kfp_finetune.components.build_optimizer.curve import curve_chart, describe, render_curve
+from kfp_finetune.components.build_optimizer.schedules import learning_rates
+
+
+def config_of(**schedule: Any) -> OptimizerConfig:
+    return OptimizerConfig(schedule=Schedule(**schedule))
+
+
+def page_of(**schedule: Any) -> str:
+    config = config_of(**schedule)
+    return render_curve(config, learning_rates(config.schedule))
+
+
+def text_of(page: str) -> str:
+    body = re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.S)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+SCHEDULES = [
+    {"num_train_steps": 939},
+    {"num_train_steps": 939, "warmup_steps": 94, "name": "linear"},
+    {"num_train_steps": 2345, "warmup_steps": 100, "name": "cosine", "end_learning_rate": 1e-6},
+    {"num_train_steps": 1000, "warmup_steps": 500, "power": 2.0},
+    {"num_train_steps": 300, "name": "constant"},
+    {"num_train_steps": 1},
+    {"num_train_steps": 2, "warmup_steps": 1},
+]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_page_is_whole_self_contained_and_always_the_same(schedule: dict[str, Any]) -> None:
+    page = page_of(**schedule)
+    assert page == page_of(**schedule)
+    assert not re.search(r"https?://|url\(|@import|(src|href)=\"(?!data:,)", page)
+    assert page.count("<svg") == page.count("</svg>") == 1
+    assert "nan" not in text_of(page).lower().split()
+    HTMLParser().feed(page)
+
+
+def test_the_numbers_that_matter_are_written_on_the_curve() -> None:
+    text = text_of(page_of(num_train_steps=939, warmup_steps=94, name="linear"))
+    for part in (
+        "Adam, linear decay from 5e-05 to 0 over 939 updates, the first 94 of them warmup.",
+        "0 first · update 0",
+        "5e-05 peak, warmup ends · update 94",
+        "5.92e-08 → 0 last applied → after · update 938",
+        "Updates 939 num_train_steps",
+        "Last rate applied 5.92e-08 update 938",
+        "After the last update 0 never applied",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("schedule", "sentence"),
+    [
+        (
+            {"num_train_steps": 939},
+            "Adam, polynomial decay (power 1) from 5e-05 to 0 over 939 updates, no warmup",
+        ),
+        (
+            {"num_train_steps": 1, "name": "constant", "learning_rate": 1e-3},
+            "Adam, constant rate 0.001 for 1 update, no warmup",
+        ),
+        (
+            {"num_train_steps": 12_000, "name": "cosine", "warmup_steps": 1200},
+            "Adam, cosine decay from 5e-05 to 0 over 12,000 updates,"
+            " the first 1,200 of them warmup",
+        ),
+    ],
+)
+def test_the_schedule_is_one_sentence(schedule: dict[str, Any], sentence: str) -> None:
+    assert describe(config_of(**schedule)) == sentence
+
+
+def test_a_million_updates_are_drawn_from_few_points_without_losing_the_marked_ones() -> None:
+    total, warmup = 1_000_000, 12_345
+    rates = np.concatenate([np.arange(warmup) / warmup, np.linspace(1, 0, total + 1 - warmup)])
+    chart = curve_chart("rate", rates, warmup, total)
+    (line,) = chart["read_out"]
+    assert len(line["x"]) <= 2000
+    assert {0, warmup, total - 1, total} <= set(line["step"])
+    assert [note["note"].detail for note in chart["notes"]] == [
+        "update 0", "update 12,345", "update 999,999",
+    ]  # fmt: skip
+    rendered = render_curve(config_of(num_train_steps=total, warmup_steps=warmup), rates)
+    assert len(rendered) < 200_000
+
+
+def test_the_read_out_holds_the_rates_themselves() -> None:
+    config = config_of(num_train_steps=50, warmup_steps=5)
+    rates = learning_rates(config.schedule)
+    found = re.search(r"data-chart='([^']*)'", render_curve(config, rates))
+    assert found
+    (line,) = json.loads(found[1])
+    assert line["step"] == list(range(51))
+    assert line["text"] == [f"{rate:.3g}" for rate in rates]
+    assert line["x"] == sorted(line["x"])
+
+
+def test_a_run_that_stopped_early_has_no_rate_after_the_last() -> None:
+    chart = curve_chart("rate", np.linspace(1, 0.5, 50), 0, 100)
+    assert chart["notes"][-1]["note"].caption == "last applied"
+    assert chart["notes"][-1]["note"].detail == "update 49"
+
+
+def test_the_number_of_rates_must_fit_the_schedule() -> None:
+    with pytest.raises(ValueError, match=r"expected 11 rates, found an array of shape \(10,\)"):
+        render_curve(config_of(num_train_steps=10), np.ones(10))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20_000), st.integers(50, 2000))
+def test_thinning_keeps_ends_extremes_and_what_is_asked_for(
+    seed: int, count: int, limit: int
+) -> None:
+    values = np.random.default_rng(seed).normal(size=count)
+    keep = [count // 3, count // 2]
+    chosen = thin(values, keep=keep, limit=limit)
+    assert len(chosen) <= max(limit, 1)
+    assert (np.diff(chosen) > 0).all()
+    wanted = {0, count - 1, *keep, int(values.argmin()), int(values.argmax())}
+    assert wanted <= set(chosen.tolist())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(1e-9, 1e9), st.integers(2, 8))
+def test_ticks_are_few_evenly_spaced_and_inside(high: float, about: int) -> None:
+    found = ticks(0, high, about)
+    assert 2 <= len(found) <= about + 1
+    assert found[0] == 0 and found[-1] <= high * (1 + 1e-6)
+    assert np.allclose(np.diff(found), found[1])
