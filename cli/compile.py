@@ -38,6 +38,8 @@ def compile_pipeline(pipeline: Pipeline, output: Path, image: str | None = None)
     try:
         if not output.parent.is_dir():
             raise FileNotFoundError(2, "its folder is not there")
+        if output.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
         write_text(output, text)
     except OSError as error:
         raise InputError(

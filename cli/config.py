@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from kfp_finetune.cli import locations, parameters
 from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.components.errors import InputError
@@ -55,7 +56,7 @@ def read(path: Path) -> dict[str, Any]:
         InputError: If it is not there, is not UTF-8 YAML, or is not a mapping.
     """
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _NoDuplicates)
+        values = yaml.load(path.read_text(encoding="utf-8"), _NoDuplicates)  # noqa: S506 - safe
     except OSError as error:
         raise InputError(
             f"the config file cannot be read: {error.strerror or error}",
@@ -88,7 +89,7 @@ class _NoDuplicates(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"{key!r} is given twice", key_node.start_mark

@@ -52,7 +52,7 @@ def _of(source: str, revision: str, kind: Literal["dataset", "model"]) -> str:
 
 
 def of_path(path: Path) -> str:
-    """The SHA-256 of a file's content, or of a folder's names and contents; hidden ones left out."""
+    """The SHA-256 of a file's content, or of a folder's names and contents without hidden ones."""
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,7 +14,7 @@ from kfp_finetune.components.runtime import ERROR_LINE, parse_line
 _LINES_SHOWN = 5
 
 
-class StepFailed(Exception):
+class StepError(Exception):
     """A step, or the runner itself, failed for another reason than wrong input.
 
     Args:
@@ -98,7 +98,7 @@ class Follower:
 
         Raises:
             InputError: If a step said that the input is wrong.
-            StepFailed: If it failed otherwise.
+            StepError: If it failed otherwise.
         """
         if code == 0:
             return
@@ -108,8 +108,8 @@ class Follower:
             raise InputError.from_dict(self._error)
         if self._error is not None:
             step = str(self._error.get("step") or step)
-            raise StepFailed(f"{step} failed: {clean(str(self._error.get('found', '')))}", step)
+            raise StepError(f"{step} failed: {clean(str(self._error.get('found', '')))}", step)
         last = "".join(f"\n  {line}" for line in self._last)
-        raise StepFailed(
+        raise StepError(
             f"{step or 'the local runner'} ended without saying why; last lines:{last}", step
         )

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp import dsl
+
 from kfp_finetune.cli.links import link_or_copy
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.runtime import emit

@@ -35,7 +35,7 @@ def main() -> None:
     # SIG_IGN, is not passed on to the steps.)
     signal.signal(signal.SIGTERM, lambda *_: _terminated.set())
     notes = _NoteTaker(sys.stdout)
-    sys.stdout = notes  # type: ignore[assignment]
+    sys.stdout = notes
     folder = RunFolder.open(Path(job["run"]))
     pipeline = getattr(import_module(job["module"]), job["function"])
     cache_root = Path(job["cache_root"]) if job["cache_root"] else None
@@ -58,6 +58,7 @@ def run(pipeline: Any, folder: RunFolder, cache_root: Path | None, notes: _NoteT
     from kfp import local
     from kfp.local import pipeline_orchestrator
     from kfp.pipeline_spec import pipeline_spec_pb2
+
     from kfp_finetune.cli.local_cache import StepCache
     from kfp_finetune.cli.unset import without
 
@@ -87,6 +88,7 @@ def _take_over(cache: Any) -> None:
     """
     from kfp.local import cache as kfp_cache
     from kfp.local import executor_input_utils
+
     from kfp_finetune.cli.local_cache import step_name
     from kfp_finetune.cli.run_folder import STEPS
 

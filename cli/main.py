@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
 from kfp_finetune.cli import catalog, parameters
 from kfp_finetune.components.errors import InputError
 

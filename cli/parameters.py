@@ -17,8 +17,9 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from kfp_finetune.components.errors import InputError
 from typer.core import TyperCommand
+
+from kfp_finetune.components.errors import InputError
 
 # Filled in by the command line, from the content of the data and of the model.
 FINGERPRINTS = ("dataset_fingerprint", "model_fingerprint")

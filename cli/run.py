@@ -15,7 +15,7 @@ from typing import Any
 
 from kfp_finetune.cli import environment, fingerprints
 from kfp_finetune.cli.catalog import Pipeline
-from kfp_finetune.cli.follow import Follower, StepFailed
+from kfp_finetune.cli.follow import Follower, StepError
 from kfp_finetune.cli.preflight import preflight
 from kfp_finetune.cli.processes import Interrupted, ProcessGroup, interruptible
 from kfp_finetune.cli.results import PAGES, collect
@@ -27,7 +27,7 @@ CACHE = ".cache"
 RUNNER = "subprocess"
 
 
-class RunFailed(Exception):
+class PipelineError(Exception):
     """A run failed for another reason than wrong input; says where the log is."""
 
 
@@ -54,7 +54,7 @@ def execute(
     Raises:
         InputError: If the input is wrong; run.json says so too, if there is one yet.
         Interrupted: If a signal ended it.
-        RunFailed: For anything else.
+        PipelineError: For anything else.
     """
     with interruptible():
         folder = RunFolder.create(runs_dir, name, pipeline.name, dict(parameters))
@@ -66,7 +66,7 @@ def execute(
             _record_end(folder, end, screen)
             if isinstance(end, InputError | Interrupted):
                 raise end from None
-            raise RunFailed(f"{end}\nlog: {_shown(folder.log)}") from error
+            raise PipelineError(f"{end}\nlog: {_shown(folder.log)}") from error
         finally:
             screen.close()
     return folder
@@ -153,9 +153,9 @@ def _record_end(folder: RunFolder, error: BaseException, screen: Screen) -> None
         record.steps[name].status = record.status
         shutil.rmtree(folder.steps / name, ignore_errors=True)
     if not interrupted:
-        step = error.step if isinstance(error, StepFailed) else next(iter(unfinished), None)
+        step = error.step if isinstance(error, StepError) else next(iter(unfinished), None)
         record.error = RunError(step=step, message=str(error) or type(error).__name__)
-        if not isinstance(error, InputError | StepFailed):
+        if not isinstance(error, InputError | StepError):
             with folder.log.open("a", encoding="utf-8") as log:
                 traceback.print_exception(error, file=log)
     folder.save()

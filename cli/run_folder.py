@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
 from kfp_finetune.components.artifacts.model import StoppedAt
 from kfp_finetune.components.errors import InputError
-from pydantic import BaseModel, ConfigDict, Field
 
 RECORD = "run.json"
 LOG = "run.log"

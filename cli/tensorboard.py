@@ -23,6 +23,11 @@ from kfp_finetune.components.errors import InputError
 _LOGS = f"{STEPS}/finetune/tensorboard_logs"
 _PORTS_TRIED = 50
 _SECONDS_TO_START = 60.0
+_ENDED = {
+    "succeeded": "has no step that writes them",
+    "failed": "failed before finetune was done",
+    "interrupted": "was interrupted before finetune was done",
+}
 # The learning rate is the first thing one sees.
 _PINNED = json.dumps([{"plugin": "scalars", "tag": "train/learning_rate"}], separators=(",", ":"))
 
@@ -103,7 +108,7 @@ def _logs(folder: Path) -> Path:
     # A run that is still going may not have come that far.
     if record.status != "running" and not logs.is_dir():
         raise InputError(
-            f"run '{record.name}' has no TensorBoard logs: it {record.status} before finetune wrote any",
+            f"run '{record.name}' has no TensorBoard logs: it {_ENDED[record.status]}",
             where=str(logs),
             expected="a run that has come to its step finetune",
             remedy="give another run",

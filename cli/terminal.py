@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kfp_finetune.cli.screen import clean
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from kfp_finetune.cli.screen import clean
 
 _SIGNS = {
     "done": "[green]✓[/]",

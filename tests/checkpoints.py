@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,6 @@ from safetensors.numpy import save_file
 RECORDS = Path(__file__).parent / "finetune" / "checkpoints"
 FAMILIES = tuple(sorted(path.stem for path in RECORDS.glob("*.json")))
 LABELS = ["negative", "neutral", "positive"]
-
-WORDS = ["the", "a", "film", "book", "was", "very", "good", "bad", "dull", "i", "liked", "it"]
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def record(family: str) -> dict[str, Any]:
@@ -47,7 +44,7 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
-def write_weights(folder: Path, tensors: Mapping[str, np.ndarray], *, shards: int = 1) -> None:
+def write_weights(folder: Path, tensors: Mapping[str, np.ndarray], shards: int = 1) -> None:
     """Write the safetensors files that PyTorch's `save_pretrained` would write."""
     metadata = {"format": "pt"}
     if shards == 1:
@@ -78,15 +75,5 @@ def write_checkpoint(folder: Path, family: str, kind: str = "classifier", shards
     """
     recorded = record(family)[kind]
     write_config(folder, recorded["config"])
-    write_weights(folder, fill(recorded["tensors"]), shards=shards)
-    return folder
-
-
-def write_tokenizer(folder: Path, words: Iterable[str] = WORDS) -> Path:
-    """Write a BERT tokenizer for a handful of words, as its slow class would: a vocab.txt."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.txt").write_text("\n".join([*SPECIAL, *words]) + "\n", encoding="utf-8")
-    (folder / "tokenizer_config.json").write_text(
-        json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True}), encoding="utf-8"
-    )
+    write_weights(folder, fill(recorded["tensors"]), shards)
     return folder

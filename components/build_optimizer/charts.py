@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any, Literal
 
 import numpy as np
@@ -182,21 +182,21 @@ def _place(
         texts = [f"{note.caption} · {note.detail}"] if lines == 2 else [note.caption, note.detail]
         long = 8 + max(len(note.value) * 8.2, *(len(text) * 6.2 for text in texts))
         tall = 2 + 17 * lines
-        flags = [(6, up) for up in range(6, height, 8)]
-        flags += [(6, -down) for down in range(tall + 6, 2 * tall, 8)]
-        beside = [(out, 2) for out in range(14, 180, 8)]
-        nearest = sorted([*flags, *beside], key=lambda place: abs(place[0]) + abs(place[1]))
-        ends = (x > 0.5, x <= 0.5)
-        chosen = (6, 6, x > 0.5)
-        for out, up, end in ((out, up, end) for out, up in nearest for end in ends):
-            boxes = {}
-            for width in widths:
-                left = x * width - out - long if end else x * width + out
-                boxes[width] = (left, y * height + up, left + long, y * height + up + tall)
-            if all(_is_free(boxes[w], curve, w, height, taken[w]) for w in widths):
+        offsets = [(6, up) for up in range(6, height, 8)]
+        offsets += [(6, -down) for down in range(tall + 6, 2 * tall, 8)]
+        offsets += [(out, 2) for out in range(14, 180, 8)]
+        offsets.sort(key=lambda offset: abs(offset[0]) + abs(offset[1]))
+        places = [(*offset, end) for offset in offsets for end in (x > 0.5, x <= 0.5)]
+        chosen = places[0]
+        # Where no place is free at both widths, the narrow one counts.
+        for checked, (out, up, end) in product((widths, widths[:1]), places):
+            lefts = [x * width - out - long if end else x * width + out for width in checked]
+            boxes = [(left, y * height + up, left + long, y * height + up + tall) for left in lefts]
+            fits = zip(boxes, checked, strict=True)
+            if all(_is_free(box, curve, width, height, taken[width]) for box, width in fits):
                 chosen = (out, up, end)
-                for width in widths:
-                    taken[width].append(boxes[width])
+                for box, width in zip(boxes, checked, strict=True):
+                    taken[width].append(box)
                 break
         out, up, end = chosen
         stem = up if out == 6 and up > 14 else 0

@@ -3,6 +3,7 @@
 from typing import Optional
 
 from kfp import dsl
+
 from kfp_finetune.components.image import IMAGE
 
 
@@ -28,8 +29,6 @@ def build_optimizer(
 
     Args:
         num_train_steps: Updates of the run, as count_steps counted them.
-        optimizer_config: The optimizer and its schedule as validated JSON.
-        learning_rate_curve: The learning rate of every step, as a picture.
         optimizer: adam or adamw (decoupled weight decay).
         learning_rate: The peak.
         lr_scheduler_type: polynomial, linear, cosine or constant.
@@ -42,6 +41,10 @@ def build_optimizer(
         adam_beta2: Decay of the second moment.
         adam_epsilon: Added to the denominator.
         max_grad_norm: Clip the global norm of the gradients to this.
+
+    Returns:
+        optimizer_config: The optimizer and its schedule as validated JSON.
+        learning_rate_curve: The learning rate of every step, as a picture.
     """
     from kfp_finetune.components import runtime
     from kfp_finetune.components.build_optimizer import build

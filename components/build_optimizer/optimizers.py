@@ -6,9 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 import tf_keras
+from transformers import AdamWeightDecay
+
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
-from transformers import AdamWeightDecay
 
 
 class KerasSchedule(tf_keras.optimizers.schedules.LearningRateSchedule):

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from kfp_finetune.components.artifacts.optimizer_config import (
     OPTIMIZERS,
     SCHEDULES,
@@ -13,7 +15,6 @@ from kfp_finetune.components.artifacts.optimizer_config import (
     Schedule,
 )
 from kfp_finetune.components.errors import InputError
-from pydantic import ValidationError
 
 if TYPE_CHECKING:
     import numpy as np

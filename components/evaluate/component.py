@@ -1,6 +1,7 @@
 """The KFP component evaluate."""
 
 from kfp import dsl
+
 from kfp_finetune.components.image import IMAGE
 
 
@@ -18,6 +19,8 @@ def evaluate(
     Args:
         tokenized_dataset: What load_data wrote.
         model: What finetune wrote.
+
+    Returns:
         metrics: Loss, accuracy, macro-F1 and the other scalars.
         classification_metrics: The confusion matrix.
         metrics_json: All metrics, with the per-class table, for machines.

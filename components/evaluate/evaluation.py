@@ -37,7 +37,7 @@ def evaluate(
     model = model_artifact.read(model_path)
     labels, logits = predict_split(tokenized_dataset_path, data, model_path, model, SPLIT)
     metrics = classification_metrics(labels, logits, model.label_names, SPLIT)
-    log = model_artifact.read_training_log(model_path)
+    report = render_report(metrics, model, model_artifact.read_training_log(model_path), data)
     metrics_artifact.write(metrics_path, metrics)
-    write_text(Path(report_path), render_report(metrics, model, log, data))
+    write_text(Path(report_path), report)
     return metrics

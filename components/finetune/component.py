@@ -29,9 +29,6 @@ def finetune(
         tokenized_dataset: What load_data wrote.
         optimizer_config: What build_optimizer wrote.
         base_model: A folder or a Hub id.
-        model: Weights, config, tokenizer, manifest and training log.
-        tensorboard_logs: TensorBoard event files: the learning rate of every step, the losses.
-        training_metrics: What was measured on the validation split after the last step.
         model_revision: Revision of a Hub model.
         batch_size: Examples per batch, over all devices.
         num_train_epochs: Passes over the training rows; may be fractional.
@@ -40,6 +37,11 @@ def finetune(
         drop_remainder: Leave out the last, smaller batch of an epoch.
         seed: For the head's weights, dropout and the order of the rows.
         model_fingerprint: Content of the model, so that a cache notices a new one.
+
+    Returns:
+        model: Weights, config, tokenizer, manifest and training log.
+        tensorboard_logs: TensorBoard event files: the learning rate of every step, the losses.
+        training_metrics: What was measured on the validation split after the last step.
     """
     from kfp_finetune.components import runtime
 

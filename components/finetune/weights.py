@@ -154,7 +154,8 @@ def load_weights(model: TFPreTrainedModel, checkpoint: Checkpoint) -> Loaded:
         name: f"{list(found)} instead of {list(wanted)}"
         for name, found, wanted in info["mismatched_keys"]
     }
-    return Loaded(names, set(info["missing_keys"]), mismatched, sorted(info["unexpected_keys"]))
+    unused = sorted(set(info["unexpected_keys"]) - mismatched.keys())
+    return Loaded(names, set(info["missing_keys"]), mismatched, unused)
 
 
 def _load_tensorflow(model: TFPreTrainedModel, checkpoint: Checkpoint) -> Loaded:

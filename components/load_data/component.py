@@ -45,7 +45,6 @@ def load_data(
     Args:
         dataset: Training data: a .csv, .tsv, .jsonl or .parquet file, a folder, or a Hub id.
         model: Whose tokenizer: a folder or a Hub id.
-        tokenized_dataset: Token ids and labels per split (Arrow), the tokenizer and a manifest.
         validation_dataset: Validation data of its own.
         test_dataset: Test data of its own.
         dataset_config: Configuration of a Hub dataset.
@@ -68,7 +67,11 @@ def load_data(
         model_fingerprint: Content of the model, for the same reason.
 
     Returns:
-        Rows per split, and the number of labels.
+        tokenized_dataset: Token ids and labels per split (Arrow), the tokenizer and a manifest.
+        num_train_examples: Rows to train on.
+        num_validation_examples: Rows to validate on.
+        num_test_examples: Rows to test on.
+        num_labels: Different labels.
     """
     from kfp_finetune.components import runtime
     from kfp_finetune.components.load_data import dataset as module
@@ -124,7 +127,8 @@ def count_steps(
         drop_remainder: Leave out the last, smaller batch of an epoch.
 
     Returns:
-        Updates per epoch, and updates of the whole run.
+        steps_per_epoch: Updates in one pass over the training rows.
+        num_train_steps: Updates of the whole run.
     """
     from kfp_finetune.components import runtime
     from kfp_finetune.components.load_data import steps

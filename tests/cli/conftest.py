@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.compile import compile_pipeline
 
@@ -28,7 +29,7 @@ main()
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """The toy pipeline, compiled."""
     folder = tmp_path_factory.mktemp("toy")
-    shutil.copy(Path(__file__).with_name("toy_pipeline.py"), folder)
+    shutil.copy(Path(__file__).parent / "toy" / "pipeline.py", folder / "toy_pipeline.py")
     sys.path.insert(0, str(folder))
     pipeline = Pipeline("toy", "toy_pipeline", "toy")
     compile_pipeline(pipeline, folder / "pipeline.yaml")

@@ -44,7 +44,9 @@ def test_a_run_leaves_a_whole_record(cli: Cli) -> None:
     assert record["parameters"]["max_steps"] is None
     assert len(record["parameters"]["dataset_fingerprint"]) == 64
     assert record["outputs"] == {
-        "num_train_examples": 3, "steps_per_epoch": 2, "num_train_steps": 2,
+        "num_train_examples": 3,
+        "steps_per_epoch": 2,
+        "num_train_steps": 2,
     }
     assert record["metrics"] == {"accuracy": 0.75, "loss": 0.5}
     assert record["validation_metrics"] == {"accuracy": 0.5}
@@ -124,8 +126,15 @@ def test_another_failure_names_the_log_with_exit_code_1(
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_everything(cli: Cli, signum: int, code: int) -> None:
     process = cli.start(
-        "run", "--dataset", "data.csv", "--model", "model.bin", "--name", "long",
-        "--seconds-per-step", "600",
+        "run",
+        "--dataset",
+        "data.csv",
+        "--model",
+        "model.bin",
+        "--name",
+        "long",
+        "--seconds-per-step",
+        "600",
     )
     pid_file = cli.folder / "model.pid"
     assert wait_for(pid_file.exists)
@@ -146,8 +155,15 @@ def test_a_signal_ends_everything(cli: Cli, signum: int, code: int) -> None:
 
 def test_steps_die_with_a_killed_cli(cli: Cli) -> None:
     process = cli.start(
-        "run", "--dataset", "data.csv", "--model", "model.bin", "--seconds-per-step", "600",
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        "run",
+        "--dataset",
+        "data.csv",
+        "--model",
+        "model.bin",
+        "--seconds-per-step",
+        "600",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     pid_file = cli.folder / "model.pid"
     assert wait_for(pid_file.exists)
@@ -190,8 +206,16 @@ def test_no_color_is_honoured(cli: Cli) -> None:
 def on_a_terminal(cli: Cli, environment: dict[str, str]) -> str:
     ours, theirs = pty.openpty()
     process = cli.start(
-        "run", "--dataset", "data.csv", "--model", "model.bin", "--seconds-per-step", "0.3",
-        stdout=theirs, stderr=theirs, environment=environment,
+        "run",
+        "--dataset",
+        "data.csv",
+        "--model",
+        "model.bin",
+        "--seconds-per-step",
+        "0.3",
+        stdout=theirs,
+        stderr=theirs,
+        environment=environment,
     )
     os.close(theirs)
     shown = b""

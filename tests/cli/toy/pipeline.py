@@ -1,9 +1,9 @@
 """A pipeline of the real one's shape whose steps take milliseconds.
 
-Copied by the tests to a folder of its own, where its pipeline.yaml is compiled beside it.
+Copied by the tests to a folder of its own as toy_pipeline.py, its pipeline.yaml compiled there.
 """
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from kfp import dsl
 
@@ -15,7 +15,7 @@ def load_data(
     dataset: str,
     model: str,
     tokenized_dataset: dsl.Output[dsl.Dataset],
-    text_column: Optional[str] = None,
+    text_column: str | None = None,
     max_length: int = 128,
     dataset_fingerprint: str = "",
     model_fingerprint: str = "",
@@ -38,7 +38,7 @@ def load_data(
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def count_steps(
-    num_train_examples: int, batch_size: int = 2, max_steps: Optional[int] = None
+    num_train_examples: int, batch_size: int = 2, max_steps: int | None = None
 ) -> NamedTuple("Steps", [("steps_per_epoch", int), ("num_train_steps", int)]):
     from kfp_finetune.components import runtime
 
@@ -98,7 +98,6 @@ def finetune(
         if trouble == "internal":
             raise ValueError("the weights are made of cheese")
         if trouble == "killed":
-            print("about to go")
             os.kill(os.getpid(), 9)
         manifest = artifact.ModelManifest(
             task="toy",
@@ -154,10 +153,10 @@ def evaluate(
 def toy(
     dataset: str,
     model: str,
-    text_column: Optional[str] = None,
+    text_column: str | None = None,
     max_length: int = 128,
     batch_size: int = 2,
-    max_steps: Optional[int] = None,
+    max_steps: int | None = None,
     learning_rate: float = 5e-5,
     seconds_per_step: float = 0.0,
     trouble: str = "",
@@ -194,6 +193,4 @@ def toy(
         seconds_per_step=seconds_per_step,
         trouble=trouble,
     )
-    evaluate(
-        tokenized_dataset=loaded.outputs["tokenized_dataset"], model=trained.outputs["model"]
-    )
+    evaluate(tokenized_dataset=loaded.outputs["tokenized_dataset"], model=trained.outputs["model"])

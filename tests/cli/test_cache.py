@@ -1,0 +1,205 @@
+"""The local cache: what is taken over, what is not, and that runs stay whole by themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kfp import dsl
+
+from kfp_finetune.cli import environment
+from kfp_finetune.cli.local_cache import StepCache
+from tests.cli.conftest import Cli
+
+
+def test_only_what_a_change_touches_runs_again(cli: Cli) -> None:
+    assert cli.run("--name", "first")[0] == 0
+    code, out, _ = cli.run("--name", "second", "--learning-rate", "1e-3")
+    assert code == 0
+    assert cli.cached("second") == {
+        "load_data": True,
+        "count_steps": True,
+        "build_optimizer": False,
+        "finetune": False,
+        "evaluate": False,
+    }
+    assert "load_data: cached, from first\n" in out
+    assert "load_data: started" not in out
+    assert "plan                 3 ÷ 2 = 2\n" in out  # said again, though count_steps did not run
+    assert cli.record("second")["steps"]["load_data"]["cached_from"] == "first"
+    log = (cli.folder / "runs" / "second" / "run.log").read_text()
+    assert "Looking for component `load_data`" not in log  # its process was not started
+
+    # The runs do not need one another: the first is deleted, the second moved.
+    shutil.rmtree(cli.folder / "runs" / "first")
+    moved = cli.folder / "elsewhere"
+    (cli.folder / "runs" / "second").rename(moved)
+    record = json.loads((moved / "run.json").read_text())
+    for path in record["artifacts"].values():
+        assert (moved / path).exists()
+    rows = moved / record["artifacts"]["tokenized_dataset"] / "deep" / "rows.txt"
+    assert rows.read_text() == "one\ntwo\nthree"
+    assert cli.run("--name", "third")[0] == 0
+    assert set(cli.cached("third").values()) == {True}
+    assert cli.record("third")["metrics"] == {"accuracy": 0.75, "loss": 0.5}
+    assert (cli.folder / "runs" / "third" / "report.html").exists()
+
+    # New content behind an old name is new data.
+    (cli.folder / "data.csv").write_text("one\ntwo\nfour\n")
+    assert cli.run("--name", "fourth")[0] == 0
+    assert cli.cached("fourth")["load_data"] is False
+    assert cli.cached("fourth")["count_steps"] is True  # as many rows
+
+
+def test_without_the_cache_nothing_is_read_or_kept(cli: Cli) -> None:
+    assert cli.run("--name", "first", "--no-cache")[0] == 0
+    assert not (cli.folder / "runs" / ".cache").exists()
+    assert cli.run("--name", "second")[0] == 0
+    assert set(cli.cached("second").values()) == {False}
+    assert cli.run("--name", "third", "--no-cache")[0] == 0
+    assert set(cli.cached("third").values()) == {False}
+
+
+def test_data_of_unknown_content_is_not_cached(cli: Cli) -> None:
+    code, out, _ = cli("run", "--dataset", "data.csv", "--model", "no/such-model")
+    assert code == 1  # the toy cannot read it
+    assert "not cached: it cannot be told whether the data or the model has changed" in out
+    assert not (cli.folder / "runs" / ".cache").exists()
+
+
+Task = dict[str, Any]
+
+
+def run_step(cache: StepCache, task: Task, folder: Path, text: str) -> tuple[bool, dsl.Dataset]:
+    """What KFP does with a cache, around a step that writes one folder."""
+    key = cache.compute_key(**task)
+    outputs = cache.get(key)
+    if outputs is not None:
+        return True, outputs["out"]
+    path = folder / "load_data" / "out"
+    (path / "sub").mkdir(parents=True)
+    (path / "sub" / "a.txt").write_text(text)
+    artifact = dsl.Dataset(name="out", uri=str(path), metadata={"rows": 3})
+    cache.put(key, {"out": artifact, "count": 3})
+    return False, artifact
+
+
+def task(**arguments: Any) -> Task:
+    return {
+        "component_name": "comp-load-data",
+        "image": "i",
+        "full_command": ["c"],
+        "arguments": arguments,
+        "env_vars": {},
+        "custom_cache_key": None,
+    }
+
+
+def make(tmp_path: Path, name: str) -> tuple[StepCache, Path]:
+    folder = tmp_path / name / "steps"
+    return StepCache(folder, name, tmp_path / "cache", lambda _: []), folder
+
+
+def test_a_key_does_not_depend_on_the_run_but_on_what_made_an_artifact(tmp_path: Path) -> None:
+    one, one_folder = make(tmp_path, "one")
+    two, two_folder = make(tmp_path, "two")
+    other, other_folder = make(tmp_path, "other")
+    _, made = run_step(one, task(x=1), one_folder, "same")
+    hit, taken = run_step(two, task(x=1), two_folder, "same")
+    assert hit and taken.uri != made.uri and type(taken) is dsl.Dataset
+    assert taken.metadata == {"rows": 3}
+    hit, different = run_step(other, task(x=2), other_folder, "same")
+    assert not hit
+    keys = [
+        c.compute_key(**task(data=artifact))
+        for c, artifact in ((one, made), (two, taken), (other, different))
+    ]
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize("field", ["image", "full_command", "env_vars"])
+def test_a_key_depends_on_everything_that_runs(tmp_path: Path, field: str) -> None:
+    cache, _ = make(tmp_path, "one")
+    changed = {"image": "j", "full_command": ["d"], "env_vars": {"A": "1"}}
+    assert cache.compute_key(**task()) != cache.compute_key(**task() | {field: changed[field]})
+
+
+def _change_in_place(out: Path) -> None:
+    with (out / "sub" / "a.txt").open("r+") as file:
+        file.write("S")
+
+
+def _remove_file(out: Path) -> None:
+    (out / "sub" / "a.txt").unlink()
+
+
+def _add_file(out: Path) -> None:
+    (out / "b.txt").write_text("b")
+
+
+def _cut_entry(out: Path) -> None:
+    entry = out.parent / "entry.json"
+    entry.write_text(entry.read_text()[:50])
+
+
+def _remove_entry(out: Path) -> None:
+    (out.parent / "entry.json").unlink()
+
+
+@pytest.mark.parametrize(
+    "damage", [_change_in_place, _remove_file, _add_file, _cut_entry, _remove_entry]
+)
+def test_a_damaged_entry_is_not_used_and_is_replaced(tmp_path: Path, damage: Any) -> None:
+    for name, hit in (("one", False), ("two", True)):
+        cache, folder = make(tmp_path, name)
+        assert run_step(cache, task(), folder, "same")[0] is hit
+    (entry,) = (tmp_path / "cache").iterdir()
+    damage(entry / "out")
+    for name, hit in (("three", False), ("four", True)):
+        cache, folder = make(tmp_path, name)
+        found, artifact = run_step(cache, task(), folder, "same")
+        assert found is hit
+        assert Path(artifact.uri, "sub", "a.txt").read_text() == "same"
+        assert [p.name for p in Path(artifact.uri).iterdir()] == ["sub"]
+    assert [e.name for e in (tmp_path / "cache").iterdir()] == [entry.name]
+
+
+def test_where_there_are_no_hard_links_files_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    for name, hit in (("one", False), ("two", True)):
+        cache, folder = make(tmp_path, name)
+        found, artifact = run_step(cache, task(), folder, "same")
+        assert found is hit
+        file = Path(artifact.uri, "sub", "a.txt")
+        assert file.read_text() == "same" and file.stat().st_nlink == 1
+
+
+def test_the_cache_folder_is_named_for_what_is_not_an_argument(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def name(runner: str = "subprocess", precision: str = "auto") -> str:
+        return environment.cache_name(runner, precision)
+
+    plain = name()
+    assert plain == name()
+    names = {plain, name("docker"), name(precision="float32")}
+    for function, value in (("_sources", "x"), ("available_cpus", 77), ("_processor", ["x"])):
+        with monkeypatch.context() as patch:
+            patch.setattr(environment, function, lambda value=value: value)
+            names.add(name())
+    with monkeypatch.context() as patch:
+        patch.setattr(environment, "_version", lambda package: "0")
+        names.add(name())
+    with monkeypatch.context() as patch:
+        patch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+        names.add(name())
+    assert len(names) == 8

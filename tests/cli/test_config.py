@@ -1,0 +1,131 @@
+"""Where settings come from, and what is said when they are wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kfp_finetune.cli import locations, parameters
+from kfp_finetune.cli.catalog import Pipeline
+from kfp_finetune.cli.config import settings
+from kfp_finetune.components.errors import InputError
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "data.csv").write_text("x")
+    return tmp_path / "here" / "config.yaml"
+
+
+def test_flags_come_before_the_config_and_that_before_the_defaults(
+    toy: Pipeline, config: Path
+) -> None:
+    config.write_text("dataset: data.csv\nmodel: owner/model\nlearning_rate: 5e-3\nbatch_size: 7\n")
+    found = settings(toy, {"batch_size": 9}, config)
+    assert found["batch_size"] == 9
+    assert found["learning_rate"] == 5e-3  # YAML 1.1 calls that text
+    assert found["max_length"] == 128 and type(found["max_length"]) is int
+    assert found["max_steps"] is None
+    assert "dataset_fingerprint" not in found
+
+
+def test_paths_in_a_config_are_its_own(
+    toy: Pipeline, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(config.parents[1])
+    config.write_text("dataset: data.csv\nmodel: owner/model\n")
+    found = settings(toy, {}, Path("here/config.yaml"))
+    assert found["dataset"] == str(config.parent / "data.csv")
+    assert found["model"] == "owner/model"
+    found = settings(toy, {"dataset": "here/data.csv"}, config)
+    assert found["dataset"] == str(config.parent / "data.csv")
+
+
+@pytest.mark.parametrize(
+    ("value", "is_path"),
+    [
+        ("imdb", False),
+        ("owner/name", False),
+        ("gone.csv", True),
+        ("gone.jsonl.gz", True),
+        ("./name", True),
+        ("../name", True),
+        ("~/name", True),
+        ("a/b/c", True),
+        ("data/*", True),
+        ("there", True),  # something is there
+    ],
+)
+def test_a_hub_id_stays_one(tmp_path: Path, value: str, is_path: bool) -> None:
+    (tmp_path / "there").mkdir()
+    found = locations.absolute("dataset", value, tmp_path)
+    assert Path(found).is_absolute() is is_path
+    assert is_path or found == value
+
+
+def test_urls_and_checkpoint_folders(tmp_path: Path) -> None:
+    assert locations.absolute("dataset", "s3://a/b.csv", tmp_path) == "s3://a/b.csv"
+    assert locations.absolute("checkpoint_dir", "new", tmp_path) == str(tmp_path / "new")
+    assert locations.absolute("checkpoint_dir", "gs://a/b", tmp_path) == "gs://a/b"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lerning_rate: 1", "unknown parameter 'lerning_rate'\n  where:    {file}\n"
+         "  expected: 'learning_rate'?\n  remedy:   kfp-finetune run --help lists the parameters"),
+        ("dataset_fingerprint: x", "unknown parameter 'dataset_fingerprint'"),
+        ("batch_size: 3.0", "batch_size is 3.0\n  where:    {file}, batch_size\n"
+         "  expected: a whole number\n  remedy:   change its value"),
+        ("batch_size: true", "batch_size is True"),
+        ("learning_rate: fast", "learning_rate is 'fast'\n  where:    {file}, learning_rate\n"
+         "  expected: a number"),
+        ("learning_rate: .inf", "learning_rate is inf"),
+        ("shout: 1", "shout is 1\n  where:    {file}, shout\n  expected: true or false"),
+        ("text_column: no", "text_column is False\n  where:    {file}, text_column\n"
+         '  expected: text\n  remedy:   put it in quotes: text_column: "False"'),
+        ("text_column: [a]", "text_column is ['a']"),
+        ("max_length: 9007199254740993", "max_length is 9007199254740993\n"),
+        ("- a", "the config file holds a list"),
+        ("a: b: c", "the config file is not valid YAML: mapping values are not allowed here"),
+        ("shout: true\nshout: false", "the config file is not valid YAML: 'shout' is given twice"),
+        ("!!python/object/apply:os.system [ls]: 1", "the config file is not valid YAML: could not"),
+        ("text_column: x", "not given: --dataset, --model\n"),
+    ],
+)  # fmt: skip
+def test_wrong_configs(toy: Pipeline, config: Path, text: str, message: str) -> None:
+    head = "" if text in ("- a", "text_column: x") else "dataset: data.csv\nmodel: owner/model\n"
+    config.write_text(head + text)
+    with pytest.raises(InputError) as caught:
+        settings(toy, {}, config)
+    assert str(caught.value).startswith(message.format(file=config))
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\xfa"])
+def test_config_files_that_cannot_be_read(
+    toy: Pipeline, config: Path, content: bytes | None
+) -> None:
+    if content is not None:
+        config.write_bytes(content)
+    with pytest.raises(InputError, match=r"the config file (cannot be read|is not valid YAML)"):
+        settings(toy, {}, config)
+
+
+def test_parameters_are_read_from_the_compiled_pipeline(toy: Pipeline) -> None:
+    found = {p.name: p for p in parameters.load(toy.definition)}
+    # By the step that takes them first, steps in running order; KFP sorts by name.
+    assert list(found)[:2] == ["dataset", "model"]
+    assert list(found).index("batch_size") < list(found).index("learning_rate")
+    assert found["dataset"].required and not found["text_column"].required
+    batch_size: Any = found["batch_size"]
+    assert (batch_size.type, batch_size.default, batch_size.step) == (int, 2, "count_steps")
+    assert found["learning_rate"].description == "The peak."
+    assert found["learning_rate"].option == "--learning-rate"
+
+
+def test_without_the_compiled_pipeline(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the pipeline has not been compiled"):
+        parameters.load(tmp_path / "pipeline.yaml")
