@@ -1,7 +1,7 @@
 """The local runner's cache of finished steps.
 
 KFP's own cache knows neither the installed code nor the runner, tells artifacts by the path of the
-run that made them, and answers with paths into that other run (FACTS.md). Here
+run that made them, and answers with paths into that other run. Here
 
 - the folder it lives in is named for everything that is not an argument (`environment.cache_name`),
 - an artifact is told by what made it: the key of the producing task and the output's name,
@@ -88,10 +88,10 @@ class StepCache:
         if found is None:
             emit("started", step)
             return None
-        entry, outputs = found
-        for note in entry["notes"]:
+        origin, notes, outputs = found
+        for note in notes:
             emit("note", step, text=note)
-        self._announce("cached", key, outputs, started, cached_from=entry["run"])
+        self._announce("cached", key, outputs, started, cached_from=origin)
         return outputs
 
     def put(self, key: str, outputs: dict[str, Any]) -> None:
@@ -153,8 +153,12 @@ class StepCache:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def _restore(self, key: str, step: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Link an entry's files into this run; None if there is no entry or it is not whole."""
+    def _restore(self, key: str, step: str) -> tuple[str, list[str], dict[str, Any]] | None:
+        """Link an entry's files into this run.
+
+        Returns:
+            The run that made them, its notes and the outputs; None if there is no whole entry.
+        """
         if self._root is None:
             return None
         source = self._root / key
@@ -162,6 +166,7 @@ class StepCache:
         try:
             entry = json.loads((source / _ENTRY).read_text(encoding="utf-8"))
             outputs = dict(entry["parameters"])
+            notes, origin = list(entry["notes"]), str(entry["run"])
             for name, kept in entry["artifacts"].items():
                 target = folder / kept["path"]
                 if _remembered(source / name) != kept["files"]:
@@ -176,7 +181,7 @@ class StepCache:
             print(f"cache entry {source} is damaged and not used: {error}")
             shutil.rmtree(folder, ignore_errors=True)
             return None
-        return entry, outputs
+        return origin, notes, outputs
 
 
 def _replace(new: Path, target: Path) -> None:

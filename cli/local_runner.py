@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -30,7 +31,7 @@ def main() -> None:
         SystemExit: With code 1 if the pipeline failed; it said why.
     """
     job = json.loads(sys.argv[1])
-    _end_with(int(job["parent"]))
+    _end_with(int(job["parent"]), Path(job["temporary"]))
     # Wait for a step that is told to end, rather than leave it behind. (A handler, unlike
     # SIG_IGN, is not passed on to the steps.)
     signal.signal(signal.SIGTERM, lambda *_: _terminated.set())
@@ -133,12 +134,13 @@ class _NoteTaker:
         return getattr(self._stream, name)
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, temporary: Path) -> None:
     """End this process and its steps when the CLI is gone, even if it was killed."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
+        shutil.rmtree(temporary, ignore_errors=True)
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -6,6 +6,8 @@ Every import of weight is inside a function: help answers at once.
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -118,6 +120,8 @@ def main() -> None:
         if code is None:
             raise
         print(f"interrupted ({error})", file=sys.stderr)
+        if code == 128 + signal.SIGPIPE:  # nobody reads what Python would flush at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(code) from None
 
 

@@ -8,6 +8,29 @@ from typing import Any
 
 from kfp_finetune.components.errors import InputError
 
+# The steps are counted from the data; until then a run is as long as can be.
+_NUM_TRAIN_STEPS = 2**31
+_STEP_PARAMETERS = (
+    "batch_size",
+    "num_train_epochs",
+    "max_steps",
+    "gradient_accumulation_steps",
+)
+_OPTIMIZER_PARAMETERS = (
+    "optimizer",
+    "learning_rate",
+    "lr_scheduler_type",
+    "end_learning_rate",
+    "power",
+    "warmup_ratio",
+    "warmup_steps",
+    "weight_decay",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "max_grad_norm",
+)
+
 
 def preflight(pipeline: str, parameters: Mapping[str, Any]) -> None:
     """Refuse settings that a step would refuse minutes later.
@@ -25,4 +48,13 @@ def preflight(pipeline: str, parameters: Mapping[str, Any]) -> None:
             where="this Python environment",
             expected="what the steps need, to run them here",
             remedy="pip install 'kfp-finetune[train]'",
+        )
+    if pipeline == "finetune":
+        from kfp_finetune.components.build_optimizer.schedules import build_optimizer_config
+        from kfp_finetune.components.load_data.steps import check_step_parameters
+
+        check_step_parameters(**{name: parameters[name] for name in _STEP_PARAMETERS})
+        build_optimizer_config(
+            num_train_steps=parameters["max_steps"] or _NUM_TRAIN_STEPS,
+            **{name: parameters[name] for name in _OPTIMIZER_PARAMETERS},
         )

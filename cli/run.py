@@ -90,18 +90,19 @@ def _run(
         use_cache = False
 
     cache = runs_dir.absolute() / CACHE / environment.cache_name(RUNNER, precision)
-    job = {
-        "parent": os.getpid(),
-        "run": str(folder.path),
-        "module": pipeline.module,
-        "function": pipeline.function,
-        "cache_root": str(cache) if use_cache else None,
-    }
     follower = Follower(folder, screen)
     with (
         tempfile.TemporaryDirectory(prefix="kfp-finetune-") as temporary,
         folder.log.open("w", encoding="utf-8", buffering=1) as log,
     ):
+        job = {
+            "parent": os.getpid(),
+            "temporary": temporary,
+            "run": str(folder.path),
+            "module": pipeline.module,
+            "function": pipeline.function,
+            "cache_root": str(cache) if use_cache else None,
+        }
         group = ProcessGroup(
             [sys.executable, "-m", "kfp_finetune.cli.local_runner", json.dumps(job)],
             _environment(temporary),

@@ -36,7 +36,7 @@ class TerminalScreen:
             transient=True,
             refresh_per_second=5,
         )
-        self._task = self._progress.add_task("", visible=False, count="", detail="", total=None)
+        self._task = self._progress.add_task("", visible=False, count="", detail="")
         self._notes: list[str] = []
         self._progress.start()
 
@@ -46,9 +46,8 @@ class TerminalScreen:
 
     def started(self, step: str) -> None:
         """See `Screen`."""
-        self._progress.reset(
-            self._task, description=step, visible=True, total=None, count="", detail=""
-        )
+        self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(step, total=None, count="", detail="")
 
     def progress(self, step: str, done: int, total: int | None, unit: str, detail: str) -> None:
         """See `Screen`."""
@@ -72,7 +71,7 @@ class TerminalScreen:
     def summary(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """See `Screen`."""
         self._progress.stop()
-        table = Table(title=_safe(title), show_header=False, title_justify="left")
+        table = Table(title=_safe(title), show_header=False, title_justify="left", box=None)
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
         for name, value in rows:

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import TypeVar
 
-from kfp_finetune.components.errors import InputError
 from pydantic import BaseModel, ValidationError
+
+from kfp_finetune.components.errors import InputError
 
 Manifest = TypeVar("Manifest", bound=BaseModel)
 

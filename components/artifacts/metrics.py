@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
 from pydantic import BaseModel, ConfigDict, Field
+
+from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
 
 
 class ClassScores(BaseModel):

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from kfp_finetune.components.artifacts.files import read_manifest, write_manifest, write_text
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
 from kfp_finetune.components.errors import InputError
-from pydantic import BaseModel, ConfigDict, Field
 
 MANIFEST = "manifest.json"
 TRAINING_LOG = "training_log.jsonl"

@@ -16,9 +16,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
 from kfp_finetune.components.errors import InputError
-from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -143,7 +143,8 @@ def build_optimizer_config(
                 InputError(
                     f"{e['loc'][-1]} is {e['input']}",
                     where=str(e["loc"][-1]),
-                    expected=e["msg"][0].lower() + e["msg"][1:],
+                    expected=e["msg"].removeprefix("Input should be "),
+                    remedy=f"leave --{str(e['loc'][-1]).replace('_', '-')} out for the default",
                 )
                 for e in error.errors()
             ]

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 import tf_keras
+
 from kfp_finetune.components.finetune.trainer import GRADIENT_NORM, LEARNING_RATE, LOSS
 from kfp_finetune.components.load_data.steps import StepPlan
 from kfp_finetune.components.runtime import Progress

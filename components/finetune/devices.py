@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 import tf_keras
+
 from kfp_finetune.components.runtime import available_cpus
 
 _PACKAGES = ("kfp-finetune", "tensorflow", "tf-keras", "transformers", "tokenizers", "numpy")

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
+
 from kfp_finetune.components.load_data.batches import updates
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from kfp_finetune.components.load_data.steps import StepPlan
     from numpy.typing import NDArray
+
+    from kfp_finetune.components.load_data.steps import StepPlan
 
 # Widths are multiples of this, so that there are few different ones and all suit the processor.
 WIDTH_MULTIPLE = 8

@@ -15,6 +15,9 @@ from typing import Any
 
 import tensorflow as tf
 import tf_keras
+from transformers import AutoConfig, TFAutoModelForSequenceClassification, TFPreTrainedModel
+from transformers.utils import logging as transformers_logging
+
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune.weights import (
     Checkpoint,
@@ -24,9 +27,11 @@ from kfp_finetune.components.finetune.weights import (
     open_checkpoint,
     weight_files,
 )
-from kfp_finetune.components.load_data.pretrained import TOKENIZER_FILES, read_config
-from transformers import AutoConfig, TFAutoModelForSequenceClassification, TFPreTrainedModel
-from transformers.utils import logging as transformers_logging
+from kfp_finetune.components.load_data.pretrained import (
+    TOKENIZER_FILES,
+    first_line,
+    read_config,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -104,7 +109,7 @@ def save(model: TFPreTrainedModel, tokenizer_folder: Path, path: Path) -> None:
             shutil.copyfile(tokenizer_folder / name, path / name)
 
 
-def forward(model: TFPreTrainedModel) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
+def forward(model: TFPreTrainedModel) -> Any:
     """What computes a model's logits without dropout, as one graph for all batch shapes.
 
     Args:
@@ -115,7 +120,7 @@ def forward(model: TFPreTrainedModel) -> Callable[[dict[str, tf.Tensor]], tf.Ten
         [batch, width]) to float32 logits [batch, num_labels].
     """
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(reduce_retracing=True)
     def logits(features: dict[str, tf.Tensor]) -> tf.Tensor:
         return tf.cast(model(features, training=False).logits, tf.float32)
 
@@ -140,7 +145,7 @@ def _build(
         model.build_in_name_scope()
     except (ValueError, TypeError, KeyError, AttributeError, OSError, tf.errors.OpError) as error:
         raise InputError(
-            f"no model can be built from config.json: {str(error).splitlines()[0][:300]}",
+            f"no model can be built from config.json: {first_line(error)}",
             where=str(folder / "config.json"),
             expected="the configuration that `save_pretrained` wrote beside the weights",
             remedy="download or copy it again",

@@ -13,16 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py  # type: ignore[import-untyped]
+import h5py
 import tensorflow as tf
-from kfp_finetune.components.errors import InputError
 from safetensors import SafetensorError, safe_open
 from transformers import TFPreTrainedModel
 from transformers.modeling_tf_pytorch_utils import (
+    TransposeType,
     convert_tf_weight_name_to_pt_weight_name,
     load_pytorch_state_dict_in_tf2_model,
 )
 from transformers.modeling_tf_utils import strip_model_name_and_prefix
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.pretrained import first_line
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -39,11 +42,15 @@ class Checkpoint:
     guesses each time.
 
     Args:
+        folder: Where it is, for messages.
         in_pytorch_names: Whether names and layouts are PyTorch's, or TensorFlow's.
         readers: What reads a tensor, by the tensor's name.
     """
 
-    def __init__(self, in_pytorch_names: bool, readers: dict[str, Callable[[], Any]]) -> None:
+    def __init__(
+        self, folder: Path, in_pytorch_names: bool, readers: dict[str, Callable[[], Any]]
+    ) -> None:
+        self.folder = folder
         self.in_pytorch_names = in_pytorch_names
         self._readers = readers
 
@@ -60,6 +67,7 @@ class Checkpoint:
         if not tensor.dtype.is_floating:
             raise InputError(
                 f"the weights are quantized: {name} holds {tensor.dtype.name}",
+                where=str(self.folder),
                 expected="float32, float16 or bfloat16",
                 remedy="use the model that this one was quantized from",
             )
@@ -90,7 +98,7 @@ def open_checkpoint(folder: Path, files: Sequence[Path]) -> Iterator[Checkpoint]
             "AutoModel.from_pretrained(folder).save_pretrained(folder)",
         )
     readers: dict[str, Callable[[], Any]] = {}
-    formats = set()
+    formats: set[str] = set()
     with contextlib.ExitStack() as stack:
         for file in files:
             try:
@@ -102,16 +110,16 @@ def open_checkpoint(folder: Path, files: Sequence[Path]) -> Iterator[Checkpoint]
             except (OSError, SafetensorError) as error:
                 raise _damaged(file, error) from None
             readers |= {name: partial(archive.get_tensor, name) for name in archive.keys()}  # noqa: SIM118
-            formats.add((archive.metadata() or {}).get("format"))
+            formats.add((archive.metadata() or {}).get("format", "nothing"))
         if formats not in ({"pt"}, {"tf"}):
             raise InputError(
-                f"the weights' format is given as {few(sorted(map(str, formats)))}",
+                f"the metadata name the weights' format as {few(sorted(formats))}",
                 where=", ".join(str(file) for file in files),
                 expected='"format": "pt" or "tf" in the safetensors metadata',
                 remedy="write the file again with Transformers' `save_pretrained`, or with "
                 'safetensors\' `save_file(..., metadata={"format": "pt"})` if it is PyTorch\'s',
             )
-        yield Checkpoint(formats == {"pt"}, readers)
+        yield Checkpoint(folder, formats == {"pt"}, readers)
 
 
 class Loaded(NamedTuple):
@@ -144,16 +152,17 @@ def load_weights(model: TFPreTrainedModel, checkpoint: Checkpoint) -> Loaded:
     # A model without a head is saved without the prefix: embeddings..., not bert.embeddings...
     prefix = model.base_model_prefix
     removed = "" if any(name.startswith(prefix) for name in checkpoint) else prefix + "."
-    names = {}
+    names, mismatched = {}, {}
+    shapes = {name: shapes for name, *shapes in info["mismatched_keys"]}
     for weight in model.weights:
-        name, _ = convert_tf_weight_name_to_pt_weight_name(
+        name, transpose = convert_tf_weight_name_to_pt_weight_name(
             weight.name, start_prefix_to_remove=removed, tf_weight_shape=weight.shape
         )
         names[name] = weight
-    mismatched = {
-        name: f"{list(found)} instead of {list(wanted)}"
-        for name, found, wanted in info["mismatched_keys"]
-    }
+        if name in shapes:
+            found, wanted = (list(shape) for shape in shapes[name])
+            wanted = wanted[::-1] if transpose is TransposeType.SIMPLE else wanted
+            mismatched[name] = f"{found} instead of {wanted}"
     unused = sorted(set(info["unexpected_keys"]) - mismatched.keys())
     return Loaded(names, set(info["missing_keys"]), mismatched, unused)
 
@@ -224,7 +233,7 @@ def _damaged(file: Path, error: Exception) -> InputError:
     return InputError(
         "the file is a Git LFS pointer, not the weights"
         if pointer
-        else f"the file is damaged: {str(error).splitlines()[0][:200]}",
+        else f"the file is damaged: {first_line(error)}",
         where=str(file),
         expected="the file as it was written",
         remedy="run `git lfs pull` in the folder" if pointer else "download or copy it again",

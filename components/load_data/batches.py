@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from kfp_finetune.components.load_data.steps import StepPlan
     from numpy.typing import NDArray
+
+    from kfp_finetune.components.load_data.steps import StepPlan
 
 BATCHES_PER_WINDOW = 64
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple, Optional
 
 from kfp import dsl
+
 from kfp_finetune.components.image import IMAGE
 
 

@@ -80,7 +80,9 @@ def load_data(
     Raises:
         InputError: If anything about the data, the columns or the model is wrong.
     """
-    _check_parameters(validation_fraction, test_fraction, on_bad_row, max_train_samples, max_length)
+    _check_parameters(
+        validation_fraction, test_fraction, on_bad_row, max_train_samples, max_length, seed
+    )
     problem_type = get_task(task).PROBLEM_TYPE
     folder = pretrained.resolve(model, model_revision, weights=False)
     config = pretrained.read_config(folder)
@@ -153,6 +155,7 @@ def _check_parameters(
     on_bad_row: str,
     max_train_samples: int | None,
     max_length: int,
+    seed: int,
 ) -> None:
     for name, fraction in (
         ("validation_fraction", validation_fraction),
@@ -178,6 +181,13 @@ def _check_parameters(
             where="on_bad_row",
             expected="error or drop",
             remedy="--on-bad-row drop",
+        )
+    if not 0 <= seed < 2**32:
+        raise InputError(
+            f"seed is {seed}",
+            where="seed",
+            expected="a whole number from 0 to 4294967295, which is what numpy takes",
+            remedy="--seed 42",
         )
     for name, value in (("max_train_samples", max_train_samples), ("max_length", max_length)):
         if value is not None and value < 1:

@@ -42,16 +42,14 @@ class StepPlan:
 
     def __str__(self) -> str:
         """The plan in one line: `10,003 examples ÷ 32 = 313 steps × 3 epochs = 939 steps`."""
-        accumulated = self.gradient_accumulation_steps > 1
-        by = (
-            f"({self.batch_size} × {self.gradient_accumulation_steps})"
-            if accumulated
-            else f"{self.batch_size}"
-        )
+        by = f"{self.batch_size}"
+        if self.gradient_accumulation_steps > 1:
+            by = f"({by} × {self.gradient_accumulation_steps})"
+        epochs = "epoch" if self.num_train_epochs == 1 else "epochs"
         last = "dropped" if self._drops_a_batch() else self.last_batch_size
         return (
             f"{self.num_train_examples:,} examples ÷ {by} = {self.steps_per_epoch:,} steps"
-            f" × {self.num_train_epochs:g} epochs = {self.num_train_steps:,} steps"
+            f" × {self.num_train_epochs:g} {epochs} = {self.num_train_steps:,} steps"
             f" (last batch {last})"
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from kfp_finetune.components.artifacts import tokenized_dataset as artifact
 from kfp_finetune.components.load_data.columns import ColumnMapping
 from kfp_finetune.components.load_data.rows import Part

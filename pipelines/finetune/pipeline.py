@@ -3,6 +3,7 @@
 from typing import Optional
 
 from kfp import dsl
+
 from kfp_finetune.components.build_optimizer.component import build_optimizer
 from kfp_finetune.components.evaluate.component import evaluate
 from kfp_finetune.components.finetune.component import finetune as finetune_model
@@ -10,7 +11,7 @@ from kfp_finetune.components.load_data.component import count_steps, load_data
 
 
 @dsl.pipeline(
-    name="finetune",
+    name="kfp-finetune",
     display_name="Fine-tune a Transformers model",
     description="Fine-tune a Transformers model on TensorFlow with a learning rate that decays over"
     " exactly the steps that the data makes.",

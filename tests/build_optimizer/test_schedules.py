@@ -5,6 +5,8 @@ import pytest
 import tf_keras
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers.optimization_tf import WarmUp
+
 from kfp_finetune.components.artifacts import optimizer_config as artifact
 from kfp_finetune.components.artifacts.optimizer_config import SCHEDULES, Schedule
 from kfp_finetune.components.build_optimizer.optimizers import KerasSchedule
@@ -14,7 +16,6 @@ from kfp_finetune.components.build_optimizer.schedules import (
     learning_rates,
 )
 from kfp_finetune.components.errors import InputError
-from transformers.optimization_tf import WarmUp
 
 
 def test_the_recipe_is_kept_to_the_letter() -> None:
@@ -173,7 +174,8 @@ def test_a_description_reads_back_as_it_was_written(tmp_path) -> None:  # type: 
             {"adam_beta1": 1.0, "power": 0.0},
             "power is 0.0; adam_beta1 is 1.0\n"
             "  where:    power, adam_beta1\n"
-            "  expected: input should be greater than 0; input should be less than 1",
+            "  expected: greater than 0; less than 1\n"
+            "  remedy:   leave --power out for the default; leave --adam-beta1 out for the default",
         ),
     ],
 )

@@ -90,6 +90,7 @@ def test_urls_and_checkpoint_folders(tmp_path: Path) -> None:
         ("text_column: [a]", "text_column is ['a']"),
         ("max_length: 9007199254740993", "max_length is 9007199254740993\n"),
         ("- a", "the config file holds a list"),
+        ("? [a]\n: 1", "the config file is not valid YAML: while constructing a mapping"),
         ("a: b: c", "the config file is not valid YAML: mapping values are not allowed here"),
         ("shout: true\nshout: false", "the config file is not valid YAML: 'shout' is given twice"),
         ("!!python/object/apply:os.system [ls]: 1", "the config file is not valid YAML: could not"),

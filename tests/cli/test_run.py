@@ -242,3 +242,16 @@ def test_runs_that_start_in_the_same_second_get_folders_of_their_own(tmp_path: P
     assert len(set(made)) == 5
     assert all(re.fullmatch(r"b-c-\d{8}-\d{6}(-\d)?", name) for name in made)
     assert json.loads((tmp_path / made[0] / "run.json").read_text())["status"] == "running"
+
+
+def test_a_reader_that_goes_away_ends_the_run(cli: Cli) -> None:
+    process = cli.start(
+        "run", "--dataset", "data.csv", "--model", "model.bin", "--seconds-per-step", "600",
+        "--name", "piped",
+    )  # fmt: skip
+    assert process.stdout and process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 141
+    assert process.stderr.read() == "interrupted (SIGPIPE)\n"
+    assert cli.record("piped")["status"] == "interrupted"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest, StoppedAt
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import optimizer_config as optimizer_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset
@@ -30,8 +33,6 @@ from kfp_finetune.components.finetune.trainer import LEARNING_RATE, LOSS, Traine
 from kfp_finetune.components.finetune.training import finetune
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
 from kfp_finetune.components.tasks.text_classification import loss
-from safetensors.numpy import load_file
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 ROWS = 103
 

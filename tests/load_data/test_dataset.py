@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
 from kfp_finetune.components.artifacts import tokenized_dataset as artifact
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.dataset import load_data
 from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
-from transformers import AutoTokenizer
-
 from tests import tiny
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.batches import epoch_batches, updates
 from kfp_finetune.components.load_data.steps import count_steps
@@ -55,7 +56,7 @@ def test_the_plan_reads_as_one_line() -> None:
         "10,003 examples ÷ 32 = 313 steps × 3 epochs = 939 steps (last batch 19)"
     )
     assert str(count_steps(103, 8, 1, None, 4, True)) == (
-        "103 examples ÷ (8 × 4) = 3 steps × 1 epochs = 3 steps (last batch dropped)"
+        "103 examples ÷ (8 × 4) = 3 steps × 1 epoch = 3 steps (last batch dropped)"
     )
 
 

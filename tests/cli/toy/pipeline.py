@@ -3,7 +3,7 @@
 Copied by the tests to a folder of its own as toy_pipeline.py, its pipeline.yaml compiled there.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from kfp import dsl
 
@@ -15,7 +15,7 @@ def load_data(
     dataset: str,
     model: str,
     tokenized_dataset: dsl.Output[dsl.Dataset],
-    text_column: str | None = None,
+    text_column: Optional[str] = None,
     max_length: int = 128,
     dataset_fingerprint: str = "",
     model_fingerprint: str = "",
@@ -38,7 +38,7 @@ def load_data(
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def count_steps(
-    num_train_examples: int, batch_size: int = 2, max_steps: int | None = None
+    num_train_examples: int, batch_size: int = 2, max_steps: Optional[int] = None
 ) -> NamedTuple("Steps", [("steps_per_epoch", int), ("num_train_steps", int)]):
     from kfp_finetune.components import runtime
 
@@ -153,10 +153,10 @@ def evaluate(
 def toy(
     dataset: str,
     model: str,
-    text_column: str | None = None,
+    text_column: Optional[str] = None,
     max_length: int = 128,
     batch_size: int = 2,
-    max_steps: int | None = None,
+    max_steps: Optional[int] = None,
     learning_rate: float = 5e-5,
     seconds_per_step: float = 0.0,
     trouble: str = "",

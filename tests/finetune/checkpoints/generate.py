@@ -60,16 +60,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "distilbert": {},
     "electra": {"embedding_size": 8},
-    "flaubert": {},
-    "funnel": {"block_sizes": [1, 1], "d_model": 16, "n_head": 2, "d_head": 8, "d_inner": 24},
-    "longformer": {**ROBERTA, "attention_window": [4, 4]},
     "mobilebert": {"embedding_size": 8, "intra_bottleneck_size": 8, "true_hidden_size": 8},
     "mpnet": {"pad_token_id": 1},
     "rembert": {"input_embedding_size": 8, "output_embedding_size": 12},
     "roberta": ROBERTA,
     "roberta-prelayernorm": ROBERTA,
-    "roformer": {"embedding_size": 8},
-    "xlm": {"emb_dim": 16, "n_layers": 2, "n_heads": 2},
     "xlm-roberta": ROBERTA,
 }
 

@@ -1,0 +1,150 @@
+"""What is downloaded from the Hub, and what is said when nothing can be; the server is our own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the Hub's protocol as a download needs."""
+
+    files: dict[str, dict[str, bytes]]
+    asked: list[str]
+    ERRORS = {  # noqa: RUF012
+        "someone/gone": (404, "RepoNotFound"),
+        "someone/gated": (403, "GatedRepo"),
+        "someone/old": (404, "RevisionNotFound"),
+        "someone/broken": (500, ""),
+    }
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        path = self.path.partition("?")[0].removeprefix("/api/models").strip("/").split("/")
+        repo = "/".join(path[:2])
+        if repo in self.ERRORS:
+            status, code = self.ERRORS[repo]
+            return self.answer(status, b"", {"X-Error-Code": code, "X-Error-Message": code})
+        if "resolve" in path:
+            return self.answer(200, self.files[repo][path[-1]], {"ETag": f'"{path[-1]}"'})
+        siblings = [{"rfilename": name} for name in self.files[repo]]
+        return self.answer(
+            200, json.dumps({"id": repo, "sha": "c" * 40, "siblings": siblings}).encode(), {}
+        )
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in ({"X-Repo-Commit": "c" * 40} | headers).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+IN_A_PROCESS_WITH_ITS_OWN_HUB = """
+import json, sys
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.pretrained import resolve
+answers = []
+for model, revision, weights in json.loads(sys.argv[1]):
+    try:
+        folder = resolve(model, revision, weights=weights)
+        answers.append(sorted(path.name for path in folder.iterdir()))
+    except InputError as error:
+        answers.append(error.as_dict())
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture
+def hub(tiny_model: Path) -> Iterator[str]:
+    plain = {name: (tiny_model / name).read_bytes() for name in ("config.json", "tokenizer.json")}
+    other = dict.fromkeys(
+        ("README.md", "pytorch_model.bin", "modeling.py", "onnx/model.safetensors"), b"no"
+    )
+    Hub.asked = []
+    Hub.files = {
+        "someone/safe": plain | other | {"model.safetensors": b"yes", "tf_model.h5": b"no"},
+        "someone/h5": plain | other | {"tf_model.h5": b"yes"},
+        "someone/bin": plain | other,
+    }
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def ask(hub: str, cache: Path, *questions: tuple[str, str | None, bool]) -> list[Any]:
+    run = subprocess.run(
+        [sys.executable, "-c", IN_A_PROCESS_WITH_ITS_OWN_HUB, json.dumps(questions)],
+        env=os.environ
+        | {"HF_ENDPOINT": hub, "HF_HOME": str(cache), "HF_HUB_OFFLINE": "0", "NO_PROXY": "*"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return list(json.loads(run.stdout.splitlines()[-1]))
+
+
+def test_only_what_is_needed_is_downloaded(hub: str, tmp_path: Path) -> None:
+    tokenizer = ["config.json", "tokenizer.json"]
+    assert ask(hub, tmp_path / "1", ("someone/safe", None, False)) == [tokenizer]
+    assert ask(
+        hub,
+        tmp_path / "2",
+        ("someone/safe", None, True),
+        ("someone/h5", "main", True),
+        ("someone/bin", None, True),
+    ) == [
+        ["config.json", "model.safetensors", "tokenizer.json"],
+        ["config.json", "tf_model.h5", "tokenizer.json"],
+        tokenizer,
+    ]
+    fetched = {path.rsplit("/", 1)[-1] for path in Hub.asked if "/resolve/" in path}
+    assert fetched == {"config.json", "tokenizer.json", "model.safetensors", "tf_model.h5"}
+
+
+def test_the_hubs_refusals_are_said_plainly(hub: str, tmp_path: Path) -> None:
+    gone, gated, old, broken, odd = ask(
+        hub,
+        tmp_path,
+        ("someone/gone", None, True),
+        ("someone/gated", None, True),
+        ("someone/old", "v9", False),
+        ("someone/broken", None, True),
+        ("not a hub id", None, True),
+    )
+    assert gone["found"] == (
+        "there is no such folder, and the Hub has no such model (or it is private)"
+    )
+    assert gone["remedy"] == "check the spelling; for a private model set HF_TOKEN"
+    assert gated["found"] == "the Hub gives this model only to those who accepted its terms"
+    assert gated["remedy"] == f"accept the terms at {hub}/someone/gated and set HF_TOKEN"
+    assert old["found"] == "the Hub has this model, but not this revision"
+    assert old["where"] == "model: someone/old, revision: v9"
+    assert broken["found"].endswith("the model cannot be downloaded from the Hub")
+    assert "500" in broken["expected"]
+    assert odd["found"] == "there is no such folder, and it is not a Hub id"
+
+
+def test_a_hub_that_cannot_be_reached_is_said_plainly(tmp_path: Path) -> None:
+    (error,) = ask("http://127.0.0.1:9", tmp_path, ("someone/safe", None, True))
+    assert error["found"].endswith("the model cannot be downloaded from the Hub")
+    assert "Connection refused" in error["expected"]
+    assert "hf download someone/safe" in error["remedy"]

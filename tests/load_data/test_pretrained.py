@@ -1,0 +1,269 @@
+"""A model's folder is found, and what is wrong with it is said before Transformers opens it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.pretrained import (
+    FAMILIES,
+    load_tokenizer,
+    read_config,
+    resolve,
+)
+
+
+@pytest.fixture
+def model(tiny_model: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_model, tmp_path / "model"))
+
+
+def change(file: Path, **changes: Any) -> None:
+    content = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps({key: value for key, value in content.items() if value != "-"}))
+
+
+def refusal(function: Any, *arguments: Any, **named: Any) -> InputError:
+    with pytest.raises(InputError) as caught:
+        function(*arguments, **named)
+    assert caught.value.where and caught.value.expected and caught.value.remedy
+    assert "\n" not in caught.value.found
+    return caught.value
+
+
+# --- resolve -------------------------------------------------------------------------------------
+
+
+def test_a_local_folder_is_taken_as_it_is(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert resolve(str(tiny_model), None, weights=True) == tiny_model
+    monkeypatch.chdir(tiny_model.parent)
+    assert resolve(tiny_model.name, None, weights=True) == Path(tiny_model.name)
+    monkeypatch.setenv("HOME", str(tiny_model.parent))
+    assert resolve(f"~/{tiny_model.name}", None, weights=True) == tiny_model
+
+
+@pytest.mark.parametrize("path", ["/no/such", "./no", "../no", "~/no/such", "no/such/", "", " "])
+def test_a_path_to_nothing_is_not_taken_for_a_hub_id(path: str) -> None:
+    error = refusal(resolve, path, None, weights=False)
+    assert error.found == "there is no such folder"
+    assert error.where == f"model: {path}"
+    assert error.expected == "a local folder, or a Hub id such as google-bert/bert-base-uncased"
+    assert error.remedy == f"check the path; it was looked for in {Path.cwd()}"
+
+
+def test_a_local_folder_has_no_revisions(tiny_model: Path) -> None:
+    error = refusal(resolve, str(tiny_model), "v2", weights=False)
+    assert error.found == "a local folder has no revisions"
+    assert error.where == f"model: {tiny_model}, revision: v2"
+
+
+def test_a_file_is_not_a_folder(tiny_model: Path) -> None:
+    error = refusal(resolve, str(tiny_model / "config.json"), None, weights=False)
+    assert error.found == "the model is a file, not a folder"
+    assert error.where == f"model: {tiny_model / 'config.json'}"
+    assert error.remedy == f"--model {tiny_model}"
+
+
+def test_offline_says_so(tmp_path: Path) -> None:
+    error = refusal(resolve, "someone/some-model", None, weights=True)
+    assert error.found == (
+        "there is no such folder, and the model cannot be downloaded from the Hub"
+    )
+    assert error.where == "model: someone/some-model"
+    assert "HF_HUB_OFFLINE is set" in error.expected
+    assert "unset HF_HUB_OFFLINE" in error.remedy
+    assert "hf download someone/some-model" in error.remedy
+
+
+# --- read_config ---------------------------------------------------------------------------------
+
+
+def test_the_configuration_is_plain_json(tiny_model: Path) -> None:
+    assert read_config(tiny_model)["model_type"] == "bert"
+    assert read_config(tiny_model)["initialize_from_config"] is True
+
+
+def test_a_folder_without_a_model_says_what_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").touch()
+    error = refusal(read_config, tmp_path)
+    assert error.found == "the folder holds no model: there is no config.json"
+    assert error.where == str(tmp_path)
+    assert error.remedy == "give the model's own folder; in this one is: train.csv"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\xff"])
+def test_a_configuration_that_is_not_a_json_object(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(text, encoding="latin-1")
+    error = refusal(read_config, tmp_path)
+    assert error.found.startswith("config.json is not a JSON object: ")
+    assert error.where == str(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"model_type": "-"}, "config.json does not say which family the model is of"),
+        (
+            {"model_type": "modernbert"},
+            "modernbert has no TensorFlow class that can be trained here",
+        ),
+        ({"model_type": "gpt2"}, "gpt2 has no TensorFlow class that can be trained here"),
+        ({"model_type": ["bert"]}, "['bert'] has no TensorFlow class that can be trained here"),
+        (
+            {"auto_map": {"AutoModel": "modeling.Mine"}},
+            "the checkpoint asks for code of its own to be run (`auto_map`)",
+        ),
+        (
+            {"trust_remote_code": True},
+            "the checkpoint asks for code of its own to be run (`trust_remote_code`)",
+        ),
+        (
+            {"quantization_config": {"bits": 4}},
+            "the weights are quantized and cannot be trained",
+        ),
+    ],
+)
+def test_what_is_unsafe_or_not_supported_is_refused(
+    changes: dict[str, Any], found: str, model: Path
+) -> None:
+    change(model / "config.json", **changes)
+    for function in (read_config, load_tokenizer):
+        error = refusal(function, model)
+        assert error.found == found
+        assert error.where == str(model / "config.json")
+        if "model_type" in changes:
+            assert ", ".join(FAMILIES) in error.expected
+
+
+# --- load_tokenizer ------------------------------------------------------------------------------
+
+
+def test_a_fast_tokenizer_is_opened(model: Path) -> None:
+    tokenizer = load_tokenizer(model)
+    assert isinstance(tokenizer, PreTrainedTokenizerFast)
+    assert tokenizer("good parcel")["input_ids"] == [2, 5, 7, 3]
+    (model / "config.json").unlink()  # a tokenizer's folder, without the model
+    assert load_tokenizer(model).get_vocab() == tokenizer.get_vocab()
+
+
+def test_a_bare_vocabulary_is_enough(model: Path) -> None:
+    expected = load_tokenizer(model)("late money back")
+    for file in model.glob("*token*.json"):
+        file.unlink()
+    assert sorted(path.name for path in model.iterdir()) == ["config.json", "vocab.txt"]
+    assert load_tokenizer(model)("late money back") == expected
+
+
+def without_files(model: Path) -> None:
+    for file in [*model.glob("*token*.json"), model / "vocab.txt"]:
+        file.unlink()
+
+
+def without_a_class(model: Path) -> None:
+    (model / "config.json").unlink()
+    (model / "tokenizer_config.json").unlink()
+
+
+def with_another_familys_files(model: Path) -> None:
+    (model / "tokenizer.json").unlink()
+    change(model / "tokenizer_config.json", tokenizer_class="RobertaTokenizer")
+
+
+def damaged(model: Path) -> None:
+    (model / "tokenizer.json").write_text("{")
+
+
+def of_a_later_version(model: Path) -> None:
+    (model / "tokenizer.json").write_text('{"version": "9.0"}')
+
+
+def sentencepiece_only(model: Path) -> None:
+    without_files(model)
+    (model / "spm.model").write_bytes(b"")
+    change(model / "config.json", model_type="deberta-v2")
+
+
+def slow(model: Path) -> None:
+    (model / "tokenizer.json").unlink()
+    change(model / "tokenizer_config.json", tokenizer_class="ByT5Tokenizer")
+
+
+def without_padding(model: Path) -> None:
+    (model / "special_tokens_map.json").unlink()
+    change(
+        model / "tokenizer_config.json", pad_token=None, tokenizer_class="PreTrainedTokenizerFast"
+    )
+
+
+def with_too_many_tokens(model: Path) -> None:
+    change(model / "config.json", vocab_size=10)
+
+
+def with_own_code(model: Path) -> None:
+    change(model / "tokenizer_config.json", auto_map={"AutoTokenizer": ["mine.Slow", "mine.Fast"]})
+
+
+def with_a_broken_configuration(model: Path) -> None:
+    (model / "tokenizer_config.json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("damage", "found", "remedy"),
+    [
+        (without_files, "the folder holds no tokenizer", "copy the files from the model that"),
+        (without_a_class, "nothing says of which class the tokenizer is", "copy the files from"),
+        (
+            with_another_familys_files,
+            "no fast tokenizer can be made from vocab.txt",
+            "write it where `sentencepiece` is installed: "
+            "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
+        ),
+        (damaged, "the tokenizer cannot be opened: EOF while parsing", "download or copy them"),
+        (of_a_later_version, "the tokenizer cannot be opened: Unknown tokenizer version '9.0'", ""),
+        (sentencepiece_only, "no fast tokenizer can be made from spm.model", "`sentencepiece`"),
+        (slow, "no fast tokenizer can be made from vocab.txt", "save_pretrained(folder)"),
+        (without_padding, "the tokenizer has no padding token", '"pad_token": "[PAD]"'),
+        (
+            with_too_many_tokens,
+            "the tokenizer has ids up to 14, the model embeds 10 (0 to 9)",
+            "copy the tokenizer's files from the model that this one was made from",
+        ),
+        (with_own_code, "the checkpoint asks for code of its own to be run (`auto_map`)", ""),
+        (with_a_broken_configuration, "tokenizer_config.json is not a JSON object: ", "again"),
+    ],
+)
+def test_a_tokenizer_that_cannot_be_used_is_refused(
+    damage: Any, found: str, remedy: str, model: Path
+) -> None:
+    damage(model)
+    error = refusal(load_tokenizer, model)
+    assert error.found.startswith(found)
+    assert remedy in error.remedy
+    assert error.where.startswith(str(model))
+
+
+def test_tensorflow_is_not_imported(model: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from kfp_finetune.components.load_data.pretrained import load_tokenizer\n"
+        "assert not {'transformers', 'huggingface_hub'} & sys.modules.keys()\n"
+        "load_tokenizer(Path(sys.argv[1]))\n"
+        "assert not {'tensorflow', 'tf_keras', 'torch'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code, str(model)], check=True)
+
+
+@pytest.mark.real
+def test_a_real_tokenizer(shared: Path) -> None:
+    tokenizer = load_tokenizer(shared / "models" / "all-MiniLM-L6-v2")
+    assert tokenizer("hello world")["input_ids"] == [101, 7592, 2088, 102]
