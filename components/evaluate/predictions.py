@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.model import ModelManifest
@@ -64,11 +63,7 @@ def predict_split(
     dataset, order = evaluation_dataset(rows, BATCH_SIZE)
     logits = np.zeros((len(order), len(model.label_names)), np.float32)
     progress = Progress("evaluate", len(order), "rows")
-
-    @tf.function(reduce_retracing=True)
-    def forward(features: dict[str, tf.Tensor]) -> tf.Tensor:
-        return tf.cast(network(features, training=False).logits, tf.float32)
-
+    forward = models.forward(network)
     done = 0
     for features, _ in dataset:
         batch = forward(features).numpy()
