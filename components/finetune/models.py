@@ -33,6 +33,8 @@ from kfp_finetune.components.load_data.pretrained import (
     read_config,
 )
 
+# They branch on the value of a tensor in Python.
+_NEEDS_AUTOGRAPH = ("deberta", "deberta-v2")
 _logger = logging.getLogger(__name__)
 
 
@@ -120,11 +122,29 @@ def forward(model: TFPreTrainedModel) -> Any:
         [batch, width]) to float32 logits [batch, num_labels].
     """
 
-    @tf.function(reduce_retracing=True)
-    def logits(features: dict[str, tf.Tensor]) -> tf.Tensor:
-        return tf.cast(model(features, training=False).logits, tf.float32)
+    return tf.function(logits_of(model), reduce_retracing=True)
 
-    return logits
+
+def logits_of(model: TFPreTrainedModel) -> Callable[..., Any]:
+    """What computes a model's logits, to be called inside a graph.
+
+    AutoGraph leaves the model's code alone, except where the family needs it: converting it takes
+    longer than everything else until the first batch.
+
+    Args:
+        model: A model from `load_classifier`.
+
+    Returns:
+        A function from features, as `forward` takes them, and `training` (default False: without
+        dropout) to float32 logits [batch, num_labels].
+    """
+
+    def logits(features: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        return tf.cast(model(features, training=training).logits, tf.float32)
+
+    if model.config.model_type in _NEEDS_AUTOGRAPH:
+        return logits
+    return tf.autograph.experimental.do_not_convert(logits)  # type: ignore[no-any-return]
 
 
 def _build(

@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from kfp_finetune.components.finetune import models
+
 # The columns of `Trainer.update_log`.
 LEARNING_RATE, LOSS, GRADIENT_NORM = range(3)
 
@@ -30,12 +32,13 @@ class Trainer(tf_keras.Model):
     def __init__(self, network: Any, num_train_steps: int) -> None:
         super().__init__()
         self.network = network
+        self._logits = models.logits_of(network)
         self.updates_done = tf.Variable(0, trainable=False, dtype=tf.int64)
         self.update_log = tf.Variable(tf.zeros([num_train_steps, 3]), trainable=False)
 
     def call(self, features: dict[str, Any], training: bool = False) -> Any:
         """Logits, float32, shape [batch, labels]."""
-        return tf.cast(self.network(features, training=training).logits, tf.float32)
+        return self._logits(features, training)
 
     def train_step(self, update: dict[str, Any]) -> dict[str, Any]:
         """Make one update from a group of batches.
