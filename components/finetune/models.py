@@ -121,7 +121,6 @@ def forward(model: TFPreTrainedModel) -> Any:
         A function from features (`input_ids`, `attention_mask`, maybe `token_type_ids`; int32,
         [batch, width]) to float32 logits [batch, num_labels].
     """
-
     return tf.function(logits_of(model), reduce_retracing=True)
 
 
