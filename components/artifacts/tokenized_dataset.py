@@ -47,7 +47,9 @@ class TokenizedDatasetManifest(BaseModel):
     schema_version: Literal[1] = 1
     task: str
     problem_type: str
-    label_names: list[str] = Field(description="the label of id i is label_names[i]")
+    label_names: list[str] = Field(
+        description="the label of id i is label_names[i]; empty for regression"
+    )
     text_column: str
     text_pair_column: str | None = None
     label_column: str
@@ -72,16 +74,19 @@ def write(path: str | Path, manifest: TokenizedDatasetManifest) -> None:
     write_manifest(Path(path) / MANIFEST, manifest)
 
 
-def schema(*, has_token_type_ids: bool, keep_text: bool, has_text_pair: bool) -> pa.Schema:
+def schema(
+    *, label: pa.DataType, has_token_type_ids: bool, keep_text: bool, has_text_pair: bool
+) -> pa.Schema:
     """The columns of a split.
 
     `input_ids` (and `token_type_ids`, where the tokenizer tells two texts apart) are lists of
-    int32, 1 to max_length long; `label` is the label's id; `row` is the row's number in the source
-    it was read from, starting at 0. The texts are kept for the splits that are evaluated.
+    int32, 1 to max_length long; `label` is what the task stores, e.g. the label's id; `row` is the
+    row's number in the source it was read from, starting at 0. The texts are kept for the splits
+    that are evaluated.
     """
     import pyarrow as pa
 
-    fields = [("row", pa.int64()), ("label", pa.int32()), ("input_ids", pa.list_(pa.int32()))]
+    fields = [("row", pa.int64()), ("label", label), ("input_ids", pa.list_(pa.int32()))]
     if has_token_type_ids:
         fields.append(("token_type_ids", pa.list_(pa.int32())))
     if keep_text:

@@ -8,19 +8,45 @@ from dataclasses import dataclass
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.sources import Source
 
-# Names that datasets commonly use, most telling first.
+# Names that datasets commonly use.
 _LABEL_NAMES = ("label", "labels", "category", "intent", "class", "target", "gold_label")
 _TEXT_NAMES = ("text", "sentence", "utterance", "message", "content", "review", "question")
 
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """The columns in use, and what was guessed about them, as sentences for the user."""
+    """The columns in use.
+
+    Attributes:
+        text: The text.
+        text_pair: The second text of a pair, if there is one.
+        labels: The label; several: one 0/1 column per label.
+        group: Rows with the same value here go to the same split.
+        split: Names each row's split.
+        notes: What was guessed, as sentences for the user.
+    """
 
     text: str
     text_pair: str | None
-    label: str
+    labels: tuple[str, ...]
+    group: str | None = None
+    split: str | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The columns of text."""
+        return (self.text,) if self.text_pair is None else (self.text, self.text_pair)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every column in use."""
+        return tuple(c for c in (*self.texts, *self.labels, self.group, self.split) if c)
+
+    @property
+    def label_text(self) -> str:
+        """The label columns, for people."""
+        return ", ".join(map(repr, self.labels))
 
 
 def map_columns(
@@ -28,24 +54,37 @@ def map_columns(
     text_column: str | None = None,
     text_pair_column: str | None = None,
     label_column: str | None = None,
+    group_column: str | None = None,
+    split_column: str | None = None,
 ) -> ColumnMapping:
-    """Find the text and label columns.
+    """Find the columns.
 
-    A column that is not named is guessed where only one can be meant: the only column with a usual
-    name, else the only column left over.
+    The text and the label are guessed, if they are not named, where only one column can be meant:
+    the only one with a usual name or, for the text, the only one left over.
+
+    Args:
+        source: The training data.
+        text_column: The column of the text.
+        text_pair_column: The column of the second text.
+        label_column: The column of the label; several, separated by commas, are one 0/1 column
+            per label.
+        group_column: The column whose equal values stay in one split.
+        split_column: The column that names each row's split.
 
     Raises:
         InputError: If a named column is not there, one is used twice, or a guess is ambiguous.
     """
-    notes = []
-    for parameter, name in (
-        ("text_column", text_column),
-        ("text_pair_column", text_pair_column),
-        ("label_column", label_column),
-    ):
+    labels = _label_columns(source, label_column)
+    named = {
+        "text_column": text_column,
+        "text_pair_column": text_pair_column,
+        "group_column": group_column,
+        "split_column": split_column,
+    }
+    for parameter, name in [*named.items(), *(("label_column", label) for label in labels)]:
         if name is not None and name not in source.columns:
             raise _no_such_column(source, parameter, name)
-    taken = [name for name in (text_column, text_pair_column, label_column) if name is not None]
+    taken = [name for name in (text_column, text_pair_column, *labels) if name is not None]
     if len(set(taken)) < len(taken):
         raise InputError(
             f"one column is named twice: {', '.join(map(repr, taken))}",
@@ -53,25 +92,39 @@ def map_columns(
             expected="a different column for each",
             remedy="name the columns of " + _list(source),
         )
-    if label_column is None:
-        label_column = _guess(source, "label_column", _LABEL_NAMES, taken, leftovers=False)
-        notes.append(f"using column '{label_column}' as label")
-        taken.append(label_column)
+    taken += [name for name in (group_column, split_column) if name is not None]
+    notes = []
+    if not labels:
+        guess, why = _guess(source, "label_column", _LABEL_NAMES, taken, leftovers=False)
+        labels = (guess,)
+        notes.append(f"using column '{guess}' as label: {why}")
+        taken.append(guess)
     if text_column is None:
-        text_column = _guess(source, "text_column", _TEXT_NAMES, taken, leftovers=True)
-        notes.append(f"using column '{text_column}' as text")
-    return ColumnMapping(text_column, text_pair_column, label_column, tuple(notes))
+        text_column, why = _guess(source, "text_column", _TEXT_NAMES, taken, leftovers=True)
+        notes.append(f"using column '{text_column}' as text: {why}")
+    return ColumnMapping(
+        text_column, text_pair_column, labels, group_column, split_column, tuple(notes)
+    )
+
+
+def _label_columns(source: Source, label_column: str | None) -> tuple[str, ...]:
+    if label_column is None:
+        return ()
+    if label_column in source.columns or "," not in label_column:
+        return (label_column,)
+    return tuple(name.strip() for name in label_column.split(",") if name.strip())
 
 
 def _guess(
     source: Source, parameter: str, usual: tuple[str, ...], taken: list[str], *, leftovers: bool
-) -> str:
+) -> tuple[str, str]:
     free = [name for name in source.columns if name not in taken]
     candidates = [name for name in free if name.lower() in usual]
+    why = "the only one with a usual name"
     if not candidates and leftovers:
-        candidates = free
+        candidates, why = free, "the only one left"
     if len(candidates) == 1:
-        return candidates[0]
+        return candidates[0], why
     flag = "--" + parameter.replace("_", "-")
     raise InputError(
         f"it is not clear which column is the {parameter.removesuffix('_column')}: "
@@ -97,5 +150,5 @@ def _list(source: Source) -> str:
 
 
 def _samples(source: Source) -> str:
-    first = next(source.read())
+    first = next(iter(source.read())).columns
     return ", ".join(f"{name!r} (e.g. {str(values[0])[:40]!r})" for name, values in first.items())

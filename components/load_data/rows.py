@@ -1,42 +1,157 @@
-"""The rows of every source: read once, checked, labelled, and assigned to splits."""
+"""The rows of every source, read once: what their labels are, what is wrong, what is there twice.
+
+What is kept of a row is a few numbers, never its text: 16 bytes a row, whatever the texts.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xxhash
 
-from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.columns import ColumnMapping
-from kfp_finetune.components.load_data.labels import MISSING, LabelIds, check_labels
 from kfp_finetune.components.load_data.sources import Source
-from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEFT_OUT = -1
-OVER_THE_CAP = "over max_train_samples"
-_ROWS_SHOWN = 5
+ROWS_SHOWN = 5
+_MOST_LABELS = 200_000
 
 
 @dataclass
-class Part:
-    """One source, what its rows were found to be, and the split each of them goes to."""
+class Rows:
+    """What is known of the rows of one source.
+
+    Attributes:
+        source: Where they come from.
+        labels: Each row's number in `Values`, int32, shape [rows].
+        texts: A hash of each row's text, or pair of texts, uint64, shape [rows].
+        groups: The same of the group column; None without one.
+        splits: Each row's number in the `Values` of the split column; None without one.
+        problems: For each reason why rows cannot be used, their numbers, counted from 0.
+    """
 
     source: Source
-    labels: NDArray[np.int32]  # shape [rows read]; MISSING where the row is left out
-    dropped: Counter[str]
-    assignment: NDArray[np.int8]  # index into SPLITS, or LEFT_OUT
+    labels: NDArray[np.int32]
+    texts: NDArray[np.uint64]
+    groups: NDArray[np.uint64] | None = None
+    splits: NDArray[np.int32] | None = None
+    problems: dict[str, list[int]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def bad(self) -> NDArray[np.bool_]:
+        """Which rows cannot be used, shape [rows]."""
+        mask = np.zeros(len(self), bool)
+        for rows in self.problems.values():
+            mask[rows] = True
+        return mask
 
 
-def scan(source: Source, columns: ColumnMapping, label_ids: LabelIds, on_bad_row: str) -> Part:
-    """Read a source once: the labels of its rows, and which rows cannot be used."""
-    used = [c for c in (columns.text, columns.text_pair, columns.label) if c is not None]
-    for column in used:
+class Values:
+    """Numbers the different values of a column as they are seen."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._numbers: dict[Any, int] = {}
+
+    def number(self, value: Any) -> int:
+        """The number of a value; the next free one if it is new."""
+        # 1, 1.0 and True are equal keys, and different labels.
+        key = value if type(value) is str else (type(value).__name__, _hashable(value))
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self.values)
+            self.values.append(tuple(value) if isinstance(value, list) else value)
+        return number
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple((type(item).__name__, _hashable(item)) for item in value)
+    return repr(value) if isinstance(value, dict | set) or value != value else value
+
+
+def read_rows(
+    source: Source,
+    columns: ColumnMapping,
+    labels: Values,
+    splits: Values,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Rows:
+    """Read a source once.
+
+    Args:
+        source: What to read.
+        columns: Which columns hold what.
+        labels: Numbers the labels; shared by all sources.
+        splits: Numbers the values of the split column.
+        progress: Called with the rows read so far.
+
+    Raises:
+        InputError: If a column is not there, or there are hundreds of thousands of labels.
+        RuntimeError: If the rows read are not the rows that were counted independently.
+    """
+    _check_columns(source, columns)
+    label_numbers, split_numbers = array("i"), array("i")
+    texts, groups = array("Q"), array("Q")
+    problems: dict[str, list[int]] = {}
+    read = 0
+    for batch in source.read():
+        cells = [batch.columns[column] for column in columns.texts]
+        wrong = dict(batch.problems)
+        for column, values in zip(columns.texts, cells, strict=True):
+            for i, value in enumerate(values):
+                if type(value) is not str or not value.strip():
+                    wrong.setdefault(i, _text_problem(value, column))
+        for i, reason in wrong.items():
+            problems.setdefault(reason, []).append(read + i)
+        marks = [batch.columns[column] for column in columns.labels]
+        of_rows: Sequence[Any] = marks[0] if len(marks) == 1 else list(zip(*marks, strict=True))
+        label_numbers.extend(map(labels.number, of_rows))
+        texts.extend(_hashes(cells))
+        if columns.group:
+            groups.extend(_hashes([batch.columns[columns.group]]))
+        if columns.split:
+            split_numbers.extend(map(splits.number, batch.columns[columns.split]))
+        read += len(of_rows)
+        if len(labels.values) > _MOST_LABELS and isinstance(of_rows[-1], str | list):
+            raise InputError(
+                f"more than {_MOST_LABELS:,} different labels in {read:,} rows",
+                where=f"{source.name}, column {columns.label_text}",
+                expected="labels that repeat; this looks like an id or a text",
+                remedy="name another --label-column",
+            )
+        progress(read)
+    if source.rows is not None and source.rows != read:
+        raise RuntimeError(f"{source.name}: {read} rows were read, {source.rows} were counted")
+    return Rows(
+        source=source,
+        labels=np.array(label_numbers, np.int32),
+        texts=np.array(texts, np.uint64),
+        groups=np.array(groups, np.uint64) if columns.group else None,
+        splits=np.array(split_numbers, np.int32) if columns.split else None,
+        problems=problems,
+    )
+
+
+def _hashes(cells: list[list[Any]]) -> list[int]:
+    if len(cells) == 1:
+        return [xxhash.xxh3_64_intdigest(str(value)) for value in cells[0]]
+    return [
+        xxhash.xxh3_64_intdigest("\0".join(map(str, pair))) for pair in zip(*cells, strict=True)
+    ]
+
+
+def _check_columns(source: Source, columns: ColumnMapping) -> None:
+    for column in columns.all:
         if column not in source.columns:
             raise InputError(
                 f"there is no column '{column}'",
@@ -45,114 +160,33 @@ def scan(source: Source, columns: ColumnMapping, label_ids: LabelIds, on_bad_row
                 + ", ".join(map(repr, source.columns)),
                 remedy="rename the column",
             )
-    labels: list[int] = []
-    bad: dict[str, list[int]] = {}
-    for batch in source.read():
-        texts = zip(*(batch[column] for column in used[:-1]), strict=True)
-        for cells, value in zip(texts, batch[columns.label], strict=True):
-            label = label_ids.number(value)
-            problem = _problem(cells, used) or (
-                f"no label in column '{columns.label}'" if label == MISSING else None
-            )
-            if problem:
-                bad.setdefault(problem, []).append(len(labels) + 1)
-                label = MISSING
-            labels.append(label)
-    if bad and on_bad_row == "error":
+
+
+def _text_problem(value: Any, column: str) -> str:
+    if value is None or isinstance(value, str):
+        return f"no text in column '{column}'"
+    return f"a {type(value).__name__} for a text in column '{column}'"
+
+
+def shown(rows: Sequence[int] | NDArray[np.int64]) -> str:
+    """Row numbers for a message: the first few, counted from 1."""
+    first = ", ".join(f"{row + 1:,}" for row in rows[:ROWS_SHOWN])
+    return first + (", ..." if len(rows) > ROWS_SHOWN else "")
+
+
+def refuse_bad_rows(rows: Rows) -> None:
+    """Raise an error that lists every problem with its rows, if there is any.
+
+    Raises:
+        InputError: If a row cannot be used.
+    """
+    if rows.problems:
         raise InputError(
-            "; ".join(f"{_number_of(rows)} with {problem}" for problem, rows in bad.items()),
-            where=source.name,
+            "; ".join(
+                f"{len(bad):,} row{'s' * (len(bad) > 1)} ({shown(bad)}) with {problem}"
+                for problem, bad in rows.problems.items()
+            ),
+            where=rows.source.name,
             expected="a text and a label in every row",
             remedy="mend the rows, or --on-bad-row drop to leave them out",
         )
-    if len(labels) == sum(map(len, bad.values())):
-        raise InputError(
-            "no row can be used",
-            where=source.name,
-            expected="rows with a text and a label",
-            remedy="check the columns",
-        )
-    return Part(
-        source=source,
-        labels=np.array(labels, np.int32),
-        dropped=Counter({problem: len(rows) for problem, rows in bad.items()}),
-        assignment=np.zeros(len(labels), np.int8),
-    )
-
-
-def _problem(cells: tuple[Any, ...], columns: list[str]) -> str | None:
-    for cell, column in zip(cells, columns, strict=False):
-        if cell is None or cell == "" or (isinstance(cell, str) and not cell.strip()):
-            return f"no text in column '{column}'"
-        if not isinstance(cell, str):
-            return f"a {type(cell).__name__} for a text in column '{column}'"
-    return None
-
-
-def _number_of(rows: list[int]) -> str:
-    shown = ", ".join(f"{row:,}" for row in rows[:_ROWS_SHOWN])
-    more = ", ..." if len(rows) > _ROWS_SHOWN else ""
-    return f"{len(rows):,} row{'s' * (len(rows) > 1)} ({shown}{more})"
-
-
-def finish_labels(parts: dict[str, Part], label_ids: LabelIds, column: str) -> list[str]:
-    """Turn the labels' numbers into their final ids; all of them must be in the training data."""
-    final = np.array(label_ids.final_ids(), np.int32)
-    names = label_ids.names()
-    for part in parts.values():
-        present = part.labels != MISSING
-        part.labels[present] = final[part.labels[present]]
-        part.assignment[~present] = LEFT_OUT
-    train = parts["train"]
-    seen = set(np.unique(train.labels[train.labels != MISSING]).tolist())
-    check_labels(
-        [names[i] for i in sorted(seen)],
-        int((train.labels != MISSING).sum()),
-        column,
-        train.source.name,
-    )
-    for split, part in parts.items():
-        unseen = set(np.unique(part.labels[part.labels != MISSING]).tolist()) - seen
-        if unseen:
-            shown = ", ".join(repr(names[i]) for i in sorted(unseen)[:_ROWS_SHOWN])
-            raise InputError(
-                f"{len(unseen)} label{'s' * (len(unseen) > 1)} not in the training data: {shown}",
-                where=f"{part.source.name} ({split})",
-                expected="labels that the model can learn",
-                remedy="add rows with these labels to the training data, or take them out here",
-            )
-    return names
-
-
-def assign(
-    parts: dict[str, Part],
-    validation_fraction: float,
-    test_fraction: float,
-    max_train_samples: int | None,
-    seed: int,
-) -> None:
-    """Say of every row which split it goes to; made splits come out of the training rows."""
-    train = parts["train"]
-    for number, split in enumerate(SPLITS):
-        if split != "train" and split in parts:
-            part = parts[split]
-            part.assignment[part.labels != MISSING] = number
-    fractions = {"validation": validation_fraction, "test": test_fraction}
-    made = {split: share for split, share in fractions.items() if split not in parts}
-    usable = np.flatnonzero(train.labels != MISSING)
-    assigned = assign_splits(train.labels[usable], made, seed)
-    numbers = np.array([0, *(SPLITS.index(split) for split in made)], np.int8)
-    train.assignment[usable] = numbers[assigned]
-    rows = np.flatnonzero(train.assignment == 0)
-    if max_train_samples is not None and len(rows) > max_train_samples:
-        labels = np.unique(train.labels[rows])
-        if max_train_samples < len(labels):
-            raise InputError(
-                f"max_train_samples is {max_train_samples:,}, and there are {len(labels):,} labels",
-                where="max_train_samples",
-                expected="at least one row per label",
-                remedy=f"--max-train-samples {4 * len(labels)}",
-            )
-        over = stratified_sample(train.labels, rows, len(rows) - max_train_samples, seed)
-        train.assignment[over] = LEFT_OUT
-        train.dropped[OVER_THE_CAP] = len(over)

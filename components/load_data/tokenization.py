@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kfp_finetune.components.errors import InputError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerFast
 
 # Families whose first position is the one after the padding token's id, as in fairseq.
 _POSITIONS_AFTER_PADDING = ("camembert", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta")
+_LONGEST_COUNTED = 100_000
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,10 @@ class Tokens:
         input_ids: One list per text, at most max_length long, special tokens included.
         token_type_ids: 0 for the first text and 1 for the second; None where the model has no use
             for them.
-        truncated: How many texts were cut at max_length.
     """
 
     input_ids: list[list[int]]
     token_type_ids: list[list[int]] | None
-    truncated: int
 
 
 class Tokenize:
@@ -39,6 +41,11 @@ class Tokenize:
         max_length: Tokens per example, special tokens included; of a pair, the longer text is cut
             first.
         pairs: Whether there are pairs.
+
+    Attributes:
+        lengths: How many texts had so many tokens before they were cut, by number of tokens.
+        tokens: Tokens kept, special ones included.
+        unknown: How many of them the tokenizer does not know.
     """
 
     def __init__(
@@ -47,8 +54,14 @@ class Tokenize:
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_padding()
         self._backend.enable_truncation(max_length)
+        self._special = tokenizer.num_special_tokens_to_add(pair=pairs)
+        self._unknown = tokenizer.unk_token_id
         # For single texts they would be all 0, which is what models take for granted.
         self.has_token_type_ids = pairs and "token_type_ids" in tokenizer.model_input_names
+        self.max_length = max_length
+        self.lengths: NDArray[np.int64] = np.zeros(1, np.int64)
+        self.tokens = 0
+        self.unknown = 0
 
     def __call__(self, texts: list[str], text_pairs: list[str] | None = None) -> Tokens:
         """Tokenize one batch."""
@@ -56,13 +69,36 @@ class Tokenize:
             texts if text_pairs is None else list(zip(texts, text_pairs, strict=True))
         )
         encodings = self._backend.encode_batch_fast(inputs)
+        ids = [encoding.ids for encoding in encodings]
+        self._count(ids, encodings)
         return Tokens(
-            input_ids=[encoding.ids for encoding in encodings],
+            input_ids=ids,
             token_type_ids=[encoding.type_ids for encoding in encodings]
             if self.has_token_type_ids
             else None,
-            truncated=sum(bool(encoding.overflowing) for encoding in encodings),
         )
+
+    def _count(self, ids: list[list[int]], encodings: list[Any]) -> None:
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        self.tokens += int(lengths.sum())
+        if self._unknown is not None:
+            self.unknown += sum(row.count(self._unknown) for row in ids)
+        for i in np.flatnonzero(lengths >= self.max_length):
+            rest = (len(piece.ids) - self._special for piece in encodings[i].overflowing)
+            lengths[i] = min(lengths[i] + sum(rest), _LONGEST_COUNTED)
+        counts = np.bincount(lengths, minlength=len(self.lengths))
+        counts[: len(self.lengths)] += self.lengths
+        self.lengths = counts
+
+    def share_longer_than(self, length: int) -> float:
+        """The share of texts with more tokens than that."""
+        total = int(self.lengths.sum())
+        return float(self.lengths[length + 1 :].sum() / total) if total else 0.0
+
+    def percentile(self, share: float) -> int:
+        """The smallest number of tokens that at least this share of the texts stays within."""
+        cumulated = np.cumsum(self.lengths)
+        return int(np.searchsorted(cumulated, share * cumulated[-1]))
 
 
 def check_max_length(

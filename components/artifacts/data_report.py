@@ -1,0 +1,61 @@
+"""What load_data found: for `check --json`, for the HTML page, for whoever asks later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
+
+FILE = "data_report.json"
+
+
+class Example(BaseModel):
+    """One row, as a person would look at it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    split: str
+    row: int = Field(description="counted from 1")
+    text: str
+    text_pair: str | None = None
+    label: str
+
+
+class DataReport(BaseModel):
+    """The data report."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    schema_version: Literal[1] = 1
+    dataset: str
+    model: str
+    rows_read: dict[str, int] = Field(description="data rows read, by split")
+    rows_kept: dict[str, int]
+    rows_dropped: dict[str, dict[str, int]] = Field(description="by split and reason")
+    problem_type: str
+    labels: dict[str, dict[str, int]] = Field(description="rows of each label, by label and split")
+    columns: dict[str, str] = Field(description="which column is the text, the label, ...")
+    max_length: int
+    length_percentiles: dict[str, int] = Field(description="tokens per row before cutting")
+    truncated_share: float
+    max_length_for_1_percent: int = Field(description="smallest that cuts under 1 % of the rows")
+    unknown_token_share: float = Field(description="share of tokens the tokenizer does not know")
+    steps_per_epoch: int | None = None
+    num_train_steps: int | None = None
+    step_plan: str | None = None
+    notes: list[str] = Field(description="what was detected, guessed or assumed")
+    warnings: list[str]
+    examples: list[Example]
+
+
+def read(path: str | Path) -> DataReport:
+    """Read and validate a data report."""
+    return read_manifest(Path(path) / FILE, DataReport)
+
+
+def write(path: str | Path, report: DataReport) -> None:
+    """Write a data report."""
+    write_manifest(Path(path) / FILE, report)

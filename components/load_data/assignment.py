@@ -1,0 +1,228 @@
+"""Which row goes to which split: by file, by a column, or made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.repeats import find_overlap, find_repeats
+from kfp_finetune.components.load_data.rows import Rows, Values, refuse_bad_rows, shown
+from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
+from kfp_finetune.components.load_data.targets import Targets, check_seen_in_training
+from kfp_finetune.components.tasks import text_classification
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEFT_OUT = -1
+_SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+
+
+@dataclass
+class Assigned:
+    """One source's rows, and the split each goes to.
+
+    Attributes:
+        rows: The rows.
+        split: Index into `SPLITS`, or `LEFT_OUT`, int8, shape [rows].
+        dropped: Rows left out, by split and reason.
+    """
+
+    rows: Rows
+    split: NDArray[np.int8]
+    dropped: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def leave_out(self, rows: NDArray[np.int64], reason: str) -> None:
+        """Leave rows out, and count them for the split they would have gone to."""
+        rows = rows[self.split[rows] != LEFT_OUT]
+        for number, count in zip(*np.unique(self.split[rows], return_counts=True), strict=True):
+            reasons = self.dropped.setdefault(SPLITS[number], {})
+            reasons[reason] = reasons.get(reason, 0) + int(count)
+        self.split[rows] = LEFT_OUT
+
+    def of(self, split: str) -> NDArray[np.int64]:
+        """The rows of a split, ascending."""
+        return np.flatnonzero(self.split == SPLITS.index(split))
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How splits are made, and which rows stay out."""
+
+    fractions: dict[str, float]
+    seed: int = 42
+    on_bad_row: str = "error"
+    drop_duplicates: bool = False
+    drop_overlap: bool = False
+    max_train_samples: int | None = None
+
+
+def assign(
+    parts: dict[str, Rows], targets: Targets, splits: Values, how: Splitting
+) -> tuple[dict[str, Assigned], list[str]]:
+    """Assign every row to a split or leave it out, and say what is remarkable.
+
+    Args:
+        parts: The rows of each source, by the split it was given for; "train" is always there, and
+            what is made or named by a column comes out of it.
+        targets: What the labels mean.
+        splits: The values of the split column.
+        how: The settings.
+
+    Returns:
+        The assignment of each source, and warnings as sentences.
+
+    Raises:
+        InputError: If rows cannot be used and must be, or the labels cannot be learned.
+    """
+    warnings: list[str] = []
+    for rows in parts.values():
+        if len(missing := targets.missing(rows)):
+            bad = rows.bad()
+            without = missing[~bad[missing]]
+            if len(without):
+                rows.problems["no label"] = without.tolist()
+        if how.on_bad_row == "error":
+            refuse_bad_rows(rows)
+    assigned = {
+        name: Assigned(rows, np.full(len(rows), SPLITS.index(name), np.int8))
+        for name, rows in parts.items()
+    }
+    train = assigned["train"]
+    for part in assigned.values():
+        for reason, bad_rows in part.rows.problems.items():
+            part.leave_out(np.array(bad_rows, np.int64), reason)
+        if not (part.split != LEFT_OUT).any():
+            raise InputError(
+                "no row can be used",
+                where=part.rows.source.name,
+                expected="rows with a text and a label",
+                remedy="check the columns",
+            )
+    for name, part in assigned.items():
+        _handle_repeats(name, part, how.drop_duplicates, warnings)
+    if train.rows.splits is not None:
+        _split_by_column(train, splits)
+    else:
+        _make_splits(assigned, targets, how)
+    _handle_overlap(assigned, how.drop_overlap, warnings)
+    if how.max_train_samples is not None:
+        _cap(train, targets, how.max_train_samples, how.seed)
+    _check_labels(assigned, targets)
+    return assigned, warnings
+
+
+def _handle_repeats(name: str, part: Assigned, drop: bool, warnings: list[str]) -> None:
+    usable = np.flatnonzero(part.split != LEFT_OUT)
+    repeats = find_repeats(part.rows.texts, part.rows.labels, usable)
+    if len(repeats.contradictions):
+        warnings.append(
+            f"{len(repeats.contradictions):,} rows of the {name} data have the text of an earlier"
+            f" row with another label ({shown(repeats.contradictions)})"
+        )
+    if len(repeats.copies):
+        if drop:
+            part.leave_out(repeats.copies, "a copy of an earlier row")
+        else:
+            warnings.append(
+                f"{len(repeats.copies):,} rows of the {name} data are copies of an earlier row"
+                f" ({shown(repeats.copies)}); --drop-duplicates leaves them out"
+            )
+
+
+def _split_by_column(train: Assigned, splits: Values) -> None:
+    """Rows say themselves which split they are for."""
+    numbers = train.rows.splits
+    assert numbers is not None  # noqa: S101
+    names = [_SPLIT_NAMES.get(str(value).strip().lower()) for value in splits.values]
+    unknown = [str(v) for v, n in zip(splits.values, names, strict=True) if n is None]
+    if unknown:
+        raise InputError(
+            f"split {unknown[0]!r} is not known",
+            where=f"{train.rows.source.name}, split column",
+            expected="train, validation (or valid, val, dev) or test in every row",
+            remedy="mend the values, or leave --split-column out",
+        )
+    of_value = np.array([SPLITS.index(str(name)) for name in names], np.int8)
+    kept = train.split != LEFT_OUT
+    train.split[kept] = of_value[numbers][kept]
+    if not (train.split == 0).any():
+        raise InputError(
+            "no row is for training",
+            where=f"{train.rows.source.name}, split column",
+            expected="rows whose split is train",
+            remedy="mend the values, or leave --split-column out",
+        )
+
+
+def _make_splits(assigned: dict[str, Assigned], targets: Targets, how: Splitting) -> None:
+    """Take the splits that were not given out of the training rows.
+
+    Rows with the same text always stay together, or the test would be on what was learned by heart.
+    """
+    train = assigned["train"]
+    made = {s: f for s, f in how.fractions.items() if s not in assigned and f}
+    usable = np.flatnonzero(train.split != LEFT_OUT)
+    rows = train.rows
+    groups = rows.texts if rows.groups is None else rows.groups
+    chosen = assign_splits(targets.strata(rows.labels[usable]), made, how.seed, groups[usable])
+    numbers = np.array([0, *(SPLITS.index(split) for split in made)], np.int8)
+    train.split[usable] = numbers[chosen]
+
+
+def _handle_overlap(assigned: dict[str, Assigned], drop: bool, warnings: list[str]) -> None:
+    train = assigned["train"]
+    for split in SPLITS[1:]:
+        part = assigned.get(split, train)
+        others = part.rows.texts[part.of(split)]
+        overlap = find_overlap(train.rows.texts, train.of("train"), others)
+        if not len(overlap):
+            continue
+        if drop:
+            train.leave_out(overlap, f"text also in the {split} split")
+        else:
+            warnings.append(
+                f"{len(overlap):,} training rows have a text of the {split} split"
+                f" ({shown(overlap)}); --drop-overlap leaves them out"
+            )
+
+
+def _cap(train: Assigned, targets: Targets, most: int, seed: int) -> None:
+    rows = train.of("train")
+    if len(rows) <= most:
+        return
+    strata = targets.strata(train.rows.labels)
+    labels = len(np.unique(strata[rows]))
+    if most < labels:
+        raise InputError(
+            f"max_train_samples is {most:,}, and there are {labels:,} labels",
+            where="max_train_samples",
+            expected="at least one row per label",
+            remedy=f"--max-train-samples {4 * labels}",
+        )
+    over = stratified_sample(strata, rows, len(rows) - most, seed)
+    train.leave_out(over, "over max_train_samples")
+
+
+def _check_labels(assigned: dict[str, Assigned], targets: Targets) -> None:
+    train = assigned["train"]
+    numbers = train.rows.labels[train.of("train")]
+    seen = targets.used(numbers)
+    where = train.rows.source.name
+    text_classification.check_learnable(targets.labels, seen, len(numbers), where)
+    for split in SPLITS[1:]:
+        part = assigned.get(split, train)
+        numbers = part.rows.labels[part.of(split)]
+        check_seen_in_training(targets, seen, numbers, f"{part.rows.source.name} ({split})")

@@ -1,0 +1,100 @@
+"""The data report: what a person should know before training on this data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kfp_finetune.components.artifacts.data_report import DataReport, Example
+from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS, TokenizedDatasetManifest
+
+if TYPE_CHECKING:
+    from kfp_finetune.components.load_data.assignment import Assigned
+    from kfp_finetune.components.load_data.targets import Targets
+    from kfp_finetune.components.load_data.tokenization import Tokenize
+
+_PERCENTILES = (50, 90, 95, 99, 100)
+_MUCH_UNKNOWN = 0.05
+_MUCH_TRUNCATED = 0.05
+_IMBALANCE = 20
+_FEW_ROWS = 5
+
+
+def describe_data(
+    manifest: TokenizedDatasetManifest,
+    parts: dict[str, Assigned],
+    targets: Targets,
+    tokenize: Tokenize,
+    examples: list[Example],
+) -> DataReport:
+    """Put together what reading and tokenizing the data has shown.
+
+    Args:
+        manifest: Of the tokenized dataset.
+        parts: The rows of each source, and their splits.
+        targets: What the labels mean.
+        tokenize: Has counted the tokens.
+        examples: Rows to show.
+    """
+    by_split = {
+        split: targets.counts(
+            (part := parts.get(split, parts["train"])).rows.labels[part.of(split)]
+        )
+        for split in SPLITS
+    }
+    labels = {
+        name: {split: by_split[split][name] for split in SPLITS} for name in manifest.label_names
+    }
+    columns = {"text": manifest.text_column, "label": manifest.label_column}
+    if manifest.text_pair_column:
+        columns["text_pair"] = manifest.text_pair_column
+    report = DataReport(
+        dataset=manifest.dataset,
+        model=manifest.model,
+        rows_read={split: counts.rows_read for split, counts in manifest.splits.items()},
+        rows_kept={split: counts.rows for split, counts in manifest.splits.items()},
+        rows_dropped={split: counts.dropped for split, counts in manifest.splits.items()},
+        problem_type=manifest.problem_type,
+        labels=labels,
+        columns=columns,
+        max_length=manifest.max_length,
+        length_percentiles={str(p): tokenize.percentile(p / 100) for p in _PERCENTILES},
+        truncated_share=manifest.truncated_share,
+        max_length_for_1_percent=tokenize.percentile(0.99),
+        unknown_token_share=tokenize.unknown / max(tokenize.tokens, 1),
+        notes=[],
+        warnings=[],
+        examples=examples,
+    )
+    report.warnings.extend(_warnings(report))
+    return report
+
+
+def _warnings(report: DataReport) -> list[str]:
+    warnings = []
+    if report.unknown_token_share > _MUCH_UNKNOWN:
+        warnings.append(
+            f"{report.unknown_token_share:.0%} of the tokens are unknown to the tokenizer of"
+            f" {report.model}: is it for this language?"
+        )
+    if report.truncated_share > _MUCH_TRUNCATED:
+        warnings.append(
+            f"{report.truncated_share:.0%} of the texts are cut at {report.max_length} tokens;"
+            f" --max-length {report.max_length_for_1_percent} would cut under 1 %"
+        )
+    train = {label: counts["train"] for label, counts in report.labels.items()}
+    if train and min(train.values()) < _FEW_ROWS:
+        few = [label for label, count in train.items() if count < _FEW_ROWS]
+        warnings.append(
+            f"{len(few)} label{'s have' if len(few) > 1 else ' has'} fewer than {_FEW_ROWS}"
+            f" training rows: {', '.join(map(repr, few[:_FEW_ROWS]))}"
+        )
+    elif train and max(train.values()) > _IMBALANCE * min(train.values()):
+        most, least = max(train, key=train.__getitem__), min(train, key=train.__getitem__)
+        warnings.append(
+            f"the labels are imbalanced: {train[most]:,} training rows are {most!r},"
+            f" {train[least]:,} are {least!r}"
+        )
+    for split in ("validation", "test"):
+        if not report.rows_kept[split]:
+            warnings.append(f"the {split} split is empty")
+    return warnings

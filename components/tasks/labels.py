@@ -1,0 +1,257 @@
+"""What the values of a label column mean: a class, several classes, or a number.
+
+A column is read once and each different value in it is looked at once, whatever the rows.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kfp_finetune.components.errors import InputError
+
+SINGLE_LABEL = "single_label_classification"
+MULTI_LABEL = "multi_label_classification"
+REGRESSION = "regression"
+PROBLEM_TYPES = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)  # as Transformers names them
+
+_SEPARATORS = ("|", ";", ",")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The meaning of every different value of a label column.
+
+    Attributes:
+        problem_type: One of `PROBLEM_TYPES`.
+        names: The label of id i is `names[i]`; empty for regression.
+        targets: For every value, in the order they were given: the id, the ids in ascending order,
+            or the number; None for a value that stands for no label at all.
+        note: How the problem type was found, as a sentence; empty where the user said it.
+    """
+
+    problem_type: str
+    names: list[str]
+    targets: list[int | list[int] | float | None]
+    note: str = ""
+
+
+def understand_labels(
+    values: Sequence[Any],
+    problem_type: str = "auto",
+    *,
+    columns: Sequence[str] = ("label",),
+    declared: Sequence[str] | None = None,
+    known: Sequence[str] | None = None,
+) -> Labels:
+    """Find out what the different values of a label column mean.
+
+    Args:
+        values: Every different value: a text, a number, a list (as a tuple), None; or, of several
+            columns, a tuple of their values.
+        problem_type: One of `PROBLEM_TYPES`, or "auto".
+        columns: The label column; several mean one 0/1 column per label.
+        declared: The names behind whole numbers, where the data declares them.
+        known: All labels there may be, in their order: from a file, or from a trained model. Whole
+            numbers count them from 0.
+
+    Returns:
+        The meaning of each. Labels come in the order of `known` or `declared`, else by number
+        where all are numbers, else by name.
+
+    Raises:
+        InputError: If a value cannot be a label of that type, or is not a known one.
+    """
+    where = "column " + ", ".join(map(repr, columns))
+    if len(columns) > 1:
+        return _from_indicators(values, columns, where)
+    cleaned = [_clean(value) for value in values]
+    present = [value for value in cleaned if value is not None]
+    if problem_type == "auto":
+        problem_type, separator, note = _infer(present, has_names=bool(declared or known))
+    else:
+        separator = _separator(present) if problem_type == MULTI_LABEL else None
+        note = ""
+    if problem_type == REGRESSION:
+        return Labels(REGRESSION, [], [_number(value, where) for value in cleaned], note)
+    if problem_type == SINGLE_LABEL:
+        lists = [v for v in present if isinstance(v, tuple)]
+        if lists:
+            raise InputError(
+                f"{list(lists[0])!r} is a list of labels",
+                where=where,
+                expected="one label per row",
+                remedy="--problem-type multi_label_classification",
+            )
+        parts = [None if value is None else (value,) for value in cleaned]
+    else:
+        parts = [_split(value, separator) for value in cleaned]
+    listed = list(known or declared or ())
+    named = [None if p is None else [_name(v, listed, where) for v in p] for p in parts]
+    names = listed or sorted(
+        {name for group in named if group is not None for name in group}, key=_by_number_then_name
+    )
+    ids = {name: i for i, name in enumerate(names)}
+    if known:
+        _check_known(named, ids, where)
+    groups = [None if group is None else sorted({ids[name] for name in group}) for group in named]
+    if problem_type == SINGLE_LABEL:
+        return Labels(SINGLE_LABEL, names, [g[0] if g else None for g in groups], note)
+    return Labels(MULTI_LABEL, names, list(groups), note)
+
+
+def _clean(value: Any) -> Any:
+    """A value without what only its file format put there; None where there is none."""
+    if value is None or value != value:  # NaN is not itself
+        return None
+    if isinstance(value, str):
+        return value if value.strip() else None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _infer(values: Sequence[Any], *, has_names: bool) -> tuple[str, str | None, str]:
+    """The problem type, the separator of a list of labels, and how they were found."""
+    if any(isinstance(value, tuple) for value in values):
+        return MULTI_LABEL, None, "multi-label: the labels are lists"
+    if separator := _separator(values):
+        return MULTI_LABEL, separator, f"multi-label: the labels are lists separated by {separator!r}"
+    numbers = [_as_number(value) for value in values]
+    if not has_names and all(number is not None for number in numbers):
+        fractions = [n for n in numbers if n is not None and not n.is_integer()]
+        if fractions:
+            return REGRESSION, None, f"regression: the labels are numbers such as {fractions[0]:g}"
+    return SINGLE_LABEL, None, ""
+
+
+def _separator(values: Sequence[Any]) -> str | None:
+    """The separator of lists written as text.
+
+    A comma in a label's name makes no list: every part of a list must also stand alone somewhere,
+    or all parts must be whole numbers.
+    """
+    texts = [value for value in values if isinstance(value, str)]
+    for separator in _SEPARATORS:
+        joined = [text for text in texts if separator in text]
+        parts = {part.strip() for text in joined for part in text.split(separator)}
+        alone = {text.strip() for text in texts if separator not in text}
+        if joined and (parts <= alone or all(part.isdigit() for part in parts)):
+            return separator
+    return None
+
+
+def _split(value: Any, separator: str | None) -> tuple[Any, ...] | None:
+    if value is None or isinstance(value, tuple):
+        return value
+    if isinstance(value, str) and separator:
+        return tuple(part.strip() for part in value.split(separator) if part.strip())
+    return (value,)
+
+
+def _name(value: Any, listed: Sequence[str], where: str) -> str:
+    """The name of one label."""
+    value = _clean(value)
+    if isinstance(value, bool):
+        value = str(value).lower()
+    if isinstance(value, str) and (value in listed or not (listed and value.isdigit())):
+        return value
+    if isinstance(value, str):
+        value = int(value)
+    if not isinstance(value, int):
+        raise InputError(
+            f"{value!r} cannot be a label",
+            where=where,
+            expected="a text or a whole number"
+            + ("; numbers with fractions are for regression" if isinstance(value, float) else ""),
+            remedy="--problem-type regression"
+            if isinstance(value, float)
+            else "name another --label-column",
+        )
+    if not listed:
+        return str(value)
+    if not 0 <= value < len(listed):
+        raise InputError(
+            f"label {value} is not among the {len(listed)} named ones",
+            where=where,
+            expected=f"numbers from 0 to {len(listed) - 1}, which the names count",
+            remedy="check --label-names, or the column",
+        )
+    return listed[value]
+
+
+def _check_known(named: Sequence[Sequence[str] | None], ids: dict[str, int], where: str) -> None:
+    unknown = sorted({name for group in named for name in group or () if name not in ids})
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], ids, n=1)
+        raise InputError(
+            f"{len(unknown)} unknown label{'s' * (len(unknown) > 1)}: "
+            + ", ".join(map(repr, unknown[:_SHOWN])),
+            where=where,
+            expected="one of " + ", ".join(map(repr, list(ids)[:_SHOWN])) + ", ...",
+            remedy=f"mend the labels ({unknown[0]!r} may mean {near[0]!r}), or --label-names"
+            if near
+            else "mend the labels, or --label-names",
+        )
+
+
+def _as_number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _number(value: Any, where: str) -> float | None:
+    if value is None:
+        return None
+    number = _as_number(value)
+    if number is None or not math.isfinite(number):
+        raise InputError(
+            f"{value!r} is not a number",
+            where=where,
+            expected="a finite number per row, for regression",
+            remedy="mend the value, or --problem-type single_label_classification",
+        )
+    return number
+
+
+def _from_indicators(values: Sequence[Any], columns: Sequence[str], where: str) -> Labels:
+    """One 0/1 column per label: the columns' names are the labels."""
+    targets: list[int | list[int] | float | None] = []
+    for cells in values:
+        marks = [_indicator(cell, column) for cell, column in zip(cells, columns, strict=True)]
+        missing = any(mark is None for mark in marks)
+        targets.append(None if missing else [i for i, mark in enumerate(marks) if mark])
+    note = f"multi-label: one 0/1 column for each of {len(columns)} labels"
+    return Labels(MULTI_LABEL, list(columns), targets, note)
+
+
+def _indicator(cell: Any, column: str) -> bool | None:
+    cell = _clean(cell)
+    if cell is None:
+        return None
+    text = str(cell).strip().lower()
+    if text in ("0", "1", "0.0", "1.0", "false", "true"):
+        return text in ("1", "1.0", "true")
+    raise InputError(
+        f"{cell!r} is neither 0 nor 1",
+        where=f"column {column!r}",
+        expected="0 or 1 in every one of several label columns",
+        remedy="name one --label-column, or columns of 0 and 1",
+    )
+
+
+def _by_number_then_name(name: str) -> tuple[int, int, str]:
+    try:
+        return 0, int(name), name
+    except ValueError:
+        return 1, 0, name
