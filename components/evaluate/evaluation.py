@@ -9,7 +9,7 @@ from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.metrics import Metrics
-from kfp_finetune.components.evaluate.metrics import classification_metrics
+from kfp_finetune.components.tasks.scores import measure
 from kfp_finetune.components.evaluate.predictions import predict_split
 from kfp_finetune.components.evaluate.report import render_report
 
@@ -36,7 +36,7 @@ def evaluate(
     data = tokenized_dataset.read(tokenized_dataset_path)
     model = model_artifact.read(model_path)
     labels, logits = predict_split(tokenized_dataset_path, data, model_path, model, SPLIT)
-    metrics = classification_metrics(labels, logits, model.label_names, SPLIT)
+    metrics = measure(model.problem_type, labels, logits, model.label_names, SPLIT)
     report = render_report(metrics, model, model_artifact.read_training_log(model_path), data)
     metrics_artifact.write(metrics_path, metrics)
     write_text(Path(report_path), report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import devices, models
 from kfp_finetune.components.finetune.inputs import Rows, evaluation_dataset
 from kfp_finetune.components.runtime import Progress
+from kfp_finetune.components.tasks import get_task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,20 +28,21 @@ def predict_split(
     model_path: str,
     model: ModelManifest,
     split: str,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
     """Run a model over a split.
 
     Returns:
-        The labels, shape [rows], and the logits, shape [rows, labels], in the split's own order.
+        The labels as the task's `targets` gives them, and the logits, shape [rows, outputs], in
+        the split's own order.
 
     Raises:
         InputError: If the split is empty, or its labels are not the model's.
     """
-    if data.label_names != model.label_names:
+    if (data.problem_type, data.label_names) != (model.problem_type, model.label_names):
         raise InputError(
             "the data has other labels than the model",
-            where=f"{data.dataset}: {', '.join(data.label_names[:5])}, ...",
-            expected=", ".join(model.label_names[:5]) + ", ...",
+            where=f"{data.dataset}: {data.problem_type} {', '.join(data.label_names[:5])}",
+            expected=f"{model.problem_type} {', '.join(model.label_names[:5])}",
             remedy="evaluate on data with the model's labels",
         )
     if not data.splits[split].rows:
@@ -53,15 +55,15 @@ def predict_split(
     devices.configure(model.seed)
     network = models.load_classifier(
         Path(model_path),
-        num_labels=len(model.label_names),
+        num_labels=get_task(model.task).num_outputs(model.label_names),
         label_names=model.label_names,
         problem_type=model.problem_type,
         seed=model.seed,
         fresh_head=False,
     )
-    rows = Rows(tokenized_dataset.open_split(tokenized_dataset_path, split), data.pad_token_id)
+    rows = Rows(tokenized_dataset.open_split(tokenized_dataset_path, split), data)
     dataset, order = evaluation_dataset(rows, BATCH_SIZE)
-    logits = np.zeros((len(order), len(model.label_names)), np.float32)
+    logits = np.zeros((len(order), network.config.num_labels), np.float32)
     progress = Progress("evaluate", len(order), "rows")
     forward = models.forward(network)
     done = 0

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
 from kfp_finetune.components.load_data.batches import updates
+from kfp_finetune.components.tasks import get_task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,13 +27,18 @@ class Rows:
 
     Args:
         table: A split of a tokenized dataset.
-        pad_token_id: What `input_ids` are padded with; everything else is padded with 0.
+        data: The dataset's manifest.
+
+    Attributes:
+        labels: What the loss takes, first dimension [rows] (see the task's `targets`).
+        lengths: Tokens of every row, shape [rows].
     """
 
-    def __init__(self, table: pa.Table, pad_token_id: int) -> None:
-        self.labels = table["label"].to_numpy().astype(np.int32)
+    def __init__(self, table: pa.Table, data: TokenizedDatasetManifest) -> None:
+        task = get_task(data.task)
+        self.labels = task.targets(table["label"], data.problem_type, data.label_names)
         self.lengths: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._pad = {"input_ids": pad_token_id, "token_type_ids": 0}
+        self._pad = {"input_ids": data.pad_token_id, "token_type_ids": 0}
         self._columns: dict[str, tf.RaggedTensor] = {}
         for name in self._pad:
             if name in table.column_names:
@@ -69,8 +76,8 @@ def training_dataset(rows: Rows, plan: StepPlan, seed: int, start: int = 0) -> t
     """The whole run's updates, from update `start` on, one element each.
 
     Returns:
-        A dataset of dictionaries: `features` (each of shape [group, batch, width]), `labels`,
-        `weights` and `rows` (each [group, batch]), where group is the number of batches that make
+        A dataset of dictionaries: `features` (each of shape [group, batch, width]), `labels`
+        ([group, batch, ...]), `weights` and `rows` (each [group, batch]), where group is the number of batches that make
         the update. A batch that is smaller than the others of its update is filled up with rows of
         weight 0.
     """

@@ -75,7 +75,7 @@ def finetune(
     task = get_task(data.task)
     network = models.load_classifier(
         pretrained.resolve(base_model, model_revision, weights=True),
-        num_labels=len(data.label_names),
+        num_labels=task.num_outputs(data.label_names),
         label_names=data.label_names,
         problem_type=data.problem_type,
         seed=seed,
@@ -84,8 +84,8 @@ def finetune(
     trainer = Trainer(network, plan.num_train_steps)
     trainer.compile(
         optimizer=build_optimizer(optimizer_config),
-        loss=task.loss(),
-        metrics=task.training_metrics(),
+        loss=task.loss(data.problem_type),
+        metrics=task.training_metrics(data.problem_type),
     )
     log = TrainingLog(Path(tensorboard_logs_path))
     fit(trainer, tokenized_dataset_path, data, plan, seed, [log, ShowProgress(plan)])
@@ -131,11 +131,11 @@ def fit(
     callbacks: list[Any],
 ) -> None:
     """Make every planned update with one call of Keras' `fit`, evaluating after each epoch."""
-    train = Rows(tokenized_dataset.open_split(tokenized_dataset_path, "train"), data.pad_token_id)
+    train = Rows(tokenized_dataset.open_split(tokenized_dataset_path, "train"), data)
     validation = None
     if data.splits["validation"].rows:
         table = tokenized_dataset.open_split(tokenized_dataset_path, "validation")
-        validation, _ = evaluation_dataset(Rows(table, data.pad_token_id), plan.batch_size)
+        validation, _ = evaluation_dataset(Rows(table, data), plan.batch_size)
     steps_per_epoch = min(plan.steps_per_epoch, plan.num_train_steps)
     trainer.fit(
         training_dataset(train, plan, seed),

@@ -10,7 +10,7 @@ from kfp_finetune.components.artifacts.metrics import ClassScores, Metrics
 from kfp_finetune.components.errors import InputError
 
 
-def classification_metrics(
+def _single_label(
     labels: np.ndarray, logits: np.ndarray, label_names: list[str], split: str
 ) -> Metrics:
     """Measure predictions against labels.
