@@ -2,7 +2,7 @@
 
     python benchmarks/sample_baseline.py runs/NAME
 
-Prints the test accuracy of the run's model and of the baseline, trained and tested on the same rows.
+Prints the test accuracy of the run's model and of the baseline, trained and tested on equal rows.
 """
 
 from __future__ import annotations

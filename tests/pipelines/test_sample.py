@@ -44,7 +44,8 @@ def test_no_message_is_nearly_another(rows: list[dict[str, str]]) -> None:
         i
         for a in range(len(words))
         for b in range(a)
-        if len(words[a] & words[b]) >= 0.8 * len(words[a] | words[b])
+        if 0.8 <= len(words[a]) / len(words[b]) <= 1.25
+        and len(words[a] & words[b]) >= 0.8 * len(words[a] | words[b])
         for i in (a, b)
     }
     assert len(near) < 0.01 * len(rows)
