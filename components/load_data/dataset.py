@@ -10,7 +10,13 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import pretrained, sources
 from kfp_finetune.components.load_data.columns import map_columns
 from kfp_finetune.components.load_data.labels import LabelIds
-from kfp_finetune.components.load_data.rows import LEFT_OUT, assign, finish_labels, scan
+from kfp_finetune.components.load_data.rows import (
+    LEFT_OUT,
+    assign,
+    check_test_rows,
+    finish_labels,
+    scan,
+)
 from kfp_finetune.components.load_data.sources import Source
 from kfp_finetune.components.load_data.tokenization import Tokenize, check_max_length
 from kfp_finetune.components.load_data.writing import SplitWriter
@@ -104,6 +110,7 @@ def load_data(
     label_names = finish_labels(parts, label_ids, columns.label)
     assign(parts, validation_fraction, test_fraction, max_train_samples, seed)
 
+    check_test_rows(parts)
     tokenize = Tokenize(tokenizer, max_length, pairs=columns.text_pair is not None)
     out = Path(output_path)
     out.mkdir(parents=True, exist_ok=True)
@@ -128,6 +135,7 @@ def load_data(
         label_column=columns.label,
         max_length=max_length,
         pad_token_id=tokenizer.pad_token_id,
+        vocab_size=len(tokenizer),
         has_token_type_ids=tokenize.has_token_type_ids,
         truncated_share=writer.truncated / writer.written,
         dataset=dataset,

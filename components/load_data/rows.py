@@ -124,6 +124,22 @@ def finish_labels(parts: dict[str, Part], label_ids: LabelIds, column: str) -> l
     return names
 
 
+def check_test_rows(parts: dict[str, Part]) -> None:
+    """Check that there will be something to evaluate on, before anything is trained.
+
+    Raises:
+        InputError: If the test split is empty.
+    """
+    number = SPLITS.index("test")
+    if not any((part.assignment == number).any() for part in parts.values()):
+        raise InputError(
+            "no row is left for the test split",
+            where=parts["train"].source.name,
+            expected="rows to evaluate on",
+            remedy="give a --test-dataset, a --test-fraction above 0, or more data",
+        )
+
+
 def assign(
     parts: dict[str, Part],
     validation_fraction: float,
