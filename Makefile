@@ -10,7 +10,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --custom-compile-command "make lock" pyproject.toml
 
-.PHONY: help run test check format lock clean
+.PHONY: help run test check format pipeline lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -21,7 +21,7 @@ run: $(VENV)/ready  ## fine-tune the bundled sample, here, in under two minutes
 test: $(VENV)/ready-dev  ## run the tests, offline
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: $(VENV)/ready-dev  ## formatting, linting, types, import rules, the compiled pipeline
+check: $(VENV)/ready-dev  ## formatting, linting, types, import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports --no-cache
@@ -57,6 +57,6 @@ environment:
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with its venv module is needed; none was found." \
 	  "Install one (Debian: apt install python3 python3-venv), or say make PYTHON=/path/to/python" >&2; exit 2; }
 	@echo "Setting up $(VENV) from $(LOCKFILE); this takes a few minutes, once."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP_INSTALL) --require-hashes -r $(LOCKFILE)
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .

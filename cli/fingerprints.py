@@ -22,15 +22,32 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 def of_dataset(parameters: Mapping[str, Any]) -> str:
     """The fingerprint of everything a run reads as data; "" if that cannot be told."""
-    revision = parameters.get("dataset_revision") or "main"
+    # The revision is the training data's; other datasets are read as they are now.
+    revisions = {"dataset": str(parameters.get("dataset_revision") or "main")}
     parts = {
-        name: _of(str(parameters[name]), str(revision), "dataset")
+        name: _of(str(parameters[name]), revisions.get(name, "main"), "dataset")
         for name in DATASETS
         if parameters.get(name)
     }
     if not parts or not all(parts.values()):
         return ""
     return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()
+
+
+def pinned_revisions(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """The commits that Hub ids stand for now, as the revisions that the steps are to read.
+
+    So what is fingerprinted is what is read, though somebody pushes in between, and the run's
+    record says which it was.
+    """
+    kinds: dict[str, Literal["dataset", "model"]] = {"dataset": "dataset", "model": "model"}
+    pinned = {}
+    for name, kind in kinds.items():
+        source = str(parameters.get(name) or "")
+        revision = str(parameters.get(f"{name}_revision") or "main")
+        if _is_hub_id(source) and (commit := of_hub(source, revision, kind)):
+            pinned[f"{name}_revision"] = commit
+    return pinned
 
 
 def of_model(parameters: Mapping[str, Any]) -> str:
@@ -46,9 +63,15 @@ def _of(source: str, revision: str, kind: Literal["dataset", "model"]) -> str:
             return of_path(path)
         except OSError:
             return ""  # the step that reads it says what is wrong
-    if not source or locations.is_url(source) or locations.looks_like_path(source):
-        return ""
-    return of_hub(source, revision, kind)
+    return of_hub(source, revision, kind) if _is_hub_id(source) else ""
+
+
+def _is_hub_id(source: str) -> bool:
+    return bool(source) and not (
+        locations.exists(Path(source))
+        or locations.is_url(source)
+        or locations.looks_like_path(source)
+    )
 
 
 def of_path(path: Path) -> str:

@@ -6,6 +6,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from kfp_finetune.cli.results import collect
 from kfp_finetune.cli.run_folder import RunFolder, StepRecord
 from kfp_finetune.cli.screen import Screen, clean, duration
 from kfp_finetune.components.errors import InputError
@@ -84,6 +85,7 @@ class Follower:
         for name, path in fields["artifacts"].items():
             key = name if name not in record.artifacts else f"{step}.{name}"
             record.artifacts[key] = Path(path).relative_to(self._folder.path).as_posix()
+        collect(self._folder, fields["artifacts"])
         self._folder.save()
         if origin is None:
             self._screen.ended(step, "done", duration(fields["seconds"]))

@@ -86,9 +86,11 @@ def _take_over(cache: Any) -> None:
     - The cache, by ours; KFP asks this function for it before every task.
     - The two folder names that make up an artifact's path, so that it is RUN/steps/STEP/OUTPUT
       rather than RUN/PIPELINE-TIMESTAMP/STEP/OUTPUT.
+    - The search for "python3" all over a task's command, its arguments included, where it stands
+      in many a path. The interpreter is found on the PATH instead, which the CLI sets.
     """
     from kfp.local import cache as kfp_cache
-    from kfp.local import executor_input_utils
+    from kfp.local import executor_input_utils, subprocess_task_handler
 
     from kfp_finetune.cli.local_cache import step_name
     from kfp_finetune.cli.run_folder import STEPS
@@ -96,6 +98,7 @@ def _take_over(cache: Any) -> None:
     kfp_cache.get_local_cache = lambda: cache
     executor_input_utils.get_local_pipeline_resource_name = lambda _pipeline: STEPS
     executor_input_utils.get_local_task_resource_name = step_name
+    subprocess_task_handler.replace_python_executable = lambda command, _python: command
 
 
 class _StoppableCache:

@@ -115,6 +115,9 @@ def main() -> None:
     except Exception as error:
         print(f"error: {error or type(error).__name__}", file=sys.stderr)
         raise SystemExit(1) from None
+    except KeyboardInterrupt:  # before a command has taken the signals over
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
     except BaseException as error:
         code = getattr(error, "exit_code", None)
         if code is None:

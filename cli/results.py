@@ -1,6 +1,8 @@
-"""What a run's record says at its end, read from the artifacts the steps left."""
+"""What a run's record says of its results, read from the artifacts as the steps leave them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from kfp_finetune.cli.links import link_or_copy
 from kfp_finetune.cli.run_folder import RunFolder
@@ -10,16 +12,22 @@ from kfp_finetune.components.artifacts import metrics, model
 PAGES = {"report": "report.html", "learning_rate_curve": "learning_rate.html"}
 
 
-def collect(folder: RunFolder) -> None:
-    """Fill in metrics, early stopping and environment, and link the pages; whatever is there."""
+def collect(folder: RunFolder, artifacts: Iterable[str]) -> None:
+    """Take over what a step's artifacts say: metrics, early stopping, environment, pages.
+
+    Args:
+        folder: The run, whose record has the artifacts' paths.
+        artifacts: The names of the step's artifacts.
+    """
     record = folder.record
-    for artifact, page in PAGES.items():
-        if artifact in record.artifacts:
-            link_or_copy(folder.path / record.artifacts[artifact], folder.path / page)
-    if "model" in record.artifacts:
-        manifest = model.read(folder.path / record.artifacts["model"])
-        record.stopped_at = manifest.stopped_at
-        record.validation_metrics = manifest.validation_metrics
-        record.environment |= manifest.environment
-    if "metrics_json" in record.artifacts:
-        record.metrics = metrics.read(folder.path / record.artifacts["metrics_json"]).metrics
+    for name in artifacts:
+        path = folder.path / record.artifacts.get(name, name)
+        if name in PAGES:
+            link_or_copy(path, folder.path / PAGES[name])
+        elif name == "model":
+            manifest = model.read(path)
+            record.stopped_at = manifest.stopped_at
+            record.validation_metrics = manifest.validation_metrics
+            record.environment |= manifest.environment
+        elif name == "metrics_json":
+            record.metrics = metrics.read(path).metrics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -18,7 +19,7 @@ from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.follow import Follower, StepError
 from kfp_finetune.cli.preflight import preflight
 from kfp_finetune.cli.processes import Interrupted, ProcessGroup, interruptible
-from kfp_finetune.cli.results import PAGES, collect
+from kfp_finetune.cli.results import PAGES
 from kfp_finetune.cli.run_folder import RunError, RunFolder
 from kfp_finetune.cli.screen import Screen, duration, make_screen
 from kfp_finetune.components.errors import InputError
@@ -57,8 +58,8 @@ def execute(
         PipelineError: For anything else.
     """
     with interruptible():
-        folder = RunFolder.create(runs_dir, name, pipeline.name, dict(parameters))
         screen = make_screen()
+        folder = RunFolder.create(runs_dir, name, pipeline.name, dict(parameters))
         try:
             _run(pipeline, folder, runs_dir, use_cache, screen)
         except BaseException as error:
@@ -79,6 +80,7 @@ def _run(
     precision = str(record.parameters.get("precision") or "auto")
     screen.heading(f"run {record.name} in {_shown(folder.path)}")
     preflight(pipeline.name, record.parameters)
+    record.parameters |= fingerprints.pinned_revisions(record.parameters)
     record.parameters |= {
         "dataset_fingerprint": fingerprints.of_dataset(record.parameters),
         "model_fingerprint": fingerprints.of_model(record.parameters),
@@ -117,7 +119,6 @@ def _run(
                 log.write(line)
             raise
     follower.check(code)
-    collect(folder)
     record.status = "succeeded"
     folder.save()
     screen.summary(f"run {record.name} succeeded", _summary(folder, runs_dir, follower.plan))
@@ -141,7 +142,20 @@ def _environment(temporary: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",  # events come when they happen
         "PYTHONUTF8": "1",
         "TMPDIR": temporary,  # KFP leaves each task's source there
+        # A task's command starts python3: it is to be the one that runs this.
+        "PATH": os.pathsep.join([_python3_in(temporary), variables.get("PATH", os.defpath)]),
     }
+
+
+def _python3_in(folder: str) -> str:
+    """A folder in which `python3` is this interpreter, whatever it is called where it is."""
+    binaries = Path(folder, "bin")
+    binaries.mkdir()
+    # Not a link: a virtual environment is found from the interpreter's own path.
+    script = binaries / "python3"
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    script.chmod(0o755)
+    return str(binaries)
 
 
 def _record_end(folder: RunFolder, error: BaseException, screen: Screen) -> None:

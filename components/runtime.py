@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
+import re
 import shutil
 import sys
 import time
@@ -23,6 +25,8 @@ from kfp_finetune.components.errors import InputError
 
 ERROR_LINE = "KFP_FINETUNE_ERROR"
 EVENT_LINE = "KFP_FINETUNE_EVENT"
+_LINE = re.compile(rf"({EVENT_LINE}|{ERROR_LINE}) {{")
+_VECTORS = ("amx", "avx", "fma", "asimd", "bf16", "sve")
 _SECONDS_BETWEEN_PROGRESS = 0.2
 
 
@@ -45,14 +49,13 @@ def parse_line(line: str) -> tuple[str, dict[str, Any]] | None:
     Returns:
         (`EVENT_LINE` or `ERROR_LINE`, the object), or None for any other line.
     """
-    for marker in (EVENT_LINE, ERROR_LINE):
-        at = line.find(marker + " {")
-        if at >= 0:
-            try:
-                return marker, json.loads(line[at + len(marker) + 1 :])
-            except ValueError:
-                return None
-    return None
+    found = _LINE.search(line)
+    if found is None:
+        return None
+    try:
+        return found[1], json.loads(line[found.end() - 1 :])
+    except ValueError:
+        return None
 
 
 class Progress:
@@ -124,6 +127,20 @@ def available_cpus() -> int:
         if quota_us > 0:
             cpus = min(cpus, max(1, quota_us // period_us))
     return cpus
+
+
+def processor() -> str:
+    """The processor's name, and the vector instructions that numeric kernels are chosen by."""
+    name, vectors = platform.processor() or platform.machine(), []
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                name = value.strip()
+            if key.strip() in ("flags", "Features"):
+                vectors = sorted(f for f in value.split() if f.startswith(_VECTORS))
+                break
+    return f"{name} ({' '.join(vectors)})" if vectors else name
 
 
 def _remove(path: Path) -> None:

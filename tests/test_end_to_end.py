@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from kfp_finetune.cli.run import _environment
 from tests import tiny
 
 COMMAND = Path(sys.executable).with_name("kfp-finetune")
@@ -104,6 +106,7 @@ WRONG = {
     "no tokenizer": (["--model", "bare"], "no tokenizer"),
     "batch size 0": (["--batch-size", "0"], "batch_size is 0"),
     "0 epochs": (["--num-train-epochs", "0"], "num_train_epochs is 0"),
+    "no rows to test on": (["--test-fraction", "0"], "no row is left for the test split"),
     "a negative rate": (["--learning-rate", "-1e-5"], "learning_rate is -1e-05"),
     "warmup over all steps": (["--warmup-steps", "999"], "warmup takes 999 of 36 steps"),
     "an unknown schedule": (
@@ -137,6 +140,30 @@ def test_wrong_input_is_said_once_and_leaves_nothing(case: str, work: Path) -> N
     assert message in failed["error"]["message"]
     unfinished = [name for name, step in failed["steps"].items() if step["status"] != "succeeded"]
     assert not any((work / "runs" / defaults["--name"] / "steps" / n).exists() for n in unfinished)
+
+
+@pytest.mark.parametrize("name", ["lib/python3.11/python3 data", "it's here"])
+def test_a_path_may_hold_anything(name: str, work: Path, tmp_path: Path) -> None:
+    """KFP looks for python3 all over a task's command, where it stands in many a path."""
+    folder = tmp_path / name
+    shutil.copytree(work / "model", folder / "model")
+    tiny.write_csv(folder / "train.csv", tiny.rows(30, seed=3))
+    arguments = ["--dataset", str(folder / "train.csv"), "--model", str(folder / "model")]
+    arguments += ["--max-length", "16", "--warmup-steps", "999", "--name", "odd"]
+    done = run(tmp_path, *arguments)
+    assert "warmup takes 999" in done.stderr, done.stderr
+    assert record(tmp_path, "odd")["steps"]["load_data"]["status"] == "succeeded"
+
+
+def test_the_interpreter_may_lie_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interpreter = tmp_path / "it's a place" / "python"
+    interpreter.parent.mkdir()
+    interpreter.write_text('#!/bin/sh\necho "$@"\n')
+    interpreter.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+    path = _environment(str(tmp_path))["PATH"]
+    said = subprocess.check_output(["sh", "-c", "python3 -m 'a b'"], env={"PATH": path}, text=True)
+    assert said == "-m a b\n"
 
 
 @pytest.mark.real

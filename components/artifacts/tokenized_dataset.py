@@ -55,6 +55,7 @@ class TokenizedDatasetManifest(BaseModel):
     label_column: str
     max_length: int = Field(gt=0, description="tokens per example, special tokens included")
     pad_token_id: int
+    vocab_size: int = Field(description="token ids are below this")
     has_token_type_ids: bool = Field(description="whether there is a token_type_ids column")
     truncated_share: float = Field(ge=0, le=1, description="share of rows cut at max_length")
     dataset: str = Field(description="where the data came from")

@@ -60,12 +60,17 @@ class Adam(RecordsLearningRate, tf_keras.optimizers.legacy.Adam):
 
 
 class AdamW(RecordsLearningRate, AdamWeightDecay):
-    """The fused Adam with decoupled weight decay: Transformers' `AdamWeightDecay`."""
+    """The fused Adam with decoupled weight decay: Transformers' `AdamWeightDecay`.
 
+    Biases and layer norms are not decayed, as in BERT's own training. They are told by their rank,
+    1, and not by their names, which differ between families; a bias of higher rank (MPNet's
+    relative attention bias) is told by its name.
+    """
 
-# Biases and the scale of layer norms are not decayed, as in BERT's own training. The names are
-# substrings of the variable names that the Transformers families use.
-NOT_DECAYED = ("bias", "LayerNorm", "layer_norm", "layernorm", "gamma", "beta")
+    def _decay_weights_op(self, var: Any, learning_rate: Any, apply_state: Any) -> Any:
+        if len(var.shape) < 2 or "bias" in var.name:
+            return tf.no_op()
+        return super()._decay_weights_op(var, learning_rate, apply_state)
 
 
 def build_optimizer(config: OptimizerConfig) -> Any:
@@ -85,8 +90,4 @@ def build_optimizer(config: OptimizerConfig) -> Any:
         arguments["global_clipnorm"] = config.max_grad_norm
     if config.name == "adam":
         return Adam(**arguments)
-    return AdamW(
-        **arguments,
-        weight_decay_rate=config.weight_decay,
-        exclude_from_weight_decay=list(NOT_DECAYED),
-    )
+    return AdamW(**arguments, weight_decay_rate=config.weight_decay)

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune.trainer import GRADIENT_NORM, LEARNING_RATE, LOSS
 from kfp_finetune.components.load_data.steps import StepPlan
 from kfp_finetune.components.runtime import Progress
@@ -17,7 +18,13 @@ from kfp_finetune.components.runtime import Progress
 UPDATES_BETWEEN_WRITES = 50
 
 
-class EndOfPlan(tf_keras.callbacks.Callback):
+class _Callback(tf_keras.callbacks.Callback):
+    """A callback that gets its logs as tensors, so that no update waits for them to be copied."""
+
+    _supports_tf_logs = True
+
+
+class EndOfPlan(_Callback):
     """Ends training after the last planned update, also where that is in mid-epoch."""
 
     def __init__(self, plan: StepPlan) -> None:
@@ -32,7 +39,7 @@ class EndOfPlan(tf_keras.callbacks.Callback):
         self._step += 1
 
 
-class TrainingLog(tf_keras.callbacks.Callback):
+class TrainingLog(_Callback):
     """Writes what every update applied, and every evaluation, to TensorBoard and to a log.
 
     The numbers are read from the trainer's update log in blocks of 50 updates, so that no update
@@ -41,6 +48,9 @@ class TrainingLog(tf_keras.callbacks.Callback):
 
     Args:
         log_dir: Where TensorBoard's event files go.
+
+    Raises:
+        InputError: From `fit`, if a loss is not finite: training has diverged.
 
     Attributes:
         records: The training log, as `artifacts.model.write_training_log` takes it.
@@ -91,6 +101,7 @@ class TrainingLog(tf_keras.callbacks.Callback):
         block = self.model.update_log[self._written : done].numpy()
         with self._writer.as_default():
             for step, row in enumerate(block.tolist(), start=self._written):
+                _check_finite(row[LOSS], step, row[LEARNING_RATE])
                 tf.summary.scalar("train/learning_rate", row[LEARNING_RATE], step=step)
                 tf.summary.scalar("train/loss", row[LOSS], step=step)
                 tf.summary.scalar("train/gradient_norm", row[GRADIENT_NORM], step=step)
@@ -101,7 +112,18 @@ class TrainingLog(tf_keras.callbacks.Callback):
         self._writer.flush()
 
 
-class ShowProgress(tf_keras.callbacks.Callback):
+def _check_finite(loss: float, step: int, learning_rate: float) -> None:
+    if not math.isfinite(loss):
+        raise InputError(
+            f"training diverged: the loss of update {step:,} is {loss} (learning rate"
+            f" {learning_rate:.3g})",
+            where="learning_rate",
+            expected="a loss that stays finite",
+            remedy="a lower --learning-rate, a --warmup-ratio of 0.1, or --max-grad-norm 1",
+        )
+
+
+class ShowProgress(_Callback):
     """Emits progress lines: updates done, and the loss of the latest."""
 
     def __init__(self, plan: StepPlan) -> None:

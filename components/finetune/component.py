@@ -54,6 +54,7 @@ def finetune(
             optimizer_config_path=optimizer_config.path,
             base_model=base_model,
             model_revision=model_revision,
+            model_fingerprint=model_fingerprint,
             batch_size=batch_size,
             num_train_epochs=num_train_epochs,
             max_steps=max_steps,

@@ -9,9 +9,17 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from kfp_finetune.components.runtime import available_cpus
+from kfp_finetune.components.runtime import available_cpus, processor
 
-_PACKAGES = ("kfp-finetune", "tensorflow", "tf-keras", "transformers", "tokenizers", "numpy")
+_PACKAGES = (
+    "kfp-finetune",
+    "tensorflow",
+    "tf-keras",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+)
 
 
 def configure(seed: int) -> dict[str, Any]:
@@ -38,7 +46,9 @@ def configure(seed: int) -> dict[str, Any]:
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in _PACKAGES},
         "machine": platform.machine(),
+        "processor": processor(),
         "threads": threads,
+        "op_determinism": True,
         "devices": [device.name for device in tf.config.list_physical_devices()],
         "precision": "float32",
     }

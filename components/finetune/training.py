@@ -27,6 +27,7 @@ def finetune(
     optimizer_config_path: str,
     base_model: str,
     model_revision: str | None = None,
+    model_fingerprint: str = "",
     batch_size: int,
     num_train_epochs: float,
     max_steps: int | None = None,
@@ -43,6 +44,7 @@ def finetune(
         optimizer_config_path: What build_optimizer wrote.
         base_model: A folder or a Hub id.
         model_revision: The Hub revision; None is the default branch.
+        model_fingerprint: The model's content, recorded in the manifest.
         batch_size: Examples per batch, over all devices.
         num_train_epochs: Passes over the training split.
         max_steps: Updates to make, whatever the number of epochs.
@@ -81,6 +83,7 @@ def finetune(
         seed=seed,
         note=lambda text: emit("note", "finetune", text=text),
     )
+    _check_model_fits(network.config.vocab_size, data, base_model)
     trainer = Trainer(network, plan.num_train_steps)
     trainer.compile(
         optimizer=build_optimizer(optimizer_config),
@@ -98,8 +101,8 @@ def finetune(
         problem_type=data.problem_type,
         label_names=data.label_names,
         max_length=data.max_length,
-        base_model=data.model,
-        base_model_fingerprint=data.model_fingerprint,
+        base_model=base_model,
+        base_model_fingerprint=model_fingerprint,
         dataset=data.dataset,
         dataset_fingerprint=data.dataset_fingerprint,
         num_train_examples=plan.num_train_examples,
@@ -155,4 +158,17 @@ def _check_schedule_fits(schedule_steps: int, plan: StepPlan) -> None:
             expected="a schedule as long as the training",
             remedy="build the optimizer with the num_train_steps that count_steps returned for this"
             " data and these settings",
+        )
+
+
+def _check_model_fits(
+    vocab_size: int, data: tokenized_dataset.TokenizedDatasetManifest, base_model: str
+) -> None:
+    if data.vocab_size > vocab_size:
+        raise InputError(
+            f"the data was tokenized for {data.model}, whose tokenizer has {data.vocab_size:,}"
+            f" tokens; {base_model} knows {vocab_size:,}",
+            where="base_model",
+            expected="the model whose tokenizer the data was tokenized with",
+            remedy="run load_data with this model",
         )

@@ -121,6 +121,7 @@ def assign(
     if how.max_train_samples is not None:
         _cap(train, targets, how.max_train_samples, how.seed)
     _check_labels(assigned, targets)
+    _check_test_rows(assigned)
     return assigned, warnings
 
 
@@ -214,6 +215,17 @@ def _cap(train: Assigned, targets: Targets, most: int, seed: int) -> None:
         )
     over = stratified_sample(strata, rows, len(rows) - most, seed)
     train.leave_out(over, "over max_train_samples")
+
+
+def _check_test_rows(assigned: dict[str, Assigned]) -> None:
+    """There must be something to evaluate on, and that is known before anything is trained."""
+    if not any(len(part.of("test")) for part in assigned.values()):
+        raise InputError(
+            "no row is left for the test split",
+            where=assigned["train"].rows.source.name,
+            expected="rows to evaluate on",
+            remedy="give a --test-dataset, a --test-fraction above 0, or more data",
+        )
 
 
 def _check_labels(assigned: dict[str, Assigned], targets: Targets) -> None:

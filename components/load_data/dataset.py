@@ -90,6 +90,7 @@ def load_data(
         label_column=",".join(data.columns.labels),
         max_length=parameters.max_length,
         pad_token_id=tokenizer.pad_token_id,
+        vocab_size=len(tokenizer),
         has_token_type_ids=tokenize.has_token_type_ids,
         truncated_share=tokenize.share_longer_than(parameters.max_length),
         dataset=parameters.dataset,

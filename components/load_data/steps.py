@@ -128,7 +128,7 @@ def count_steps(
     steps_per_epoch = math.ceil(batches / gradient_accumulation_steps)
     if max_steps is None:
         # Rounded first: 0.1 × 30 is 3.0000000000000004, which is not a fourth step.
-        steps = math.ceil(round(num_train_epochs * steps_per_epoch, 9))
+        steps = max(1, math.ceil(round(num_train_epochs * steps_per_epoch, 9)))
         epochs = num_train_epochs
     else:
         steps, epochs = max_steps, max_steps / steps_per_epoch

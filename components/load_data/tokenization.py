@@ -53,7 +53,7 @@ class Tokenize:
     ) -> None:
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_padding()
-        self._backend.enable_truncation(max_length)
+        self._backend.enable_truncation(max_length, direction=tokenizer.truncation_side)
         self._special = tokenizer.num_special_tokens_to_add(pair=pairs)
         self._unknown = tokenizer.unk_token_id
         # For single texts they would be all 0, which is what models take for granted.
@@ -104,7 +104,7 @@ class Tokenize:
 def check_max_length(
     max_length: int, config: dict[str, Any], tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    """Check that a model takes so many tokens, and knows every token of its tokenizer.
+    """Check that a model takes so many tokens.
 
     Args:
         max_length: Tokens per example.
@@ -125,12 +125,4 @@ def check_max_length(
             where="max_length",
             expected=f"{smallest} to {limit} tokens, which is what the model takes",
             remedy=f"--max-length {min(limit, 128)}",
-        )
-    vocabulary = config.get("vocab_size")
-    if vocabulary is not None and len(tokenizer) > vocabulary:
-        raise InputError(
-            f"the tokenizer has {len(tokenizer):,} tokens, the model {vocabulary:,}",
-            where="model",
-            expected="a model folder whose tokenizer belongs to its config.json",
-            remedy="take the tokenizer files of the model's own checkpoint",
         )

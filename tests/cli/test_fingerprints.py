@@ -67,7 +67,13 @@ def test_what_is_not_there_has_no_fingerprint(source: str) -> None:
 
 
 def test_the_names_of_kfp_that_are_replaced_are_still_asked_for() -> None:
-    from kfp.local import cache, executor_input_utils, pipeline_orchestrator, task_dispatcher
+    from kfp.local import (
+        cache,
+        executor_input_utils,
+        pipeline_orchestrator,
+        subprocess_task_handler,
+        task_dispatcher,
+    )
     from kfp.local.orchestrator import task_executor
 
     from kfp_finetune.cli.local_cache import StepCache
@@ -84,6 +90,7 @@ def test_the_names_of_kfp_that_are_replaced_are_still_asked_for() -> None:
         task_dispatcher
     )
     assert callable(executor_input_utils.get_local_task_resource_name)
+    assert " replace_python_executable(" in inspect.getsource(subprocess_task_handler)
 
 
 def test_an_unset_parameter_is_taken_out_of_nested_graphs_too() -> None:
