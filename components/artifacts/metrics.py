@@ -31,11 +31,14 @@ class Metrics(BaseModel):
     split: str
     num_examples: int
     metrics: dict[str, float] = Field(description="scalars: accuracy, macro_f1, loss, ...")
-    per_class: list[ClassScores]
+    per_class: list[ClassScores] = Field(description="one per label name, in their order")
     confusion_matrix: list[list[int]] = Field(
-        description="row i, column j: examples of label i predicted as label j"
+        description="row i, column j: examples of label i predicted as label j; empty unless every"
+        " example has one label"
     )
-    label_names: list[str]
+    label_names: list[str] = Field(
+        description="the label of id i is label_names[i]; empty for regression"
+    )
 
 
 def read(path: str | Path) -> Metrics:

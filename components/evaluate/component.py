@@ -21,15 +21,15 @@ def evaluate(
         model: What finetune wrote.
 
     Returns:
-        metrics: Loss, accuracy, macro-F1 and the other scalars.
-        classification_metrics: The confusion matrix.
+        metrics: Loss, accuracy, macro-F1 and the other scalars of the problem type.
+        classification_metrics: The confusion matrix, where every example has one label.
         metrics_json: All metrics, with the per-class table, for machines.
-        report: One self-contained page: curves, confusion matrix, per-class table.
+        report: One self-contained page: curves, confusion matrix, per-class table, as they apply.
     """
     from kfp_finetune.components import runtime
 
     with runtime.step("evaluate", metrics_json.path, report.path):
-        from kfp_finetune.components.evaluate import evaluation
+        from kfp_finetune.components.evaluate import confusion, evaluation
 
         result = evaluation.evaluate(
             tokenized_dataset_path=tokenized_dataset.path,
@@ -39,4 +39,5 @@ def evaluate(
         )
         for name, value in result.metrics.items():
             metrics.log_metric(name, value)
-        classification_metrics.log_confusion_matrix(result.label_names, result.confusion_matrix)
+        for label_names, matrix in confusion.confusion_matrices(result):
+            classification_metrics.log_confusion_matrix(label_names, matrix)

@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture: cells as SVG paths by shade, and the largest mistakes."""
+"""The confusion matrix, and its picture: cells as SVG paths by shade, and the largest mistakes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from kfp_finetune.components.artifacts.metrics import Metrics
 SHADES = 10
 NUMBERS_UP_TO = 20  # labels; beyond, cells are too small to write in
 _LARGEST = 10
+
+
+def confusion_matrices(metrics: Metrics) -> list[tuple[list[str], list[list[int]]]]:
+    """The label names and the confusion matrix; none where examples do not have one label each."""
+    return [(metrics.label_names, metrics.confusion_matrix)] if metrics.confusion_matrix else []
 
 
 def confusion_picture(metrics: Metrics) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from kfp_finetune.components.build_optimizer.page import (
     templates,
 )
 from kfp_finetune.components.evaluate.confusion import confusion_picture
+from kfp_finetune.components.evaluate.headline import headline
 from kfp_finetune.components.evaluate.training_curves import training_curves
 
 
@@ -39,14 +39,15 @@ def render_report(
     Returns:
         The page, without any reference to the network. The same input gives the same bytes.
     """
+    told = headline(model.problem_type)
     page = templates(Path(__file__).parent).get_template("report.html.jinja")
     return page.render(
         title=f"{_short(model.base_model)} on {_short(dataset.dataset)}",
         split=metrics.split,
-        verdict=_verdict(metrics),
-        tiles=_tiles(metrics),
+        verdict=told.verdict(metrics),
+        tiles=told.tiles(metrics),
         curves=training_curves(list(training_log), model),
-        confusion=confusion_picture(metrics),
+        confusion=confusion_picture(metrics) if metrics.confusion_matrix else None,
         classes=_classes(metrics),
         data=_data(dataset),
         training=_training(model),
@@ -57,40 +58,6 @@ def _short(source: str) -> str:
     """A name for a heading: the last part of a path or an address, a Hub id as it is."""
     is_place = source.startswith((".", "/", "~")) or "://" in source
     return (source.rstrip("/").rpartition("/")[2] or source) if is_place else source
-
-
-def _verdict(metrics: Metrics) -> tuple[str, str]:
-    """The first sentence, in two parts: what matters most, and the rest."""
-    scores = metrics.metrics
-    accuracy, baseline = scores["accuracy"], scores["majority_baseline_accuracy"]
-    examples = f"{count_text(metrics.num_examples)} {metrics.split} examples"
-    labels = f"{count_text(len(metrics.label_names))} labels"
-    f1 = f"macro-F1 is {number_text(scores['macro_f1'])}"
-    if accuracy <= baseline:
-        return (
-            "The model does no better than a constant answer:",
-            f"{percent_text(accuracy)} of {examples} of {labels} are labelled correctly, and"
-            f" always giving the most frequent label reaches {percent_text(baseline)};"
-            f" {f1}.",
-        )
-    return (
-        f"{percent_text(accuracy)} of {examples} of {labels} are labelled correctly",
-        f"against {percent_text(baseline)} for always giving the most frequent label; {f1}.",
-    )
-
-
-def _tiles(metrics: Metrics) -> list[tuple[str, str, str]]:
-    scores = metrics.metrics
-    chance = math.log(len(metrics.label_names))
-    baseline = percent_text(scores["majority_baseline_accuracy"])
-    return [
-        ("Accuracy", percent_text(scores["accuracy"]), f"majority label {baseline}"),
-        ("Macro-F1", number_text(scores["macro_f1"]), "mean over labels"),
-        ("Weighted F1", number_text(scores["weighted_f1"]), "by label frequency"),
-        ("Macro precision", number_text(scores["macro_precision"]), "mean over labels"),
-        ("Macro recall", number_text(scores["macro_recall"]), "mean over labels"),
-        ("Loss", number_text(scores["loss"]), f"guessing evenly {number_text(chance)}"),
-    ]
 
 
 def _classes(metrics: Metrics) -> list[dict[str, Any]]:
@@ -117,7 +84,7 @@ def _data(dataset: TokenizedDatasetManifest) -> dict[str, Any]:
             ("Source", dataset.dataset),
             ("Text", " + ".join(columns)),
             ("Label", dataset.label_column),
-            ("Labels", count_text(len(dataset.label_names))),
+            *([("Labels", count_text(len(dataset.label_names)))] if dataset.label_names else []),
             ("Tokenizer", dataset.model),
             ("Longest input", f"{count_text(dataset.max_length)} tokens"),
             ("Texts cut at that length", percent_text(dataset.truncated_share)),
@@ -141,6 +108,8 @@ def _data(dataset: TokenizedDatasetManifest) -> dict[str, Any]:
 
 
 def _training(model: ModelManifest) -> dict[str, Any]:
+    told = headline(model.problem_type)
+    names = {told.followed: told.followed_name}
     done = count_text(model.updates_done)
     facts = [
         ("Base model", model.base_model),
@@ -153,7 +122,7 @@ def _training(model: ModelManifest) -> dict[str, Any]:
     if model.stopped_at:
         facts.append(("Stopped early", model.stopped_at.reason))
     facts += [
-        (f"Validation {name.replace('_', ' ')}", number_text(value))
+        (f"Validation {names.get(name, name.replace('_', ' '))}", number_text(value))
         for name, value in model.validation_metrics.items()
     ]
     return {

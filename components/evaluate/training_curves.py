@@ -1,4 +1,4 @@
-"""The curves of a training log: rates as they were applied, losses, validation accuracy."""
+"""The curves of a training log: rates as they were applied, losses, a validation metric."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.build_optimizer.charts import Series, line_chart, thin
 from kfp_finetune.components.build_optimizer.curve import curve_chart, updates_text
-from kfp_finetune.components.build_optimizer.page import count_text, number_text, percent_text
+from kfp_finetune.components.build_optimizer.page import count_text, number_text
+from kfp_finetune.components.evaluate.headline import headline
 
 
 def training_curves(
@@ -51,15 +52,16 @@ def training_curves(
         note = f"The loss of {updates_text(lost)} was not a finite number." if lost else ""
         chart = line_chart("Loss", lines, text=number_text, top=top, last_step=planned)
         charts.append((chart, note))
-    at, accuracy, _ = _finite(checks, lambda r: r["validation"].get("accuracy"))
-    if len(accuracy):
-        line = Series("validation accuracy", at, accuracy, "other", dots=True)
+    told = headline(model.problem_type)
+    at, followed, _ = _finite(checks, lambda r: r["validation"].get(told.followed))
+    if len(followed):
+        line = Series(f"validation {told.followed_name}", at, followed, "other", dots=True)
         chart = line_chart(
-            "Validation accuracy",
+            f"Validation {told.followed_name}",
             [line],
-            text=percent_text,
-            axis="{:.0%}".format,
-            top=1.0,
+            text=told.text,
+            axis=told.axis,
+            top=told.top or float(followed.max()) * 1.08,
             last_step=planned,
         )
         charts.append((chart, ""))

@@ -120,7 +120,11 @@ def _infer(values: Sequence[Any], *, has_names: bool) -> tuple[str, str | None, 
     if any(isinstance(value, tuple) for value in values):
         return MULTI_LABEL, None, "multi-label: the labels are lists"
     if separator := _separator(values):
-        return MULTI_LABEL, separator, f"multi-label: the labels are lists separated by {separator!r}"
+        return (
+            MULTI_LABEL,
+            separator,
+            f"multi-label: the labels are lists separated by {separator!r}",
+        )
     numbers = [_as_number(value) for value in values]
     if not has_names and all(number is not None for number in numbers):
         fractions = [n for n in numbers if n is not None and not n.is_integer()]

@@ -119,7 +119,7 @@ def training_metrics(problem_type: str) -> list[Any]:
     import tensorflow as tf
     from tf_keras import metrics
 
-    class MicroF1(metrics.F1Score):  # type: ignore[misc]
+    class MicroF1(metrics.F1Score):
         """F1 over all labels of all rows, from logits: a label is predicted above 0."""
 
         def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

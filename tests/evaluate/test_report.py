@@ -22,36 +22,61 @@ from kfp_finetune.components.artifacts.tokenized_dataset import (
 )
 from kfp_finetune.components.build_optimizer.curve import render_curve
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
-from kfp_finetune.components.evaluate.metrics import classification_metrics
+from kfp_finetune.components.evaluate.confusion import confusion_matrices
 from kfp_finetune.components.evaluate.report import render_report
+from kfp_finetune.components.tasks.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.scores import measure
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = "</script><script>alert(\"x\")</script> 'quoted' & <b>bold</b>"
 
 
-def make_inputs(
-    names: list[str], *, steps_per_epoch: int = 282, epochs: int = 3, skill: float = 3.0
-) -> tuple[Metrics, ModelManifest, list[dict[str, Any]], TokenizedDatasetManifest]:
-    """A plausible run: synthetic logits, a schedule with warmup and a falling loss."""
-    random = np.random.default_rng(7)
-    count, steps = len(names), steps_per_epoch * epochs
+FOLLOWED = {SINGLE_LABEL: "accuracy", MULTI_LABEL: "micro_f1", REGRESSION: "mae"}
+
+
+def make_outputs(
+    random: np.random.Generator, problem_type: str, count: int, skill: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Synthetic labels and logits that fit each other, the better the higher the skill."""
+    if problem_type == REGRESSION:
+        labels = random.normal(3, 1, (600, 1))
+        return labels, labels + random.normal(size=labels.shape) * 2 / skill
+    if problem_type == MULTI_LABEL:
+        marks = random.random((60 * count, count)) < 0.6 / np.arange(2, count + 2)
+        bias = random.normal(size=count) + skill
+        return marks, random.normal(size=marks.shape) + (2 * marks - 1.3) * bias
     labels = np.concatenate([np.arange(count), random.integers(0, count, 40 * count)])
     logits = random.normal(size=(len(labels), count))
     logits[np.arange(len(labels)), labels] += skill + random.normal(size=count)[labels]
     logits[np.arange(len(labels)), (labels + labels % 3) % count] += 1.5
+    return labels, logits
+
+
+def make_inputs(
+    names: list[str],
+    *,
+    problem_type: str = SINGLE_LABEL,
+    steps_per_epoch: int = 282,
+    epochs: int = 3,
+    skill: float = 3.0,
+) -> tuple[Metrics, ModelManifest, list[dict[str, Any]], TokenizedDatasetManifest]:
+    """A plausible run: synthetic logits, a schedule with warmup and a falling loss."""
+    random = np.random.default_rng(7)
+    count, steps = max(len(names), 1), steps_per_epoch * epochs
+    labels, logits = make_outputs(random, problem_type, count, skill)
     schedule = Schedule(warmup_steps=steps // 10, num_train_steps=steps)
     log: list[dict[str, Any]] = []
     for step, rate in enumerate(learning_rates(schedule)[:-1]):
-        level = 0.3 + (np.log(count) - 0.3) * np.exp(-4 * step / steps)
+        level = 0.3 + (np.log(max(count, 2)) - 0.3) * np.exp(-4 * step / steps)
         loss = float(level * random.gamma(30, 1 / 30))
         log.append({"step": step, "learning_rate": float(rate), "loss": loss})
         if (step + 1) % steps_per_epoch == 0:
             share = (step + 1) / steps
-            validation = {"loss": float(level * 1.1), "accuracy": 0.5 + 0.42 * share}
+            validation = {"loss": float(level * 1.1), FOLLOWED[problem_type]: 0.5 + 0.42 * share}
             log.append({"step": step + 1, "validation": validation})
     model = ModelManifest(
         task="text-classification",
-        problem_type="single_label_classification",
+        problem_type=problem_type,
         label_names=names,
         max_length=128,
         base_model="sentence-transformers/all-MiniLM-L6-v2",
@@ -65,7 +90,7 @@ def make_inputs(
         updates_done=steps,
         optimizer=OptimizerConfig(schedule=schedule),
         seed=42,
-        validation_metrics={"loss": 0.41, "accuracy": 0.92},
+        validation_metrics={"loss": 0.41, FOLLOWED[problem_type]: 0.92},
         environment={
             "tensorflow": "2.21.0",
             "transformers": "4.57.6",
@@ -94,7 +119,7 @@ def make_inputs(
             "test": SplitCounts(rows_read=len(labels), rows=len(labels)),
         },
     )
-    return classification_metrics(labels, logits, names, "test"), model, log, dataset
+    return measure(problem_type, labels, logits, names, "test"), model, log, dataset
 
 
 class Outline(HTMLParser):
@@ -141,17 +166,34 @@ def page() -> str:
     return render_report(*make_inputs(names_of(6)))
 
 
-def test_every_tag_is_closed_and_sections_come_in_reading_order(page: str) -> None:
-    outline = Outline(page)
+@pytest.mark.parametrize(
+    ("problem_type", "count", "between"),
+    [
+        (SINGLE_LABEL, 6, ["confusion", "classes"]),
+        (MULTI_LABEL, 28, ["classes"]),
+        (REGRESSION, 0, []),
+    ],
+)
+def test_every_tag_is_closed_and_sections_come_in_reading_order(
+    problem_type: str, count: int, between: list[str]
+) -> None:
+    outline = Outline(render_report(*make_inputs(names_of(count), problem_type=problem_type)))
     assert outline.open == []
-    assert outline.sections == [
-        "verdict", "metrics", "curves", "confusion", "classes", "data", "training",
-    ]  # fmt: skip
+    assert outline.sections == ["verdict", "metrics", "curves", *between, "data", "training"]
 
 
-@pytest.mark.parametrize("count", [2, 6, 20, 21, 77])
-def test_nothing_refers_to_the_network_and_the_page_stays_small(count: int) -> None:
-    page = render_report(*make_inputs(names_of(count)))
+@pytest.mark.parametrize(
+    ("problem_type", "count"),
+    [
+        *((SINGLE_LABEL, count) for count in (2, 6, 20, 21, 77)),
+        *((MULTI_LABEL, count) for count in (1, 2, 28, 300)),
+        (REGRESSION, 0),
+    ],
+)
+def test_nothing_refers_to_the_network_and_the_page_stays_small(
+    problem_type: str, count: int
+) -> None:
+    page = render_report(*make_inputs(names_of(count), problem_type=problem_type))
     assert Outline(page).addresses == ["data:,"]
     assert not re.search(r"https?://|url\(|@import|fetch\(|XMLHttp", page)
     assert len(page.encode()) < 2_000_000
@@ -166,8 +208,10 @@ def test_the_same_input_gives_the_same_bytes(page: str) -> None:
     assert render_report(*make_inputs(names_of(6))) == page
 
 
-def test_text_from_data_is_escaped_everywhere() -> None:
-    metrics, model, log, dataset = make_inputs([HOSTILE, "b", "c"])
+@pytest.mark.parametrize("problem_type", [SINGLE_LABEL, MULTI_LABEL, REGRESSION])
+def test_text_from_data_is_escaped_everywhere(problem_type: str) -> None:
+    names = [] if problem_type == REGRESSION else [HOSTILE, "b", "c"]
+    metrics, model, log, dataset = make_inputs(names, problem_type=problem_type)
     model = model.model_copy(
         update={
             "base_model": HOSTILE,
@@ -200,10 +244,73 @@ def test_the_verdict_says_accuracy_f1_examples_labels_and_the_baseline(page: str
 
 def test_a_model_no_better_than_a_constant_answer_is_called_that() -> None:
     _, model, log, dataset = make_inputs(["a", "b"])
-    metrics = classification_metrics(
-        np.array([0, 0, 1]), np.array([[1.0, 0.0]] * 3), ["a", "b"], "test"
+    metrics = measure(
+        SINGLE_LABEL, np.array([0, 0, 1]), np.array([[1.0, 0.0]] * 3), ["a", "b"], "test"
     )
     assert "no better than a constant answer" in render_report(metrics, model, log, dataset)
+
+
+def test_the_page_of_several_labels_tells_f1_its_baseline_and_its_curve() -> None:
+    inputs = make_inputs(names_of(28), problem_type=MULTI_LABEL)
+    scores, text = inputs[0].metrics, Outline(render_report(*inputs)).text
+    for part in (
+        f"Micro-F1 is {scores['micro_f1']:.3f} on 1,680 test examples of 28 labels",
+        f"against {scores['constant_baseline_micro_f1']:.3f} for always giving the same labels",
+        f"{scores['subset_accuracy']:.1%} have exactly the right labels",
+        "Validation micro-F1",
+        "guessing evenly 0.693",
+    ):
+        assert part in text
+
+
+def test_the_page_of_numbers_tells_the_error_its_baseline_and_its_curve() -> None:
+    inputs = make_inputs([], problem_type=REGRESSION)
+    scores, text = inputs[0].metrics, Outline(render_report(*inputs)).text
+    for part in (
+        f"Predictions are off by {scores['mae']:.3f} on average over 600 test examples",
+        f"against {scores['mean_baseline_mae']:.3f} for always giving the mean",
+        f"R² is {scores['r2']:.3f}",
+        "Validation mean absolute error",
+    ):
+        assert part in text
+    assert "label" not in text.split("Data")[0]
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "labels", "logits"),
+    [
+        (MULTI_LABEL, [[1, 0], [1, 1], [0, 1], [1, 0]], [[1, -1]] * 4),
+        (MULTI_LABEL, [[0, 0]], [[-1, -1]]),
+        (REGRESSION, [[1], [2], [3]], [[2]] * 3),
+        (REGRESSION, [[2], [2]], [[1], [3]]),
+    ],
+)
+def test_a_constant_answer_to_other_questions_is_called_that_too(
+    problem_type: str, labels: list[list[int]], logits: list[list[int]]
+) -> None:
+    names = ["a", "b"] if problem_type == MULTI_LABEL else []
+    _, model, log, dataset = make_inputs(names, problem_type=problem_type)
+    metrics = measure(problem_type, np.array(labels), np.array(logits), names, "test")
+    page = render_report(metrics, model, log, dataset)
+    assert "no better than a constant answer" in page
+
+
+def test_large_numbers_are_written_in_their_own_unit() -> None:
+    _, model, log, dataset = make_inputs([], problem_type=REGRESSION)
+    prices = np.array([[120e3], [250e3], [400e3]])
+    metrics = measure(REGRESSION, prices, prices + 13_500, [], "test")
+    assert "off by 13,500 on average" in Outline(render_report(metrics, model, log, dataset)).text
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "count", "matrices"),
+    [(SINGLE_LABEL, 3, 1), (MULTI_LABEL, 3, 0), (REGRESSION, 0, 0)],
+)
+def test_only_one_label_per_example_has_a_confusion_matrix(
+    problem_type: str, count: int, matrices: int
+) -> None:
+    metrics = make_inputs(names_of(count), problem_type=problem_type)[0]
+    assert confusion_matrices(metrics) == [(names_of(3), metrics.confusion_matrix)] * matrices
 
 
 def test_the_plan_and_the_counts_of_rows_can_be_read(page: str) -> None:
@@ -215,7 +322,7 @@ def test_the_plan_and_the_counts_of_rows_can_be_read(page: str) -> None:
 
 def test_a_label_without_examples_has_no_scores() -> None:
     _, model, log, dataset = make_inputs(["a", "b", "c"])
-    metrics = classification_metrics(np.array([0, 1]), np.eye(3)[:2], ["a", "b", "c"], "test")
+    metrics = measure(SINGLE_LABEL, np.array([0, 1]), np.eye(3)[:2], ["a", "b", "c"], "test")
     page = render_report(metrics, model, log, dataset)
     assert "A label without examples has no scores" in page
     assert page.index('<th scope="row">c</th>') > page.index('<th scope="row">b</th>')
@@ -233,9 +340,13 @@ def test_a_run_that_stopped_early_or_diverged_is_reported_as_it_was() -> None:
     assert "500 of 846 planned" in text
 
 
+@pytest.mark.parametrize("problem_type", [SINGLE_LABEL, MULTI_LABEL, REGRESSION])
 @pytest.mark.parametrize("log", [[], [{"step": 0, "learning_rate": 1e-4, "loss": 0.7}]])
-def test_a_log_of_nothing_or_one_update_makes_a_page(log: list[dict[str, Any]]) -> None:
-    metrics, model, _, dataset = make_inputs(["a", "b"])
+def test_a_log_of_nothing_or_one_update_makes_a_page(
+    log: list[dict[str, Any]], problem_type: str
+) -> None:
+    names = [] if problem_type == REGRESSION else ["a", "b"]
+    metrics, model, _, dataset = make_inputs(names, problem_type=problem_type)
     assert Outline(render_report(metrics, model, log, dataset)).open == []
 
 
@@ -355,7 +466,9 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1200, 390])
-@pytest.mark.parametrize("kind", ["curve", "6 labels", "77 labels"])
+@pytest.mark.parametrize(
+    "kind", ["curve", "6 labels", "77 labels", "28 labels, several", "0 labels, a number"]
+)
 def test_a_browser_finds_no_error_no_request_and_nothing_too_wide(
     chromium: Chromium, tmp_path: Path, kind: str, width: int, dark: bool
 ) -> None:
@@ -363,13 +476,18 @@ def test_a_browser_finds_no_error_no_request_and_nothing_too_wide(
         config = OptimizerConfig(schedule=Schedule(num_train_steps=939, warmup_steps=94))
         page = render_curve(config, learning_rates(config.schedule))
     else:
-        page = render_report(*make_inputs(names_of(int(kind.split()[0]))))
+        problem_type = {"several": MULTI_LABEL, "number": REGRESSION}.get(
+            kind.split()[-1], SINGLE_LABEL
+        )
+        names = names_of(int(kind.split()[0]))
+        page = render_report(*make_inputs(names, problem_type=problem_type))
     file = tmp_path / "page.html"
     file.write_text(page, encoding="utf-8")
     chromium.show(file, width, dark=dark)
     assert "update" in chromium.hover("[data-chart]", 0.4, 0.5)
-    if kind != "curve":
+    if 'id="matrix"' in page:
         assert "true: label_0" in chromium.hover("#matrix svg", 0.01, 0.01, ".corner")
+    if 'id="per-class"' in page:
         chromium.run("document.querySelector('#per-class thead th:last-child button').click()")
         shown = chromium.run(
             "[...document.querySelectorAll('#per-class td:last-child')].map(c => +c.innerText)"

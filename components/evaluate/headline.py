@@ -1,0 +1,177 @@
+"""What the page says first, and the curve it follows training by: the part per problem type."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.build_optimizer.page import count_text, number_text, percent_text
+from kfp_finetune.components.tasks.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+
+_CONSTANT = "The model does no better than a constant answer:"
+
+
+@dataclass(frozen=True)
+class Headline:
+    """How the numbers of one problem type are told.
+
+    Attributes:
+        verdict: The first sentence, in two parts: what matters most, and the rest.
+        tiles: Name, value and note of the most important numbers.
+        followed: The metric measured on the validation split while training, as the log names it.
+        followed_name: Its name within a sentence.
+        text: How a value of it is written.
+        axis: How it is written on the axis.
+        top: Its largest value; None where it has none.
+    """
+
+    verdict: Callable[[Metrics], tuple[str, str]]
+    tiles: Callable[[Metrics], list[tuple[str, str, str]]]
+    followed: str
+    followed_name: str
+    text: Callable[[float], str]
+    axis: Callable[[float], str]
+    top: float | None
+
+
+def headline(problem_type: str) -> Headline:
+    """How the numbers of a problem type are told."""
+    return _HEADLINES[problem_type]
+
+
+def amount_text(value: float) -> str:
+    """An amount in the labels' own unit: 0.412, 13,500."""
+    if 1e3 <= abs(value) < 1e6:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if 1e2 <= abs(value) < 1e3 else number_text(value)
+
+
+def _single_label_verdict(metrics: Metrics) -> tuple[str, str]:
+    scores = metrics.metrics
+    accuracy, baseline = scores["accuracy"], scores["majority_baseline_accuracy"]
+    f1 = f"macro-F1 is {number_text(scores['macro_f1'])}"
+    examples = _examples(metrics)
+    if accuracy <= baseline:
+        return (
+            _CONSTANT,
+            f"{percent_text(accuracy)} of {examples} are labelled correctly, and"
+            f" always giving the most frequent label reaches {percent_text(baseline)};"
+            f" {f1}.",
+        )
+    return (
+        f"{percent_text(accuracy)} of {examples} are labelled correctly",
+        f"against {percent_text(baseline)} for always giving the most frequent label; {f1}.",
+    )
+
+
+def _multi_label_verdict(metrics: Metrics) -> tuple[str, str]:
+    scores = metrics.metrics
+    f1, baseline = scores["micro_f1"], scores["constant_baseline_micro_f1"]
+    found = f"icro-F1 is {number_text(f1)} on {_examples(metrics)}"
+    exact = f"{percent_text(scores['subset_accuracy'])} have exactly the right labels"
+    if f1 <= baseline:
+        return (
+            _CONSTANT,
+            f"m{found}, and always giving the same labels reaches {number_text(baseline)};"
+            f" {exact}.",
+        )
+    return (
+        f"M{found}",
+        f"against {number_text(baseline)} for always giving the same labels; {exact}.",
+    )
+
+
+def _regression_verdict(metrics: Metrics) -> tuple[str, str]:
+    scores = metrics.metrics
+    error, baseline = scores["mae"], scores["mean_baseline_mae"]
+    found = f"redictions are off by {amount_text(error)} on average over {_examples(metrics)}"
+    r2 = f"R² is {_score(scores, 'r2')}"
+    if error >= baseline:
+        return (
+            _CONSTANT,
+            f"p{found}, and always giving the mean is off by {amount_text(baseline)}; {r2}.",
+        )
+    return f"P{found}", f"against {amount_text(baseline)} for always giving the mean; {r2}."
+
+
+def _single_label_tiles(metrics: Metrics) -> list[tuple[str, str, str]]:
+    scores = metrics.metrics
+    chance = math.log(len(metrics.label_names))
+    baseline = percent_text(scores["majority_baseline_accuracy"])
+    return [
+        ("Accuracy", percent_text(scores["accuracy"]), f"majority label {baseline}"),
+        ("Macro-F1", number_text(scores["macro_f1"]), "mean over labels"),
+        ("Weighted F1", number_text(scores["weighted_f1"]), "by label frequency"),
+        ("Macro precision", number_text(scores["macro_precision"]), "mean over labels"),
+        ("Macro recall", number_text(scores["macro_recall"]), "mean over labels"),
+        ("Loss", number_text(scores["loss"]), f"guessing evenly {number_text(chance)}"),
+    ]
+
+
+def _multi_label_tiles(metrics: Metrics) -> list[tuple[str, str, str]]:
+    scores = metrics.metrics
+    baseline = number_text(scores["constant_baseline_micro_f1"])
+    return [
+        ("Micro-F1", number_text(scores["micro_f1"]), f"baseline {baseline}"),
+        ("Macro-F1", number_text(scores["macro_f1"]), "mean over labels"),
+        ("Micro precision", number_text(scores["micro_precision"]), "of the labels given"),
+        ("Micro recall", number_text(scores["micro_recall"]), "of the true labels"),
+        ("Exactly right", percent_text(scores["subset_accuracy"]), "all labels of a text"),
+        ("Loss", number_text(scores["loss"]), f"guessing evenly {number_text(math.log(2))}"),
+    ]
+
+
+def _regression_tiles(metrics: Metrics) -> list[tuple[str, str, str]]:
+    scores = metrics.metrics
+    baseline = amount_text(scores["mean_baseline_mae"])
+    return [
+        ("Mean absolute error", amount_text(scores["mae"]), f"baseline {baseline}"),
+        ("RMSE", amount_text(scores["rmse"]), "root mean square"),
+        ("R²", _score(scores, "r2"), "variance explained"),
+        ("Pearson", _score(scores, "pearson"), "linear correlation"),
+        ("Spearman", _score(scores, "spearman"), "rank correlation"),
+        ("Loss", amount_text(scores["loss"]), "mean squared error"),
+    ]
+
+
+def _examples(metrics: Metrics) -> str:
+    examples = f"{count_text(metrics.num_examples)} {metrics.split} examples"
+    labels = len(metrics.label_names)
+    return f"{examples} of {count_text(labels)} labels" if labels else examples
+
+
+def _score(scores: dict[str, float], name: str) -> str:
+    return number_text(scores[name]) if name in scores else "undefined"
+
+
+_HEADLINES = {
+    SINGLE_LABEL: Headline(
+        _single_label_verdict,
+        _single_label_tiles,
+        followed="accuracy",
+        followed_name="accuracy",
+        text=percent_text,
+        axis="{:.0%}".format,
+        top=1.0,
+    ),
+    MULTI_LABEL: Headline(
+        _multi_label_verdict,
+        _multi_label_tiles,
+        followed="micro_f1",
+        followed_name="micro-F1",
+        text=number_text,
+        axis="{:g}".format,
+        top=1.0,
+    ),
+    REGRESSION: Headline(
+        _regression_verdict,
+        _regression_tiles,
+        followed="mae",
+        followed_name="mean absolute error",
+        text=amount_text,
+        axis="{:,.6g}".format,
+        top=None,
+    ),
+}
