@@ -98,4 +98,7 @@ def _list(source: Source) -> str:
 
 def _samples(source: Source) -> str:
     first = next(source.read())
-    return ", ".join(f"{name!r} (e.g. {str(values[0])[:40]!r})" for name, values in first.items())
+    at = next((i for i in range(len(first)) if i not in first.problems), 0)
+    return ", ".join(
+        f"{name!r} (e.g. {str(values[at])[:40]!r})" for name, values in first.columns.items()
+    )

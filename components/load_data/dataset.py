@@ -207,19 +207,17 @@ def _open_splits(
     revision: str | None,
 ) -> dict[str, Source]:
     """Open the training data, and the validation and test data where they are given."""
-    declared = sources.split_names(dataset, config, revision)
-    opened = {
-        "train": sources.open_source(
-            dataset, split=names["train"] if declared else None, config=config, revision=revision
-        )
-    }
+    options = sources.ReadOptions(dataset_config=config, dataset_revision=revision)
+    declared = sources.split_names(dataset, options)
+    opened = {"train": sources.open_source(dataset, names["train"] if declared else None, options)}
     for split, path in own.items():
         if path is not None:
-            opened[split] = sources.open_source(path, split=names[split] or split)
+            opened[split] = sources.open_source(path, names[split] or split)
         elif names[split] or split in declared:
-            opened[split] = sources.open_source(
-                dataset, split=names[split] or split, config=config, revision=revision
-            )
+            opened[split] = sources.open_source(dataset, names[split] or split, options)
             if not names[split]:
                 emit("note", _STEP, text=f"using the dataset's own {split} split")
+    for source in opened.values():
+        for note in source.notes:
+            emit("note", _STEP, text=note)
     return opened

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,23 +48,35 @@ def scan(source: Source, columns: ColumnMapping, label_ids: LabelIds, on_bad_row
             )
     labels: list[int] = []
     bad: dict[str, list[int]] = {}
+    places: dict[str, str] = {}  # of the first row with a problem that its reader found
     for batch in source.read():
-        texts = zip(*(batch[column] for column in used[:-1]), strict=True)
-        for cells, value in zip(texts, batch[columns.label], strict=True):
+        texts = zip(*(batch.columns[column] for column in used[:-1]), strict=True)
+        values = zip(texts, batch.columns[columns.label], strict=True)
+        for i, (cells, value) in enumerate(values):
             label = label_ids.number(value)
-            problem = _problem(cells, used) or (
-                f"no label in column '{columns.label}'" if label == MISSING else None
+            problem = (
+                batch.problems.get(i)
+                or _problem(cells, used)
+                or (f"no label in column '{columns.label}'" if label == MISSING else None)
             )
             if problem:
+                if i in batch.places:
+                    places.setdefault(problem, batch.places[i])
                 bad.setdefault(problem, []).append(len(labels) + 1)
                 label = MISSING
             labels.append(label)
+    if source.rows is not None and source.rows != len(labels):
+        raise RuntimeError(
+            f"{source.name}: {len(labels):,} rows were read, and {source.rows:,} counted; this is"
+            " a bug in kfp-finetune"
+        )
     if bad and on_bad_row == "error":
         raise InputError(
             "; ".join(f"{_number_of(rows)} with {problem}" for problem, rows in bad.items()),
-            where=source.name,
+            where=next(iter(places.values()), source.name),
             expected="a text and a label in every row",
-            remedy="mend the rows, or --on-bad-row drop to leave them out",
+            remedy="mend the rows, or --on-bad-row drop to leave them out"
+            + (", or --quoting none if quotes are plain characters" if _of_quotes(bad) else ""),
         )
     if len(labels) == sum(map(len, bad.values())):
         raise InputError(
@@ -87,6 +100,12 @@ def _problem(cells: tuple[Any, ...], columns: list[str]) -> str | None:
         if not isinstance(cell, str):
             return f"a {type(cell).__name__} for a text in column '{column}'"
     return None
+
+
+def _of_quotes(problems: Iterable[str]) -> bool:
+    return any(
+        problem.startswith(("a quote", "text after a closing quote")) for problem in problems
+    )
 
 
 def _number_of(rows: list[int]) -> str:

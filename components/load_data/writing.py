@@ -46,10 +46,10 @@ class SplitWriter:
         yield pa.RecordBatch.from_pylist([], schema)
         start = 0
         for batch in part.source.read():
-            size = len(batch[self._columns.text])
+            size = len(batch)
             chosen = np.flatnonzero(part.assignment[start : start + size] == split)
             if len(chosen):
-                arrays = self._tokenized(batch, chosen)
+                arrays = self._tokenized(batch.columns, chosen)
                 arrays |= {"row": chosen + start, "label": part.labels[chosen + start]}
                 yield pa.RecordBatch.from_arrays(
                     [pa.array(arrays[f.name], f.type) for f in schema], schema=schema
