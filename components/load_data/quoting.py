@@ -13,8 +13,9 @@ swallows rows up to the next quote without a word. So, with quoting "auto":
    cell and no cell that begins with a space in a column where other rows never have them; and in
    columns with few different values, or with numbers, a value of that kind, but for the cells with
    a quote. If there is such a column, and eight rows to know it by, the suspicion is *founded*.
-3. No row faulty, none suspect: quoted. Where suspicion is not founded, plain if the plain reading
-   has no row with a wrong number of cells and quoting is not evident; else quoted, and said.
+3. No row faulty, none suspect: quoted. Where suspicion is not founded, plain if there are at most
+   two such rows, the plain reading has no row with a wrong number of cells, and quoting is not
+   evident; else quoted. Both are said. (Quotes that mean nothing do not match up many times.)
 4. Otherwise plain if quoting is not evident and the plain reading has fewer rows with a wrong
    number of cells than the quoted one has faulty or suspect rows. Said, with the first such row.
 5. Otherwise quoted, and every faulty or suspect row is a row with a problem: its first line alone,
@@ -37,6 +38,7 @@ _THEN_EVERY = 97
 _MOST_VALUES = 2_000
 _ENOUGH_ROWS = 8
 _MOST_SUSPECTS = 1_000
+_MOST_BY_CHANCE = 2
 _CLOSE = re.compile(r'[^"]*+(?:""[^"]*+)*+"')
 
 
@@ -377,7 +379,7 @@ def decide(found: Evidence, *, header_in_quotes: bool, headerless: bool) -> Read
         if not unfounded:
             return Reading()
         row, line, count = unfounded[0]
-        if found.faults_plain == 0 and not evident:
+        if len(unfounded) <= _MOST_BY_CHANCE and found.faults_plain == 0 and not evident:
             return Reading(plain=True, note=_plain_note((row, line), headerless))
         return Reading(
             note=f"lines {line:,} to {line + count - 1:,} are read as one row, for a quote opens in"

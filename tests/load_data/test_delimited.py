@@ -193,6 +193,17 @@ def test_a_text_of_several_lines_stays_one_row(tmp_path: Path) -> None:
     ]
 
 
+def test_quotes_that_match_up_throughout_are_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    content = "text,label\n" + "".join(f'"good,{i}\nbad",a\n' for i in range(20))
+    assert read(path, content) == [{"text": f"good,{i}\nbad", "label": "a"} for i in range(20)]
+    assert notes(path) == [
+        "data.csv: lines 2 to 3 are read as one row, for a quote opens in the first and closes in"
+        " the last; if they are rows, mend the quotes, or --quoting none reads them as plain"
+        " characters"
+    ]
+
+
 def test_where_quoting_is_evident_a_swallowing_row_is_a_problem(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     content = rows('"x ""y"", z",a\n' * 3 + '"Hi there,a\nfine,b\nthe end",a\nbye,b\n', header=True)
