@@ -35,6 +35,7 @@ class Rows:
         groups: The same of the group column; None without one.
         splits: Each row's number in the `Values` of the split column; None without one.
         problems: For each reason why rows cannot be used, their numbers, counted from 0.
+        place: Where the first row is that the reader could not read: file and line; or empty.
     """
 
     source: Source
@@ -43,6 +44,7 @@ class Rows:
     groups: NDArray[np.uint64] | None = None
     splits: NDArray[np.int32] | None = None
     problems: dict[str, list[int]] = field(default_factory=dict)
+    place: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -103,10 +105,13 @@ def read_rows(
     label_numbers, split_numbers = array("i"), array("i")
     texts, groups = array("Q"), array("Q")
     problems: dict[str, list[int]] = {}
+    place = ""
+    names = source.label_names.get(columns.labels[0])
     read = 0
     for batch in source.read():
         cells = [batch.columns[column] for column in columns.texts]
         wrong = dict(batch.problems)
+        place = place or next(iter(batch.places.values()), "")
         for column, values in zip(columns.texts, cells, strict=True):
             for i, value in enumerate(values):
                 if type(value) is not str or not value.strip():
@@ -115,6 +120,8 @@ def read_rows(
             problems.setdefault(reason, []).append(read + i)
         marks = [batch.columns[column] for column in columns.labels]
         of_rows: Sequence[Any] = marks[0] if len(marks) == 1 else list(zip(*marks, strict=True))
+        if names is not None:
+            of_rows = [_declared(value, names) for value in of_rows]
         label_numbers.extend(map(labels.number, of_rows))
         texts.extend(_hashes(cells))
         if columns.group:
@@ -131,7 +138,10 @@ def read_rows(
             )
         progress(read)
     if source.rows is not None and source.rows != read:
-        raise RuntimeError(f"{source.name}: {read} rows were read, {source.rows} were counted")
+        raise RuntimeError(
+            f"{source.name}: {read:,} rows were read, and {source.rows:,} counted; this is a bug in"
+            " kfp-finetune"
+        )
     return Rows(
         source=source,
         labels=np.array(label_numbers, np.int32),
@@ -139,7 +149,15 @@ def read_rows(
         groups=np.array(groups, np.uint64) if columns.group else None,
         splits=np.array(split_numbers, np.int32) if columns.split else None,
         problems=problems,
+        place=place,
     )
+
+
+def _declared(value: Any, names: list[str]) -> Any:
+    """The name that a source declares for a number; None for -1, which stands for no label."""
+    if type(value) is not int:
+        return value
+    return names[value] if 0 <= value < len(names) else None
 
 
 def _hashes(cells: list[list[Any]]) -> list[int]:
@@ -186,7 +204,12 @@ def refuse_bad_rows(rows: Rows) -> None:
                 f"{len(bad):,} row{'s' * (len(bad) > 1)} ({shown(bad)}) with {problem}"
                 for problem, bad in rows.problems.items()
             ),
-            where=rows.source.name,
+            where=rows.place or rows.source.name,
             expected="a text and a label in every row",
-            remedy="mend the rows, or --on-bad-row drop to leave them out",
+            remedy="mend the rows, or --on-bad-row drop to leave them out"
+            + (", or --quoting none if quotes are plain characters" if _of_quotes(rows) else ""),
         )
+
+
+def _of_quotes(rows: Rows) -> bool:
+    return any(p.startswith(("a quote", "text after a closing quote")) for p in rows.problems)

@@ -96,7 +96,7 @@ def understand_labels(
         {name for group in named if group is not None for name in group}, key=_by_number_then_name
     )
     ids = {name: i for i, name in enumerate(names)}
-    if known:
+    if listed:
         _check_known(named, ids, where)
     groups = [None if group is None else sorted({ids[name] for name in group}) for group in named]
     if problem_type == SINGLE_LABEL:

@@ -26,13 +26,23 @@ def finetune(
     train_split: str = "train",
     validation_split: Optional[str] = None,
     test_split: Optional[str] = None,
+    split_column: Optional[str] = None,
+    group_column: Optional[str] = None,
     validation_fraction: float = 0.1,
     test_fraction: float = 0.1,
     task: str = "text-classification",
+    problem_type: str = "auto",
     text_column: Optional[str] = None,
     text_pair_column: Optional[str] = None,
     label_column: Optional[str] = None,
+    label_names: Optional[str] = None,
+    column_names: Optional[str] = None,
+    delimiter: Optional[str] = None,
+    quoting: str = "auto",
+    encoding: Optional[str] = None,
     on_bad_row: str = "error",
+    drop_duplicates: bool = False,
+    drop_overlap: bool = False,
     max_train_samples: Optional[int] = None,
     model_revision: Optional[str] = None,
     max_length: int = 128,
@@ -60,7 +70,7 @@ def finetune(
     """Fine-tune a Transformers model on a text dataset.
 
     Args:
-        dataset: Training data: a .csv, .tsv, .jsonl or .parquet file, a folder, or a Hub id.
+        dataset: Training data: a file, a folder, a pattern such as data/*.csv, a URI, or a Hub id.
         model: Base model: a folder or a Hub id.
         validation_dataset: Validation data of its own.
         test_dataset: Test data of its own.
@@ -69,13 +79,24 @@ def finetune(
         train_split: Name of the training split, where the dataset has splits.
         validation_split: Name of the validation split; "validation" is used where there is one.
         test_split: Name of the test split; "test" is used where there is one.
+        split_column: Column that names each row's split: train, validation or test.
+        group_column: Column whose equal values stay together in one split.
         validation_fraction: Share of the training rows to validate on, where no split is given.
         test_fraction: Share of the training rows to test on, where no split is given.
         task: What is learned: text-classification.
+        problem_type: auto, single_label_classification, multi_label_classification or regression.
         text_column: Column of the text; guessed only where one alone can be meant.
         text_pair_column: Column of the second text of a pair.
-        label_column: Column of the label; guessed only where one alone can be meant.
+        label_column: Column of the label, guessed only where one alone can be meant; several,
+            separated by commas, are one 0/1 column per label.
+        label_names: File of all labels in order, one a line or a JSON list; whole numbers count them.
+        column_names: Names for the columns of files without a header, separated by commas.
+        delimiter: Between the cells of .csv and .tsv files, e.g. ; or tab.
+        quoting: Quotes in .csv and .tsv files: auto, minimal (RFC 4180) or none (plain characters).
+        encoding: Of text files; UTF-8, or what the byte order mark says, if not given.
         on_bad_row: A row without text or label: error or drop.
+        drop_duplicates: Leave out rows that repeat an earlier row's text and label.
+        drop_overlap: Leave out training rows whose text is also in another split.
         max_train_samples: Train on at most so many rows.
         model_revision: Revision of a Hub model.
         max_length: Tokens per example, special tokens included; longer texts are cut.
@@ -110,13 +131,23 @@ def finetune(
         train_split=train_split,
         validation_split=validation_split,
         test_split=test_split,
+        split_column=split_column,
+        group_column=group_column,
         validation_fraction=validation_fraction,
         test_fraction=test_fraction,
         task=task,
+        problem_type=problem_type,
         text_column=text_column,
         text_pair_column=text_pair_column,
         label_column=label_column,
+        label_names=label_names,
+        column_names=column_names,
+        delimiter=delimiter,
+        quoting=quoting,
+        encoding=encoding,
         on_bad_row=on_bad_row,
+        drop_duplicates=drop_duplicates,
+        drop_overlap=drop_overlap,
         max_train_samples=max_train_samples,
         model_revision=model_revision,
         max_length=max_length,

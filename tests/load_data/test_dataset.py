@@ -207,8 +207,8 @@ WRONG = {
         {"dataset": "nothing.csv"},
         "there is no file {dir}/nothing.csv\n"
         "  where:    dataset\n"
-        "  expected: a file (.csv, .tsv, .jsonl, .parquet), a folder, or the id of a dataset on the"
-        " Hub\n"
+        "  expected: a file (.csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow, .txt), a folder,"
+        " a pattern, a URI, or the id of a dataset on the Hub\n"
         "  remedy:   check the path",
     ),
     "unknown column": (
@@ -248,10 +248,10 @@ WRONG = {
     ),
     "ragged row": (
         {"content": "text,label\ngood,a\nbad,b,c\n"},
-        "row 2 has 3 cells, the header 2\n"
-        "  where:    {dir}/data.csv, before line 4\n"
-        "  expected: as many cells in every row as in the header\n"
-        "  remedy:   quote cells that hold the delimiter or a quote",
+        "1 row (2) with 3 cells for 2 columns\n"
+        "  where:    {dir}/data.csv, line 3\n"
+        "  expected: a text and a label in every row\n"
+        "  remedy:   mend the rows, or --on-bad-row drop to leave them out",
     ),
     "ambiguous text": (
         {"content": "title,body,label\na,b,c\n"},

@@ -1,0 +1,116 @@
+"""What the datasets library opens: datasets on the Hub, and folders that it saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.reading import (
+    TRAIN,
+    ReadOptions,
+    Source,
+    canonical_splits,
+    find_split,
+)
+from kfp_finetune.components.load_data.remote import without_secrets
+from kfp_finetune.components.load_data.tables import table_source
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether the datasets library saved a Dataset or a DatasetDict in a folder."""
+    return (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()
+
+
+def saved_splits(folder: Path, name: str) -> list[str]:
+    """The splits of a saved folder; none if it holds a single Dataset.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    loaded = _load_saved(folder, name)
+    return canonical_splits(loaded) if isinstance(loaded, dict) else []
+
+
+def open_saved(folder: Path, name: str, split: str | None) -> Source:
+    """Open one split of a saved folder.
+
+    Raises:
+        InputError: If it cannot be read, or there is no such split.
+    """
+    loaded = _load_saved(folder, name)
+    return _open(loaded, name, split) if isinstance(loaded, dict) else table_source(name, loaded)
+
+
+def hub_splits(dataset: str, options: ReadOptions) -> list[str]:
+    """The splits of a dataset on the Hub.
+
+    Raises:
+        InputError: If it cannot be loaded.
+    """
+    return canonical_splits(_load_hub(dataset, options))
+
+
+def open_hub(dataset: str, options: ReadOptions, split: str | None) -> Source:
+    """Open one split of a dataset on the Hub; code that comes with a dataset is never run.
+
+    Raises:
+        InputError: If it cannot be loaded, or there is no such split.
+    """
+    return _open(_load_hub(dataset, options), dataset, split)
+
+
+def _open(splits: Any, name: str, split: str | None) -> Source:
+    found = find_split(split or TRAIN, splits)
+    if found is None:
+        raise no_split(name, split or TRAIN, sorted(splits))
+    return table_source(f"{name}, split {found}", splits[found])
+
+
+def no_split(name: str, wanted: str, splits: list[str]) -> InputError:
+    """What is raised for a split that is not there."""
+    return InputError(
+        f"there is no split '{wanted}'",
+        where=name,
+        expected="one of " + ", ".join(splits),
+        remedy=f"--train-split {splits[0]}",
+    )
+
+
+def _load_saved(folder: Path, name: str) -> Any:
+    import datasets
+
+    try:
+        return datasets.load_from_disk(str(folder))
+    except Exception as error:  # whatever its readers raise
+        raise InputError(
+            f"the saved dataset cannot be loaded: {_first_line(error)}",
+            where=name,
+            expected="a whole folder as save_to_disk writes it",
+            remedy="save or copy it again",
+        ) from error
+
+
+def _load_hub(dataset: str, options: ReadOptions) -> Any:
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
+    try:
+        return datasets.load_dataset(
+            dataset, options.dataset_config, revision=options.dataset_revision
+        )
+    except Exception as error:  # load_dataset raises whatever its builders and the network raise
+        raise InputError(
+            f"the dataset cannot be loaded: {_first_line(error)}",
+            where=dataset,
+            expected="a file or folder on this disk, or a dataset on the Hub that this machine"
+            " can reach",
+            remedy="check the id, --dataset-config, --dataset-revision and the network; for a"
+            " private dataset set HF_TOKEN",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = without_secrets(str(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,250 @@
+"""What every reader takes and gives: options, batches of rows, and a source of them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from kfp_finetune.components.errors import InputError
+
+ROWS_PER_BATCH = 1_000
+TRAIN = "train"
+SPLIT_WORDS = {
+    "train": "training|train",
+    "validation": "validation|valid|val|development|dev",
+    "test": "testing|test",
+}
+
+Columns = dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How data is read.
+
+    Attributes:
+        dataset_config: The configuration of a dataset on the Hub.
+        dataset_revision: The revision of a dataset on the Hub.
+        delimiter: Between the cells of .csv and .tsv files: one character, or "tab"; None to use
+            what the suffix says, unless another is plainly in use.
+        quoting: Of .csv and .tsv files: "auto" examines the file, "minimal" takes quotes as
+            RFC 4180 does, "none" reads them as plain characters.
+        encoding: Of text files, one of Python's names; None for UTF-8, or what the byte order
+            mark says.
+        column_names: The names of the columns of files that have none.
+    """
+
+    dataset_config: str | None = None
+    dataset_revision: str | None = None
+    delimiter: str | None = None
+    quoting: str = "auto"
+    encoding: str | None = None
+    column_names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """At most 1,000 rows.
+
+    Attributes:
+        columns: A list of values per column, all equally long.
+        problems: Why a row could not be read, by its index in the batch; its cells are all None.
+            The same problem has the same words, so that they can be counted.
+        places: Where such a row is: file and line.
+    """
+
+    columns: Columns
+    problems: dict[int, str] = field(default_factory=dict)
+    places: dict[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(next(iter(self.columns.values()), ()))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows with named columns, which can be read more than once and are never held in memory.
+
+    Attributes:
+        name: For messages: the file's path, or the Hub id and split.
+        columns: The columns' names, in order.
+        read: Starts reading.
+        rows: How many rows there are, counted in another way than by reading them: from a file's
+            metadata, or in the text itself. None where there is no other way.
+        label_names: The names behind integer labels, by column, where the source declares them.
+        notes: What was detected or assumed, as sentences for the user.
+    """
+
+    name: str
+    columns: list[str]
+    read: Callable[[], Iterator[Batch]]
+    rows: int | None = None
+    label_names: dict[str, list[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def check_options(options: ReadOptions) -> None:
+    """Check what can be checked without the data.
+
+    Raises:
+        InputError: If an option's value is none that it can have.
+    """
+    if options.quoting not in ("auto", "minimal", "none"):
+        raise InputError(
+            f"quoting is '{options.quoting}'",
+            where="quoting",
+            expected="auto, minimal or none",
+            remedy="--quoting auto",
+        )
+    names = options.column_names
+    if names is None:
+        return
+    wrong = "column_names is empty" if not names else None
+    if any(not name.strip() for name in names):
+        wrong = "a name in column_names is empty"
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        wrong = "column_names repeats " + ", ".join(map(repr, repeated))
+    if wrong:
+        raise InputError(
+            wrong,
+            where="column_names",
+            expected="a name of its own for every column, in the file's order",
+            remedy="--column-names label,text",
+        )
+
+
+def canonical_split(name: str) -> str:
+    """What a split is commonly called: "validation" for "dev"; other names stay as they are."""
+    last = name.rpartition(".")[2].lower()
+    return next((s for s, words in SPLIT_WORDS.items() if re.fullmatch(words, last)), name)
+
+
+def canonical_splits(names: Iterable[str]) -> list[str]:
+    """The splits by their common names, where no other split has that name; sorted."""
+    common = Counter(canonical_split(name) for name in names)
+    return sorted(
+        name if common[canonical_split(name)] > 1 else canonical_split(name) for name in names
+    )
+
+
+def find_split(wanted: str, names: Iterable[str]) -> str | None:
+    """The split that is meant: of that name, else the only one commonly called so."""
+    names = list(names)
+    if wanted in names:
+        return wanted
+    alike = [name for name in names if canonical_split(name) == canonical_split(wanted)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def unique_names(names: list[str], where: str) -> tuple[list[str], tuple[str, ...]]:
+    """Give columns without a name, or with another column's, a name of their own.
+
+    Args:
+        names: As they are in the file.
+        where: The file, for the note.
+
+    Returns:
+        The names, and a note about what was renamed.
+    """
+    unique: list[str] = []
+    renamed: list[str] = []
+    taken = set(names)
+    for position, name in enumerate(names, start=1):
+        if name and name not in unique:
+            unique.append(name)
+            continue
+        stem, number = (name, 2) if name else ("column", position)
+        while f"{stem}_{number}" in taken:
+            number += 1
+        unique.append(f"{stem}_{number}")
+        taken.add(unique[-1])
+        renamed.append(unique[-1])
+    if not renamed:
+        return unique, ()
+    return unique, (
+        f"{where}: columns without a name of their own are called " + ", ".join(renamed),
+    )
+
+
+def row_batches(rows: Iterable[Any], columns: list[str]) -> Iterator[Batch]:
+    """Batches of rows that are objects or lists; anything else is a row with a problem.
+
+    Args:
+        rows: Dictionaries (keys that are missing are None, keys that are no column are left out)
+            or lists with a value per column.
+        columns: The columns' names.
+    """
+    iterator = iter(rows)
+    number = 0
+    while chunk := list(islice(iterator, ROWS_PER_BATCH)):
+        batch = RowBatch(columns)
+        for row in chunk:
+            number += 1
+            batch.add(row, f"row {number:,}")
+        yield batch.finish()
+
+
+class RowBatch:
+    """Collects parsed JSON rows into one batch."""
+
+    def __init__(self, columns: list[str]) -> None:
+        self._columns = columns
+        self._cells: list[list[Any]] = []
+        self._problems: dict[int, str] = {}
+        self._places: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        """How many rows so far."""
+        return len(self._cells)
+
+    def add(self, row: Any, place: str) -> None:
+        """Add a row that was parsed, which may be of the wrong kind."""
+        if isinstance(row, dict):
+            self._cells.append([row.get(name) for name in self._columns])
+        elif not isinstance(row, list):
+            self.add_problem(f"{json_kind(row)}, not a row", place)
+        elif len(row) != len(self._columns):
+            self.add_problem(f"{len(row)} cells for {len(self._columns)} columns", place)
+        else:
+            self._cells.append(row)
+
+    def add_problem(self, reason: str, place: str) -> None:
+        """Add a row that could not be read."""
+        self._problems[len(self._cells)] = reason
+        self._places[len(self._cells)] = place
+        self._cells.append([None] * len(self._columns))
+
+    def finish(self) -> Batch:
+        """The batch."""
+        values = zip(*self._cells, strict=True)
+        columns = {n: list(cells) for n, cells in zip(self._columns, values, strict=True)}
+        return Batch(columns, self._problems, self._places)
+
+
+def json_kind(value: Any) -> str:
+    """What JSON calls a parsed value, with its article."""
+    kinds: list[tuple[type, str]] = [
+        (bool, "a boolean"),
+        (int, "a number"),
+        (float, "a number"),
+        (str, "a string"),
+        (list, "a list"),
+        (dict, "an object"),
+    ]
+    return next((words for kind, words in kinds if isinstance(value, kind)), "null")
+
+
+def no_rows(where: str, expected: str = "rows") -> InputError:
+    """What is raised for data without rows."""
+    return InputError(
+        "the file has no rows",
+        where=where,
+        expected=expected,
+        remedy="check that this is the right file",
+    )

@@ -1,0 +1,168 @@
+"""Parquet and Arrow files, and what the datasets library opens: tables with a schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.files import File, decompressed, readable
+from kfp_finetune.components.load_data.reading import (
+    ROWS_PER_BATCH,
+    Batch,
+    Source,
+    no_rows,
+    unique_names,
+)
+
+
+def open_parquet(file: File) -> Source:
+    """Open a .parquet file; its rows are counted from the metadata.
+
+    Raises:
+        InputError: If it is no whole Parquet file, or has no rows.
+    """
+    import pyarrow.parquet as pq
+
+    path = decompressed(file)
+    with _valid(file, "Parquet"), pq.ParquetFile(path) as opened:
+        schema, rows = opened.schema_arrow, opened.metadata.num_rows
+
+    def batches() -> Iterator[Any]:
+        with _valid(file, "Parquet"), pq.ParquetFile(path) as opened:
+            yield from opened.iter_batches(batch_size=ROWS_PER_BATCH)
+
+    return _source(file.name, schema, rows, batches)
+
+
+def open_arrow(file: File) -> Source:
+    """Open an .arrow file, of the file or the stream format.
+
+    Raises:
+        InputError: If it is no whole Arrow file, or has no rows.
+    """
+    import pyarrow as pa
+
+    path = decompressed(file)
+
+    def batches() -> Iterator[Any]:
+        with _valid(file, "Arrow"), ExitStack() as stack:
+            mapped = stack.enter_context(pa.memory_map(str(path)))
+            if mapped.read(6) == b"ARROW1":
+                reader = stack.enter_context(pa.ipc.open_file(mapped))
+                yield from (reader.get_batch(i) for i in range(reader.num_record_batches))
+            else:
+                mapped.seek(0)
+                yield from stack.enter_context(pa.ipc.open_stream(mapped))
+
+    with _valid(file, "Arrow"), ExitStack() as stack:
+        if not path.stat().st_size:
+            raise no_rows(file.name)
+        mapped = stack.enter_context(pa.memory_map(str(path)))
+        is_file = mapped.read(6) == b"ARROW1"
+        mapped.seek(0)
+        reader = (pa.ipc.open_file if is_file else pa.ipc.open_stream)(mapped)
+        schema = stack.enter_context(reader).schema
+    rows = sum(batch.num_rows for batch in batches())  # reads the headers, not the columns
+    return _source(file.name, schema, rows, batches)
+
+
+def table_source(name: str, dataset: Any) -> Source:
+    """A source of one split of the datasets library.
+
+    Args:
+        name: For messages.
+        dataset: A `datasets.Dataset`.
+
+    Raises:
+        InputError: If it has no rows.
+    """
+    if not len(dataset):
+        raise InputError(
+            "the split has no rows",
+            where=name,
+            expected="rows",
+            remedy="name another split",
+        )
+    arrow = dataset.with_format("arrow")  # neither images nor sounds are decoded
+
+    def batches() -> Iterator[Any]:
+        for table in arrow.iter(batch_size=ROWS_PER_BATCH):
+            yield from table.to_batches()
+
+    names = {column: _class_names(feature) for column, feature in dataset.features.items()}
+    return Source(
+        name=name,
+        columns=list(dataset.column_names),
+        read=lambda: _read(list(dataset.column_names), batches),
+        rows=len(dataset),
+        label_names={column: found for column, found in names.items() if found},
+    )
+
+
+def _class_names(feature: Any) -> list[str]:
+    """The names of a ClassLabel, or of the ClassLabels in a list."""
+    while not hasattr(feature, "names") and hasattr(feature, "feature"):
+        feature = feature.feature
+    if isinstance(feature, list) and len(feature) == 1:
+        (feature,) = feature
+    return list(feature.names) if type(feature).__name__ == "ClassLabel" else []
+
+
+def _source(name: str, schema: Any, rows: int, batches: Callable[[], Iterator[Any]]) -> Source:
+    if not rows or not len(schema.names):
+        raise no_rows(name)
+    columns, notes = unique_names(list(schema.names), name)
+    return Source(
+        name=name,
+        columns=columns,
+        read=lambda: _read(columns, batches),
+        rows=rows,
+        label_names=_declared(schema),
+        notes=notes,
+    )
+
+
+def _declared(schema: Any) -> dict[str, list[str]]:
+    """The label names that the datasets library keeps in a schema's metadata."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        found = {column: _declared_names(feature) for column, feature in features.items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
+    return {column: names for column, names in found.items() if names}
+
+
+def _declared_names(feature: Any) -> list[str]:
+    while isinstance(feature, dict) and "feature" in feature:
+        feature = feature["feature"]
+    if isinstance(feature, dict) and feature.get("_type") == "ClassLabel":
+        return [str(name) for name in feature.get("names", [])]
+    return []
+
+
+def _read(columns: list[str], batches: Callable[[], Iterator[Any]]) -> Iterator[Batch]:
+    for batch in batches():
+        for start in range(0, batch.num_rows, ROWS_PER_BATCH):
+            part = batch.slice(start, ROWS_PER_BATCH)
+            values = (column.to_pylist() for column in part.columns)
+            yield Batch(dict(zip(columns, values, strict=True)))
+
+
+@contextmanager
+def _valid(file: File, kind: str) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        with readable(file):
+            yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(
+            f"not valid {kind}: {reason[0]}",
+            where=file.name,
+            expected=f"a whole {kind} file",
+            remedy="check that the file is what its suffix says; copy or download it again",
+        ) from None

@@ -1,0 +1,194 @@
+r"""Text files: their encoding, their line ends, and their text in pieces.
+
+Lines end where `\n` is (a `\r` before it belongs to the line's end), or, in a file that has more
+of those, where `\r` is. Nothing else ends a line: U+2028 and its like are characters of a text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.files import File, check_signature, open_binary, readable
+
+_CHUNK = 1 << 20
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# Python knows them as encodings, and no file of texts is written in them.
+_NOT_FOR_FILES = {"unicode-escape", "raw-unicode-escape", "idna", "punycode", "utf-7", "undefined"}
+
+
+@dataclass(frozen=True)
+class Text:
+    """How a file's bytes are text.
+
+    Attributes:
+        file: The file.
+        codec: Python's name of the encoding.
+        mark: How many bytes the byte order mark takes.
+        terminator: What ends its lines: a newline or a carriage return.
+        notes: What was detected, for the user.
+    """
+
+    file: File
+    codec: str
+    mark: int
+    terminator: str = "\n"
+    notes: tuple[str, ...] = ()
+
+
+def examine(file: File, encoding: str | None) -> Text:
+    """Find out a text file's encoding and line ends.
+
+    Args:
+        file: The file.
+        encoding: What the user says; None for UTF-8, or what the byte order mark says.
+
+    Raises:
+        InputError: If there is no such encoding, the file is not text, or it cannot be read.
+    """
+    with readable(file), open_binary(file) as binary:
+        head = binary.read(64)
+    check_signature(file, head)
+    mark, marked = next(((m, codec) for m, codec in _MARKS if head.startswith(m)), (b"", ""))
+    codec = marked or "utf-8"
+    if encoding is not None:
+        codec = _codec(encoding)
+        if codec in ("utf-16", "utf-32"):  # Python's own rule: the mark, else little-endian
+            codec = marked if marked.startswith(codec) else codec + "-le"
+        if codec != marked:
+            mark = b""
+    text = Text(file, codec, len(mark))
+    first = next(chunks(text), "")
+    newlines = first.count("\n")
+    returns = first.count("\r") - first.count("\r\n")
+    notes = (f"{file.name} is read as {codec.upper()}",) if codec != "utf-8" else ()
+    return Text(file, codec, len(mark), "\r" if returns > newlines else "\n", notes)
+
+
+def _codec(encoding: str) -> str:
+    try:
+        codec = codecs.lookup(encoding)
+        usable = codec._is_text_encoding and codec.name not in _NOT_FOR_FILES
+    except (LookupError, ValueError):
+        usable = False
+    if not usable:
+        raise InputError(
+            f"there is no encoding '{encoding}'",
+            where="encoding",
+            expected="one of Python's names: utf-8, utf-16, cp1252, latin-1, gb18030 ...",
+            remedy="--encoding cp1252",
+        )
+    return "utf-8" if codec.name == "utf-8-sig" else codec.name
+
+
+def open_text(text: Text) -> io.TextIOWrapper:
+    """Open the file for reading lines; they keep their ends. Read it within `readable`."""
+    binary = open_binary(text.file)
+    binary.read(text.mark)
+    return io.TextIOWrapper(binary, encoding=text.codec, newline=text.terminator)
+
+
+def chunks(text: Text) -> Iterator[str]:
+    r"""The text in pieces of about a million characters, none of which ends between \r and \n.
+
+    Raises:
+        InputError: Where bytes cannot be decoded, with their offset; where a character is NUL.
+    """
+    decoder = codecs.getincrementaldecoder(text.codec)()
+    lines = 0  # before the piece
+    offset = text.mark  # of the piece's first byte
+    held = ""  # a carriage return whose newline may be in the next piece
+    with readable(text.file), open_binary(text.file) as binary:
+        binary.read(text.mark)
+        for data in chain(iter(lambda: binary.read(_CHUNK), b""), [b""]):
+            pending = decoder.getstate()[0]
+            start = offset - len(pending)
+            try:
+                piece = decoder.decode(data, final=not data)
+            except UnicodeDecodeError as error:
+                before = (pending + data)[: error.start].decode(text.codec, "replace")
+                raise _undecodable(
+                    text, error, start + error.start, lines + _ends(before)
+                ) from None
+            except UnicodeError as error:
+                raise _undecodable(text, error, start, lines) from None
+            if "\0" in piece:
+                before = piece[: piece.index("\0")]
+                raise _nul(
+                    text, data, start + len(before.encode(text.codec)), lines + _ends(before)
+                )
+            lines += _ends(piece)
+            offset += len(data)
+            piece, held = held + piece, ""
+            if data and piece.endswith("\r"):
+                piece, held = piece[:-1], "\r"
+            if piece:
+                yield piece
+
+
+def _ends(text: str) -> int:
+    return text.count("\n") or text.count("\r")
+
+
+def _undecodable(text: Text, error: UnicodeError, offset: int, lines: int) -> InputError:
+    byte = ""
+    if isinstance(error, UnicodeDecodeError):
+        byte = f": byte 0x{error.object[error.start]:02x}, {error.reason}"
+    guess = "cp1252" if text.codec == "utf-8" else "utf-8"
+    return InputError(
+        f"not {text.codec.upper()}{byte}",
+        where=f"{text.file.name}, byte {offset:,}, line {lines + 1:,}",
+        expected=f"text encoded as {text.codec.upper()}",
+        remedy=f"name the file's encoding, e.g. --encoding {guess}"
+        + (" or --encoding latin-1" if guess == "cp1252" else "")
+        + ", or convert it to UTF-8",
+    )
+
+
+def _nul(text: Text, data: bytes, offset: int, lines: int) -> InputError:
+    sample = data[:4096] + b"\0" * (len(data[:4096]) % 2)
+    odd, even = sample[1::2].count(0), sample[::2].count(0)
+    wide = None
+    if text.codec == "utf-8" and max(odd, even) > len(sample) // 8:
+        wide = "utf-16-le" if odd > even else "utf-16-be"
+    return InputError(
+        "a NUL character, which no text has",
+        where=f"{text.file.name}, byte {offset:,}, line {lines + 1:,}",
+        expected="a text file",
+        remedy=f"it looks like UTF-16 without a byte order mark: --encoding {wide}"
+        if wide
+        else "check that the file is whole and of the kind its suffix says",
+    )
+
+
+def line_blocks(text: Text) -> Iterator[tuple[str, list[str]]]:
+    r"""The lines, without their ends, in lists; beside each list the text that it was split from.
+
+    Unlike `open_text` this checks the decoding as it goes, with byte offsets.
+    """
+    rest: list[str] = []  # a line's pieces; joined once, however long the line
+    for chunk in chunks(text):
+        rest.append(chunk.replace("\r\n", "\n") if text.terminator == "\n" else chunk)
+        if text.terminator in rest[-1]:
+            piece = "".join(rest)
+            lines = piece.split(text.terminator)
+            rest = [lines.pop()]
+            yield piece, lines
+    last = "".join(rest)
+    if last:
+        yield last, [last.removesuffix("\r")]
+
+
+def count_lines(text: Text) -> int:
+    """How many lines are not blank."""
+    return sum(sum(1 for line in lines if line.strip()) for _, lines in line_blocks(text))
