@@ -9,7 +9,11 @@ from kfp_finetune.cli.run_folder import RunFolder
 from kfp_finetune.components.artifacts import metrics, model
 
 # Pages under names that a person finds and a browser opens: KFP gives artifacts no file type.
-PAGES = {"report": "report.html", "learning_rate_curve": "learning_rate.html"}
+PAGES = {
+    "data_report": "data.html",
+    "learning_rate_curve": "learning_rate.html",
+    "report": "report.html",
+}
 
 
 def collect(folder: RunFolder, artifacts: Iterable[str]) -> None:

@@ -44,15 +44,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_data(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tokenized dataset of 103 training, 15 validation and 30 test rows."""
-    from kfp_finetune.components.load_data.dataset import load_data
-
     folder = tmp_path_factory.mktemp("tiny_data")
-    load_data(
+    return tiny.tokenize(
+        folder,
         dataset=str(tiny.write_csv(folder / "train.csv", tiny.rows(118))),
         test_dataset=str(tiny.write_csv(folder / "test.csv", tiny.rows(30, seed=1))),
         validation_fraction=15 / 118,
         model=str(tiny_model),
         max_length=16,
-        output_path=str(folder / "tokenized"),
     )
-    return folder / "tokenized"

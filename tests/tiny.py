@@ -60,3 +60,12 @@ def write_csv(path: Path, data: list[dict[str, Any]]) -> Path:
         writer.writeheader()
         writer.writerows(data)
     return path
+
+
+def tokenize(folder: Path, **parameters: Any) -> Path:
+    """What load_data makes of data, in a folder of its own."""
+    from kfp_finetune.components.load_data.dataset import load_data
+    from kfp_finetune.components.load_data.parameters import Parameters
+
+    load_data(Parameters(**parameters), str(folder / "tokenized"), str(folder / "data.html"))
+    return folder / "tokenized"

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
-from kfp_finetune.components.build_optimizer.charts import (
+from kfp_finetune.components.pages.charts import (
     Note,
     Series,
     line_chart,
     thin,
 )
-from kfp_finetune.components.build_optimizer.page import count_text, rate_text, templates
+from kfp_finetune.components.pages.page import count_text, rate_text, templates
 
 _NAMES = {"adam": "Adam", "adamw": "AdamW"}
 

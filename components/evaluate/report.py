@@ -11,15 +11,15 @@ from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
 from kfp_finetune.components.build_optimizer.curve import describe, settings
-from kfp_finetune.components.build_optimizer.page import (
+from kfp_finetune.components.evaluate.confusion import confusion_picture
+from kfp_finetune.components.evaluate.headline import headline
+from kfp_finetune.components.evaluate.training_curves import training_curves
+from kfp_finetune.components.pages.page import (
     count_text,
     number_text,
     percent_text,
     templates,
 )
-from kfp_finetune.components.evaluate.confusion import confusion_picture
-from kfp_finetune.components.evaluate.headline import headline
-from kfp_finetune.components.evaluate.training_curves import training_curves
 
 
 def render_report(

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from kfp_finetune.components.artifacts.model import ModelManifest
-from kfp_finetune.components.build_optimizer.charts import Series, line_chart, thin
 from kfp_finetune.components.build_optimizer.curve import curve_chart, updates_text
-from kfp_finetune.components.build_optimizer.page import count_text, number_text
 from kfp_finetune.components.evaluate.headline import headline
+from kfp_finetune.components.pages.charts import Series, line_chart, thin
+from kfp_finetune.components.pages.page import count_text, number_text
 
 
 def training_curves(

@@ -77,9 +77,9 @@ def training_dataset(rows: Rows, plan: StepPlan, seed: int, start: int = 0) -> t
 
     Returns:
         A dataset of dictionaries: `features` (each of shape [group, batch, width]), `labels`
-        ([group, batch, ...]), `weights` and `rows` (each [group, batch]), where group is the number of batches that make
-        the update. A batch that is smaller than the others of its update is filled up with rows of
-        weight 0.
+        ([group, batch, ...]), `weights` and `rows` (each [group, batch]), where group is the number
+        of batches that make the update. A batch that is smaller than the others of its update is
+        filled up with rows of weight 0.
     """
 
     def indices() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:

@@ -74,7 +74,7 @@ def load_data(
         text_pair_column: Column of the second text of a pair.
         label_column: Column of the label, guessed only where one alone can be meant; several,
             separated by commas, are one 0/1 column per label.
-        label_names: File of all labels in order, one a line or a JSON list; whole numbers count them.
+        label_names: File of all labels in order, one a line or a JSON list; numbers count them.
         column_names: Names for the columns of files without a header, separated by commas.
         delimiter: Between the cells of .csv and .tsv files, e.g. ; or tab.
         quoting: Quotes in .csv and .tsv files: auto, minimal (RFC 4180) or none (plain characters).
@@ -91,7 +91,7 @@ def load_data(
 
     Returns:
         tokenized_dataset: Token ids and labels per split (Arrow), the tokenizer and a manifest.
-        data_report: What was found: columns, labels, lengths in tokens, repeats, warnings, examples.
+        data_report: What was found: columns, labels, lengths, repeats, warnings, examples.
         num_train_examples: Rows to train on.
         num_validation_examples: Rows to validate on.
         num_test_examples: Rows to test on.

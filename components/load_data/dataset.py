@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kfp_finetune.components.artifacts import data_report as report_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset as artifact
-from kfp_finetune.components.artifacts.data_report import DataReport
+from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.tokenized_dataset import (
     SPLITS,
     SplitCounts,
@@ -20,6 +21,7 @@ from kfp_finetune.components.load_data.assignment import Assigned, assign
 from kfp_finetune.components.load_data.columns import ColumnMapping, map_columns
 from kfp_finetune.components.load_data.findings import describe_data
 from kfp_finetune.components.load_data.parameters import Parameters
+from kfp_finetune.components.load_data.report import render_data_report
 from kfp_finetune.components.load_data.rows import Values, read_rows
 from kfp_finetune.components.load_data.sources import Source, open_source, split_names
 from kfp_finetune.components.load_data.targets import Targets
@@ -50,16 +52,18 @@ class Understood:
 
 
 def load_data(
-    parameters: Parameters, output_path: str
-) -> tuple[TokenizedDatasetManifest, DataReport]:
+    parameters: Parameters, output_path: str, report_path: str
+) -> TokenizedDatasetManifest:
     """Read a text dataset, make its splits and tokenize it.
 
     Args:
         parameters: What to read, and how.
-        output_path: The folder that the tokenized dataset is written to.
+        output_path: The folder that the tokenized dataset is written to; the data report is in it
+            as JSON.
+        report_path: The HTML file that the data report is written to.
 
     Returns:
-        The written dataset's manifest, and what was found in the data.
+        The written dataset's manifest.
 
     Raises:
         InputError: If anything about the data, the columns or the model is wrong.
@@ -99,13 +103,15 @@ def load_data(
         model_fingerprint=parameters.model_fingerprint,
         splits=counts,
     )
-    artifact.write(out, manifest)
     report = describe_data(manifest, data.parts, data.targets, tokenize, writer.examples)
     report.notes.extend(data.notes)
     report.warnings.extend(data.warnings)
     for text in [*data.notes, *(f"warning: {w}" for w in report.warnings), _summary(manifest)]:
         emit("note", _STEP, text=text)
-    return manifest, report
+    write_text(Path(report_path), render_data_report(report))
+    report_artifact.write(out, report)
+    artifact.write(out, manifest)
+    return manifest
 
 
 def _open_tokenizer(parameters: Parameters) -> PreTrainedTokenizerFast:

@@ -162,9 +162,13 @@ def _declared(value: Any, names: list[str]) -> Any:
 
 def _hashes(cells: list[list[Any]]) -> list[int]:
     if len(cells) == 1:
-        return [xxhash.xxh3_64_intdigest(str(value)) for value in cells[0]]
+        return [
+            xxhash.xxh3_64_intdigest(str(value).encode(errors="surrogatepass"))
+            for value in cells[0]
+        ]
     return [
-        xxhash.xxh3_64_intdigest("\0".join(map(str, pair))) for pair in zip(*cells, strict=True)
+        xxhash.xxh3_64_intdigest("\0".join(map(str, pair)).encode(errors="surrogatepass"))
+        for pair in zip(*cells, strict=True)
     ]
 
 

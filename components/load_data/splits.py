@@ -1,4 +1,4 @@
-"""Splits made where none are given: stratified, by whole groups, and a pure function of the seed."""
+"""Splits made where none are given: stratified, by whole groups, a pure function of the seed."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def assign_splits(
     strata: NDArray[np.int32],
     fractions: dict[str, float],
     seed: int,
-    groups: NDArray[np.int64] | None = None,
+    groups: NDArray[np.uint64] | None = None,
 ) -> NDArray[np.int8]:
     """Assign every row of one source to a split.
 

@@ -56,7 +56,7 @@ class Targets:
         counts = np.zeros(len(self.labels.names), np.int64)
         for target, count in zip(self.labels.targets, of_value.tolist(), strict=True):
             if self.labels.names and target is not None and count:
-                counts[target] += count
+                counts[np.array(target, np.int64)] += count
         return dict(zip(self.labels.names, counts.tolist(), strict=True))
 
     def used(self, numbers: NDArray[np.int32]) -> set[Any]:

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
-from kfp_finetune.components.build_optimizer.charts import thin, ticks
 from kfp_finetune.components.build_optimizer.curve import curve_chart, describe, render_curve
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
+from kfp_finetune.components.pages.charts import thin, ticks
 
 
 def config_of(**schedule: Any) -> OptimizerConfig:

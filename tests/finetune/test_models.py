@@ -21,6 +21,7 @@ from kfp_finetune.components.finetune import models
 from kfp_finetune.components.finetune.trainer import Trainer
 from kfp_finetune.components.load_data import pretrained
 from kfp_finetune.components.tasks import text_classification
+from kfp_finetune.components.tasks.labels import SINGLE_LABEL
 from tests import checkpoints
 from tests.checkpoints import LABELS, fill, record, write_checkpoint, write_config, write_weights
 
@@ -69,7 +70,7 @@ def update_by_gradient_descent(model: Any, asked: dict[str, tf.Tensor]) -> None:
     """One update, in a graph, as finetune makes it."""
     trainer = Trainer(model, num_train_steps=1)
     optimizer = build_optimizer(build_optimizer_config(1, learning_rate=0.1))
-    trainer.compile(optimizer=optimizer, loss=text_classification.loss())
+    trainer.compile(optimizer=optimizer, loss=text_classification.loss(SINGLE_LABEL))
     update = {
         "features": {name: ids[tf.newaxis] for name, ids in asked.items()},
         "labels": tf.constant([[0, 2]]),

@@ -34,6 +34,7 @@ from kfp_finetune.components.finetune.trainer import LEARNING_RATE, LOSS, Traine
 from kfp_finetune.components.finetune.training import finetune
 from kfp_finetune.components.load_data import pretrained
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
+from kfp_finetune.components.tasks.labels import SINGLE_LABEL
 from kfp_finetune.components.tasks.text_classification import loss
 from tests import checkpoints, tiny
 
@@ -68,11 +69,11 @@ def network(folder: Path, **config: Any) -> Any:
 
 
 def rows_of(data: Path) -> Rows:
-    return Rows(tokenized_dataset.open_split(data, "train"), pad_token_id=0)
+    return Rows(tokenized_dataset.open_split(data, "train"), tokenized_dataset.read(data))
 
 
 def fit(trainer: Trainer, data: Path, plan: StepPlan, optimizer: Any, log_dir: Path) -> TrainingLog:
-    trainer.compile(optimizer=optimizer, loss=loss())
+    trainer.compile(optimizer=optimizer, loss=loss(SINGLE_LABEL))
     log = TrainingLog(log_dir)
     training.fit(trainer, str(data), tokenized_dataset.read(data), plan, 1, [log])
     return log
@@ -232,7 +233,7 @@ def test_accumulated_batches_make_the_update_of_one_big_batch(
                 layer.rate = 0.0
         plan = count_steps(ROWS, batch, 2, None, accumulation)
         trainer = Trainer(net, plan.num_train_steps)
-        trainer.compile(optimizer=Sgd(0.3), loss=loss())
+        trainer.compile(optimizer=Sgd(0.3), loss=loss(SINGLE_LABEL))
         rows = rows_of(tiny_data)
         order = np.random.default_rng(3).permutation(ROWS)
         for start in range(0, ROWS, 32):

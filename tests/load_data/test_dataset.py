@@ -18,6 +18,7 @@ from transformers import AutoTokenizer
 from kfp_finetune.components.artifacts import tokenized_dataset as artifact
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.dataset import load_data
+from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
 from tests import tiny
 
@@ -25,7 +26,9 @@ from tests import tiny
 def load(tmp_path: Path, dataset: Path, model: Path, **parameters: Any) -> Any:
     parameters = {"max_length": 16} | parameters
     return load_data(
-        dataset=str(dataset), model=str(model), output_path=str(tmp_path / "out"), **parameters
+        Parameters(dataset=str(dataset), model=str(model), **parameters),
+        str(tmp_path / "out"),
+        str(tmp_path / "data.html"),
     )
 
 
@@ -142,13 +145,13 @@ def test_bad_rows_are_dropped_and_counted_when_asked(tiny_model: Path, tmp_path:
     with pytest.raises(InputError) as error:
         load(tmp_path, path, tiny_model)
     assert str(error.value) == (
-        "1 row (5) with no text in column 'text'; 2 rows (6, 7) with no label in column 'label'\n"
+        "1 row (5) with no text in column 'text'; 2 rows (6, 7) with no label\n"
         f"  where:    {path}\n"
         "  expected: a text and a label in every row\n"
         "  remedy:   mend the rows, or --on-bad-row drop to leave them out"
     )
     counts = load(tmp_path, path, tiny_model, on_bad_row="drop").splits["train"]
-    assert counts.dropped == {"no text in column 'text'": 1, "no label in column 'label'": 2}
+    assert counts.dropped == {"no text in column 'text'": 1, "no label": 2}
     assert counts.rows_read == counts.rows + 3
 
 

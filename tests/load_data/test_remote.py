@@ -193,7 +193,6 @@ def test_the_hub_while_offline() -> None:
 def test_an_extra_that_is_not_installed(
     uri: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import fsspec.registry
 
     monkeypatch.setitem(sys.modules, package, None)
     scheme = uri.partition(":")[0]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kfp_finetune.components.build_optimizer.page import count_text, rate_text
+from kfp_finetune.components.pages.page import count_text, rate_text
 
 MAX_POINTS = 2000
 _PHONE = ((270, 550), 220, 3)  # widths from and to, height, lines of a note; as in page.html.jinja
