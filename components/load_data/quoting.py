@@ -11,8 +11,10 @@ swallows rows up to the next quote without a word. So, with quoting "auto":
    closed, or it has quotes and not the header's number of cells. It is *suspect* if it runs over
    several lines, each of which looks like a row of its own: the header's number of cells; no empty
    cell and no cell that begins with a space in a column where other rows never have them; and in
-   columns with few different values, or with numbers, a value of that kind, but for the cells with
-   a quote. If there is such a column, and eight rows to know it by, the suspicion is *founded*.
+   columns with few different values, or with numbers, a value of that kind, but for cells with a
+   quote and columns where new values still turn up. If there is such a column, and eight rows to
+   know it by, or if the delimiter is a tab or a bar, which texts do not have, the suspicion is
+   *founded*.
 3. No row faulty, none suspect: quoted. Where suspicion is not founded, plain if there are at most
    two such rows, the plain reading has no row with a wrong number of cells, and quoting is not
    evident; else quoted. Both are said. (Quotes that mean nothing do not match up many times.)
@@ -28,11 +30,12 @@ in quotes, or if rows with doubled quotes in them outnumber the faulty and suspe
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 # A quote that opens this many lines above is not closed, whatever comes: it bounds the memory.
-MOST_LINES_IN_A_ROW = 1_000_000
+MOST_LINES_IN_A_ROW = 100_000
 _SAMPLED_FULLY = 10_000
 _THEN_EVERY = 97
 _MOST_VALUES = 2_000
@@ -49,7 +52,7 @@ class Habits:
         self._delimiter = delimiter
         self._width = width
         self._rows = 0
-        self._values: list[set[str] | None] = [set() for _ in range(width)]
+        self._values: list[Counter[str] | None] = [Counter() for _ in range(width)]
         self._empty = [False] * width
         self._spaced = [False] * width
         self._numbers = [True] * width
@@ -66,7 +69,7 @@ class Habits:
             self._numbers[i] = self._numbers[i] and _is_number(cell)
             values = self._values[i]
             if values is not None:
-                values.add(cell)
+                values[cell] += 1
                 if len(values) > _MOST_VALUES:
                     self._values[i] = None
 
@@ -81,7 +84,7 @@ class Habits:
         cells = line.split(self._delimiter)
         if len(cells) != self._width:
             return False
-        founded = None
+        founded = True if self._delimiter in "\t|" else None
         for i, cell in enumerate(cells):
             odd = (not cell and not self._empty[i]) or (cell[:1] == " " and not self._spaced[i])
             if self._rows and odd and '"' not in cell:
@@ -91,6 +94,8 @@ class Habits:
             values = self._values[i]
             if values is not None and 2 * len(values) <= self._rows:
                 alike = cell.strip('"') in values
+                if not alike and 100 * sum(n == 1 for n in values.values()) > self._rows:
+                    continue  # new values still turn up (Good and Turing's estimate)
             elif self._numbers[i]:
                 alike = _is_number(cell.strip('"'))
             else:
