@@ -93,7 +93,7 @@ def assign(
             bad = rows.bad()
             without = missing[~bad[missing]]
             if len(without):
-                rows.problems["no label"] = without.tolist()
+                rows.problems[f"no label in column {targets.column}"] = without.tolist()
         if how.on_bad_row == "error":
             refuse_bad_rows(rows)
     assigned = {
@@ -232,7 +232,7 @@ def _check_labels(assigned: dict[str, Assigned], targets: Targets) -> None:
     train = assigned["train"]
     numbers = train.rows.labels[train.of("train")]
     seen = targets.used(numbers)
-    where = train.rows.source.name
+    where = f"{train.rows.source.name}, column {targets.column}"
     text_classification.check_learnable(targets.labels, seen, len(numbers), where)
     for split in SPLITS[1:]:
         part = assigned.get(split, train)

@@ -150,7 +150,7 @@ def _understand(parameters: Parameters) -> Understood:
     )
     if understood.note:
         notes.append(understood.note)
-    targets = Targets(understood)
+    targets = Targets(understood, columns.label_text)
     parts, warnings = assign(rows, targets, splits, parameters.splitting)
     return Understood(columns, targets, parts, notes, warnings)
 

@@ -7,6 +7,7 @@ secret, and is in no message.
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -100,6 +101,7 @@ def _filesystem(scheme: str) -> Any:
         options = {"client_kwargs": {"trust_env": True, "timeout": timeout}}
     elif scheme == "s3":
         options = {"config_kwargs": {"connect_timeout": 15, "retries": {"max_attempts": 3}}}
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it prints tracebacks as it retries
     return fsspec.filesystem(scheme, skip_instance_cache=True, **options)
 
 

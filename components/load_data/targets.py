@@ -21,9 +21,14 @@ class Targets:
     """What every different value of the label column stands for.
 
     Rows know the number of their label's value (`Rows.labels`); this knows the rest.
+
+    Attributes:
+        labels: The meaning of the values.
+        column: The label column, or columns, for messages.
     """
 
     labels: Labels
+    column: str
 
     def missing(self, rows: Rows) -> NDArray[np.int64]:
         """The rows without a label."""

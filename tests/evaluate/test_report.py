@@ -107,6 +107,7 @@ def make_inputs(
         label_column="category",
         max_length=128,
         pad_token_id=0,
+        vocab_size=30_522,
         has_token_type_ids=True,
         truncated_share=0.0123,
         dataset=model.dataset,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from transformers import AutoTokenizer
 
 from kfp_finetune.components.artifacts import tokenized_dataset as artifact
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.columns import map_columns
 from kfp_finetune.components.load_data.dataset import load_data
 from kfp_finetune.components.load_data.parameters import Parameters
+from kfp_finetune.components.load_data.rows import Values, read_rows
+from kfp_finetune.components.load_data.sources import open_source
 from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
 from tests import tiny
 
@@ -145,14 +149,40 @@ def test_bad_rows_are_dropped_and_counted_when_asked(tiny_model: Path, tmp_path:
     with pytest.raises(InputError) as error:
         load(tmp_path, path, tiny_model)
     assert str(error.value) == (
-        "1 row (5) with no text in column 'text'; 2 rows (6, 7) with no label\n"
+        "1 row (5) with no text in column 'text'; 2 rows (6, 7) with no label in column 'label'\n"
         f"  where:    {path}\n"
         "  expected: a text and a label in every row\n"
         "  remedy:   mend the rows, or --on-bad-row drop to leave them out"
     )
     counts = load(tmp_path, path, tiny_model, on_bad_row="drop").splits["train"]
-    assert counts.dropped == {"no text in column 'text'": 1, "no label": 2}
+    assert counts.dropped == {"no text in column 'text'": 1, "no label in column 'label'": 2}
     assert counts.rows_read == counts.rows + 3
+
+
+def test_rows_that_cannot_be_read_are_named_or_dropped(tiny_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    write(path, [row | {"text": row["text"] + ', "so"'} for row in tiny.rows(60)])
+    path.write_text(path.read_text() + '"good,payment\nbad,returns,x\n')
+    with pytest.raises(InputError) as error:
+        load(tmp_path, path, tiny_model)
+    assert str(error.value) == (
+        "1 row (61) with a quote that is not closed; 1 row (62) with 3 cells for 2 columns\n"
+        f"  where:    {path}, line 62\n"
+        "  expected: a text and a label in every row\n"
+        "  remedy:   mend the rows, or --on-bad-row drop to leave them out, or --quoting none if"
+        " quotes are plain characters"
+    )
+    counts = load(tmp_path, path, tiny_model, on_bad_row="drop").splits["train"]
+    assert counts.dropped == {"a quote that is not closed": 1, "3 cells for 2 columns": 1}
+
+
+def test_rows_that_are_read_and_rows_that_are_counted_agree(tmp_path: Path) -> None:
+    source = open_source(str(write(tmp_path / "data.csv", tiny.rows(9))))
+    columns = map_columns(source)
+    read_rows(source, columns, Values(), Values())
+    wrong = replace(source, rows=10)
+    with pytest.raises(RuntimeError, match="9 rows were read, and 10 counted; this is a bug"):
+        read_rows(wrong, columns, Values(), Values())
 
 
 def test_a_cap_keeps_the_labels_in_proportion(tiny_model: Path, tmp_path: Path) -> None:
@@ -176,7 +206,7 @@ def test_a_cap_keeps_the_labels_in_proportion(tiny_model: Path, tmp_path: Path) 
 def test_labels_have_a_stable_order(
     values: list[Any], names: list[str], tiny_model: Path, tmp_path: Path
 ) -> None:
-    data = [{"text": "good shop", "label": values[i % 3]} for i in range(30)]
+    data = [dict(row, label=values[i % 3]) for i, row in enumerate(tiny.rows(30))]
     manifest = load(tmp_path, write(tmp_path / "data.jsonl", data), tiny_model)
     assert manifest.label_names == names
 

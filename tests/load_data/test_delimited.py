@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data import quoting
+from kfp_finetune.components.load_data import quote_scan
 from kfp_finetune.components.load_data.sources import ReadOptions, Source, open_source
 
 Row = dict[str, Any]
@@ -253,7 +253,7 @@ def test_minimal_says_where_a_quote_is_not_closed(tmp_path: Path) -> None:
 def test_a_quote_open_for_too_long_is_not_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quoting, "MOST_LINES_IN_A_ROW", 5)
+    monkeypatch.setattr(quote_scan, "MOST_LINES_IN_A_ROW", 5)
     content = 'text,label\n"a,x\n' + "b,y\n" * 10 + 'c",x\n"d",y\n'
     found = read(tmp_path / "data.csv", content, quoting="minimal")
     assert len(found) == 13

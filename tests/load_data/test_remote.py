@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import boto3
+import fsspec
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -193,10 +194,10 @@ def test_the_hub_while_offline() -> None:
 def test_an_extra_that_is_not_installed(
     uri: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
     monkeypatch.setitem(sys.modules, package, None)
     scheme = uri.partition(":")[0]
-    loaded = sys.modules["fsspec.registry"]._registry  # fsspec.registry is a view of it
+    assert fsspec.registry is not None  # a view of what is loaded, which is in its module
+    loaded = sys.modules["fsspec.registry"]._registry
     monkeypatch.delitem(loaded, scheme, raising=False)
     remote.fetch.cache_clear()
     assert fails(uri) == (

@@ -1,0 +1,236 @@
+"""The rows of a delimited file of which it is known how to read it."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kfp_finetune.components.load_data import quote_scan
+from kfp_finetune.components.load_data.files import readable
+from kfp_finetune.components.load_data.quoting import Reading
+from kfp_finetune.components.load_data.reading import ROWS_PER_BATCH, Batch
+from kfp_finetune.components.load_data.text_files import Text, open_text
+
+# Stands for a stray line end, which Python's csv refuses outside quotes; no decoder gives it.
+_STRAY = "\ud800"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything that reading a file needs.
+
+    Attributes:
+        text: The file and its encoding.
+        delimiter: Between cells.
+        columns: Their names.
+        reading: What quotes are.
+        headerless: Whether the first line is a row.
+        stray: The character that also stands where it is no line end, though it can be one; "" if
+            there is none.
+    """
+
+    text: Text
+    delimiter: str
+    columns: list[str]
+    reading: Reading
+    headerless: bool
+    stray: str
+
+
+def parser(lines: Iterator[str], delimiter: str, quoting: Any) -> Any:
+    """Python's reader, as strict as can be.
+
+    Args:
+        lines: With their ends.
+        delimiter: Between cells.
+        quoting: One of csv's constants.
+    """
+    csv.field_size_limit(sys.maxsize)  # a text may be longer than Python's 128 KiB
+    plain = quoting == csv.QUOTE_NONE
+    return csv.reader(
+        lines,
+        delimiter=delimiter,
+        quoting=quoting,
+        quotechar=None if plain else '"',
+        strict=True,
+    )
+
+
+def read_rows(table: Table) -> Iterator[Batch]:
+    """Read a file: batches of its rows, the faulty ones as problems with their lines.
+
+    Raises:
+        InputError: If it cannot be read or decoded.
+    """
+    with readable(table.text.file), open_text(table.text) as file:
+        lines: Iterator[str] = file
+        if table.stray:
+            lines = _without_stray_ends(file, table.text.terminator, table.stray)
+        batches = _guarded(lines, table) if table.reading.guarded else _unguarded(lines, table)
+        for batch in batches:
+            if table.stray:
+                for cells in batch.columns.values():
+                    cells[:] = [cell and cell.replace(_STRAY, table.stray) for cell in cells]
+            yield batch
+
+
+class _Rows:
+    """Collects rows into one batch."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.cells: list[list[Any]] = []
+        self._problems: dict[int, str] = {}
+        self._places: dict[int, str] = {}
+
+    def add_problem(self, problem: str, line: int) -> None:
+        """Add a row that could not be read."""
+        self._problems[len(self.cells)] = problem
+        self._places[len(self.cells)] = f"{self._table.text.file.name}, line {line:,}"
+        self.cells.append([None] * len(self._table.columns))
+
+    def finish(self) -> Batch:
+        """The batch."""
+        values = map(list, zip(*self.cells, strict=True))
+        columns = dict(zip(self._table.columns, values, strict=True))
+        return Batch(columns, self._problems, self._places)
+
+
+def _unguarded(lines: Iterator[str], table: Table) -> Iterator[Batch]:
+    quoting = csv.QUOTE_NONE if table.reading.plain else csv.QUOTE_MINIMAL
+    reader = parser(lines, table.delimiter, quoting)
+    width = len(table.columns)
+    if not table.headerless:
+        next(row for row in reader if not _is_blank(row, table))
+    rows = _Rows(table)
+    for row in reader:  # a million times a second: nothing is called for a row without a problem
+        if len(row) == width:
+            rows.cells.append(row)
+        elif not _is_blank(row, table):
+            rows.add_problem(_wrong_count(len(row), width), reader.line_num)
+        if len(rows.cells) == ROWS_PER_BATCH:
+            yield rows.finish()
+            rows = _Rows(table)
+    if rows.cells:
+        yield rows.finish()
+
+
+def _guarded(lines: Iterator[str], table: Table) -> Iterator[Batch]:
+    """Batches of a file with faulty rows, of which only the first line is taken."""
+    guarded = _GuardedLines(lines)
+    reader = parser(guarded, table.delimiter, csv.QUOTE_MINIMAL)
+    width = len(table.columns)
+    is_header = not table.headerless
+    rows = _Rows(table)
+    while True:
+        guarded.begin()
+        row: list[str] = []
+        try:
+            row = next(reader)
+            problem = _quote_problem(row, guarded.taken, table)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            unclosed = "end of data" in str(error)
+            problem = "a quote that is not closed" if unclosed else "text after a closing quote"
+        if problem:
+            guarded.give_back()
+        elif _is_blank(row, table):
+            continue
+        elif len(row) != width:
+            problem = _wrong_count(len(row), width)
+        if is_header:
+            is_header = False
+        elif problem:
+            rows.add_problem(problem, guarded.line)
+        else:
+            rows.cells.append(row)
+        if len(rows.cells) == ROWS_PER_BATCH:
+            yield rows.finish()
+            rows = _Rows(table)
+    if rows.cells:
+        yield rows.finish()
+
+
+def _quote_problem(row: list[str], lines: list[str], table: Table) -> str:
+    """What is wrong with a row over several lines; "" if nothing is."""
+    if len(lines) == 1:
+        return ""
+    if len(row) != len(table.columns):
+        return f"a quote that closes lines later, with {_wrong_count(len(row), len(table.columns))}"
+    if table.reading.habits is None:
+        return ""
+    ends = "\r\n" if table.text.terminator == "\n" else "\r"
+    if table.reading.habits.are_rows([_without_end(line, ends) for line in lines]):
+        return "a quote that closes lines later, and would swallow rows"
+    return ""
+
+
+def _without_end(line: str, ends: str) -> str:
+    return line.removesuffix(ends[-1]).removesuffix(ends[0])
+
+
+def _is_blank(row: list[str], table: Table) -> bool:
+    if not row:
+        return True
+    if len(table.columns) == 1 or len(row) > 1:
+        return False
+    cell = row[0].replace(_STRAY, table.stray)
+    return cell.isspace() and table.text.terminator not in cell
+
+
+def _wrong_count(cells: int, width: int) -> str:
+    return f"{cells} cell{'s' * (cells != 1)} for {width} column{'s' * (width != 1)}"
+
+
+def _without_stray_ends(lines: Iterator[str], terminator: str, stray: str) -> Iterator[str]:
+    for line in lines:
+        if stray not in line:
+            yield line
+            continue
+        end = terminator if line.endswith(terminator) else ""
+        body = line[: len(line) - len(end)]
+        if terminator == "\n" and body.endswith("\r"):
+            body, end = body[:-1], "\r" + end
+        yield body.replace(stray, _STRAY) + end
+
+
+class _GuardedLines:
+    """Lines for `csv.reader`, of which those of a faulty row can be given back.
+
+    Args:
+        lines: The file's lines, with their ends.
+    """
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._again: list[str] = []  # the next one last
+        self.taken: list[str] = []  # since `begin`
+        self.line = 0  # the number of the last line taken
+
+    def __iter__(self) -> Iterator[str]:
+        """Itself."""
+        return self
+
+    def __next__(self) -> str:
+        """The next line."""
+        if len(self.taken) >= quote_scan.MOST_LINES_IN_A_ROW:
+            raise StopIteration
+        line = self._again.pop() if self._again else next(self._lines)
+        self.line += 1
+        self.taken.append(line)
+        return line
+
+    def begin(self) -> None:
+        """A row begins with the next line."""
+        self.taken = []
+
+    def give_back(self) -> None:
+        """Keep only the first line of the row that was read last."""
+        back = self.taken[1:]
+        self._again.extend(reversed(back))
+        self.line -= len(back)
+        del self.taken[1:]

@@ -1,0 +1,245 @@
+"""Reading a delimited file's lines with quotes and without them at once, and counting its rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from kfp_finetune.components.load_data.habits import Habits
+
+# A quote that opens this many lines above is not closed, whatever comes: it bounds the memory.
+MOST_LINES_IN_A_ROW = 100_000
+_SAMPLED_FULLY = 10_000
+_THEN_EVERY = 97
+_MOST_SUSPECTS = 1_000
+_CLOSE = re.compile(r'[^"]*+(?:""[^"]*+)*+"')
+
+
+@dataclass
+class Evidence:
+    """What was found in a file under both readings; rows include the header.
+
+    Attributes:
+        habits: What its columns are like.
+        has_quotes: Whether there is a quote at all.
+        has_stray_ends: Whether a carriage return stands in a line that a newline ends, or the
+            other way round.
+        rows_plain: Rows of the plain reading.
+        rows_quoted: Rows of the quoted reading, where a faulty row ends with its first line.
+        faults_plain: Lines with quotes, or within quotes, with another number of cells.
+        faults_quoted: Faulty rows of the quoted reading.
+        first_fault: Of the first of those, the row in the plain reading and the line.
+        rows_in_quotes: Rows with a cell in quotes.
+        rows_doubled: Rows with doubled quotes in a cell.
+        suspects: Rows over several lines of which each has the right number of cells: the row in
+            the plain reading, the line, and the lines.
+    """
+
+    habits: Habits
+    has_quotes: bool = False
+    has_stray_ends: bool = False
+    rows_plain: int = 0
+    rows_quoted: int = 0
+    faults_plain: int = 0
+    faults_quoted: int = 0
+    first_fault: tuple[int, int] | None = None
+    rows_in_quotes: int = 0
+    rows_doubled: int = 0
+    suspects: list[tuple[int, int, list[str]]] = field(default_factory=list)
+
+
+def examine_quotes(
+    blocks: Iterable[tuple[str, list[str]]],
+    delimiter: str,
+    width: int,
+    stray: str,
+    *,
+    headerless: bool,
+    convict: Habits | None = None,
+) -> Evidence:
+    r"""Read a file's lines under both readings at once.
+
+    This shares nothing with the reader, so that its counts check the reader's.
+
+    Args:
+        blocks: Lists of lines, each with the text it was split from.
+        delimiter: Between cells.
+        width: The header's number of cells.
+        stray: The character that would be a stray line end: "\r" or "\n".
+        headerless: Whether the first line is a row.
+        convict: Count founded suspects as faulty, judged by these habits.
+    """
+    found = Evidence(Habits(delimiter, width))
+    quoted = _Quoted(found, delimiter, width, convict)
+    sampled = 0
+    for text, lines in blocks:
+        step = 1 if sampled < _SAMPLED_FULLY else _THEN_EVERY
+        skip = 0 if sampled or headerless else 1
+        for line in lines[skip::step]:
+            if '"' not in line:
+                found.habits.learn(line)
+        sampled += len(lines)
+        found.has_stray_ends = found.has_stray_ends or stray in text
+        if quoted.is_open or '"' in text:
+            found.has_quotes = True
+            quoted.read(lines)
+        else:
+            blank = sum(
+                1 for line in lines if not line.strip() and is_blank(line, delimiter, width)
+            )
+            found.rows_plain += len(lines) - blank
+            found.rows_quoted += len(lines) - blank
+            quoted.line += len(lines)
+    quoted.end()
+    return found
+
+
+def is_blank(line: str, delimiter: str, width: int) -> bool:
+    """Whether a line is no row: empty, or, where rows have several cells, only white space."""
+    return not line or (width > 1 and delimiter not in line and not line.strip())
+
+
+class _Quoted:
+    """The quoted reading of lines, in pieces; counts the plain one along the way."""
+
+    def __init__(self, found: Evidence, delimiter: str, width: int, convict: Habits | None) -> None:
+        mark = re.escape(delimiter)
+        cell = rf'(?:"[^"]*+(?:""[^"]*+)*+"|[^"{mark}][^{mark}]*+|)'
+        self._row = re.compile(rf"{cell}(?:{mark}{cell}){{{width - 1}}}")
+        self._in_quotes = delimiter + '"'
+        self._doubled = re.compile(rf'""(?:(?<=[^{mark}]"")|(?=[^{mark}]))')
+        self._blank = re.compile(r'"\s+"')
+        self._found = found
+        self._delimiter = delimiter
+        self._width = width
+        self._convict = convict
+        self._open: list[str] = []  # the lines of a row whose quote is not closed yet
+        self._cells = 0  # of that row, so far
+        self._opened = (0, 0)  # that row in the plain reading, and its line
+        self.line = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next line is within quotes."""
+        return bool(self._open)
+
+    def read(self, lines: list[str], again: int = 0) -> None:
+        """Read lines; those of a faulty row but its first are read again as rows.
+
+        Args:
+            lines: The lines.
+            again: So many of them have been counted before.
+        """
+        while True:
+            rejected = self._read(lines, again)
+            if rejected is None:
+                return
+            lines, again = rejected
+
+    def end(self) -> None:
+        """Read what is still open at the end of the file: rows of which the first is faulty."""
+        while self._open:
+            back = self._fault()
+            self.read(back, len(back))
+
+    def _read(self, lines: list[str], again: int) -> tuple[list[str], int] | None:
+        found, delimiter, width = self._found, self._delimiter, self._width
+        for i, line in enumerate(lines):
+            quotes = '"' in line
+            if i >= again:
+                self.line += 1
+                if not is_blank(line, delimiter, width):
+                    found.rows_plain += 1
+                    if (quotes or self._open) and line.count(delimiter) + 1 != width:
+                        found.faults_plain += 1
+            if not self._open and not quotes:
+                found.rows_quoted += not is_blank(line, delimiter, width)
+                continue
+            if not self._open:
+                if self._row.fullmatch(line):
+                    self._good(line)
+                    continue
+                if width > 1 and self._blank.fullmatch(line):
+                    continue
+                before = max(0, again - i - 1)  # lines after this one that are counted already
+                self._opened = (found.rows_plain - before, self.line - before)
+                closed = self._begin(line)
+            else:
+                closed = self._go_on(line)
+            if closed is None:
+                self._open.append(line)
+                if len(self._open) < MOST_LINES_IN_A_ROW:
+                    continue
+            elif closed and self._cells == width and self._open:
+                self._open.append(line)
+                suspect = self._is_suspect()
+                if not suspect or self._convict is None:
+                    if suspect:
+                        found.rows_quoted += 1  # and no evidence of quoting
+                    else:
+                        self._good("\n".join(self._open))
+                    self._open = []
+                    continue
+            else:
+                self._open.append(line)
+            back = self._fault()
+            return back + lines[i + 1 :], len(back) + max(0, again - i - 1)
+        return None
+
+    def _good(self, row: str) -> None:
+        self._found.rows_quoted += 1
+        if row[0] == '"' or self._in_quotes in row:
+            self._found.rows_in_quotes += 1
+            if '""' in row and self._doubled.search(row):
+                self._found.rows_doubled += 1
+
+    def _fault(self) -> list[str]:
+        """Count the open row as faulty; the lines after its first are to be read again."""
+        self._found.rows_quoted += 1
+        self._found.faults_quoted += 1
+        self._found.first_fault = self._found.first_fault or self._opened
+        back, self._open = self._open[1:], []
+        return back
+
+    def _is_suspect(self) -> bool:
+        lines = self._open
+        if any(line.count(self._delimiter) + 1 != self._width for line in lines):
+            return False
+        if self._convict is not None:
+            return self._convict.are_rows(lines) is True
+        verdict = self._found.habits.are_rows(lines)  # a first one; the last is in `decide`
+        if len(self._found.suspects) < _MOST_SUSPECTS:
+            self._found.suspects.append((*self._opened, lines[:_MOST_SUSPECTS]))
+        return verdict is not False
+
+    def _begin(self, line: str) -> bool | None:
+        """Whether a row's first line is in order; None if a quote is open at its end."""
+        self._cells = 0
+        return self._cells_from(line, 0)
+
+    def _go_on(self, line: str) -> bool | None:
+        close = _CLOSE.match(line)
+        return self._after(line, close.end()) if close else None
+
+    def _after(self, line: str, at: int) -> bool | None:
+        """The same for the rest of a line, from a closing quote on."""
+        if at == len(line):
+            return True
+        return self._cells_from(line, at + 1) if line[at] == self._delimiter else False
+
+    def _cells_from(self, line: str, at: int) -> bool | None:
+        while True:
+            self._cells += 1
+            if line.startswith('"', at):
+                close = _CLOSE.match(line, at + 1)
+                if not close:
+                    return None
+                at = close.end()
+                if at < len(line) and line[at] != self._delimiter:
+                    return False
+            else:
+                at = line.find(self._delimiter, at)
+            if not 0 <= at < len(line):
+                return True
+            at += 1
