@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -32,8 +33,13 @@ def tracked(*suffixes: str) -> set[Path]:
 
 
 def build_wheel(folder: Path) -> Path:
+    """The wheel of the files that git knows; what earlier builds left behind is not among them."""
+    source = folder / "source"
+    for name in [*tracked(""), Path("pyproject.toml"), Path("README.md"), Path("LICENSE")]:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, source / name)
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "--no-cache-dir", "-w", folder, ROOT], check=True, capture_output=True)
+    subprocess.run([*pip, "--no-cache-dir", "-w", folder, source], check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
