@@ -6,6 +6,7 @@ local one and the cluster's.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import re
@@ -15,7 +16,7 @@ from typing import Any, Literal
 
 from kfp_finetune.cli import locations
 
-DATASETS = ("dataset", "validation_dataset", "test_dataset")
+DATASETS = ("dataset", "validation_dataset", "test_dataset", "label_names")
 _SECONDS = 10.0
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -63,6 +64,8 @@ def _of(source: str, revision: str, kind: Literal["dataset", "model"]) -> str:
             return of_path(path)
         except OSError:
             return ""  # the step that reads it says what is wrong
+    if any(sign in source for sign in "*?[") and not locations.is_url(source):
+        return of_pattern(source)
     return of_hub(source, revision, kind) if _is_hub_id(source) else ""
 
 
@@ -72,6 +75,16 @@ def _is_hub_id(source: str) -> bool:
         or locations.is_url(source)
         or locations.looks_like_path(source)
     )
+
+
+def of_pattern(pattern: str) -> str:
+    """The SHA-256 of the names and contents of all files that a pattern finds."""
+    files = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
+    try:
+        parts = [(file.as_posix(), of_path(file)) for file in files]
+    except OSError:
+        return ""
+    return hashlib.sha256(repr(parts).encode()).hexdigest() if parts else ""
 
 
 def of_path(path: Path) -> str:

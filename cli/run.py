@@ -77,7 +77,7 @@ def _run(
     pipeline: Pipeline, folder: RunFolder, runs_dir: Path, use_cache: bool, screen: Screen
 ) -> None:
     record = folder.record
-    precision = str(record.parameters.get("precision") or "auto")
+    precision = str(record.parameters.get("precision") or "float32")
     screen.heading(f"run {record.name} in {_shown(folder.path)}")
     preflight(pipeline.name, record.parameters)
     record.parameters |= fingerprints.pinned_revisions(record.parameters)

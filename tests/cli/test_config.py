@@ -66,10 +66,10 @@ def test_a_hub_id_stays_one(tmp_path: Path, value: str, is_path: bool) -> None:
     assert is_path or found == value
 
 
-def test_urls_and_checkpoint_folders(tmp_path: Path) -> None:
+def test_urls_and_what_can_only_be_a_path(tmp_path: Path) -> None:
     assert locations.absolute("dataset", "s3://a/b.csv", tmp_path) == "s3://a/b.csv"
-    assert locations.absolute("checkpoint_dir", "new", tmp_path) == str(tmp_path / "new")
-    assert locations.absolute("checkpoint_dir", "gs://a/b", tmp_path) == "gs://a/b"
+    assert locations.absolute("label_names", "new", tmp_path) == str(tmp_path / "new")
+    assert locations.absolute("label_names", "gs://a/b", tmp_path) == "gs://a/b"
 
 
 @pytest.mark.parametrize(

@@ -126,3 +126,19 @@ def test_an_unset_parameter_is_taken_out_of_nested_graphs_too() -> None:
     leaf = found["components"]["comp-leaf"]["inputDefinitions"]["parameters"]
     assert list(leaf) == ["y"]
     assert "unset" in spec["root"]["inputDefinitions"]["parameters"]  # a copy was changed
+
+
+def test_a_pattern_and_the_file_of_label_names_are_part_of_the_content(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text(f"text,label\n{name},x\n")
+    (tmp_path / "labels.txt").write_text("x\ny\n")
+    parameters = {"dataset": f"{tmp_path}/*.csv", "label_names": str(tmp_path / "labels.txt")}
+    seen = {fingerprints.of_dataset(parameters)}
+    (tmp_path / "b.csv").write_text("text,label\nc,x\n")
+    seen.add(fingerprints.of_dataset(parameters))
+    (tmp_path / "labels.txt").write_text("y\nx\n")
+    seen.add(fingerprints.of_dataset(parameters))
+    (tmp_path / "c.csv").write_text("text,label\nc,x\n")
+    seen.add(fingerprints.of_dataset(parameters))
+    assert len(seen) == 4
+    assert "" not in seen
