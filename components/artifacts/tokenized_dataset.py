@@ -12,7 +12,8 @@ Token ids are not padded: padding belongs to the batch, and the batch to trainin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -97,20 +98,24 @@ def schema(
     return pa.schema(fields)
 
 
-def write_split(path: str | Path, split: str, batches: Iterable[pa.RecordBatch]) -> int:
-    """Write one split batch by batch; returns how many rows there were."""
+@contextlib.contextmanager
+def split_writers(
+    path: str | Path, schemas: dict[str, pa.Schema]
+) -> Iterator[dict[str, pa.ipc.RecordBatchFileWriter]]:
+    """Open the files of all splits for writing, record batch by record batch.
+
+    Args:
+        path: The tokenized dataset.
+        schemas: The columns of each split.
+    """
     import pyarrow as pa
 
-    rows = 0
-    writer = None
-    with pa.OSFile(str(Path(path) / f"{split}.arrow"), "wb") as sink:
-        for batch in batches:
-            writer = writer or pa.ipc.new_file(sink, batch.schema)
-            writer.write_batch(batch)
-            rows += batch.num_rows
-        if writer:
-            writer.close()
-    return rows
+    with contextlib.ExitStack() as stack:
+        writers = {}
+        for split, columns in schemas.items():
+            sink = stack.enter_context(pa.OSFile(str(Path(path) / f"{split}.arrow"), "wb"))
+            writers[split] = stack.enter_context(pa.ipc.new_file(sink, columns))
+        yield writers
 
 
 def open_split(path: str | Path, split: str) -> pa.Table:

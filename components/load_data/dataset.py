@@ -26,7 +26,7 @@ from kfp_finetune.components.load_data.rows import Values, read_rows
 from kfp_finetune.components.load_data.sources import Source, open_source, split_names
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.load_data.tokenization import Tokenize, check_max_length
-from kfp_finetune.components.load_data.writing import SplitWriter
+from kfp_finetune.components.load_data.writing import DatasetWriter
 from kfp_finetune.components.runtime import Progress, emit
 from kfp_finetune.components.tasks.labels import understand_labels
 
@@ -76,14 +76,15 @@ def load_data(
     tokenizer.save_pretrained(out / artifact.TOKENIZER)
     total = sum(len(data.part_of(split).of(split)) for split in SPLITS)
     progress = Progress(_STEP, total, "rows")
-    writer = SplitWriter(tokenize, data.columns, data.targets, progress)
+    writer = DatasetWriter(tokenize, data.columns, data.targets, progress)
+    writer.write(out, data.parts.values())
     counts: dict[str, SplitCounts] = {}
     for split in SPLITS:
-        part = data.part_of(split)
-        rows = artifact.write_split(out, split, writer.batches(part, split))
-        dropped = part.dropped.get(split, {})
+        dropped = data.part_of(split).dropped.get(split, {})
         counts[split] = SplitCounts(
-            rows_read=rows + sum(dropped.values()), rows=rows, dropped=dropped
+            rows_read=writer.rows[split] + sum(dropped.values()),
+            rows=writer.rows[split],
+            dropped=dropped,
         )
     manifest = TokenizedDatasetManifest(
         task=parameters.task,
