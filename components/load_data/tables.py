@@ -147,8 +147,34 @@ def _read(columns: list[str], batches: Callable[[], Iterator[Any]]) -> Iterator[
     for batch in batches():
         for start in range(0, batch.num_rows, ROWS_PER_BATCH):
             part = batch.slice(start, ROWS_PER_BATCH)
-            values = (column.to_pylist() for column in part.columns)
-            yield Batch(dict(zip(columns, values, strict=True)))
+            try:
+                cells = [column.to_pylist() for column in part.columns]
+            except (ValueError, OverflowError):  # text that is not UTF-8; times out of range
+                yield _by_cells(columns, part)
+            else:
+                yield Batch(dict(zip(columns, cells, strict=True)))
+
+
+def _by_cells(columns: list[str], part: Any) -> Batch:
+    """A batch in which some cell cannot be read: its row is one with a problem."""
+    problems: dict[int, str] = {}
+    cells: list[list[Any]] = []
+    for name, column in zip(columns, part.columns, strict=True):
+        values: list[Any] = []
+        for i, cell in enumerate(column):
+            try:
+                values.append(cell.as_py())
+            except UnicodeDecodeError:
+                values.append(None)
+                problems.setdefault(i, f"text that is not UTF-8 in column '{name}'")
+            except (ValueError, OverflowError):
+                values.append(None)
+                problems.setdefault(i, f"a value out of range in column '{name}'")
+        cells.append(values)
+    for values in cells:
+        for i in problems:
+            values[i] = None
+    return Batch(dict(zip(columns, cells, strict=True)), problems)
 
 
 @contextmanager

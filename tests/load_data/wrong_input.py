@@ -68,7 +68,11 @@ NOT_UTF8 = pa.table(
         "text": pa.Array.from_buffers(
             pa.string(),
             2,
-            [None, pa.py_buffer(b"\0\0\0\0\4\0\0\0\10\0\0\0"), pa.py_buffer(b"good\xff\xfe\xfd\xfc")],
+            [
+                None,
+                pa.py_buffer(b"\0\0\0\0\4\0\0\0\10\0\0\0"),
+                pa.py_buffer(b"good\xff\xfe\xfd\xfc"),
+            ],
         ),
         "label": ["a", "b"],
     }
@@ -248,7 +252,10 @@ CASES: dict[str, tuple[Files, dict[str, Any]]] = {
     ),
     "no such file of label names": (PLAIN, {"label_names": "{dir}/names.txt"}),
     "a folder of label names": (PLAIN, {"label_names": "{dir}"}),
-    "an empty file of label names": ({"data.csv": GOOD, "n.txt": "\n"}, {"label_names": "{dir}/n.txt"}),
+    "an empty file of label names": (
+        {"data.csv": GOOD, "n.txt": "\n"},
+        {"label_names": "{dir}/n.txt"},
+    ),
     "a label name twice": (
         {"data.csv": GOOD, "n.txt": "delivery\nreturns\ndelivery\n"},
         {"label_names": "{dir}/n.txt"},
@@ -298,7 +305,10 @@ CASES: dict[str, tuple[Files, dict[str, Any]]] = {
         {"split_column": "fold"},
     ),
     "no row for training": ({"data.csv": with_column("fold", "test")}, {"split_column": "fold"}),
-    "no row to test on": ({"data.csv": with_column("fold", "train", "dev")}, {"split_column": "fold"}),
+    "no row to test on": (
+        {"data.csv": with_column("fold", "train", "dev")},
+        {"split_column": "fold"},
+    ),
     "a split column beside a test set": (
         {
             "data.csv": with_column("fold", "train", "test"),
