@@ -165,13 +165,13 @@ def readable(file: File) -> Iterator[None]:
     except EOFError:
         raise _corrupt(file, "it ends too early") from None
     except (OSError, ValueError, zlib.error, lzma.LZMAError) as error:
-        if isinstance(error, UnicodeError) or not (file.compression or isinstance(error, OSError)):
+        reason = error.strerror if isinstance(error, OSError) else None  # the system's, if any
+        if isinstance(error, UnicodeError) or not (file.compression or reason):
             raise
-        if file.compression and not (isinstance(error, OSError) and error.strerror):
+        if not reason:
             raise _corrupt(file, str(error)) from None
-        reason = error.strerror if isinstance(error, OSError) else None
         raise InputError(
-            f"the file cannot be read: {reason or error}",
+            f"the file cannot be read: {reason}",
             where=file.name,
             expected="a file that can be read from its beginning to its end",
             remedy="check the file and the disk, or copy it elsewhere",

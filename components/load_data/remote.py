@@ -62,7 +62,7 @@ def local_path(uri: str) -> Path | None:
         parts = urlsplit(uri)
     except ValueError:
         parts = None
-    if parts is None or not parts.path.strip("/") and not parts.netloc:
+    if parts is None or (not parts.path.strip("/") and not parts.netloc):
         raise InputError(
             "the URI names no file",
             where=without_secrets(uri),

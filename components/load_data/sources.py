@@ -82,7 +82,7 @@ def split_names(dataset: str, options: ReadOptions = _DEFAULTS) -> list[str]:
     if place.kind == "saved":
         return saved_splits(place.folders[""], place.name)
     files = [file for part in place.files.values() for file in part]
-    if not place.splits and len(files) == 1 and files[0].format == ".json":
+    if not place.splits and files and files[0].format == ".json":
         return json_splits(files[0], options)
     return place.splits
 
@@ -102,7 +102,8 @@ def check_split(dataset: str, split: str, declared: list[str], parameter: str) -
         InputError: If it has not.
     """
     if find_split(split, declared) is None:
-        near = difflib.get_close_matches(split, declared, n=1) or declared[:1]
+        others = [name for name in declared if parameter == "train_split" or name != TRAIN]
+        near = difflib.get_close_matches(split, declared, n=1) or others[:1]
         flag = f"--{parameter.replace('_', '-')}"
         raise InputError(
             f"there is no split '{split}'",
