@@ -66,7 +66,30 @@ def open_arrow(file: File) -> Source:
         reader = (pa.ipc.open_file if is_file else pa.ipc.open_stream)(mapped)
         schema = stack.enter_context(reader).schema
     rows = sum(batch.num_rows for batch in batches())  # reads the headers, not the columns
-    return _source(file.name, schema, rows, batches)
+
+    def valid_batches() -> Iterator[Any]:
+        with _valid(file, "Arrow"):
+            for batch in batches():
+                _validate(batch)
+                yield batch
+
+    return _source(file.name, schema, rows, valid_batches)
+
+
+def _validate(batch: Any) -> None:
+    """Check the offsets in a batch: following wrong ones ends the process.
+
+    Raises:
+        pyarrow.ArrowInvalid: If some are wrong.
+    """
+    import pyarrow as pa
+
+    for column in batch.columns:
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            if "UTF8" not in str(error):  # those texts are the problems of their rows
+                raise
 
 
 def table_source(name: str, dataset: Any) -> Source:
