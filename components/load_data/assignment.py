@@ -10,7 +10,13 @@ import numpy as np
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.repeats import find_overlap, find_repeats
-from kfp_finetune.components.load_data.rows import Rows, Values, refuse_bad_rows, shown
+from kfp_finetune.components.load_data.rows import (
+    Rows,
+    Values,
+    described,
+    refuse_bad_rows,
+    shown,
+)
 from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
 from kfp_finetune.components.load_data.targets import Targets, check_seen_in_training
 from kfp_finetune.components.tasks import text_classification
@@ -106,15 +112,15 @@ def assign(
             part.leave_out(np.array(bad_rows, np.int64), reason)
         if not (part.split != LEFT_OUT).any():
             raise InputError(
-                "no row can be used",
-                where=part.rows.source.name,
+                "no row can be used: " + described(part.rows),
+                where=part.rows.place or part.rows.source.name,
                 expected="rows with a text and a label",
-                remedy="check the columns",
+                remedy="check the columns and the file",
             )
     for name, part in assigned.items():
         _handle_repeats(name, part, how.drop_duplicates, warnings)
     if train.rows.splits is not None:
-        _split_by_column(train, splits)
+        _split_by_column(assigned, splits)
     else:
         _make_splits(assigned, targets, how)
     _handle_overlap(assigned, how.drop_overlap, warnings)
@@ -143,26 +149,41 @@ def _handle_repeats(name: str, part: Assigned, drop: bool, warnings: list[str]) 
             )
 
 
-def _split_by_column(train: Assigned, splits: Values) -> None:
+def _split_by_column(assigned: dict[str, Assigned], splits: Values) -> None:
     """Rows say themselves which split they are for."""
+    train = assigned["train"]
     numbers = train.rows.splits
     assert numbers is not None  # noqa: S101
-    names = [_SPLIT_NAMES.get(str(value).strip().lower()) for value in splits.values]
-    unknown = [str(v) for v, n in zip(splits.values, names, strict=True) if n is None]
-    if unknown:
-        raise InputError(
-            f"split {unknown[0]!r} is not known",
-            where=f"{train.rows.source.name}, split column",
-            expected="train, validation (or valid, val, dev) or test in every row",
-            remedy="mend the values, or leave --split-column out",
-        )
-    of_value = np.array([SPLITS.index(str(name)) for name in names], np.int8)
     kept = train.split != LEFT_OUT
+    where = f"{train.rows.source.name}, split column"
+    of_value = np.full(len(splits.values), LEFT_OUT, np.int8)
+    for number in np.unique(numbers[kept]).tolist():
+        value = splits.values[number]
+        name = _SPLIT_NAMES.get(str(value).strip().lower())
+        rows = np.flatnonzero(kept & (numbers == number))
+        if name is None:
+            missing = value is None or not str(value).strip()
+            raise InputError(
+                ("no split is named" if missing else f"split {value!r} is not known")
+                + f" in {len(rows):,} row{'s' * (len(rows) > 1)} ({shown(rows)})",
+                where=where,
+                expected="train, validation (or valid, val, dev) or test in every row",
+                remedy="mend the values, or leave --split-column out",
+            )
+        if name != "train" and name in assigned:
+            raise InputError(
+                f"{len(rows):,} row{'s are' if len(rows) > 1 else ' is'} for the {name} split,"
+                f" whose rows come from {assigned[name].rows.source.name} ({shown(rows)})",
+                where=where,
+                expected="one place that the rows of a split come from",
+                remedy=f"leave out --split-column, or the {name} data",
+            )
+        of_value[number] = SPLITS.index(name)
     train.split[kept] = of_value[numbers][kept]
     if not (train.split == 0).any():
         raise InputError(
             "no row is for training",
-            where=f"{train.rows.source.name}, split column",
+            where=where,
             expected="rows whose split is train",
             remedy="mend the values, or leave --split-column out",
         )
@@ -193,6 +214,13 @@ def _handle_overlap(assigned: dict[str, Assigned], drop: bool, warnings: list[st
             continue
         if drop:
             train.leave_out(overlap, f"text also in the {split} split")
+            if not len(train.of("train")):
+                raise InputError(
+                    f"every training row has a text of the {split} split",
+                    where=part.rows.source.name,
+                    expected=f"rows to train on that are not in the {split} split",
+                    remedy="check that these are different data, or leave --drop-overlap out",
+                )
         else:
             warnings.append(
                 f"{len(overlap):,} training rows have a text of the {split} split"
@@ -219,12 +247,18 @@ def _cap(train: Assigned, targets: Targets, most: int, seed: int) -> None:
 
 def _check_test_rows(assigned: dict[str, Assigned]) -> None:
     """There must be something to evaluate on, and that is known before anything is trained."""
+    train = assigned["train"].rows
     if not any(len(part.of("test")) for part in assigned.values()):
+        remedy = "give a --test-dataset, a --test-fraction above 0, or more data"
+        if train.groups is not None:
+            remedy += ", or a --group-column with more and smaller groups"
+        if train.splits is not None:
+            remedy = "name rows for the test split in the split column, or give a --test-dataset"
         raise InputError(
             "no row is left for the test split",
-            where=assigned["train"].rows.source.name,
+            where=train.source.name,
             expected="rows to evaluate on",
-            remedy="give a --test-dataset, a --test-fraction above 0, or more data",
+            remedy=remedy,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from typing import Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.sources import Source
@@ -41,7 +42,9 @@ class ColumnMapping:
     @property
     def all(self) -> tuple[str, ...]:
         """Every column in use."""
-        return tuple(c for c in (*self.texts, *self.labels, self.group, self.split) if c)
+        return tuple(
+            c for c in (*self.texts, *self.labels, self.group, self.split) if c is not None
+        )
 
     @property
     def label_text(self) -> str:
@@ -85,12 +88,12 @@ def map_columns(
         if name is not None and name not in source.columns:
             raise _no_such_column(source, parameter, name)
     taken = [name for name in (text_column, text_pair_column, *labels) if name is not None]
-    if len(set(taken)) < len(taken):
+    if twice := [name for name in taken if taken.count(name) > 1]:
         raise InputError(
-            f"one column is named twice: {', '.join(map(repr, taken))}",
+            f"column '{twice[0]}' is named twice",
             where="text_column, text_pair_column, label_column",
             expected="a different column for each",
-            remedy="name the columns of " + _list(source),
+            remedy="name different ones of " + _list(source),
         )
     taken += [name for name in (group_column, split_column) if name is not None]
     notes = []
@@ -112,7 +115,8 @@ def _label_columns(source: Source, label_column: str | None) -> tuple[str, ...]:
         return ()
     if label_column in source.columns or "," not in label_column:
         return (label_column,)
-    return tuple(name.strip() for name in label_column.split(",") if name.strip())
+    names = tuple(name.strip() for name in label_column.split(",") if name.strip())
+    return names or (label_column,)
 
 
 def _guess(
@@ -125,23 +129,36 @@ def _guess(
         candidates, why = free, "the only one left"
     if len(candidates) == 1:
         return candidates[0], why
+    if len(source.columns) == 1:
+        raise InputError(
+            f"there is only one column: {_samples(source)}",
+            where=source.name,
+            expected="a column for the text and one for the label",
+            remedy="check --delimiter, and that this is the right file",
+        )
     flag = "--" + parameter.replace("_", "-")
+    others = _TEXT_NAMES if parameter == "label_column" else _LABEL_NAMES
+    likely = [name for name in free if name.lower() not in others]
     raise InputError(
         f"it is not clear which column is the {parameter.removesuffix('_column')}: "
         + (", ".join(map(repr, candidates)) or "none has a usual name"),
         where=source.name,
         expected=f"{parameter} to name one of {_samples(source)}",
-        remedy=f"{flag} {(candidates or source.columns)[0]}",
+        remedy=f"{flag} {(candidates or likely or free or source.columns)[0]}",
     )
 
 
 def _no_such_column(source: Source, parameter: str, name: str) -> InputError:
-    near = difflib.get_close_matches(name, source.columns, n=1) or source.columns[:1]
+    near = difflib.get_close_matches(name, source.columns, n=1)
+    flag = "--" + parameter.replace("_", "-")
+    needless = parameter not in ("text_column", "label_column")
     return InputError(
         f"there is no column '{name}'",
         where=f"{source.name} ({parameter})",
         expected="one of " + _list(source),
-        remedy=f"--{parameter.replace('_', '-')} {near[0]}",
+        remedy=f"{flag} {near[0]}"
+        if near
+        else f"name one of these with {flag}" + ", or leave it out" * needless,
     )
 
 
@@ -151,4 +168,8 @@ def _list(source: Source) -> str:
 
 def _samples(source: Source) -> str:
     first = next(iter(source.read())).columns
-    return ", ".join(f"{name!r} (e.g. {str(values[0])[:40]!r})" for name, values in first.items())
+    return ", ".join(f"{name!r} (e.g. {_sample(values)!r})" for name, values in first.items())
+
+
+def _sample(values: list[Any]) -> str:
+    return str(next((value for value in values if value is not None), ""))[:40]

@@ -19,11 +19,18 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import pretrained
 from kfp_finetune.components.load_data.assignment import Assigned, assign
 from kfp_finetune.components.load_data.columns import ColumnMapping, map_columns
+from kfp_finetune.components.load_data.files import expand
 from kfp_finetune.components.load_data.findings import describe_data
+from kfp_finetune.components.load_data.json_lines import parse
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.report import render_data_report
 from kfp_finetune.components.load_data.rows import Values, read_rows
-from kfp_finetune.components.load_data.sources import Source, open_source, split_names
+from kfp_finetune.components.load_data.sources import (
+    Source,
+    check_split,
+    open_source,
+    split_names,
+)
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.load_data.tokenization import Tokenize, check_max_length
 from kfp_finetune.components.load_data.writing import DatasetWriter
@@ -162,21 +169,27 @@ def read_label_names(path: str) -> list[str]:
     Raises:
         InputError: If the file cannot be read, is empty, or names a label twice.
     """
-    import json
-
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
-        listed = json.loads(text) if path.endswith(".json") else text.splitlines()
+        text = expand(path).read_text(encoding="utf-8-sig")
+        listed = parse(text) if path.endswith(".json") else text.split("\n")
     except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
         raise InputError(
-            f"the label names cannot be read: {error}",
+            f"the label names cannot be read: {reason or error}",
             where=path,
             expected="a UTF-8 text file with one label a line, or a .json list of them",
             remedy="check --label-names",
         ) from None
-    names = [str(name).strip() for name in listed if str(name).strip()] if listed else []
+    if not isinstance(listed, list) or not all(isinstance(n, str | int) for n in listed):
+        raise InputError(
+            "the label names are not a list of names",
+            where=path,
+            expected='a JSON list, e.g. ["first", "second"]',
+            remedy="mend the file, or write one label a line in a .txt file",
+        )
+    names = [str(name).strip() for name in listed if str(name).strip()]
     twice = sorted({name for name in names if names.count(name) > 1})
-    if not names or twice or not isinstance(listed, list):
+    if not names or twice:
         found = f"{twice[0]!r} is named twice" if twice else "there are no label names"
         raise InputError(
             found,
@@ -197,11 +210,19 @@ def _open_sources(parameters: Parameters, note: Callable[[str], None]) -> dict[s
         "test": parameters.test_split,
     }
     own = {"validation": parameters.validation_dataset, "test": parameters.test_dataset}
+    if parameters.train_split != "train":
+        check_split(parameters.dataset, parameters.train_split, declared, "train_split")
     opened = {"train": open_source(parameters.dataset, named["train"], options)}
     for split, path in own.items():
         if path is not None:
-            opened[split] = open_source(path, named[split] or split, options)
+            try:
+                opened[split] = open_source(path, named[split] or split, options)
+            except InputError as error:
+                error.where = f"{split}_dataset" if error.where == "dataset" else error.where
+                raise
         elif (name := named[split]) or split in declared:
+            if name:
+                check_split(parameters.dataset, name, declared, f"{split}_split")
             opened[split] = open_source(parameters.dataset, name or split, options)
             if not name:
                 note(f"using the dataset's own {split} split")

@@ -163,7 +163,8 @@ def _columns(
     if len(names) != len(first):
         shown = ", ".join(repr(cell[:40]) for cell in first[:20])
         raise InputError(
-            f"column_names has {len(names)} names, and the first row {len(first)} cells: {shown}",
+            f"column_names has {len(names)} name{'s' * (len(names) > 1)}, and the first row"
+            f" {len(first)} cell{'s' * (len(first) > 1)}: {shown}",
             where=file.name,
             expected="a name for every cell",
             remedy="--column-names " + ",".join(f"column_{i + 1}" for i in range(len(first))),

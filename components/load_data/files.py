@@ -142,6 +142,14 @@ class _Zstandard(io.RawIOBase):
         return size
 
 
+def expand(path: str) -> Path:
+    """A path with the user's home for ~; as it is where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 @contextlib.contextmanager
 def readable(file: File) -> Iterator[None]:
     """Turn what opening and decompressing a file raises into an InputError."""
@@ -157,9 +165,17 @@ def readable(file: File) -> Iterator[None]:
     except EOFError:
         raise _corrupt(file, "it ends too early") from None
     except (OSError, ValueError, zlib.error, lzma.LZMAError) as error:
-        if not file.compression or isinstance(error, UnicodeError):
+        reason = error.strerror if isinstance(error, OSError) else None  # the system's, if any
+        if isinstance(error, UnicodeError) or not (file.compression or reason):
             raise
-        raise _corrupt(file, str(error)) from None
+        if not reason:
+            raise _corrupt(file, str(error)) from None
+        raise InputError(
+            f"the file cannot be read: {reason}",
+            where=file.name,
+            expected="a file that can be read from its beginning to its end",
+            remedy="check the file and the disk, or copy it elsewhere",
+        ) from None
     except Exception as error:
         if type(error).__name__ != "ZstdError":  # not imported unless it is used
             raise
@@ -268,7 +284,15 @@ def _unzip(file: File, _changed: int, _size: int) -> Path:
     except PermissionError:
         with readable(file):
             raise
-    except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, zlib.error) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+    ) as error:
         raise InputError(
             f"the archive cannot be read: {error}",
             where=file.name,

@@ -17,6 +17,7 @@ from kfp_finetune.components.load_data.files import (
     ARCHIVE,
     FORMATS,
     File,
+    expand,
     is_data,
     unknown_format,
     unzip,
@@ -67,7 +68,7 @@ def locate(dataset: str) -> Place:
             expected="a file, a folder, a pattern, a URI, or the id of a dataset on the Hub",
             remedy="--dataset data.csv",
         )
-    path, name = Path(dataset).expanduser(), dataset
+    path, name = expand(dataset), dataset
     if remote.is_uri(dataset):
         local = remote.local_path(dataset)
         if local is None:

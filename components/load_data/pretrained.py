@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.files import expand
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -73,7 +74,7 @@ def resolve(model: str, revision: str | None, *, weights: bool) -> Path:
     Raises:
         InputError: If there is no such folder, or the Hub cannot be reached or does not have it.
     """
-    path = Path(model).expanduser()
+    path = expand(model)
     if model.strip() and path.is_dir():
         if revision:
             raise InputError(

@@ -227,6 +227,12 @@ class RowBatch:
         return Batch(columns, self._problems, self._places)
 
 
+def kind_of(value: Any) -> str:
+    """What a value is, for people, with its article; tables also hold dates, bytes and so on."""
+    kind = json_kind(value)
+    return kind if kind != "null" or value is None else f"a value of type {type(value).__name__}"
+
+
 def json_kind(value: Any) -> str:
     """What JSON calls a parsed value, with its article."""
     kinds: list[tuple[type, str]] = [

@@ -53,8 +53,22 @@ def without_secrets(text: str) -> str:
 
 
 def local_path(uri: str) -> Path | None:
-    """The path that a file:// URI names; None for other URIs."""
-    parts = urlsplit(uri)
+    """The path that a file:// URI names; None for other URIs.
+
+    Raises:
+        InputError: If it is no URI, or names nothing.
+    """
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        parts = None
+    if parts is None or (not parts.path.strip("/") and not parts.netloc):
+        raise InputError(
+            "the URI names no file",
+            where=without_secrets(uri),
+            expected="a place and a path, e.g. https://host/data.csv or file:///data/data.csv",
+            remedy="check the address",
+        )
     return Path(unquote(parts.path)) if parts.scheme.lower() == "file" else None
 
 

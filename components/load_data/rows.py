@@ -15,6 +15,7 @@ import xxhash
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.columns import ColumnMapping
+from kfp_finetune.components.load_data.reading import kind_of
 from kfp_finetune.components.load_data.sources import Source
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ def read_rows(
         marks = [batch.columns[column] for column in columns.labels]
         of_rows: Sequence[Any] = marks[0] if len(marks) == 1 else list(zip(*marks, strict=True))
         if names is not None:
-            of_rows = [_declared(value, names) for value in of_rows]
+            where = f"{source.name}, column {columns.label_text}"
+            of_rows = [_declared(value, names, where) for value in of_rows]
         label_numbers.extend(map(labels.number, of_rows))
         texts.extend(_hashes(cells))
         if columns.group:
@@ -153,11 +155,23 @@ def read_rows(
     )
 
 
-def _declared(value: Any, names: list[str]) -> Any:
-    """The name that a source declares for a number; None for -1, which stands for no label."""
+def _declared(value: Any, names: list[str], where: str) -> Any:
+    """The name that a source declares for a number, or for each in a list.
+
+    None for -1, which stands for no label. Sources may declare the same names in another order.
+    """
+    if isinstance(value, list):
+        return [_declared(item, names, where) for item in value]
     if type(value) is not int:
         return value
-    return names[value] if 0 <= value < len(names) else None
+    if not -1 <= value < len(names):
+        raise InputError(
+            f"label {value} is not among the {len(names)} that the data declares",
+            where=where,
+            expected=f"numbers from 0 to {len(names) - 1}, or -1 for no label",
+            remedy="mend the data",
+        )
+    return names[value] if value >= 0 else None
 
 
 def _hashes(cells: list[list[Any]]) -> list[int]:
@@ -187,13 +201,21 @@ def _check_columns(source: Source, columns: ColumnMapping) -> None:
 def _text_problem(value: Any, column: str) -> str:
     if value is None or isinstance(value, str):
         return f"no text in column '{column}'"
-    return f"a {type(value).__name__} for a text in column '{column}'"
+    return f"{kind_of(value)} for a text in column '{column}'"
 
 
 def shown(rows: Sequence[int] | NDArray[np.int64]) -> str:
     """Row numbers for a message: the first few, counted from 1."""
     first = ", ".join(f"{row + 1:,}" for row in rows[:ROWS_SHOWN])
     return first + (", ..." if len(rows) > ROWS_SHOWN else "")
+
+
+def described(rows: Rows) -> str:
+    """Every problem of some rows, with their numbers."""
+    return "; ".join(
+        f"{len(bad):,} row{'s' * (len(bad) > 1)} ({shown(bad)}) with {problem}"
+        for problem, bad in rows.problems.items()
+    )
 
 
 def refuse_bad_rows(rows: Rows) -> None:
@@ -204,10 +226,7 @@ def refuse_bad_rows(rows: Rows) -> None:
     """
     if rows.problems:
         raise InputError(
-            "; ".join(
-                f"{len(bad):,} row{'s' * (len(bad) > 1)} ({shown(bad)}) with {problem}"
-                for problem, bad in rows.problems.items()
-            ),
+            described(rows),
             where=rows.place or rows.source.name,
             expected="a text and a label in every row",
             remedy="mend the rows, or --on-bad-row drop to leave them out"

@@ -6,6 +6,7 @@ the labels and once to tokenize.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -32,9 +33,10 @@ from kfp_finetune.components.load_data.reading import (
     check_options,
     find_split,
 )
+from kfp_finetune.components.load_data.remote import without_secrets
 from kfp_finetune.components.load_data.tables import open_arrow, open_parquet
 
-__all__ = ["Batch", "Columns", "ReadOptions", "Source", "open_source", "split_names"]
+__all__ = ["Batch", "Columns", "ReadOptions", "Source", "check_split", "open_source", "split_names"]
 
 _DEFAULTS = ReadOptions()
 _MOST_NOTES = 5
@@ -80,9 +82,37 @@ def split_names(dataset: str, options: ReadOptions = _DEFAULTS) -> list[str]:
     if place.kind == "saved":
         return saved_splits(place.folders[""], place.name)
     files = [file for part in place.files.values() for file in part]
-    if not place.splits and len(files) == 1 and files[0].format == ".json":
+    if not place.splits and files and files[0].format == ".json":
         return json_splits(files[0], options)
     return place.splits
+
+
+def check_split(dataset: str, split: str, declared: list[str], parameter: str) -> None:
+    """Check that a dataset has a split that was asked for by name.
+
+    A file without splits would give all of its rows under any name.
+
+    Args:
+        dataset: Its name.
+        split: The split.
+        declared: What `split_names` gives.
+        parameter: Where the split was asked for.
+
+    Raises:
+        InputError: If it has not.
+    """
+    if find_split(split, declared) is None:
+        others = [name for name in declared if parameter == "train_split" or name != TRAIN]
+        near = difflib.get_close_matches(split, declared, n=1) or others[:1]
+        flag = f"--{parameter.replace('_', '-')}"
+        raise InputError(
+            f"there is no split '{split}'",
+            where=f"{without_secrets(dataset)} ({parameter})",
+            expected="one of " + ", ".join(declared)
+            if declared
+            else "the name of a split, and this dataset has none",
+            remedy=f"{flag} {near[0]}" if near else f"leave {flag} out",
+        )
 
 
 def _check(options: ReadOptions) -> None:
@@ -128,6 +158,14 @@ def _joined(name: str, sources: list[Source]) -> Source:
                 where=source.name,
                 expected=f"those of {first.name}: {', '.join(map(repr, first.columns))}",
                 remedy="give the file the same columns, or leave it out",
+            )
+
+        if source.label_names != first.label_names:
+            raise InputError(
+                "the file declares other label names, or in another order",
+                where=source.name,
+                expected=f"the label names that {first.name} declares",
+                remedy="write the files again with the same labels, or leave this one out",
             )
 
     def read() -> Iterator[Batch]:

@@ -66,7 +66,30 @@ def open_arrow(file: File) -> Source:
         reader = (pa.ipc.open_file if is_file else pa.ipc.open_stream)(mapped)
         schema = stack.enter_context(reader).schema
     rows = sum(batch.num_rows for batch in batches())  # reads the headers, not the columns
-    return _source(file.name, schema, rows, batches)
+
+    def valid_batches() -> Iterator[Any]:
+        with _valid(file, "Arrow"):
+            for batch in batches():
+                _validate(batch)
+                yield batch
+
+    return _source(file.name, schema, rows, valid_batches)
+
+
+def _validate(batch: Any) -> None:
+    """Check the offsets in a batch: following wrong ones ends the process.
+
+    Raises:
+        pyarrow.ArrowInvalid: If some are wrong.
+    """
+    import pyarrow as pa
+
+    for column in batch.columns:
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            if "UTF8" not in str(error):  # those texts are the problems of their rows
+                raise
 
 
 def table_source(name: str, dataset: Any) -> Source:
@@ -147,8 +170,34 @@ def _read(columns: list[str], batches: Callable[[], Iterator[Any]]) -> Iterator[
     for batch in batches():
         for start in range(0, batch.num_rows, ROWS_PER_BATCH):
             part = batch.slice(start, ROWS_PER_BATCH)
-            values = (column.to_pylist() for column in part.columns)
-            yield Batch(dict(zip(columns, values, strict=True)))
+            try:
+                cells = [column.to_pylist() for column in part.columns]
+            except (ValueError, OverflowError):  # text that is not UTF-8; times out of range
+                yield _by_cells(columns, part)
+            else:
+                yield Batch(dict(zip(columns, cells, strict=True)))
+
+
+def _by_cells(columns: list[str], part: Any) -> Batch:
+    """A batch in which some cell cannot be read: its row is one with a problem."""
+    problems: dict[int, str] = {}
+    cells: list[list[Any]] = []
+    for name, column in zip(columns, part.columns, strict=True):
+        values: list[Any] = []
+        for i, cell in enumerate(column):
+            try:
+                values.append(cell.as_py())
+            except UnicodeDecodeError:
+                values.append(None)
+                problems.setdefault(i, f"text that is not UTF-8 in column '{name}'")
+            except (ValueError, OverflowError):
+                values.append(None)
+                problems.setdefault(i, f"a value out of range in column '{name}'")
+        cells.append(values)
+    for values in cells:
+        for i in problems:
+            values[i] = None
+    return Batch(dict(zip(columns, cells, strict=True)), problems)
 
 
 @contextmanager

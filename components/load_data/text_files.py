@@ -145,11 +145,13 @@ def _undecodable(text: Text, error: UnicodeError, offset: int, lines: int) -> In
     if isinstance(error, UnicodeDecodeError):
         byte = f": byte 0x{error.object[error.start]:02x}, {error.reason}"
     guess = "cp1252" if text.codec == "utf-8" else "utf-8"
+    cut = isinstance(error, UnicodeDecodeError) and ("end of data" in byte or "truncated" in byte)
     return InputError(
         f"not {text.codec.upper()}{byte}",
         where=f"{text.file.name}, byte {offset:,}, line {lines + 1:,}",
         expected=f"text encoded as {text.codec.upper()}",
-        remedy=f"name the file's encoding, e.g. --encoding {guess}"
+        remedy="check that the file is whole, or " * cut
+        + f"name the file's encoding, e.g. --encoding {guess}"
         + (" or --encoding latin-1" if guess == "cp1252" else "")
         + ", or convert it to UTF-8",
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,10 @@ MULTI_LABEL = "multi_label_classification"
 REGRESSION = "regression"
 PROBLEM_TYPES = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)  # as Transformers names them
 
+_DIGITS = re.compile(r"[0-9]{1,18}")
 _SEPARATORS = ("|", ";", ",")
 _SHOWN = 5
+_LARGEST = 3.4e38  # float32
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ def understand_labels(
     """
     where = "column " + ", ".join(map(repr, columns))
     if len(columns) > 1:
+        _check_for_several(problem_type, known, where)
         return _from_indicators(values, columns, where)
     cleaned = [_clean(value) for value in values]
     present = [value for value in cleaned if value is not None]
@@ -77,6 +81,13 @@ def understand_labels(
         separator = _separator(present) if problem_type == MULTI_LABEL else None
         note = ""
     if problem_type == REGRESSION:
+        if known:
+            raise InputError(
+                "label names are given, and the labels are numbers to be predicted",
+                where="label_names",
+                expected="label names only where the labels are classes",
+                remedy="leave --label-names out, or --problem-type single_label_classification",
+            )
         return Labels(REGRESSION, [], [_number(value, where) for value in cleaned], note)
     if problem_type == SINGLE_LABEL:
         lists = [v for v in present if isinstance(v, tuple)]
@@ -126,7 +137,7 @@ def _infer(values: Sequence[Any], *, has_names: bool) -> tuple[str, str | None, 
             f"multi-label: the labels are lists separated by {separator!r}",
         )
     numbers = [_as_number(value) for value in values]
-    if not has_names and all(number is not None for number in numbers):
+    if not has_names and all(number is not None and math.isfinite(number) for number in numbers):
         fractions = [n for n in numbers if n is not None and not n.is_integer()]
         if fractions:
             return REGRESSION, None, f"regression: the labels are numbers such as {fractions[0]:g}"
@@ -162,10 +173,17 @@ def _name(value: Any, listed: Sequence[str], where: str) -> str:
     value = _clean(value)
     if isinstance(value, bool):
         value = str(value).lower()
-    if isinstance(value, str) and (value in listed or not (listed and value.isdigit())):
-        return value
     if isinstance(value, str):
+        if value in listed or not (listed and _DIGITS.fullmatch(value)):
+            return value
         value = int(value)
+    if value is None:
+        raise InputError(
+            "a list of labels holds null, or an empty text",
+            where=where,
+            expected="texts or whole numbers in every list",
+            remedy="mend the lists; a text without labels has an empty list",
+        )
     if not isinstance(value, int):
         raise InputError(
             f"{value!r} cannot be a label",
@@ -196,7 +214,9 @@ def _check_known(named: Sequence[Sequence[str] | None], ids: dict[str, int], whe
             f"{len(unknown)} unknown label{'s' * (len(unknown) > 1)}: "
             + ", ".join(map(repr, unknown[:_SHOWN])),
             where=where,
-            expected="one of " + ", ".join(map(repr, list(ids)[:_SHOWN])) + ", ...",
+            expected="one of "
+            + ", ".join(map(repr, list(ids)[:_SHOWN]))
+            + ", ..." * (len(ids) > _SHOWN),
             remedy=f"mend the labels ({unknown[0]!r} may mean {near[0]!r}), or --label-names"
             if near
             else "mend the labels, or --label-names",
@@ -206,10 +226,10 @@ def _check_known(named: Sequence[Sequence[str] | None], ids: dict[str, int], whe
 def _as_number(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
-        return float(value)
     try:
         return float(value)
+    except OverflowError:
+        return math.inf
     except (TypeError, ValueError):
         return None
 
@@ -218,6 +238,13 @@ def _number(value: Any, where: str) -> float | None:
     if value is None:
         return None
     number = _as_number(value)
+    if number is not None and abs(number) > _LARGEST:
+        raise InputError(
+            f"{number:g} is too large for a number to be predicted",
+            where=where,
+            expected=f"numbers up to {_LARGEST:.2g}, which is what float32 holds",
+            remedy="mend the value, or scale the numbers",
+        )
     if number is None or not math.isfinite(number):
         raise InputError(
             f"{value!r} is not a number",
@@ -226,6 +253,23 @@ def _number(value: Any, where: str) -> float | None:
             remedy="mend the value, or --problem-type single_label_classification",
         )
     return number
+
+
+def _check_for_several(problem_type: str, known: Sequence[str] | None, where: str) -> None:
+    if problem_type not in ("auto", MULTI_LABEL):
+        raise InputError(
+            f"the problem type is {problem_type}, and there are several label columns",
+            where=where,
+            expected="several label columns only for multi_label_classification",
+            remedy="name one --label-column, or leave --problem-type out",
+        )
+    if known:
+        raise InputError(
+            "label names are given, and several label columns, whose names are the labels",
+            where=where,
+            expected="label names only for one label column",
+            remedy="leave --label-names out",
+        )
 
 
 def _from_indicators(values: Sequence[Any], columns: Sequence[str], where: str) -> Labels:

@@ -361,7 +361,8 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
         "not UTF-8: byte 0xc3, unexpected end of data\n"
         "  where:    data.csv, byte 20, line 2\n"
         "  expected: text encoded as UTF-8\n"
-        "  remedy:   name the file's encoding, e.g. --encoding cp1252 or --encoding latin-1,"
+        "  remedy:   check that the file is whole, or"
+        " name the file's encoding, e.g. --encoding cp1252 or --encoding latin-1,"
         " or convert it to UTF-8",
     ),
     "UTF-16 without a mark": (
@@ -407,7 +408,7 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
     "too few column names": (
         {"column_names": ("text",)},
         "good morning,a\n",
-        "column_names has 1 names, and the first row 2 cells: 'good morning', 'a'\n"
+        "column_names has 1 name, and the first row 2 cells: 'good morning', 'a'\n"
         "  where:    data.csv\n"
         "  expected: a name for every cell\n"
         "  remedy:   --column-names column_1,column_2",
