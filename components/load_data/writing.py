@@ -57,6 +57,8 @@ class SplitWriter:
         )
         yield pa.RecordBatch.from_pylist([], schema)
         number = SPLITS.index(split)
+        if not (part.split == number).any():
+            return
         start = 0
         examples = 0
         for batch in part.rows.source.read():
@@ -73,7 +75,7 @@ class SplitWriter:
                     self.examples.append(self._example(split, arrays, i))
                     examples += 1
                 self.written += len(chosen)
-                self._progress.update(self.written)
+                self._progress.update(self.written, f"tokenizing {split}")
             start += size
 
     def _tokenized(self, batch: Batch, chosen: NDArray[np.int64]) -> dict[str, Any]:
