@@ -6,17 +6,23 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfp_finetune.cli.catalog import Pipeline
+from kfp_finetune.cli.config import given
+from kfp_finetune.cli.data_report import describe
 from kfp_finetune.cli.output import writing
+from kfp_finetune.cli.parameters import complete, load
 from kfp_finetune.cli.preflight import check_installed
-from kfp_finetune.cli.processes import interruptible
+from kfp_finetune.cli.processes import Interrupted, interruptible
 from kfp_finetune.cli.screen import Screen
 from kfp_finetune.components.artifacts.files import write_text
+from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.steps import check_step_parameters, count_steps
 from kfp_finetune.components.runtime import parse_line
 
@@ -26,12 +32,20 @@ if TYPE_CHECKING:
 _STEP = "load_data"
 
 
-def check_data(values: Mapping[str, Any], *, as_json: bool, output: Path | None) -> None:
+def check_data(
+    pipeline: Pipeline,
+    flags: Mapping[str, Any],
+    config: Path | None,
+    *,
+    as_json: bool,
+    output: Path | None,
+) -> None:
     """Read and tokenize a dataset into a temporary folder, and print the data report.
 
     Args:
-        values: A value for every parameter of the pipeline; of them, those of load_data and
-            count_steps.
+        pipeline: Whose parameters; of them, those of load_data and count_steps are used.
+        flags: What was given on the command line.
+        config: A YAML file of parameters, as a run takes it.
         as_json: Whether one JSON object is printed instead of a text.
         output: Where the report is saved as an HTML page; None: nowhere.
 
@@ -40,6 +54,7 @@ def check_data(values: Mapping[str, Any], *, as_json: bool, output: Path | None)
         Interrupted: If a signal ended it.
     """
     check_installed()
+    values = _values(pipeline, flags, config)
     check_step_parameters(
         values["batch_size"],
         values["num_train_epochs"],
@@ -59,11 +74,26 @@ def check_data(values: Mapping[str, Any], *, as_json: bool, output: Path | None)
                 write_text(output, page)
     if as_json:
         # ASCII: whole in every terminal, and none of it can steer one.
-        print(json.dumps(report.model_dump(mode="json"), indent=2))
-        return
-    from kfp_finetune.cli.data_report import describe
+        text = json.dumps(report.model_dump(), indent=2)
+    else:
+        text = "\n".join(describe(report, output))
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise Interrupted(signal.SIGPIPE) from None
 
-    print("\n".join(describe(report, output)))
+
+def _values(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
+    """A value for every parameter of the pipeline."""
+    values = given(pipeline, flags, config)
+    if "dataset" in values and "model" not in values:
+        raise InputError(
+            "there is no model",
+            where="--model",
+            expected="a folder or a Hub id: its tokenizer says how long the texts are",
+            remedy="give --model MODEL",
+        )
+    return complete(load(pipeline.definition), values)
 
 
 def _report(values: Mapping[str, Any]) -> DataReport:

@@ -72,7 +72,7 @@ def check(
     flags: dict[str, Any],
     source: Annotated[
         str | None,
-        typer.Argument(metavar="[DATASET]", help="What to read; the same as --dataset."),
+        typer.Argument(metavar="DATASET", help="What to read; the same as --dataset."),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the report as one JSON object.")
@@ -87,7 +87,6 @@ def check(
 ) -> None:
     """Say what is in a dataset, and how long training on it would be; nothing is trained."""
     from kfp_finetune.cli.check import check_data
-    from kfp_finetune.cli.config import settings
 
     if source is not None:
         if "dataset" in flags:
@@ -98,7 +97,7 @@ def check(
                 remedy="leave one of them out",
             )
         flags["dataset"] = source
-    check_data(settings(_FINETUNE, flags, config), as_json=json, output=output)
+    check_data(_FINETUNE, flags, config, as_json=json, output=output)
 
 
 @app.command("compile")

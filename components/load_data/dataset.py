@@ -201,7 +201,7 @@ def _understand(parameters: Parameters) -> Understood:
         notes.append(understood.note)
     targets = Targets(understood, columns.label_text)
     parts, warnings = assign(rows, targets, splits, parameters.splitting)
-    return Understood(columns, targets, parts, notes, warnings)
+    return Understood(columns, targets, parts, list(dict.fromkeys(notes)), warnings)
 
 
 def _understand_for_evaluation(
@@ -238,7 +238,7 @@ def _understand_for_evaluation(
         )
     targets = Targets(understood, columns.label_text)
     parts, warnings = assign_to_test(rows, targets, parameters.splitting)
-    return Understood(columns, targets, parts, notes, warnings)
+    return Understood(columns, targets, parts, list(dict.fromkeys(notes)), warnings)
 
 
 def _read_rows(
