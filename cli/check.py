@@ -149,15 +149,21 @@ class _Events:
 
     def __init__(self, screen: Screen | None) -> None:
         self._screen = screen
+        self._line = ""
 
     def write(self, text: str) -> int:
-        parsed = parse_line(text) if self._screen else None
+        *lines, self._line = (self._line + text).split("\n")  # print writes a line in pieces
+        for line in lines:
+            self._show(line)
+        return len(text)
+
+    def _show(self, line: str) -> None:
+        parsed = parse_line(line) if self._screen else None
         if self._screen and parsed and parsed[1].get("event") == "progress":
             fields = parsed[1]
             self._screen.progress(
                 fields["step"], fields["done"], fields["total"], fields["unit"], fields["detail"]
             )
-        return len(text)
 
     def flush(self) -> None:
         """Nothing is kept."""

@@ -174,6 +174,27 @@ def test_options_that_mean_nothing_here_are_unknown(tmp_path: Path) -> None:
     assert check(tmp_path, "data.csv", "--learning-rate", "1")[0] == 2
 
 
+def test_a_terminal_shows_progress_and_standard_output_does_not(
+    data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    ours, theirs = os.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "kfp_finetune.cli.main", "check", "data.csv", "--json"]
+        + ["--model", str(tiny_model), "--max-length", "16"],
+        cwd=tmp_path,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "140"},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        timeout=120,
+    )
+    os.close(theirs)
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["rows_read"]["train"] == 83
+    assert "103/103 rows" in shown
+
+
 def test_a_pace_starts_again_with_a_new_count() -> None:
     pace = Pace()
     assert pace.rate(0, 10.0) == 0
