@@ -179,8 +179,15 @@ def test_a_terminal_shows_progress_and_standard_output_does_not(
 ) -> None:
     ours, theirs = os.openpty()
     done = subprocess.run(
-        [sys.executable, "-m", "kfp_finetune.cli.main", "check", "data.csv", "--json"]
-        + ["--model", str(tiny_model), "--max-length", "16"],
+        [
+            sys.executable,
+            "-m",
+            "kfp_finetune.cli.main",
+            "check",
+            "data.csv",
+            "--json",
+            *f"--model {tiny_model} --max-length 16".split(),
+        ],
         cwd=tmp_path,
         env=os.environ | {"TERM": "xterm", "COLUMNS": "140"},
         stdout=subprocess.PIPE,
