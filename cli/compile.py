@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.cli.catalog import Pipeline
+from kfp_finetune.cli.output import writing
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.errors import InputError
 
@@ -35,19 +36,8 @@ def compile_pipeline(pipeline: Pipeline, output: Path, image: str | None = None)
     text = _compile(pipeline.load())
     if image is not None:
         text = _with_image(text, image)
-    try:
-        if not output.parent.is_dir():
-            raise FileNotFoundError(2, "its folder is not there")
-        if output.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
+    with writing("the pipeline", output):
         write_text(output, text)
-    except OSError as error:
-        raise InputError(
-            f"the pipeline cannot be written: {error.strerror or error}",
-            where=str(output),
-            expected="a file in a folder that exists and can be written",
-            remedy="give another with -o",
-        ) from None
 
 
 def _compile(pipeline: Any) -> str:

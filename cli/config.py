@@ -29,6 +29,12 @@ def settings(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) 
     Raises:
         InputError: If the file cannot be read, a name or type is wrong, or something is missing.
     """
+    values = given(pipeline, flags, config)
+    return parameters.complete(parameters.load(pipeline.definition), values)
+
+
+def given(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
+    """The same without the defaults."""
     known = parameters.load(pipeline.definition)
     if config is None and "dataset" not in flags:
         config = pipeline.sample
@@ -36,8 +42,7 @@ def settings(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) 
     if config is not None:
         values = parameters.check(known, read(config), str(config))
         values = _with_paths(values, config.parent)
-    values |= _with_paths(flags, Path())
-    return parameters.complete(known, values)
+    return values | _with_paths(flags, Path())
 
 
 def _with_paths(values: Mapping[str, Any], base: Path) -> dict[str, Any]:

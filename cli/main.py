@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from kfp_finetune.cli import catalog, parameters
+from kfp_finetune.cli.screen import clean
 from kfp_finetune.components.errors import InputError
 
 app = typer.Typer(
@@ -65,6 +66,40 @@ def run(
     execute(chosen, values, runs_dir=runs_dir, name=name, use_cache=not no_cache)
 
 
+@app.command("check", cls=parameters.GroupedCommand)
+@parameters.as_options([p for p in _parameters() if p.step in ("load_data", "count_steps")])
+def check(
+    flags: dict[str, Any],
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="DATASET", help="What to read; the same as --dataset."),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the report as one JSON object.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Save the report as this HTML page.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="YAML file of parameters, as for run; flags come first."),
+    ] = None,
+) -> None:
+    """Say what is in a dataset, and how long training on it would be; nothing is trained."""
+    from kfp_finetune.cli.check import check_data
+
+    if source is not None:
+        if "dataset" in flags:
+            raise InputError(
+                "the dataset is given twice",
+                where="the command line",
+                expected="DATASET or --dataset",
+                remedy="leave one of them out",
+            )
+        flags["dataset"] = source
+    check_data(_FINETUNE, flags, config, as_json=json, output=output)
+
+
 @app.command("compile")
 def compile_(
     pipeline: PipelineOption = "finetune",
@@ -98,6 +133,12 @@ def tensorboard(
     serve(runs or [], runs_dir, bind, port)
 
 
+def _inert(message: str) -> str:
+    """A message, whose words may come from data, unable to steer a terminal."""
+    lines = message.split("\n")
+    return "\n".join(line[: len(line) - len(line.lstrip(" "))] + clean(line) for line in lines)
+
+
 def main() -> None:
     """The entry point.
 
@@ -110,10 +151,10 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_inert(str(error))}", file=sys.stderr)
         raise SystemExit(InputError.exit_code) from None
     except Exception as error:
-        print(f"error: {error or type(error).__name__}", file=sys.stderr)
+        print(f"error: {_inert(str(error)) or type(error).__name__}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:  # before a command has taken the signals over
         print("interrupted", file=sys.stderr)

@@ -32,6 +32,21 @@ _OPTIMIZER_PARAMETERS = (
 )
 
 
+def check_installed() -> None:
+    """Check that what the steps need is there.
+
+    Raises:
+        InputError: If this is the client alone.
+    """
+    if find_spec("tensorflow") is None:
+        raise InputError(
+            "TensorFlow is not installed: this is the client, which compiles and submits",
+            where="this Python environment",
+            expected="what the steps need, to run them here",
+            remedy="pip install 'kfp-finetune[train]'",
+        )
+
+
 def preflight(pipeline: str, parameters: Mapping[str, Any]) -> None:
     """Refuse settings that a step would refuse minutes later.
 
@@ -42,13 +57,7 @@ def preflight(pipeline: str, parameters: Mapping[str, Any]) -> None:
     Raises:
         InputError: If something is wrong.
     """
-    if find_spec("tensorflow") is None:
-        raise InputError(
-            "TensorFlow is not installed: this is the client, which compiles and submits",
-            where="this Python environment",
-            expected="what the steps need, to run them here",
-            remedy="pip install 'kfp-finetune[train]'",
-        )
+    check_installed()
     if pipeline == "finetune":
         from kfp_finetune.components.build_optimizer.schedules import build_optimizer_config
         from kfp_finetune.components.load_data.steps import check_step_parameters

@@ -71,11 +71,32 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+class Pace:
+    """How fast a step is, since it began to count."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+        self._last = 0
+
+    def rate(self, done: int, now: float) -> float:
+        """Units per second; 0 until that can be told. Where fewer are done, another count began."""
+        if self._first is None or done < self._last:
+            self._first = now, done
+        self._last = done
+        began, before = self._first
+        return (done - before) / (now - began) if done > before and now > began else 0.0
+
+
+def rate_text(rate: float, unit: str) -> str:
+    """A rate: "12,345 rows/s", "0.52 steps/s"."""
+    return f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{rate:.2g} {unit}/s"
+
+
 class PlainScreen:
     """Lines for a pipe, a log or CI: no control characters, nothing wrapped or cut."""
 
     def __init__(self) -> None:
-        self._first: tuple[float, int] | None = None
+        self._pace = Pace()
         self._said_at = 0.0
         self._said_percent = 0
 
@@ -85,7 +106,7 @@ class PlainScreen:
 
     def started(self, step: str) -> None:
         """See `Screen`."""
-        self._first = None
+        self._pace = Pace()
         self._said_at = time.monotonic()
         self._said_percent = 0
         self._say(f"{step}: started")
@@ -93,7 +114,7 @@ class PlainScreen:
     def progress(self, step: str, done: int, total: int | None, unit: str, detail: str) -> None:
         """See `Screen`: a line every 10 % that took a second, and at least every 30 s."""
         now = time.monotonic()
-        began, before = self._first = self._first or (now, done)
+        rate = self._pace.rate(done, now)
         percent = 100 * done // total if total else 0
         late = now - self._said_at >= SECONDS_BETWEEN_LINES
         far = percent - self._said_percent >= _PERCENT_BETWEEN_LINES and now - self._said_at >= 1
@@ -102,8 +123,10 @@ class PlainScreen:
         self._said_at = now
         self._said_percent = percent - percent % _PERCENT_BETWEEN_LINES
         parts = [f"{done:,}/{total:,} {unit} ({percent} %)" if total else f"{done:,} {unit}"]
-        if total and done > before:
-            parts.append(f"{duration((now - began) * (total - done) / (done - before))} left")
+        if rate:
+            parts.append(rate_text(rate, unit))
+        if total and rate:
+            parts.append(f"{duration((total - done) / rate)} left")
         self._say(f"{step}: " + ", ".join(p for p in (*parts, detail) if p))
 
     def note(self, step: str, text: str) -> None:

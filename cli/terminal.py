@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -9,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from kfp_finetune.cli.screen import clean
+from kfp_finetune.cli.screen import Pace, clean, rate_text
 
 _SIGNS = {
     "done": "[green]✓[/]",
@@ -23,20 +24,22 @@ _NAME_WIDTH = 16
 class TerminalScreen:
     """Rich's progress bar for the step at work; what is done scrolls up."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False)
+    def __init__(self, *, stderr: bool = False) -> None:
+        self._console = Console(highlight=False, stderr=stderr)
+        self._pace = Pace()
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn(f"[bold]{{task.description:<{_NAME_WIDTH}}}[/]"),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[count]}"),
+            TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(compact=True),
             TextColumn("[dim]{task.fields[detail]}[/]"),
             console=self._console,
             transient=True,
             refresh_per_second=5,
         )
-        self._task = self._progress.add_task("", visible=False, count="", detail="")
+        self._task = self._progress.add_task("", visible=False, count="", rate="", detail="")
         self._notes: list[str] = []
         self._progress.start()
 
@@ -47,13 +50,20 @@ class TerminalScreen:
     def started(self, step: str) -> None:
         """See `Screen`."""
         self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(step, total=None, count="", detail="")
+        self._task = self._progress.add_task(step, total=None, count="", rate="", detail="")
+        self._pace = Pace()
 
     def progress(self, step: str, done: int, total: int | None, unit: str, detail: str) -> None:
         """See `Screen`."""
         count = f"{done:,}/{total:,} {unit}" if total else f"{done:,} {unit}"
+        rate = self._pace.rate(done, time.monotonic())
         self._progress.update(
-            self._task, completed=done, total=total, count=_safe(count), detail=_safe(detail)
+            self._task,
+            completed=done,
+            total=total,
+            count=_safe(count),
+            rate=_safe(rate_text(rate, unit)) if rate else "",
+            detail=_safe(detail),
         )
 
     def note(self, step: str, text: str) -> None:

@@ -93,6 +93,48 @@ def assign(
     Raises:
         InputError: If rows cannot be used and must be, or the labels cannot be learned.
     """
+    assigned, warnings = _assign_whole(parts, targets, how)
+    train = assigned["train"]
+    if train.rows.splits is not None:
+        _split_by_column(assigned, splits)
+    else:
+        _make_splits(assigned, targets, how)
+    _handle_overlap(assigned, how.drop_overlap, warnings)
+    if how.max_train_samples is not None:
+        _cap(train, targets, how.max_train_samples, how.seed)
+    _check_labels(assigned, targets)
+    _check_test_rows(assigned)
+    return assigned, warnings
+
+
+def assign_to_test(
+    rows: Rows, targets: Targets, how: Splitting
+) -> tuple[dict[str, Assigned], list[str]]:
+    """Assign every row to the test split, or leave it out: there is nothing to train.
+
+    Args:
+        rows: The rows.
+        targets: What the labels mean.
+        how: The settings; of them, `on_bad_row` and `drop_duplicates`.
+
+    Returns:
+        The assignment, and warnings as sentences.
+
+    Raises:
+        InputError: If rows cannot be used and must be, or none can.
+    """
+    return _assign_whole({"test": rows}, targets, how)
+
+
+def source_of(parts: dict[str, Assigned], split: str) -> Assigned:
+    """The source that a split's rows come from: its own, or the first, which others are made of."""
+    return parts[split] if split in parts else next(iter(parts.values()))
+
+
+def _assign_whole(
+    parts: dict[str, Rows], targets: Targets, how: Splitting
+) -> tuple[dict[str, Assigned], list[str]]:
+    """Assign the rows of each source to the split it was given for, but for those left out."""
     warnings: list[str] = []
     for rows in parts.values():
         if len(missing := targets.missing(rows)):
@@ -106,7 +148,6 @@ def assign(
         name: Assigned(rows, np.full(len(rows), SPLITS.index(name), np.int8))
         for name, rows in parts.items()
     }
-    train = assigned["train"]
     for part in assigned.values():
         for reason, bad_rows in part.rows.problems.items():
             part.leave_out(np.array(bad_rows, np.int64), reason)
@@ -119,15 +160,6 @@ def assign(
             )
     for name, part in assigned.items():
         _handle_repeats(name, part, how.drop_duplicates, warnings)
-    if train.rows.splits is not None:
-        _split_by_column(assigned, splits)
-    else:
-        _make_splits(assigned, targets, how)
-    _handle_overlap(assigned, how.drop_overlap, warnings)
-    if how.max_train_samples is not None:
-        _cap(train, targets, how.max_train_samples, how.seed)
-    _check_labels(assigned, targets)
-    _check_test_rows(assigned)
     return assigned, warnings
 
 

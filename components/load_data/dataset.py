@@ -17,14 +17,19 @@ from kfp_finetune.components.artifacts.tokenized_dataset import (
 )
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import pretrained
-from kfp_finetune.components.load_data.assignment import Assigned, assign
+from kfp_finetune.components.load_data.assignment import (
+    Assigned,
+    assign,
+    assign_to_test,
+    source_of,
+)
 from kfp_finetune.components.load_data.columns import ColumnMapping, map_columns
 from kfp_finetune.components.load_data.files import expand
 from kfp_finetune.components.load_data.findings import describe_data
 from kfp_finetune.components.load_data.json_lines import parse
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.report import render_data_report
-from kfp_finetune.components.load_data.rows import Values, read_rows
+from kfp_finetune.components.load_data.rows import Rows, Values, read_rows
 from kfp_finetune.components.load_data.sources import (
     Source,
     check_split,
@@ -55,7 +60,7 @@ class Understood:
 
     def part_of(self, split: str) -> Assigned:
         """The source that a split's rows come from."""
-        return self.parts.get(split, self.parts["train"])
+        return source_of(self.parts, split)
 
 
 def load_data(
@@ -76,7 +81,49 @@ def load_data(
         InputError: If anything about the data, the columns or the model is wrong.
     """
     tokenizer = _open_tokenizer(parameters)
-    data = _understand(parameters)
+    return _write(parameters, tokenizer, _understand(parameters), output_path, report_path)
+
+
+def load_evaluation_data(
+    parameters: Parameters,
+    label_names: list[str],
+    problem_type: str,
+    output_path: str,
+    report_path: str,
+) -> TokenizedDatasetManifest:
+    """Read a text dataset to score a trained model on: all of it is the test split.
+
+    Args:
+        parameters: What to read, and how. Of a dataset with splits, `test_split` is read, else the
+            split named test, else `train_split`. What only makes splits or names labels has no
+            meaning here: the other datasets, fractions, `split_column`, `group_column`,
+            `drop_overlap`, `max_train_samples`, `problem_type`, `label_names`.
+        label_names: The model's labels, in the order of their ids; none for regression.
+        problem_type: The model's.
+        output_path: The folder that the tokenized dataset is written to; its train and validation
+            splits are empty.
+        report_path: The HTML file that the data report is written to.
+
+    Returns:
+        The written dataset's manifest, with the model's labels.
+
+    Raises:
+        InputError: If anything about the data, the columns or the tokenizer is wrong, or a label is
+            not one of the model's.
+    """
+    tokenizer = _open_tokenizer(parameters)
+    data = _understand_for_evaluation(parameters, label_names, problem_type)
+    return _write(parameters, tokenizer, data, output_path, report_path)
+
+
+def _write(
+    parameters: Parameters,
+    tokenizer: PreTrainedTokenizerFast,
+    data: Understood,
+    output_path: str,
+    report_path: str,
+) -> TokenizedDatasetManifest:
+    """Tokenize what has been understood, and write it and the report."""
     tokenize = Tokenize(tokenizer, parameters.max_length, pairs=data.columns.text_pair is not None)
     out = Path(output_path)
     out.mkdir(parents=True, exist_ok=True)
@@ -146,7 +193,9 @@ def _understand(parameters: Parameters) -> Understood:
     )
     notes.extend(columns.notes)
     labels, splits = Values(), Values()
-    rows = {name: read_rows(source, columns, labels, splits) for name, source in sources.items()}
+    rows = {
+        name: _read_rows(source, columns, labels, splits, name) for name, source in sources.items()
+    }
     declared = sources["train"].label_names.get(columns.labels[0])
     known = read_label_names(parameters.label_names) if parameters.label_names else None
     understood = understand_labels(
@@ -160,7 +209,54 @@ def _understand(parameters: Parameters) -> Understood:
         notes.append(understood.note)
     targets = Targets(understood, columns.label_text)
     parts, warnings = assign(rows, targets, splits, parameters.splitting)
-    return Understood(columns, targets, parts, notes, warnings)
+    return Understood(columns, targets, parts, list(dict.fromkeys(notes)), warnings)
+
+
+def _understand_for_evaluation(
+    parameters: Parameters, label_names: list[str], problem_type: str
+) -> Understood:
+    """The same of one source whose labels are those of a model."""
+    notes: list[str] = []
+    options = parameters.read_options
+    split = parameters.test_split
+    if split is None and "test" in split_names(parameters.dataset, options):
+        split = "test"
+        notes.append("using the dataset's own test split")
+    source = open_source(parameters.dataset, split or parameters.train_split, options)
+    notes.extend(source.notes)
+    columns = map_columns(
+        source, parameters.text_column, parameters.text_pair_column, parameters.label_column
+    )
+    notes.extend(columns.notes)
+    labels = Values()
+    rows = _read_rows(source, columns, labels, Values(), "test")
+    understood = understand_labels(
+        labels.values,
+        problem_type,
+        columns=columns.labels,
+        known=label_names or None,
+        known_from="score a model that was trained with them",
+    )
+    if understood.problem_type != problem_type:
+        raise InputError(
+            f"{len(columns.labels)} label columns, of 0 and 1",
+            where=f"{source.name} (label_column)",
+            expected=f"one label column: the model's problem type is {problem_type}",
+            remedy=f"--label-column {columns.labels[0]}",
+        )
+    targets = Targets(understood, columns.label_text)
+    parts, warnings = assign_to_test(rows, targets, parameters.splitting)
+    return Understood(columns, targets, parts, list(dict.fromkeys(notes)), warnings)
+
+
+def _read_rows(
+    source: Source, columns: ColumnMapping, labels: Values, splits: Values, split: str
+) -> Rows:
+    """Read a source, and show how far that is."""
+    progress = Progress(_STEP, source.rows, "rows")
+    return read_rows(
+        source, columns, labels, splits, lambda done: progress.update(done, f"reading {split}")
+    )
 
 
 def read_label_names(path: str) -> list[str]:

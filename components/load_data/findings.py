@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kfp_finetune.components.artifacts.data_report import DataReport, Example
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS, TokenizedDatasetManifest
+from kfp_finetune.components.load_data.assignment import source_of
 
 if TYPE_CHECKING:
     from kfp_finetune.components.load_data.assignment import Assigned
@@ -36,9 +37,7 @@ def describe_data(
         examples: Rows to show.
     """
     by_split = {
-        split: targets.counts(
-            (part := parts.get(split, parts["train"])).rows.labels[part.of(split)]
-        )
+        split: targets.counts((part := source_of(parts, split)).rows.labels[part.of(split)])
         for split in SPLITS
     }
     labels = {
@@ -81,6 +80,8 @@ def _warnings(report: DataReport) -> list[str]:
             f"{report.truncated_share:.0%} of the texts are cut at {report.max_length} tokens;"
             f" --max-length {report.max_length_for_1_percent} would cut under 1 %"
         )
+    if not report.rows_kept["train"]:  # read to be evaluated on
+        return warnings
     train = {label: counts["train"] for label, counts in report.labels.items()}
     if train and min(train.values()) < _FEW_ROWS:
         few = [label for label, count in train.items() if count < _FEW_ROWS]

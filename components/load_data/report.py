@@ -50,6 +50,7 @@ def render_data_report(report: DataReport) -> str:
             ("99 % of the texts", f"within {lengths['99']} tokens"),
             ("Longest", f"{lengths['100']} tokens"),
             ("max_length to cut under 1 %", str(report.max_length_for_1_percent)),
+            *([("Step plan", report.step_plan)] if report.step_plan else []),
         ],
     )
 

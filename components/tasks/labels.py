@@ -22,6 +22,7 @@ PROBLEM_TYPES = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)  # as Transformers names
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _SEPARATORS = ("|", ";", ",")
 _SHOWN = 5
+_FLAG = "--label-names"
 _LARGEST = 3.4e38  # float32
 
 
@@ -50,6 +51,7 @@ def understand_labels(
     columns: Sequence[str] = ("label",),
     declared: Sequence[str] | None = None,
     known: Sequence[str] | None = None,
+    known_from: str = _FLAG,
 ) -> Labels:
     """Find out what the different values of a label column mean.
 
@@ -60,7 +62,8 @@ def understand_labels(
         columns: The label column; several mean one 0/1 column per label.
         declared: The names behind whole numbers, where the data declares them.
         known: All labels there may be, in their order: from a file, or from a trained model. Whole
-            numbers count them from 0.
+            numbers count them from 0, unless the names are whole numbers themselves.
+        known_from: Where the known ones come from, to look at if one is missing.
 
     Returns:
         The meaning of each. Labels come in the order of `known` or `declared`, else by number
@@ -71,14 +74,16 @@ def understand_labels(
     """
     where = "column " + ", ".join(map(repr, columns))
     if len(columns) > 1:
-        _check_for_several(problem_type, known, where)
-        return _from_indicators(values, columns, where)
+        _check_for_several(problem_type, known if known_from == _FLAG else None, where)
+        return _from_indicators(values, columns, where, known, known_from)
     cleaned = [_clean(value) for value in values]
     present = [value for value in cleaned if value is not None]
     if problem_type == "auto":
-        problem_type, separator, note = _infer(present, has_names=bool(declared or known))
+        problem_type, separator, note = _infer(
+            present, known or (), has_names=bool(declared or known)
+        )
     else:
-        separator = _separator(present) if problem_type == MULTI_LABEL else None
+        separator = _separator(present, known or ()) if problem_type == MULTI_LABEL else None
         note = ""
     if problem_type == REGRESSION:
         if known:
@@ -108,7 +113,7 @@ def understand_labels(
     )
     ids = {name: i for i, name in enumerate(names)}
     if listed:
-        _check_known(named, ids, where)
+        _check_known(named, ids, where, known_from)
     groups = [None if group is None else sorted({ids[name] for name in group}) for group in named]
     if problem_type == SINGLE_LABEL:
         return Labels(SINGLE_LABEL, names, [g[0] if g else None for g in groups], note)
@@ -126,11 +131,13 @@ def _clean(value: Any) -> Any:
     return value
 
 
-def _infer(values: Sequence[Any], *, has_names: bool) -> tuple[str, str | None, str]:
+def _infer(
+    values: Sequence[Any], known: Sequence[str], *, has_names: bool
+) -> tuple[str, str | None, str]:
     """The problem type, the separator of a list of labels, and how they were found."""
     if any(isinstance(value, tuple) for value in values):
         return MULTI_LABEL, None, "multi-label: the labels are lists"
-    if separator := _separator(values):
+    if separator := _separator(values, known):
         return (
             MULTI_LABEL,
             separator,
@@ -144,17 +151,17 @@ def _infer(values: Sequence[Any], *, has_names: bool) -> tuple[str, str | None, 
     return SINGLE_LABEL, None, ""
 
 
-def _separator(values: Sequence[Any]) -> str | None:
+def _separator(values: Sequence[Any], known: Sequence[str]) -> str | None:
     """The separator of lists written as text.
 
-    A comma in a label's name makes no list: every part of a list must also stand alone somewhere,
-    or all parts must be whole numbers.
+    A comma in a label's name makes no list: every part of a list must also stand alone somewhere or
+    be known, or all parts must be whole numbers.
     """
-    texts = [value for value in values if isinstance(value, str)]
+    texts = [value for value in values if isinstance(value, str) and value not in known]
     for separator in _SEPARATORS:
         joined = [text for text in texts if separator in text]
         parts = {part.strip() for text in joined for part in text.split(separator)}
-        alone = {text.strip() for text in texts if separator not in text}
+        alone = {text.strip() for text in texts if separator not in text} | set(known)
         if joined and (parts <= alone or all(part.isdigit() for part in parts)):
             return separator
     return None
@@ -173,6 +180,8 @@ def _name(value: Any, listed: Sequence[str], where: str) -> str:
     value = _clean(value)
     if isinstance(value, bool):
         value = str(value).lower()
+    if isinstance(value, int | str) and listed and all(map(_is_whole, listed)):
+        return str(value)
     if isinstance(value, str):
         if value in listed or not (listed and _DIGITS.fullmatch(value)):
             return value
@@ -206,7 +215,13 @@ def _name(value: Any, listed: Sequence[str], where: str) -> str:
     return listed[value]
 
 
-def _check_known(named: Sequence[Sequence[str] | None], ids: dict[str, int], where: str) -> None:
+def _is_whole(name: str) -> bool:
+    return name.removeprefix("-").isdigit()
+
+
+def _check_known(
+    named: Sequence[Sequence[str] | None], ids: dict[str, int], where: str, known_from: str
+) -> None:
     unknown = sorted({name for group in named for name in group or () if name not in ids})
     if unknown:
         near = difflib.get_close_matches(unknown[0], ids, n=1)
@@ -217,9 +232,9 @@ def _check_known(named: Sequence[Sequence[str] | None], ids: dict[str, int], whe
             expected="one of "
             + ", ".join(map(repr, list(ids)[:_SHOWN]))
             + ", ..." * (len(ids) > _SHOWN),
-            remedy=f"mend the labels ({unknown[0]!r} may mean {near[0]!r}), or --label-names"
+            remedy=f"mend the labels ({unknown[0]!r} may mean {near[0]!r}), or {known_from}"
             if near
-            else "mend the labels, or --label-names",
+            else f"mend the labels, or {known_from}",
         )
 
 
@@ -272,15 +287,26 @@ def _check_for_several(problem_type: str, known: Sequence[str] | None, where: st
         )
 
 
-def _from_indicators(values: Sequence[Any], columns: Sequence[str], where: str) -> Labels:
+def _from_indicators(
+    values: Sequence[Any],
+    columns: Sequence[str],
+    where: str,
+    known: Sequence[str] | None,
+    known_from: str,
+) -> Labels:
     """One 0/1 column per label: the columns' names are the labels."""
+    names = list(known or columns)
+    ids = {name: i for i, name in enumerate(names)}
+    _check_known([columns], ids, where, known_from)
+    of_column = [ids[column] for column in columns]
     targets: list[int | list[int] | float | None] = []
     for cells in values:
         marks = [_indicator(cell, column) for cell, column in zip(cells, columns, strict=True)]
         missing = any(mark is None for mark in marks)
-        targets.append(None if missing else [i for i, mark in enumerate(marks) if mark])
+        marked = (i for i, mark in zip(of_column, marks, strict=True) if mark)
+        targets.append(None if missing else sorted(marked))
     note = f"multi-label: one 0/1 column for each of {len(columns)} labels"
-    return Labels(MULTI_LABEL, list(columns), targets, note)
+    return Labels(MULTI_LABEL, names, targets, note)
 
 
 def _indicator(cell: Any, column: str) -> bool | None:

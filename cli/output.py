@@ -1,0 +1,38 @@
+"""Files that a command writes where `-o` says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from kfp_finetune.components.errors import InputError
+
+
+@contextlib.contextmanager
+def writing(what: str, output: Path) -> Iterator[None]:
+    """Check that a file can be written, then let it be.
+
+    Args:
+        what: What it will hold, with its article.
+        output: The file; its folder exists.
+
+    Raises:
+        InputError: If it cannot be written, before or within the block.
+    """
+    try:
+        if not output.parent.is_dir():
+            raise FileNotFoundError(2, "its folder is not there")
+        if output.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+        if not os.access(output.parent, os.W_OK):
+            raise PermissionError(13, "its folder cannot be written to")
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{what} cannot be written: {error.strerror or error}",
+            where=str(output),
+            expected="a file in a folder that exists and can be written",
+            remedy="give another with -o",
+        ) from None
