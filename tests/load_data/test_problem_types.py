@@ -290,7 +290,7 @@ def test_repeats_are_counted_and_dropped_when_asked(tiny_model: Path, tmp_path: 
     fraction=st.sampled_from([0.1, 0.2, 0.3]),
     seed=st.integers(0, 99),
 )
-def test_each_of_several_labels_has_its_share(
+def test_rows_of_several_labels_are_shared_out_by_their_rarest(
     sets: list[set[int]], fraction: float, seed: int
 ) -> None:
     names = [str(i) for i in range(8)]
@@ -298,10 +298,15 @@ def test_each_of_several_labels_has_its_share(
     strata = targets.strata(np.arange(len(sets), dtype=np.int32))
     chosen = assign_splits(strata, {"test": fraction}, seed)
     assert (chosen == 1).sum() == round(fraction * len(sets))
-    for label in range(8):
-        has = np.array([label in s for s in sets])
-        if has.sum() >= 30:
-            assert abs((has & (chosen == 1)).sum() - fraction * has.sum()) <= 2
+    counts = Counter(label for labels in sets for label in labels)
+    for stratum in range(-1, 8):
+        inside = strata == stratum
+        assert all(
+            counts[stratum] == min(counts[label] for label in sets[row])
+            for row in np.flatnonzero(inside)
+            if stratum >= 0
+        )
+        assert abs((inside & (chosen == 1)).sum() - fraction * inside.sum()) <= 2
 
 
 @settings(deadline=None, derandomize=True)
