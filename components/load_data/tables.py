@@ -32,7 +32,12 @@ def open_parquet(file: File) -> Source:
 
     def batches() -> Iterator[Any]:
         with _valid(file, "Parquet"), pq.ParquetFile(path) as opened:
-            yield from opened.iter_batches(batch_size=ROWS_PER_BATCH)
+            read = 0
+            for batch in opened.iter_batches(batch_size=ROWS_PER_BATCH):
+                read += batch.num_rows
+                yield batch
+            if read != rows:
+                raise ValueError(f"its metadata counts {rows:,} rows, and there are {read:,}")
 
     return _source(file.name, schema, rows, batches)
 

@@ -83,7 +83,8 @@ def understand_labels(
             present, known or (), has_names=bool(declared or known)
         )
     else:
-        separator = _separator(present, known or ()) if problem_type == MULTI_LABEL else None
+        several = problem_type == MULTI_LABEL
+        separator = _separator(present, known or ()) or _any_separator(present) if several else None
         note = ""
     if problem_type == REGRESSION:
         if known:
@@ -165,6 +166,12 @@ def _separator(values: Sequence[Any], known: Sequence[str]) -> str | None:
         if joined and (parts <= alone or all(part.isdigit() for part in parts)):
             return separator
     return None
+
+
+def _any_separator(values: Sequence[Any]) -> str | None:
+    """The first separator in use: what a user means who says that there are several labels."""
+    texts = [value for value in values if isinstance(value, str)]
+    return next((mark for mark in _SEPARATORS if any(mark in text for text in texts)), None)
 
 
 def _split(value: Any, separator: str | None) -> tuple[Any, ...] | None:

@@ -107,8 +107,8 @@ def test_bad_rows_are_counted(load: Any) -> None:
          " trained with them"),
         (["1", "2"], [{"text": "card", "label": 0}], {}, "1 unknown label: '0'\n"),
         (NAMES, [{"text": "card", "delivery": 1, "returns": 0}],
-         {"label_column": "delivery,returns"}, "the problem type is single_label_classification, and there are several label"
-         " columns\n"),
+         {"label_column": "delivery,returns"},
+         "the problem type is single_label_classification, and there are several label columns\n"),
     ],
 )  # fmt: skip
 def test_labels_the_model_does_not_know(
