@@ -111,7 +111,7 @@ def test_one_column_per_label() -> None:
             {"known": ["anger", "joy"]},
             "1 unknown label: 'angre'\n"
             "  where:    column 'label'\n"
-            "  expected: one of 'anger', 'joy', ...\n"
+            "  expected: one of 'anger', 'joy'\n"
             "  remedy:   mend the labels ('angre' may mean 'anger'), or --label-names",
         ),
         (
