@@ -24,10 +24,10 @@ from kfp_finetune.components.load_data.assignment import (
     source_of,
 )
 from kfp_finetune.components.load_data.columns import ColumnMapping, map_columns
-from kfp_finetune.components.load_data.files import expand
 from kfp_finetune.components.load_data.findings import describe_data
-from kfp_finetune.components.load_data.json_lines import parse
 from kfp_finetune.components.load_data.parameters import Parameters
+from kfp_finetune.components.load_data.readers.files import expand
+from kfp_finetune.components.load_data.readers.json_lines import parse
 from kfp_finetune.components.load_data.report import render_data_report
 from kfp_finetune.components.load_data.rows import Rows, Values, read_rows
 from kfp_finetune.components.load_data.sources import (

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.files import expand
+from kfp_finetune.components.load_data.readers.files import expand
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -15,7 +15,7 @@ import xxhash
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.columns import ColumnMapping
-from kfp_finetune.components.load_data.reading import kind_of
+from kfp_finetune.components.load_data.readers.reading import kind_of
 from kfp_finetune.components.load_data.sources import Source
 
 if TYPE_CHECKING:

@@ -11,20 +11,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.delimited import open_delimited, parse_delimiter
-from kfp_finetune.components.load_data.files import File
-from kfp_finetune.components.load_data.hub import (
+from kfp_finetune.components.load_data.readers.delimited import open_delimited, parse_delimiter
+from kfp_finetune.components.load_data.readers.files import File
+from kfp_finetune.components.load_data.readers.hub import (
     hub_splits,
     no_split,
     open_hub,
     open_saved,
     saved_splits,
 )
-from kfp_finetune.components.load_data.json_files import json_splits, open_json
-from kfp_finetune.components.load_data.json_lines import open_json_lines
-from kfp_finetune.components.load_data.label_folders import open_label_file, open_label_folders
-from kfp_finetune.components.load_data.locations import Place, locate
-from kfp_finetune.components.load_data.reading import (
+from kfp_finetune.components.load_data.readers.json_files import json_splits, open_json
+from kfp_finetune.components.load_data.readers.json_lines import open_json_lines
+from kfp_finetune.components.load_data.readers.label_folders import (
+    open_label_file,
+    open_label_folders,
+)
+from kfp_finetune.components.load_data.readers.locations import Place, locate
+from kfp_finetune.components.load_data.readers.reading import (
     TRAIN,
     Batch,
     Columns,
@@ -33,8 +36,8 @@ from kfp_finetune.components.load_data.reading import (
     check_options,
     find_split,
 )
-from kfp_finetune.components.load_data.remote import without_secrets
-from kfp_finetune.components.load_data.tables import open_arrow, open_parquet
+from kfp_finetune.components.load_data.readers.remote import without_secrets
+from kfp_finetune.components.load_data.readers.tables import open_arrow, open_parquet
 
 __all__ = ["Batch", "Columns", "ReadOptions", "Source", "check_split", "open_source", "split_names"]
 

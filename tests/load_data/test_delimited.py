@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data import quote_scan
+from kfp_finetune.components.load_data.readers import quote_scan
 from kfp_finetune.components.load_data.sources import ReadOptions, Source, open_source
 
 Row = dict[str, Any]

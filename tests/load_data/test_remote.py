@@ -16,7 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data import remote
+from kfp_finetune.components.load_data.readers import remote
 from kfp_finetune.components.load_data.sources import open_source, split_names
 from tests.load_data.test_sources import ROWS, content, read
 
@@ -211,8 +211,8 @@ def test_an_extra_that_is_not_installed(
 def test_downloads_are_removed_when_the_process_ends(web: str, tmp_path: Path) -> None:
     code = (
         "import sys; from kfp_finetune.components.load_data.sources import open_source;"
-        "print(open_source(sys.argv[1]).rows); from kfp_finetune.components.load_data import files;"
-        "print(files.scratch())"
+        "from kfp_finetune.components.load_data.readers import files;"
+        "print(open_source(sys.argv[1]).rows); print(files.scratch())"
     )
     run = subprocess.run(
         [sys.executable, "-c", code, f"http://{web}/data.csv.gz"[:-3]],

@@ -12,17 +12,17 @@ from itertools import islice
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.delimited_rows import Table, parser, read_rows
-from kfp_finetune.components.load_data.files import File
-from kfp_finetune.components.load_data.quote_scan import examine_quotes, is_blank
-from kfp_finetune.components.load_data.quoting import Reading, decide
-from kfp_finetune.components.load_data.reading import (
+from kfp_finetune.components.load_data.readers.delimited_rows import Table, parser, read_rows
+from kfp_finetune.components.load_data.readers.files import File
+from kfp_finetune.components.load_data.readers.quote_scan import examine_quotes, is_blank
+from kfp_finetune.components.load_data.readers.quoting import Reading, decide
+from kfp_finetune.components.load_data.readers.reading import (
     ReadOptions,
     Source,
     no_rows,
     unique_names,
 )
-from kfp_finetune.components.load_data.text_files import Text, examine, line_blocks
+from kfp_finetune.components.load_data.readers.text_files import Text, examine, line_blocks
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _WORDS = {

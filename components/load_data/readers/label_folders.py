@@ -6,15 +6,20 @@ import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kfp_finetune.components.load_data.files import File, readable
-from kfp_finetune.components.load_data.reading import (
+from kfp_finetune.components.load_data.readers.files import File, readable
+from kfp_finetune.components.load_data.readers.reading import (
     ROWS_PER_BATCH,
     Batch,
     ReadOptions,
     Source,
     no_rows,
 )
-from kfp_finetune.components.load_data.text_files import chunks, count_lines, examine, open_text
+from kfp_finetune.components.load_data.readers.text_files import (
+    chunks,
+    count_lines,
+    examine,
+    open_text,
+)
 
 
 def is_text(path: Path) -> bool:

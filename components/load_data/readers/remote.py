@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.files import is_data, new_folder
+from kfp_finetune.components.load_data.readers.files import is_data, new_folder
 
 SCHEMES = ("https", "http", "s3", "gs", "hf", "file")
 _EXTRAS = {"s3": "s3", "gs": "gcs"}

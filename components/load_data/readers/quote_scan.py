@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from kfp_finetune.components.load_data.habits import Habits
+from kfp_finetune.components.load_data.readers.habits import Habits
 
 # A quote that opens this many lines above is not closed, whatever comes: it bounds the memory.
 MOST_LINES_IN_A_ROW = 100_000

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.files import File, decompressed, readable
-from kfp_finetune.components.load_data.reading import (
+from kfp_finetune.components.load_data.readers.files import File, decompressed, readable
+from kfp_finetune.components.load_data.readers.reading import (
     ROWS_PER_BATCH,
     Batch,
     Source,

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from itertools import chain
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.files import File, check_signature, open_binary, readable
+from kfp_finetune.components.load_data.readers.files import (
+    File,
+    check_signature,
+    open_binary,
+    readable,
+)
 
 _CHUNK = 1 << 20
 _MARKS = (

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.files import File, readable
-from kfp_finetune.components.load_data.reading import (
+from kfp_finetune.components.load_data.readers.files import File, readable
+from kfp_finetune.components.load_data.readers.reading import (
     ROWS_PER_BATCH,
     Batch,
     ReadOptions,
@@ -18,7 +18,12 @@ from kfp_finetune.components.load_data.reading import (
     json_kind,
     no_rows,
 )
-from kfp_finetune.components.load_data.text_files import Text, count_lines, examine, open_text
+from kfp_finetune.components.load_data.readers.text_files import (
+    Text,
+    count_lines,
+    examine,
+    open_text,
+)
 
 _EXAMPLE = '{"text": "...", "label": "..."}'
 _LOOKED_AT = 1_000

@@ -11,9 +11,13 @@ from functools import lru_cache
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.files import File
-from kfp_finetune.components.load_data.json_lines import column_names, open_json_lines, parse
-from kfp_finetune.components.load_data.reading import (
+from kfp_finetune.components.load_data.readers.files import File
+from kfp_finetune.components.load_data.readers.json_lines import (
+    column_names,
+    open_json_lines,
+    parse,
+)
+from kfp_finetune.components.load_data.readers.reading import (
     TRAIN,
     ReadOptions,
     Source,
@@ -23,7 +27,7 @@ from kfp_finetune.components.load_data.reading import (
     no_rows,
     row_batches,
 )
-from kfp_finetune.components.load_data.text_files import chunks, examine, line_blocks
+from kfp_finetune.components.load_data.readers.text_files import chunks, examine, line_blocks
 
 _DEPTH = 4
 

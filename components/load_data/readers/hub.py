@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.reading import (
+from kfp_finetune.components.load_data.readers.reading import (
     TRAIN,
     ReadOptions,
     Source,
     canonical_splits,
     find_split,
 )
-from kfp_finetune.components.load_data.remote import without_secrets
-from kfp_finetune.components.load_data.tables import table_source
+from kfp_finetune.components.load_data.readers.remote import without_secrets
+from kfp_finetune.components.load_data.readers.tables import table_source
 
 
 def is_saved(folder: Path) -> bool:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data import remote
-from kfp_finetune.components.load_data.files import (
+from kfp_finetune.components.load_data.readers import remote
+from kfp_finetune.components.load_data.readers.files import (
     ARCHIVE,
     FORMATS,
     File,
@@ -22,9 +22,9 @@ from kfp_finetune.components.load_data.files import (
     unknown_format,
     unzip,
 )
-from kfp_finetune.components.load_data.hub import is_saved
-from kfp_finetune.components.load_data.label_folders import label_folders
-from kfp_finetune.components.load_data.reading import SPLIT_WORDS, TRAIN, canonical_split
+from kfp_finetune.components.load_data.readers.hub import is_saved
+from kfp_finetune.components.load_data.readers.label_folders import label_folders
+from kfp_finetune.components.load_data.readers.reading import SPLIT_WORDS, TRAIN, canonical_split
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _GLOB = re.compile(r"[*?\[]")

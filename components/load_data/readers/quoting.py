@@ -31,8 +31,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kfp_finetune.components.load_data.habits import Habits
-from kfp_finetune.components.load_data.quote_scan import Evidence
+from kfp_finetune.components.load_data.readers.habits import Habits
+from kfp_finetune.components.load_data.readers.quote_scan import Evidence
 
 _MOST_BY_CHANCE = 2
 

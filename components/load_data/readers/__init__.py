@@ -1,0 +1,1 @@
+"""Reading data: what a location stands for, and the rows of every kind of file found there."""
