@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.repeats import find_overlap, find_repeats
+from kfp_finetune.components.load_data.repeats import find_groups, find_overlap, find_repeats
 from kfp_finetune.components.load_data.rows import (
     Rows,
     Values,
@@ -50,7 +51,7 @@ class Assigned:
     split: NDArray[np.int8]
     dropped: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def leave_out(self, rows: NDArray[np.int64], reason: str) -> None:
+    def leave_out(self, rows: NDArray[np.integer], reason: str) -> None:
         """Leave rows out, and count them for the split they would have gone to."""
         rows = rows[self.split[rows] != LEFT_OUT]
         for number, count in zip(*np.unique(self.split[rows], return_counts=True), strict=True):
@@ -141,7 +142,7 @@ def _assign_whole(
             bad = rows.bad()
             without = missing[~bad[missing]]
             if len(without):
-                rows.problems[f"no label in column {targets.column}"] = without.tolist()
+                rows.problems[f"no label in column {targets.column}"] = array("q", without)
         if how.on_bad_row == "error":
             refuse_bad_rows(rows)
     assigned = {
@@ -164,8 +165,7 @@ def _assign_whole(
 
 
 def _handle_repeats(name: str, part: Assigned, drop: bool, warnings: list[str]) -> None:
-    usable = np.flatnonzero(part.split != LEFT_OUT)
-    repeats = find_repeats(part.rows.texts, part.rows.labels, usable)
+    repeats = find_repeats(part.rows.texts, part.rows.labels, part.split != LEFT_OUT)
     if len(repeats.contradictions):
         warnings.append(
             f"{len(repeats.contradictions):,} rows of the {name} data have the text of an earlier"
@@ -225,23 +225,25 @@ def _make_splits(assigned: dict[str, Assigned], targets: Targets, how: Splitting
     """Take the splits that were not given out of the training rows.
 
     Rows with the same text always stay together, or the test would be on what was learned by heart.
+    A group counts for the label of its first row, and shares are of groups.
     """
     train = assigned["train"]
     made = {s: f for s, f in how.fractions.items() if s not in assigned and f}
-    usable = np.flatnonzero(train.split != LEFT_OUT)
     rows = train.rows
-    groups = rows.texts if rows.groups is None else rows.groups
-    chosen = assign_splits(targets.strata(rows.labels[usable]), made, how.seed, groups[usable])
+    in_common = rows.texts if rows.groups is None else rows.groups
+    strata = targets.strata(rows.labels[train.split != LEFT_OUT])
+    groups = find_groups(in_common, train.split != LEFT_OUT)
+    chosen = assign_splits(strata[rows.labels[groups.leaders]], made, how.seed)
     numbers = np.array([0, *(SPLITS.index(split) for split in made)], np.int8)
-    train.split[usable] = numbers[chosen]
+    groups.spread(numbers[chosen], train.split)
 
 
 def _handle_overlap(assigned: dict[str, Assigned], drop: bool, warnings: list[str]) -> None:
     train = assigned["train"]
     for split in SPLITS[1:]:
         part = assigned.get(split, train)
-        others = part.rows.texts[part.of(split)]
-        overlap = find_overlap(train.rows.texts, train.of("train"), others)
+        others = part.rows.texts[part.split == SPLITS.index(split)]
+        overlap = find_overlap(train.rows.texts, train.split == 0, others)
         if not len(overlap):
             continue
         if drop:
@@ -261,10 +263,10 @@ def _handle_overlap(assigned: dict[str, Assigned], drop: bool, warnings: list[st
 
 
 def _cap(train: Assigned, targets: Targets, most: int, seed: int) -> None:
-    rows = train.of("train")
+    rows = train.of("train").astype(np.uint32)
     if len(rows) <= most:
         return
-    strata = targets.strata(train.rows.labels)
+    strata = targets.strata(train.rows.labels)[train.rows.labels]
     labels = len(np.unique(strata[rows]))
     if most < labels:
         raise InputError(

@@ -39,21 +39,22 @@ class Targets:
         """The targets of rows with these labels: ids, lists of ids, or numbers."""
         return [self.labels.targets[number] for number in numbers.tolist()]
 
-    def strata(self, numbers: NDArray[np.int32]) -> NDArray[np.int32]:
-        """What splits of these rows are stratified by, shape [rows]."""
+    def strata(self, numbers: NDArray[np.int32]) -> NDArray[np.integer]:
+        """What splits of these rows are stratified by: a stratum for every value, from 0.
+
+        In the smallest type that holds them, for there will be one for every row.
+        """
         targets = self.labels.targets
         if self.labels.problem_type == REGRESSION:
             values = np.array([0.0 if t is None else t for t in targets], np.float32)
-            return strata_of_numbers(values[numbers])
+            return strata_of_numbers(values, values[numbers])
         if self.labels.problem_type == MULTI_LABEL:
-            sets = [np.array(t or [], np.int32) for t in targets]
-            lengths = np.array([len(s) for s in sets], np.int64)[numbers]
-            ids = [sets[number] for number in numbers.tolist()]
+            in_rows = np.bincount(numbers, minlength=len(targets))
             return strata_of_sets(
-                np.concatenate([[0], np.cumsum(lengths)]),
-                np.concatenate([*ids, np.zeros(0, np.int32)]).astype(np.int32),
+                [t if isinstance(t, list) else [] for t in targets], in_rows, len(self.labels.names)
             )
-        return np.array([-1 if t is None else t for t in targets], np.int32)[numbers]
+        smallest = np.min_scalar_type(len(self.labels.names))
+        return np.array([t or 0 for t in targets], smallest)
 
     def counts(self, numbers: NDArray[np.int32]) -> dict[str, int]:
         """How many of these rows carry each label, in the labels' order; none for regression."""

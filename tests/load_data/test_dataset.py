@@ -228,7 +228,7 @@ def test_made_splits_are_stratified_and_leave_every_label_something(
     wanted = round(fraction * len(labels))
     spare = len(labels) - len(sizes)
     assert (assignment == 1).sum() == min(wanted, spare)
-    rows = np.arange(len(labels))
+    rows = np.arange(len(labels), dtype=np.uint32)
     chosen = stratified_sample(labels, rows, wanted, seed)
     share = min(wanted, spare) / max(spare, 1)
     for label, size in enumerate(sizes):
