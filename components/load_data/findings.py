@@ -59,7 +59,7 @@ def describe_data(
         length_percentiles={str(p): tokenize.percentile(p / 100) for p in _PERCENTILES},
         truncated_share=manifest.truncated_share,
         max_length_for_1_percent=tokenize.percentile(0.99),
-        unknown_token_share=tokenize.unknown / max(tokenize.tokens, 1),
+        unknown_token_share=tokenize.unknown / max(tokenize.kept, 1),
         notes=[],
         warnings=[],
         examples=examples,
