@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.repeats import find_groups, find_overlap, find_repeats
+from kfp_finetune.components.load_data.assigned import LEFT_OUT, Assigned
+from kfp_finetune.components.load_data.repeats import find_overlap, find_repeats
 from kfp_finetune.components.load_data.rows import (
     Rows,
     Values,
@@ -18,62 +17,14 @@ from kfp_finetune.components.load_data.rows import (
     refuse_bad_rows,
     shown,
 )
-from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
+from kfp_finetune.components.load_data.splitting import (
+    Splitting,
+    cap,
+    make_splits,
+    split_by_column,
+)
 from kfp_finetune.components.load_data.targets import Targets, check_seen_in_training
 from kfp_finetune.components.tasks import text_classification
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-LEFT_OUT = -1
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-}
-
-
-@dataclass
-class Assigned:
-    """One source's rows, and the split each goes to.
-
-    Attributes:
-        rows: The rows.
-        split: Index into `SPLITS`, or `LEFT_OUT`, int8, shape [rows].
-        dropped: Rows left out, by split and reason.
-    """
-
-    rows: Rows
-    split: NDArray[np.int8]
-    dropped: dict[str, dict[str, int]] = field(default_factory=dict)
-
-    def leave_out(self, rows: NDArray[np.integer], reason: str) -> None:
-        """Leave rows out, and count them for the split they would have gone to."""
-        rows = rows[self.split[rows] != LEFT_OUT]
-        for number, count in zip(*np.unique(self.split[rows], return_counts=True), strict=True):
-            reasons = self.dropped.setdefault(SPLITS[number], {})
-            reasons[reason] = reasons.get(reason, 0) + int(count)
-        self.split[rows] = LEFT_OUT
-
-    def of(self, split: str) -> NDArray[np.int64]:
-        """The rows of a split, ascending."""
-        return np.flatnonzero(self.split == SPLITS.index(split))
-
-
-@dataclass(frozen=True)
-class Splitting:
-    """How splits are made, and which rows stay out."""
-
-    fractions: dict[str, float]
-    seed: int = 42
-    on_bad_row: str = "error"
-    drop_duplicates: bool = False
-    drop_overlap: bool = False
-    max_train_samples: int | None = None
 
 
 def assign(
@@ -97,12 +48,12 @@ def assign(
     assigned, warnings = _assign_whole(parts, targets, how)
     train = assigned["train"]
     if train.rows.splits is not None:
-        _split_by_column(assigned, splits)
+        split_by_column(assigned, splits)
     else:
-        _make_splits(assigned, targets, how)
+        make_splits(assigned, targets, how)
     _handle_overlap(assigned, how.drop_overlap, warnings)
     if how.max_train_samples is not None:
-        _cap(train, targets, how.max_train_samples, how.seed)
+        cap(train, targets, how.max_train_samples, how.seed)
     _check_labels(assigned, targets)
     _check_test_rows(assigned)
     return assigned, warnings
@@ -125,11 +76,6 @@ def assign_to_test(
         InputError: If rows cannot be used and must be, or none can.
     """
     return _assign_whole({"test": rows}, targets, how)
-
-
-def source_of(parts: dict[str, Assigned], split: str) -> Assigned:
-    """The source that a split's rows come from: its own, or the first, which others are made of."""
-    return parts[split] if split in parts else next(iter(parts.values()))
 
 
 def _assign_whole(
@@ -181,63 +127,6 @@ def _handle_repeats(name: str, part: Assigned, drop: bool, warnings: list[str]) 
             )
 
 
-def _split_by_column(assigned: dict[str, Assigned], splits: Values) -> None:
-    """Rows say themselves which split they are for."""
-    train = assigned["train"]
-    numbers = train.rows.splits
-    assert numbers is not None  # noqa: S101
-    kept = train.split != LEFT_OUT
-    where = f"{train.rows.source.name}, split column"
-    of_value = np.full(len(splits.values), LEFT_OUT, np.int8)
-    for number in np.unique(numbers[kept]).tolist():
-        value = splits.values[number]
-        name = _SPLIT_NAMES.get(str(value).strip().lower())
-        rows = np.flatnonzero(kept & (numbers == number))
-        if name is None:
-            missing = value is None or not str(value).strip()
-            raise InputError(
-                ("no split is named" if missing else f"split {value!r} is not known")
-                + f" in {len(rows):,} row{'s' * (len(rows) > 1)} ({shown(rows)})",
-                where=where,
-                expected="train, validation (or valid, val, dev) or test in every row",
-                remedy="mend the values, or leave --split-column out",
-            )
-        if name != "train" and name in assigned:
-            raise InputError(
-                f"{len(rows):,} row{'s are' if len(rows) > 1 else ' is'} for the {name} split,"
-                f" whose rows come from {assigned[name].rows.source.name} ({shown(rows)})",
-                where=where,
-                expected="one place that the rows of a split come from",
-                remedy=f"leave out --split-column, or the {name} data",
-            )
-        of_value[number] = SPLITS.index(name)
-    train.split[kept] = of_value[numbers][kept]
-    if not (train.split == 0).any():
-        raise InputError(
-            "no row is for training",
-            where=where,
-            expected="rows whose split is train",
-            remedy="mend the values, or leave --split-column out",
-        )
-
-
-def _make_splits(assigned: dict[str, Assigned], targets: Targets, how: Splitting) -> None:
-    """Take the splits that were not given out of the training rows.
-
-    Rows with the same text always stay together, or the test would be on what was learned by heart.
-    A group counts for the label of its first row, and shares are of groups.
-    """
-    train = assigned["train"]
-    made = {s: f for s, f in how.fractions.items() if s not in assigned and f}
-    rows = train.rows
-    in_common = rows.texts if rows.groups is None else rows.groups
-    strata = targets.strata(rows.labels[train.split != LEFT_OUT])
-    groups = find_groups(in_common, train.split != LEFT_OUT)
-    chosen = assign_splits(strata[rows.labels[groups.leaders]], made, how.seed)
-    numbers = np.array([0, *(SPLITS.index(split) for split in made)], np.int8)
-    groups.spread(numbers[chosen], train.split)
-
-
 def _handle_overlap(assigned: dict[str, Assigned], drop: bool, warnings: list[str]) -> None:
     train = assigned["train"]
     for split in SPLITS[1:]:
@@ -260,23 +149,6 @@ def _handle_overlap(assigned: dict[str, Assigned], drop: bool, warnings: list[st
                 f"{len(overlap):,} training rows have a text of the {split} split"
                 f" ({shown(overlap)}); --drop-overlap leaves them out"
             )
-
-
-def _cap(train: Assigned, targets: Targets, most: int, seed: int) -> None:
-    rows = train.of("train").astype(np.uint32)
-    if len(rows) <= most:
-        return
-    strata = targets.strata(train.rows.labels)[train.rows.labels]
-    labels = len(np.unique(strata[rows]))
-    if most < labels:
-        raise InputError(
-            f"max_train_samples is {most:,}, and there are {labels:,} labels",
-            where="max_train_samples",
-            expected="at least one row per label",
-            remedy=f"--max-train-samples {4 * labels}",
-        )
-    over = stratified_sample(strata, rows, len(rows) - most, seed)
-    train.leave_out(over, "over max_train_samples")
 
 
 def _check_test_rows(assigned: dict[str, Assigned]) -> None:

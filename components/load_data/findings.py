@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from kfp_finetune.components.artifacts.data_report import DataReport, Example
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS, TokenizedDatasetManifest
-from kfp_finetune.components.load_data.assignment import source_of
+from kfp_finetune.components.load_data.assigned import source_of
 
 if TYPE_CHECKING:
-    from kfp_finetune.components.load_data.assignment import Assigned
+    from kfp_finetune.components.load_data.assigned import Assigned
     from kfp_finetune.components.load_data.targets import Targets
     from kfp_finetune.components.load_data.tokenization import Tokenize
 

@@ -30,27 +30,6 @@ def strata_of_numbers(
     return np.searchsorted(edges, values).astype(np.uint8)
 
 
-def strata_of_sets(
-    sets: list[list[int]], in_rows: NDArray[np.int64], labels: int
-) -> NDArray[np.int32]:
-    """The stratum of each set of labels: the rarest of them plus 1, or 0 where there is none.
-
-    So every row stands for the label it matters most to, the principle of iterative
-    stratification (Sechidis et al., 2011: the rarest label is distributed first).
-
-    Args:
-        sets: The different sets of labels.
-        in_rows: How many rows have each, shape [sets].
-        labels: How many labels there are.
-    """
-    counts = np.zeros(labels, np.int64)
-    for ids, rows in zip(sets, in_rows, strict=True):
-        counts[ids] += rows
-    return np.array(
-        [min(ids, key=lambda i: (counts[i], -i)) + 1 if ids else 0 for ids in sets], np.int32
-    )
-
-
 def stratified_sample(
     strata: NDArray[np.integer], candidates: NDArray[np.uint32], size: int, seed: int
 ) -> NDArray[np.uint32]:
@@ -72,7 +51,7 @@ def stratified_sample(
     """
     random = np.random.default_rng(seed)
     random.shuffle(candidates)
-    ordered, sizes = _by_stratum(strata, candidates)
+    ordered, sizes = by_stratum(strata, candidates)
     spare = np.cumsum(sizes[sizes > 0] - 1)  # without each one's first, up to each stratum's end
     available = int(spare[-1]) if len(spare) else 0
     size = min(size, available)
@@ -87,7 +66,7 @@ def stratified_sample(
     return chosen
 
 
-def _by_stratum(
+def by_stratum(
     strata: NDArray[np.integer], rows: NDArray[np.uint32]
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """The rows in order of their strata, else in the order given; and each stratum's size.

@@ -9,8 +9,8 @@ import numpy as np
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.rows import ROWS_SHOWN, Rows
-from kfp_finetune.components.load_data.splits import strata_of_numbers, strata_of_sets
-from kfp_finetune.components.tasks.labels import MULTI_LABEL, REGRESSION, Labels
+from kfp_finetune.components.load_data.splits import strata_of_numbers
+from kfp_finetune.components.tasks.labels import REGRESSION, Labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,13 +48,15 @@ class Targets:
         if self.labels.problem_type == REGRESSION:
             values = np.array([0.0 if t is None else t for t in targets], np.float32)
             return strata_of_numbers(values, values[numbers])
-        if self.labels.problem_type == MULTI_LABEL:
-            in_rows = np.bincount(numbers, minlength=len(targets))
-            return strata_of_sets(
-                [t if isinstance(t, list) else [] for t in targets], in_rows, len(self.labels.names)
-            )
         smallest = np.min_scalar_type(len(self.labels.names))
         return np.array([t or 0 for t in targets], smallest)
+
+    def label_sets(self, numbers: NDArray[np.int32]) -> tuple[list[list[int]], NDArray[np.int32]]:
+        """The different sets of labels, as ids, and the number of each of these rows' set."""
+        found: dict[tuple[int, ...], int] = {}
+        targets: list[Any] = self.labels.targets
+        of_value = np.array([found.setdefault(tuple(t or ()), len(found)) for t in targets])
+        return [list(ids) for ids in found], of_value.astype(np.int32)[numbers]
 
     def counts(self, numbers: NDArray[np.int32]) -> dict[str, int]:
         """How many of these rows carry each label, in the labels' order; none for regression."""

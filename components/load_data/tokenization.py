@@ -75,7 +75,8 @@ class Tokenize:
         inputs: list[Any] = (
             texts if text_pairs is None else list(zip(texts, text_pairs, strict=True))
         )
-        return self._backend.encode_batch_fast(inputs)
+        encodings: list[Any] = self._backend.encode_batch_fast(inputs)
+        return encodings
 
     def tokens(self, encodings: list[Any]) -> Tokens:
         """Take the ids out of what `encode` made of a batch, and count them."""
@@ -89,7 +90,7 @@ class Tokenize:
             else None,
         )
         self.kept += len(tokens.input_ids)
-        self.unknown += np.count_nonzero(tokens.input_ids == self._unknown)
+        self.unknown += int(np.count_nonzero(tokens.input_ids == self._unknown))
         for i in np.flatnonzero(lengths >= self.max_length):
             rest = (len(piece.ids) - self._special for piece in encodings[i].overflowing)
             lengths[i] = min(lengths[i] + sum(rest), _LONGEST_COUNTED)

@@ -17,7 +17,7 @@ import numpy as np
 from kfp_finetune.components.artifacts import tokenized_dataset as artifact
 from kfp_finetune.components.artifacts.data_report import Example
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
-from kfp_finetune.components.load_data.assignment import LEFT_OUT, Assigned
+from kfp_finetune.components.load_data.assigned import LEFT_OUT, Assigned
 from kfp_finetune.components.load_data.columns import ColumnMapping
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.load_data.tokenization import Tokenize, Tokens

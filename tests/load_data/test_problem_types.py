@@ -288,31 +288,6 @@ def test_repeats_are_counted_and_dropped_when_asked(tiny_model: Path, tmp_path: 
     assert set(range(40)) - set(loaded.rows["train"]) == {5, 6, 7}
 
 
-@settings(deadline=None, derandomize=True, max_examples=60)
-@given(
-    sets=st.lists(st.sets(st.integers(0, 7), max_size=4), min_size=100, max_size=400),
-    fraction=st.sampled_from([0.1, 0.2, 0.3]),
-    seed=st.integers(0, 99),
-)
-def test_rows_of_several_labels_are_shared_out_by_their_rarest(
-    sets: list[set[int]], fraction: float, seed: int
-) -> None:
-    names = [str(i) for i in range(8)]
-    targets = Targets(Labels(MULTI_LABEL, names, [sorted(s) for s in sets]), "labels")
-    strata = targets.strata(np.arange(len(sets), dtype=np.int32)).astype(int) - 1
-    chosen = assign_splits(strata + 1, {"test": fraction}, seed)
-    assert (chosen == 1).sum() == round(fraction * len(sets))
-    counts = Counter(label for labels in sets for label in labels)
-    for stratum in range(-1, 8):
-        inside = strata == stratum
-        assert all(
-            counts[stratum] == min(counts[label] for label in sets[row])
-            for row in np.flatnonzero(inside)
-            if stratum >= 0
-        )
-        assert abs((inside & (chosen == 1)).sum() - fraction * inside.sum()) <= 2
-
-
 @settings(deadline=None, derandomize=True)
 @given(
     amounts=st.lists(st.floats(-1e6, 1e6, width=32), min_size=50, max_size=300),

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kfp_finetune.components.load_data import repeats
-from kfp_finetune.components.load_data.assignment import Splitting, assign
+from kfp_finetune.components.load_data.assignment import assign
 from kfp_finetune.components.load_data.readers.reading import Source
 from kfp_finetune.components.load_data.repeats import find_groups, find_overlap, find_repeats
 from kfp_finetune.components.load_data.rows import Rows, Values
+from kfp_finetune.components.load_data.splitting import Splitting
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.tasks.labels import REGRESSION, SINGLE_LABEL, Labels
 
