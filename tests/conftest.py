@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,3 +54,38 @@ def tiny_data(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         model=str(tiny_model),
         max_length=16,
     )
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[str]:
+    """A local S3 server's address."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(store: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of a local S3 server that has a bucket "texts"; the environment leads there."""
+    import boto3
+
+    from kfp_finetune.components.load_data.readers import remote
+
+    for name, value in {
+        "AWS_ENDPOINT_URL": store,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "hunter2",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "*",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    remote.fetch.cache_clear()
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="texts")
+    return client

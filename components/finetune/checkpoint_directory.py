@@ -175,7 +175,7 @@ class CheckpointDirectory:
         """Turn what a disk or a store raises into one sentence."""
         try:
             yield
-        except (InputError, FileNotFoundError, ValueError):
+        except (InputError, ValueError):
             raise
         except Exception as error:  # every store and its libraries have exceptions of their own
             reason = remote.without_secrets(str(error)).strip().splitlines()

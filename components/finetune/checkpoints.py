@@ -17,6 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.finetune import models
 from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
 from kfp_finetune.components.finetune.history import BestWeights, History
 from kfp_finetune.components.finetune.run_facts import differences, few, fits
@@ -55,18 +56,11 @@ def state(trainer: Trainer, best: BestWeights | None) -> dict[str, Any]:
     return {
         "network": trainer.network,
         "optimizer": trainer.optimizer,
-        "dropout": _generators(trainer.network),
+        "dropout": models.dropout_generators(trainer.network),
         "updates_done": trainer.updates_done,
         "update_log": trainer.update_log,
         "best": best.variables if best else [],
     }
-
-
-def _generators(network: Any) -> list[tf.random.Generator]:
-    """Every dropout layer's own (FACTS: a Keras checkpoint of the model leaves them out)."""
-    holders = [getattr(layer, "_random_generator", None) for layer in network.submodules]
-    generators = [getattr(holder, "_generator", None) for holder in holders]
-    return [generator for generator in generators if generator is not None]
 
 
 class Checkpoints:
