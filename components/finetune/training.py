@@ -22,14 +22,15 @@ from kfp_finetune.components.finetune.callbacks import (
     ShowProgress,
     WriteLog,
 )
-from kfp_finetune.components.finetune.checkpoints import Checkpointing, open_checkpoints
-from kfp_finetune.components.finetune.history import BestWeights, History, Selection
+from kfp_finetune.components.finetune.checkpoints import open_checkpoints
+from kfp_finetune.components.finetune.history import BestWeights, History
 from kfp_finetune.components.finetune.inputs import (
     Rows,
     batch_of_update,
     evaluation_dataset,
     training_dataset,
 )
+from kfp_finetune.components.finetune.parameters import Checkpointing, Selection
 from kfp_finetune.components.finetune.run_facts import facts_of, hyperparameters
 from kfp_finetune.components.finetune.trainer import Trainer
 from kfp_finetune.components.finetune.training_log import TrainingLog

@@ -19,8 +19,7 @@ from kfp_finetune.components.build_optimizer.schedules import build_optimizer_co
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import callbacks, checkpoint_lock, checkpoints, training
 from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
-from kfp_finetune.components.finetune.checkpoints import Checkpointing
-from kfp_finetune.components.finetune.history import Selection
+from kfp_finetune.components.finetune.parameters import Checkpointing, Selection
 from kfp_finetune.components.load_data.steps import count_steps
 from tests import checkpoints as families
 
