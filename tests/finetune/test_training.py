@@ -22,10 +22,8 @@ from kfp_finetune.components.build_optimizer.optimizers import (
     RecordsLearningRate,
     build_optimizer,
 )
-from kfp_finetune.components.build_optimizer.schedules import (
-    build_optimizer_config,
-    learning_rates,
-)
+from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
+from kfp_finetune.components.build_optimizer.schedules import learning_rates
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import devices, models, training
 from kfp_finetune.components.finetune.callbacks import TrainingLog
