@@ -26,7 +26,7 @@ ScheduleName = Literal[
     "piecewise_constant",
     "warmup_stable_decay",
 ]
-OptimizerName = Literal["adam", "adamw"]
+OptimizerName = Literal["adam", "adamw", "sgd", "lion"]
 SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
 OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 
@@ -66,14 +66,15 @@ class Schedule(BaseModel):
 
 
 class OptimizerConfig(BaseModel):
-    """An optimizer and its schedule."""
+    """An optimizer and its schedule. A field that `name` does not use has no meaning."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
     name: OptimizerName = "adam"
     schedule: Schedule
-    weight_decay: float = Field(default=0.0, ge=0, description="decoupled; adamw only")
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="sgd")
+    weight_decay: float = Field(default=0.0, ge=0, description="decoupled; adamw and lion")
     adam_beta1: float = Field(default=0.9, ge=0, lt=1)
     adam_beta2: float = Field(default=0.999, ge=0, lt=1)
     adam_epsilon: float = Field(default=1e-7, gt=0)

@@ -24,7 +24,11 @@ USED_BY: dict[str, tuple[str, ...]] = {
     "decay_rate": ("exponential",),
     "decay_ratio": ("warmup_stable_decay",),
     "lr_boundaries": ("piecewise_constant",),
-    "weight_decay": ("adamw",),
+    "momentum": ("sgd",),
+    "weight_decay": ("adamw", "lion"),
+    "adam_beta1": ("adam", "adamw"),
+    "adam_beta2": ("adam", "adamw"),
+    "adam_epsilon": ("adam", "adamw"),
 }
 
 # What other names of Transformers' are here.
@@ -70,6 +74,7 @@ _VALUES: dict[str, tuple[Callable[[float], bool], str, str]] = {
         "--warmup-ratio 0.1",
     ),
     "warmup_steps": (lambda v: v >= 0, "a whole number of at least 0", ""),
+    "momentum": (lambda v: 0 <= v < 1, "a number of at least 0 and below 1", "--momentum 0.9"),
     "weight_decay": (lambda v: 0 <= v <= _LARGEST, "a number of at least 0", "--weight-decay 0.01"),
     "adam_beta1": (lambda v: 0 <= v < 1, "a number of at least 0 and below 1", ""),
     "adam_beta2": (lambda v: 0 <= v < 1, "a number of at least 0 and below 1", ""),

@@ -20,7 +20,7 @@ class Parameters:
     """The parameters of build_optimizer.
 
     Attributes:
-        optimizer: "adam", or "adamw" with decoupled weight decay.
+        optimizer: "adam"; "adamw", with decoupled weight decay; "sgd", gradient descent; or "lion".
         learning_rate: The peak, per update.
         lr_scheduler_type: One of `SCHEDULES`.
         end_learning_rate: The rate after the last update, where the decay has an end of its own.
@@ -33,7 +33,9 @@ class Parameters:
             warmup included and rounded down, the rate is this one.
         warmup_ratio: Share of the updates spent in warmup, rounded up; or give `warmup_steps`.
         warmup_steps: Updates spent in warmup.
-        weight_decay: Of adamw, per update and times its rate; not of biases and layer norms.
+        momentum: Of sgd; 0 is plain gradient descent.
+        weight_decay: Of adamw and lion, times the rate of each update; biases and layer norms have
+            none.
         adam_beta1: Of adam and adamw: decay of the first moment.
         adam_beta2: Of adam and adamw: decay of the second moment.
         adam_epsilon: Of adam and adamw: added to the denominator; 1e-7 is Keras' default.
@@ -51,6 +53,7 @@ class Parameters:
     lr_boundaries: str | None = None
     warmup_ratio: float = 0.0
     warmup_steps: int = 0
+    momentum: float = 0.0
     weight_decay: float = 0.0
     adam_beta1: float = 0.9
     adam_beta2: float = 0.999
@@ -112,6 +115,7 @@ def build_optimizer_config(num_train_steps: int, **parameters: Any) -> Optimizer
                 "warmup_steps": warmup,
                 "num_train_steps": num_train_steps,
             },
+            "momentum": p.momentum,
             "weight_decay": p.weight_decay,
             "adam_beta1": p.adam_beta1,
             "adam_beta2": p.adam_beta2,

@@ -63,6 +63,7 @@ def finetune(
     lr_boundaries: Optional[str] = None,
     warmup_ratio: float = 0.0,
     warmup_steps: int = 0,
+    momentum: float = 0.0,
     weight_decay: float = 0.0,
     adam_beta1: float = 0.9,
     adam_beta2: float = 0.999,
@@ -110,7 +111,7 @@ def finetune(
         max_steps: Optimizer steps to make, whatever the number of epochs.
         gradient_accumulation_steps: Batches per optimizer step.
         drop_remainder: Leave out the last, smaller batch of an epoch.
-        optimizer: adam or adamw (decoupled weight decay).
+        optimizer: adam, adamw (decoupled weight decay), sgd or lion.
         learning_rate: The peak.
         lr_scheduler_type: polynomial, linear, cosine, cosine_with_restarts, inverse_sqrt,
             exponential, piecewise_constant, warmup_stable_decay or constant.
@@ -124,10 +125,11 @@ def finetune(
             as 0.5:1e-5,0.8:1e-6.
         warmup_ratio: Share of the steps spent in warmup, rising from 0 to the peak.
         warmup_steps: Steps spent in warmup; instead of warmup_ratio.
-        weight_decay: For adamw; not applied to biases and layer norms.
-        adam_beta1: Decay of the first moment.
-        adam_beta2: Decay of the second moment.
-        adam_epsilon: Added to the denominator.
+        momentum: For sgd; 0.9 is usual.
+        weight_decay: For adamw and lion; not applied to biases and layer norms.
+        adam_beta1: For adam and adamw: decay of the first moment.
+        adam_beta2: For adam and adamw: decay of the second moment.
+        adam_epsilon: For adam and adamw: added to the denominator.
         max_grad_norm: Clip the global norm of the gradients to this.
         dataset_fingerprint: Content of the data; filled in by kfp-finetune.
         model_fingerprint: Content of the model; filled in by kfp-finetune.
@@ -187,6 +189,7 @@ def finetune(
         lr_boundaries=lr_boundaries,
         warmup_ratio=warmup_ratio,
         warmup_steps=warmup_steps,
+        momentum=momentum,
         weight_decay=weight_decay,
         adam_beta1=adam_beta1,
         adam_beta2=adam_beta2,

@@ -122,7 +122,7 @@ def test_a_description_reads_back_as_it_was_written(tmp_path: Path) -> None:
             {"weight_decay": 0.01},
             "weight_decay is 0.01, and adam does not use it\n"
             "  where:    weight_decay\n"
-            "  expected: the optimizer that uses it: adamw\n"
+            "  expected: the optimizer that uses it: adamw or lion\n"
             "  remedy:   leave --weight-decay out, or --optimizer adamw",
         ),
         (
