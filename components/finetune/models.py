@@ -35,6 +35,8 @@ from kfp_finetune.components.load_data.pretrained import (
 
 # They branch on the value of a tensor in Python.
 _NEEDS_AUTOGRAPH = ("deberta", "deberta-v2")
+# Their dropout draws from TensorFlow's global generator, whose state no checkpoint can hold.
+_STABLE_DROPOUT = ("TFDebertaStableDropout", "TFDebertaV2StableDropout")
 _logger = logging.getLogger(__name__)
 
 
@@ -161,6 +163,7 @@ def _build(
             del config.initialize_from_config  # a trained model that lost its weights is an error
         tf_keras.utils.set_random_seed(seed)
         model = TFAutoModelForSequenceClassification.from_config(config)
+        _give_dropout_its_own_generator(model)
         model.build_in_name_scope()
     except (ValueError, TypeError, KeyError, AttributeError, OSError, tf.errors.OpError) as error:
         raise InputError(
@@ -170,6 +173,14 @@ def _build(
             remedy="download or copy it again",
         ) from None
     return model
+
+
+def _give_dropout_its_own_generator(model: TFPreTrainedModel) -> None:
+    """Put Keras' dropout in place of DeBERTa's own, which computes the same."""
+    for module in model.submodules:
+        for name, layer in list(vars(module).items()):
+            if type(layer).__name__ in _STABLE_DROPOUT:
+                setattr(module, name, tf_keras.layers.Dropout(layer.drop_prob, name=layer.name))
 
 
 def _load(

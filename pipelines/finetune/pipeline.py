@@ -69,6 +69,14 @@ def finetune(
     adam_beta2: float = 0.999,
     adam_epsilon: float = 1e-7,
     max_grad_norm: Optional[float] = None,
+    metric_for_best_model: str = "loss",
+    load_best_model_at_end: bool = False,
+    early_stopping_patience: Optional[int] = None,
+    checkpoint_dir: Optional[str] = None,
+    checkpoint_every_steps: Optional[int] = None,
+    checkpoint_every_minutes: float = 5.0,
+    checkpoints_to_keep: int = 2,
+    resume_from_checkpoint: str = "retry",
     dataset_fingerprint: str = "",
     model_fingerprint: str = "",
 ):
@@ -131,6 +139,19 @@ def finetune(
         adam_beta2: For adam and adamw: decay of the second moment.
         adam_epsilon: For adam and adamw: added to the denominator.
         max_grad_norm: Clip the global norm of the gradients to this.
+        metric_for_best_model: Validation metric that decides: loss, or what the task measures
+            (accuracy, micro_f1, mae).
+        load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
+        early_stopping_patience: Evaluations without a better one after which training ends; the
+            schedule is the same. Not given: it does not end early.
+        checkpoint_dir: A folder, a mounted volume or a URI (s3://, gs://) to save the training in,
+            so that it can be resumed; not saved if not given.
+        checkpoint_every_steps: Steps between two checkpoints; instead of checkpoint_every_minutes.
+        checkpoint_every_minutes: Minutes between two checkpoints.
+        checkpoints_to_keep: Checkpoints kept in checkpoint_dir.
+        resume_from_checkpoint: Whose checkpoints to go on from: retry (only this run's own), exact
+            (any run's that is equal in everything), any (also where something differs, which is not
+            bit-identical).
         dataset_fingerprint: Content of the data; filled in by kfp-finetune.
         model_fingerprint: Content of the model; filled in by kfp-finetune.
     """
@@ -202,6 +223,14 @@ def finetune(
         base_model=model,
         model_revision=model_revision,
         seed=seed,
+        metric_for_best_model=metric_for_best_model,
+        load_best_model_at_end=load_best_model_at_end,
+        early_stopping_patience=early_stopping_patience,
+        checkpoint_dir=checkpoint_dir,
+        checkpoint_every_steps=checkpoint_every_steps,
+        checkpoint_every_minutes=checkpoint_every_minutes,
+        checkpoints_to_keep=checkpoints_to_keep,
+        resume_from_checkpoint=resume_from_checkpoint,
         model_fingerprint=model_fingerprint,
         **plan,
     )

@@ -26,10 +26,12 @@ from kfp_finetune.components.build_optimizer.parameters import build_optimizer_c
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import devices, models, training
-from kfp_finetune.components.finetune.callbacks import TrainingLog
+from kfp_finetune.components.finetune.callbacks import Clock, WriteLog
+from kfp_finetune.components.finetune.history import History
 from kfp_finetune.components.finetune.inputs import Rows, training_dataset
 from kfp_finetune.components.finetune.trainer import LEARNING_RATE, LOSS, Trainer
 from kfp_finetune.components.finetune.training import finetune
+from kfp_finetune.components.finetune.training_log import TrainingLog
 from kfp_finetune.components.load_data import pretrained
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
 from kfp_finetune.components.tasks.labels import SINGLE_LABEL
@@ -72,8 +74,12 @@ def rows_of(data: Path) -> Rows:
 
 def fit(trainer: Trainer, data: Path, plan: StepPlan, optimizer: Any, log_dir: Path) -> TrainingLog:
     trainer.compile(optimizer=optimizer, loss=loss(SINGLE_LABEL))
-    log = TrainingLog(log_dir)
-    training.fit(trainer, str(data), tokenized_dataset.read(data), plan, 1, [log])
+    history = History.of(plan.num_train_steps)
+    log = TrainingLog(log_dir, history, {}, str)
+    callbacks = [Clock(history), WriteLog(trainer, log, history)]
+    training.fit(trainer, rows_of(data), plan, 1, history, callbacks)
+    log.write(trainer.update_log)
+    log.close()
     return log
 
 
@@ -304,7 +310,9 @@ def test_fewer_updates_than_planned_fail_the_step(
     real = training_dataset
     monkeypatch.setattr(
         "kfp_finetune.components.finetune.training.training_dataset",
-        lambda rows, plan, seed: real(rows, plan, seed).take(plan.num_train_steps - 1),
+        lambda rows, plan, seed, start: real(rows, plan, seed, start).take(
+            plan.num_train_steps - 1
+        ),
     )
     with pytest.raises(RuntimeError, match="12 updates were made, 13 were planned"):
         run(tiny_data, tiny_model, tmp_path, {"batch_size": 8, "num_train_epochs": 1.0})
@@ -340,7 +348,8 @@ def test_a_loss_that_is_not_finite_ends_training_with_its_step(
     with pytest.raises(InputError) as error:
         run(tiny_data, tiny_model, tmp_path, plan, learning_rate=1e30)
     assert re.match(
-        r"training diverged: the loss of update \d+ is (nan|inf) \(learning rate \S+\)\n",
+        r"training diverged: the (loss|gradient) of update \d+ is (nan|inf) \(learning rate \S+\),"
+        r" made from [78] rows × (8|16) tokens: rows (\d+, )+\d+\n",
         str(error.value),
     )
     assert "remedy:   a lower --learning-rate" in str(error.value)

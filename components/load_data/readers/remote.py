@@ -89,7 +89,7 @@ def fetch(uri: str) -> Fetched:
             remedy="download it, and name the file",
         )
     try:
-        return _fetch(_filesystem(scheme), uri, name)
+        return _fetch(filesystem(scheme), uri, name)
     except InputError:
         raise
     except ImportError:
@@ -104,7 +104,8 @@ def fetch(uri: str) -> Fetched:
         raise _failure(scheme, name, error) from None
 
 
-def _filesystem(scheme: str) -> Any:
+def filesystem(scheme: str) -> Any:
+    """The fsspec filesystem of a URI's scheme, with time limits that suit a person who waits."""
     import fsspec
 
     options: dict[str, Any] = {}
