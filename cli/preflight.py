@@ -51,9 +51,15 @@ def preflight(pipeline: str, parameters: Mapping[str, Any]) -> None:
             build_optimizer_config,
         )
         from kfp_finetune.components.load_data.steps import check_step_parameters
+        from kfp_finetune.components.tasks import get_task
 
         check_step_parameters(**{name: parameters[name] for name in _STEP_PARAMETERS})
         build_optimizer_config(
             num_train_steps=parameters["max_steps"] or _NUM_TRAIN_STEPS,
             **{field.name: parameters[field.name] for field in fields(Parameters)},
+        )
+        get_task(parameters["task"]).check_training_loss(
+            parameters["label_smoothing_factor"],
+            parameters["class_weights"],
+            parameters["problem_type"],
         )

@@ -259,22 +259,6 @@ def check_lengths(
     return []
 
 
-def all_of_them(problems: Sequence[InputError]) -> InputError:
-    """One error that says all of them."""
-    if len(problems) == 1:
-        return problems[0]
-
-    def joined(part: str) -> str:
-        return "; ".join(text for p in problems if (text := getattr(p, part)))
-
-    return InputError(
-        joined("found"),
-        where=", ".join(p.where for p in problems),
-        expected=joined("expected"),
-        remedy=joined("remedy"),
-    )
-
-
 def _flag(parameter: str) -> str:
     return "--" + parameter.replace("_", "-")
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
 from kfp_finetune.components.build_optimizer.checks import (
-    all_of_them,
     check_lengths,
     check_parameters,
     read_boundaries,
 )
+from kfp_finetune.components.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ def build_optimizer_config(num_train_steps: int, **parameters: Any) -> Optimizer
         ]
         problems += check_lengths(values, warmup, decay, [start for start, _ in pieces])
     if problems:
-        raise all_of_them(problems)
+        raise InputError.of_all(problems)
     return OptimizerConfig.model_validate(
         {
             "name": p.optimizer,

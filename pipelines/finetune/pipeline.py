@@ -69,6 +69,8 @@ def finetune(
     adam_beta2: float = 0.999,
     adam_epsilon: float = 1e-7,
     max_grad_norm: Optional[float] = None,
+    label_smoothing_factor: float = 0.0,
+    class_weights: str = "none",
     metric_for_best_model: str = "loss",
     load_best_model_at_end: bool = False,
     early_stopping_patience: Optional[int] = None,
@@ -139,6 +141,10 @@ def finetune(
         adam_beta2: For adam and adamw: decay of the second moment.
         adam_epsilon: For adam and adamw: added to the denominator.
         max_grad_norm: Clip the global norm of the gradients to this.
+        label_smoothing_factor: Share of a label's weight that goes to all labels alike; 0.1 is
+            usual. For the training loss only.
+        class_weights: none, or balanced: an example counts n / (labels * n of its label), so that
+            every label has the same say. For the training loss only.
         metric_for_best_model: Validation metric that decides: loss, or what the task measures
             (accuracy, micro_f1, mae).
         load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
@@ -223,6 +229,8 @@ def finetune(
         base_model=model,
         model_revision=model_revision,
         seed=seed,
+        label_smoothing_factor=label_smoothing_factor,
+        class_weights=class_weights,
         metric_for_best_model=metric_for_best_model,
         load_best_model_at_end=load_best_model_at_end,
         early_stopping_patience=early_stopping_patience,
