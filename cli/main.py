@@ -66,6 +66,25 @@ def run(
     execute(chosen, values, runs_dir=runs_dir, name=name, use_cache=not no_cache)
 
 
+@app.command("resume")
+def resume(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's name, or its folder.")],
+    runs_dir: RunsDirOption = Path("runs"),
+    allow_differences: Annotated[
+        bool,
+        typer.Option(
+            "--allow-differences",
+            help="Go on also where something differs that determines the result, such as the"
+            " number of threads; the result is then not bit-identical.",
+        ),
+    ] = False,
+) -> None:
+    """Go on with a run that was killed, interrupted or failed, after its last checkpoint."""
+    from kfp_finetune.cli import run as runs
+
+    runs.resume(run, runs_dir, allow_differences=allow_differences)
+
+
 @app.command("check", cls=parameters.GroupedCommand)
 @parameters.as_options([p for p in _parameters() if p.step in ("load_data", "count_steps")])
 def check(
