@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli import environment, fingerprints
+from kfp_finetune.cli import environment
 from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.follow import Follower, StepError
 from kfp_finetune.cli.preflight import preflight
@@ -23,6 +23,7 @@ from kfp_finetune.cli.results import PAGES
 from kfp_finetune.cli.run_folder import RunError, RunFolder
 from kfp_finetune.cli.screen import Screen, duration, make_screen
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data import fingerprints
 
 CACHE = ".cache"
 RUNNER = "subprocess"
@@ -82,7 +83,7 @@ def _run(
     preflight(pipeline.name, record.parameters)
     record.parameters |= fingerprints.pinned_revisions(record.parameters)
     record.parameters |= {
-        "dataset_fingerprint": fingerprints.of_dataset(record.parameters),
+        "dataset_fingerprint": fingerprints.of_dataset(record.parameters, screen.heading),
         "model_fingerprint": fingerprints.of_model(record.parameters),
     }
     record.environment = environment.describe(RUNNER, precision)

@@ -36,8 +36,8 @@ from kfp_finetune.components.load_data.readers.reading import (
     check_options,
     find_split,
 )
-from kfp_finetune.components.load_data.readers.remote import without_secrets
 from kfp_finetune.components.load_data.readers.tables import open_arrow, open_parquet
+from kfp_finetune.components.load_data.readers.uris import without_secrets
 
 __all__ = ["Batch", "Columns", "ReadOptions", "Source", "check_split", "open_source", "split_names"]
 

@@ -13,8 +13,8 @@ from kfp_finetune.components.load_data.readers.reading import (
     canonical_splits,
     find_split,
 )
-from kfp_finetune.components.load_data.readers.remote import without_secrets
 from kfp_finetune.components.load_data.readers.tables import table_source
+from kfp_finetune.components.load_data.readers.uris import without_secrets
 
 
 def is_saved(folder: Path) -> bool:

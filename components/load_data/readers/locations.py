@@ -25,6 +25,7 @@ from kfp_finetune.components.load_data.readers.files import (
 from kfp_finetune.components.load_data.readers.hub import is_saved
 from kfp_finetune.components.load_data.readers.label_folders import label_folders
 from kfp_finetune.components.load_data.readers.reading import SPLIT_WORDS, TRAIN, canonical_split
+from kfp_finetune.components.load_data.readers.uris import is_uri, local_path
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _GLOB = re.compile(r"[*?\[]")
@@ -69,8 +70,8 @@ def locate(dataset: str) -> Place:
             remedy="--dataset data.csv",
         )
     path, name = expand(dataset), dataset
-    if remote.is_uri(dataset):
-        local = remote.local_path(dataset)
+    if is_uri(dataset):
+        local = local_path(dataset)
         if local is None:
             fetched = remote.fetch(dataset)
             if fetched.is_glob:
@@ -95,7 +96,7 @@ def locate(dataset: str) -> Place:
         raise _denied(path) from None
     except (OSError, ValueError):
         pass  # too long or with a NUL: no path, and no Hub id either
-    if remote.is_uri(dataset) or not is_hub_id(dataset):
+    if is_uri(dataset) or not is_hub_id(dataset):
         raise _missing(path)
     return Place("hub", dataset)
 
