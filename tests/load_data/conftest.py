@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from urllib.parse import quote
 
 import boto3
 import pytest
+import requests
+from gcp_storage_emulator.server import create_server
 from moto.server import ThreadedMotoServer
 
 from kfp_finetune.components.load_data.readers import remote
-from tests.load_data.servers import Web
+from tests.load_data.servers import Bucket, Web
 
 
 @pytest.fixture
@@ -33,8 +35,8 @@ def store() -> Iterator[str]:
 
 
 @pytest.fixture
-def s3(store: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A client of it; there is a bucket, texts."""
+def s3(store: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket in S3."""
     for name, value in {
         "AWS_ENDPOINT_URL": store,
         "AWS_ACCESS_KEY_ID": "key",
@@ -48,4 +50,38 @@ def s3(store: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     remote.fetch.cache_clear()
     client = boto3.client("s3")
     client.create_bucket(Bucket="texts")
-    return client
+    return Bucket(
+        "s3://texts", lambda key, body: client.put_object(Bucket="texts", Key=key, Body=body)
+    )
+
+
+@pytest.fixture(scope="session")
+def cloud_storage() -> Iterator[str]:
+    """The address of a Google Cloud Storage server; there is a bucket, texts."""
+    server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="texts")
+    with server:
+        yield f"http://127.0.0.1:{server._api._httpd.server_port}"
+
+
+@pytest.fixture
+def gcs(cloud_storage: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket in Google Cloud Storage."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", cloud_storage)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # is this a machine of Google's? It is not
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    remote.fetch.cache_clear()
+
+    def put(key: str, body: bytes) -> None:
+        place = f"{cloud_storage}/upload/storage/v1/b/texts/o"
+        address = f"{place}?uploadType=media&name={quote(key, safe='')}"
+        requests.post(address, data=body, timeout=10).raise_for_status()
+
+    return Bucket("gs://texts", put)
+
+
+@pytest.fixture(params=["s3", "gcs"])
+def bucket(request: pytest.FixtureRequest) -> Bucket:
+    """A bucket in either of them."""
+    found: Bucket = request.getfixturevalue(request.param)
+    return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -46,3 +47,11 @@ class Web(BaseHTTPRequestHandler):
 
     def log_message(self, *args: Any) -> None:
         """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket in a store: its URI, and how an object is put into it."""
+
+    uri: str
+    put: Callable[[str, bytes], None]

@@ -14,7 +14,7 @@ from kfp_finetune.components.load_data.dataset import load_data
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.readers import remote
 from tests import tiny
-from tests.load_data.servers import Web
+from tests.load_data.servers import Bucket, Web
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -175,29 +175,30 @@ def test_a_web_server_that_fails(web: tuple[str, type[Web]]) -> None:
     assert of("http://127.0.0.1:9/data.csv") == ""
 
 
-def test_files_folders_and_patterns_of_a_bucket(s3: Any) -> None:
-    def put(key: str, body: bytes) -> None:
-        s3.put_object(Bucket="texts", Key=f"told/{key}", Body=body)
-
-    put("a.csv", b"1")
-    put("deep/b.csv", b"2")
-    uris = ["s3://texts/told/a.csv", "s3://texts/told", "s3://texts/told/*.csv"]
+def test_files_folders_and_patterns_of_a_bucket(bucket: Bucket) -> None:
+    bucket.put("told/a.csv", b"1")
+    bucket.put("told/deep/b.csv", b"2")
+    uris = [f"{bucket.uri}/told{end}" for end in ("/a.csv", "", "/*.csv")]
     seen = [[of(uri) for uri in uris]]
-    put("a.csv", b"1")  # written anew, and the same
+    bucket.put("told/a.csv", b"1")  # written anew, and the same
     seen.append([of(uri) for uri in uris])
     assert seen[0] == seen[1] and all(map(len, seen[0]))
-    put("picture.png", b"not read")
+    bucket.put("told/picture.png", b"not read")
     assert [of(uri) for uri in uris] == seen[0]
-    put("a.csv", b"3")
+    bucket.put("told/a.csv", b"3")
     seen.append([of(uri) for uri in uris])
     assert all(old != new for old, new in zip(*seen[1:], strict=True))
-    put("deep/c.csv", b"4")
-    assert [before == of(uri) for uri, before in zip(uris, seen[2], strict=True)] == [
-        True,
-        False,
-        True,
-    ]
-    assert of("s3://texts/told/nothing.csv") == of("s3://texts/told/no*.csv") == ""
+    bucket.put("told/deep/c.csv", b"4")
+    same = [of(uri) == before for uri, before in zip(uris, seen[2], strict=True)]
+    assert same == [True, False, True]
+    assert of(f"{bucket.uri}/told/nothing.csv") == of(f"{bucket.uri}/told/no*.csv") == ""
+
+
+def test_a_composite_object_of_google_is_told_by_its_generation() -> None:
+    composite = {"type": "file", "crc32c": "G5wc/Q==", "generation": "1"}  # it has no MD5
+    tag = remote._tag("gs", composite)
+    assert tag and tag != remote._tag("gs", composite | {"generation": "2"})
+    assert remote._tag("gs", {"crc32c": "G5wc/Q=="}) == ""
 
 
 def read(parameters: dict[str, Any], folder: Path) -> str:

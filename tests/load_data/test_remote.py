@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import pytest
@@ -14,7 +13,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers import remote
 from kfp_finetune.components.load_data.readers.uris import without_secrets
 from kfp_finetune.components.load_data.sources import open_source, split_names
-from tests.load_data.servers import Web
+from tests.load_data.servers import Bucket, Web
 from tests.load_data.test_sources import ROWS, content, read
 
 SIGNED = "?X-Signature=hunter2&sv=1"
@@ -66,7 +65,7 @@ def test_what_a_web_server_refuses(web: tuple[str, type[Web]]) -> None:
     )
 
 
-def test_files_folders_and_patterns_of_a_bucket(s3: Any) -> None:
+def test_files_folders_and_patterns_of_a_bucket(bucket: Bucket) -> None:
     for key, rows in (
         ("one/data.parquet", ROWS),
         ("splits/train.csv", ROWS[:20]),
@@ -75,17 +74,28 @@ def test_files_folders_and_patterns_of_a_bucket(s3: Any) -> None:
         ("parts/1/x.jsonl", ROWS[:5]),
         ("parts/2/x.jsonl", ROWS[5:9]),
     ):
-        body = content(key[key.index(".") :], rows) if rows else b""
-        s3.put_object(Bucket="texts", Key=key, Body=body)
-    assert read("s3://texts/one/data.parquet") == ROWS
-    assert split_names("s3://texts/splits") == ["test", "train"]
-    assert read("s3://texts/splits/", "test") == ROWS[20:30]
-    assert read("s3://texts/splits") == ROWS[:20]
-    assert open_source("s3://texts/splits").name == "s3://texts/splits/train.csv"
-    assert read("s3://texts/parts/*/x.jsonl") == ROWS[:9]
+        bucket.put(key, content(key[key.index(".") :], rows) if rows else b"no text")
+    assert read(f"{bucket.uri}/one/data.parquet") == ROWS
+    assert split_names(f"{bucket.uri}/splits") == ["test", "train"]
+    assert read(f"{bucket.uri}/splits/", "test") == ROWS[20:30]
+    assert read(f"{bucket.uri}/splits") == ROWS[:20]
+    assert open_source(f"{bucket.uri}/splits").name == f"{bucket.uri}/splits/train.csv"
+    assert read(f"{bucket.uri}/parts/*/x.jsonl") == ROWS[:9]
 
 
-def test_what_a_bucket_does_not_have(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_bucket_of_google_does_not_have(gcs: Bucket) -> None:
+    for uri, found in {
+        "gs://texts/nothing.csv": "there is nothing under this name",
+        "gs://no-such-bucket/x.csv": "there is nothing under this name",
+        "gs://texts/nothing/*.csv": "no data file matches",
+    }.items():
+        assert fails(uri) == (
+            f"{found}\n  where:    {uri}\n"
+            "  expected: data that is there\n  remedy:   check the bucket and the path"
+        )
+
+
+def test_what_a_bucket_does_not_have(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     for uri, found in {
         "s3://texts/nothing.csv": "there is nothing under this name",
         "s3://no-such-bucket/x.csv": "there is no such bucket",
@@ -105,7 +115,7 @@ def test_what_a_bucket_does_not_have(s3: Any, monkeypatch: pytest.MonkeyPatch) -
     )
 
 
-def test_a_store_that_cannot_be_reached(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_be_reached(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert fails("s3://texts/other.csv") == (
         "what serves s3:// cannot be reached (EndpointConnectionError)\n"
