@@ -26,7 +26,8 @@ from kfp_finetune.components.load_data.readers.label_folders import (
     open_label_file,
     open_label_folders,
 )
-from kfp_finetune.components.load_data.readers.locations import Place, locate
+from kfp_finetune.components.load_data.readers.locations import locate
+from kfp_finetune.components.load_data.readers.places import Place
 from kfp_finetune.components.load_data.readers.reading import (
     TRAIN,
     Batch,

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from hashlib import sha1
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ class Hub(BaseHTTPRequestHandler):
         if "tree" in path or "paths-info" in path:
             wanted = path[path.index("main") + 1 :] or [""]
             tree = [
-                {"type": "file", "path": name, "size": len(data), "oid": sha1(data).hexdigest()}
+                {"type": "file", "path": name, "size": len(data), "oid": sha256(data).hexdigest()}
                 for name, data in self.files[repo].items()
                 if name.startswith(wanted[0])
             ]

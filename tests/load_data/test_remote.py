@@ -160,8 +160,8 @@ def test_downloads_are_removed_when_the_process_ends(web: tuple[str, type[Web]])
     server.files["/data.csv"] = content(".csv", ROWS)
     code = (
         "import sys; from kfp_finetune.components.load_data.sources import open_source;"
-        "from kfp_finetune.components.load_data.readers import files;"
-        "print(open_source(sys.argv[1]).rows); print(files.scratch())"
+        "from kfp_finetune.components.load_data.readers import unpacking;"
+        "print(open_source(sys.argv[1]).rows); print(unpacking.scratch())"
     )
     run = subprocess.run(
         [sys.executable, "-c", code, f"http://{host}/data.csv"],

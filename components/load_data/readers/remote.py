@@ -17,8 +17,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.files import is_data, new_folder
+from kfp_finetune.components.load_data.readers.files import is_data
 from kfp_finetune.components.load_data.readers.remote_errors import failure, nothing
+from kfp_finetune.components.load_data.readers.unpacking import new_folder
 from kfp_finetune.components.load_data.readers.uris import SCHEMES, without_secrets
 
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
