@@ -15,7 +15,7 @@ from kfp_finetune.components.finetune import devices, models
 from kfp_finetune.components.finetune.callbacks import EndOfPlan, ShowProgress, TrainingLog
 from kfp_finetune.components.finetune.inputs import Rows, evaluation_dataset, training_dataset
 from kfp_finetune.components.finetune.trainer import Trainer
-from kfp_finetune.components.load_data import pretrained
+from kfp_finetune.components.load_data import model_source
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
 from kfp_finetune.components.runtime import emit
 from kfp_finetune.components.tasks import get_task
@@ -76,7 +76,7 @@ def finetune(
 
     task = get_task(data.task)
     network = models.load_classifier(
-        pretrained.resolve(base_model, model_revision, weights=True),
+        model_source.resolve(base_model, model_revision, weights=True),
         num_labels=task.num_outputs(data.label_names),
         label_names=data.label_names,
         problem_type=data.problem_type,

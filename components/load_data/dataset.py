@@ -16,7 +16,7 @@ from kfp_finetune.components.artifacts.tokenized_dataset import (
     TokenizedDatasetManifest,
 )
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data import pretrained
+from kfp_finetune.components.load_data import model_source, pretrained
 from kfp_finetune.components.load_data.assignment import (
     Assigned,
     assign,
@@ -172,7 +172,7 @@ def _write(
 
 
 def _open_tokenizer(parameters: Parameters) -> PreTrainedTokenizerFast:
-    folder = pretrained.resolve(parameters.model, parameters.model_revision, weights=False)
+    folder = model_source.resolve(parameters.model, parameters.model_revision, weights=False)
     config = pretrained.read_config(folder)
     tokenizer = pretrained.load_tokenizer(folder)
     check_max_length(parameters.max_length, config, tokenizer)

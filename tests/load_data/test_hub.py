@@ -70,7 +70,7 @@ class Hub(BaseHTTPRequestHandler):
 IN_A_PROCESS_WITH_ITS_OWN_HUB = """
 import json, sys
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.pretrained import resolve
+from kfp_finetune.components.load_data.model_source import resolve
 answers = []
 for model, revision, weights in json.loads(sys.argv[1]):
     try:
@@ -79,6 +79,17 @@ for model, revision, weights in json.loads(sys.argv[1]):
     except InputError as error:
         answers.append(error.as_dict())
 print(json.dumps(answers))
+"""
+
+ONE_DATASET_OF_THE_HUB = """
+from huggingface_hub.utils import _http
+_http.time.sleep = lambda seconds: None  # its patience would be half a minute
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.sources import open_source
+try:
+    open_source("someone/texts")
+except InputError as error:
+    print(error)
 """
 
 
@@ -162,16 +173,39 @@ def test_the_hubs_refusals_are_said_plainly(hub: str, tmp_path: Path) -> None:
     assert gated["remedy"] == f"accept the terms at {hub}/someone/gated and set HF_TOKEN"
     assert old["found"] == "the Hub has this model, but not this revision"
     assert old["where"] == "model: someone/old, revision: v9"
-    assert broken["found"].endswith("the model cannot be downloaded from the Hub")
-    assert "500" in broken["expected"]
+    assert broken["found"] == (
+        "there is no such folder, and the model cannot be downloaded: the Hub answered HTTP 500"
+    )
     assert odd["found"] == "there is no such folder, and it is not a Hub id"
 
 
 def test_a_hub_that_cannot_be_reached_is_said_plainly(tmp_path: Path) -> None:
     (error,) = ask("http://127.0.0.1:9", tmp_path, ("someone/safe", None, True))
-    assert error["found"].endswith("the model cannot be downloaded from the Hub")
-    assert "Connection refused" in error["expected"]
-    assert "hf download someone/safe" in error["remedy"]
+    assert error == {
+        "found": "there is no such folder, and the model cannot be downloaded: the Hub cannot be"
+        " reached at http://127.0.0.1:9",
+        "where": "model: someone/safe",
+        "expected": "a local folder, a model in the Hub's cache, or a connection to the Hub",
+        "remedy": "try again, or download it elsewhere with `hf download someone/safe` and give"
+        " the folder",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_DATASET_OF_THE_HUB],
+        env=os.environ
+        | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "NO_PROXY": "*"}
+        | {"HF_HUB_OFFLINE": "0", "HF_DATASETS_OFFLINE": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Retry" not in done.stderr
+    assert done.stdout == (
+        "the dataset cannot be downloaded: the Hub cannot be reached at http://127.0.0.1:9\n"
+        "  where:    someone/texts\n"
+        "  expected: a file or folder on this disk, or a dataset on the Hub that this machine can"
+        " reach\n"
+        "  remedy:   try again; or download it elsewhere, and name the files\n"
+    )
 
 
 def test_data_on_the_hub_is_told_by_its_blobs(hub: str, tmp_path: Path) -> None:
