@@ -16,6 +16,7 @@ from typing import Any
 
 from kfp_finetune.cli import environment
 from kfp_finetune.cli.catalog import Pipeline
+from kfp_finetune.cli.failures import LoggedError
 from kfp_finetune.cli.follow import Follower, StepError
 from kfp_finetune.cli.preflight import preflight
 from kfp_finetune.cli.processes import Interrupted, ProcessGroup, interruptible
@@ -27,10 +28,6 @@ from kfp_finetune.components.load_data import fingerprints
 
 CACHE = ".cache"
 RUNNER = "subprocess"
-
-
-class PipelineError(Exception):
-    """A run failed for another reason than wrong input; says where the log is."""
 
 
 def execute(
@@ -56,7 +53,7 @@ def execute(
     Raises:
         InputError: If the input is wrong; run.json says so too, if there is one yet.
         Interrupted: If a signal ended it.
-        PipelineError: For anything else.
+        LoggedError: For anything else.
     """
     with interruptible():
         screen = make_screen()
@@ -68,7 +65,7 @@ def execute(
             _record_end(folder, end, screen)
             if isinstance(end, InputError | Interrupted):
                 raise end from None
-            raise PipelineError(f"{end}\nlog: {_shown(folder.log)}") from error
+            raise LoggedError(f"{end}\nlog: {_shown(folder.log)}") from error
         finally:
             screen.close()
     return folder
