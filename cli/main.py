@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from kfp_finetune.cli import catalog, parameters
+from kfp_finetune.cli.failures import LoggedError, logged
 from kfp_finetune.cli.screen import clean
 from kfp_finetune.components.errors import InputError
 
@@ -173,7 +174,11 @@ def main() -> None:
         print(f"error: {_inert(str(error))}", file=sys.stderr)
         raise SystemExit(InputError.exit_code) from None
     except Exception as error:
-        print(f"error: {_inert(str(error)) or type(error).__name__}", file=sys.stderr)
+        try:
+            said = error if isinstance(error, LoggedError) else logged(error)
+        except OSError:  # no place for a log: then here
+            raise error from None
+        print(f"error: {_inert(str(said))}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:  # before a command has taken the signals over
         print("interrupted", file=sys.stderr)

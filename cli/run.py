@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli import catalog, environment, fingerprints
+from kfp_finetune.cli import catalog, environment
 from kfp_finetune.cli.catalog import Pipeline
+from kfp_finetune.cli.failures import LoggedError
 from kfp_finetune.cli.follow import Follower, StepError
 from kfp_finetune.cli.preflight import preflight
 from kfp_finetune.cli.processes import Interrupted, ProcessGroup, interruptible
@@ -23,13 +24,10 @@ from kfp_finetune.cli.results import PAGES
 from kfp_finetune.cli.run_folder import RunError, RunFolder, find
 from kfp_finetune.cli.screen import Screen, duration, make_screen
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data import fingerprints
 
 CACHE = ".cache"
 RUNNER = "subprocess"
-
-
-class PipelineError(Exception):
-    """A run failed for another reason than wrong input; says where the log is."""
 
 
 def execute(
@@ -55,7 +53,7 @@ def execute(
     Raises:
         InputError: If the input is wrong; run.json says so too, if there is one yet.
         Interrupted: If a signal ended it.
-        PipelineError: For anything else.
+        LoggedError: For anything else.
     """
     folder = RunFolder.create(runs_dir, name, pipeline.name, dict(parameters))
     with folder.running():
@@ -106,7 +104,7 @@ def _execute(
             _record_end(folder, end, screen)
             if isinstance(end, InputError | Interrupted):
                 raise end from None
-            raise PipelineError(f"{end}\nlog: {_shown(folder.log)}") from error
+            raise LoggedError(f"{end}\nlog: {_shown(folder.log)}") from error
         finally:
             screen.close()
 
@@ -120,7 +118,7 @@ def _run(
     preflight(pipeline.name, record.parameters)
     record.parameters |= fingerprints.pinned_revisions(record.parameters)
     record.parameters |= {
-        "dataset_fingerprint": fingerprints.of_dataset(record.parameters),
+        "dataset_fingerprint": fingerprints.of_dataset(record.parameters, screen.heading),
         "model_fingerprint": fingerprints.of_model(record.parameters),
     }
     record.environment = environment.describe(RUNNER, precision)
