@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import optimizer_config as optimizer_artifact
-from kfp_finetune.components.build_optimizer.schedules import build_optimizer_config
+from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import callbacks, checkpoint_lock, checkpoints, training
 from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
