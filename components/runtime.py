@@ -14,7 +14,9 @@ import os
 import platform
 import re
 import shutil
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ from kfp_finetune.components.errors import InputError
 ERROR_LINE = "KFP_FINETUNE_ERROR"
 EVENT_LINE = "KFP_FINETUNE_EVENT"
 _LINE = re.compile(rf"({EVENT_LINE}|{ERROR_LINE}) {{")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _VECTORS = ("amx", "avx", "fma", "asimd", "bf16", "sve")
 _SECONDS_BETWEEN_PROGRESS = 0.2
 
@@ -56,6 +59,35 @@ def parse_line(line: str) -> tuple[str, dict[str, Any]] | None:
         return found[1], json.loads(line[found.end() - 1 :])
     except ValueError:
         return None
+
+
+class Terminated(BaseException):
+    """The step was told to end (SIGTERM) and has saved what there was to save; not an error.
+
+    Args:
+        message: How far it is.
+    """
+
+    exit_code = 128 + signal.SIGTERM
+
+
+_told_to_end = threading.Event()
+
+
+@contextlib.contextmanager
+def termination_deferred() -> Iterator[None]:
+    """Within, SIGTERM does not end the process, but makes `check_not_terminated` raise."""
+    before = signal.signal(signal.SIGTERM, lambda *_: _told_to_end.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def check_not_terminated() -> None:
+    """Raise `Terminated` if there was a SIGTERM within `termination_deferred`."""
+    if _told_to_end.is_set():
+        raise Terminated("told to end")
 
 
 class Progress:
@@ -105,12 +137,30 @@ def step(name: str, *outputs: str) -> Iterator[None]:
             print(ERROR_LINE, json.dumps({"step": name, "kind": "input", **error.as_dict()}))
             sys.stdout.flush()
             raise SystemExit(InputError.exit_code) from None
+        if isinstance(error, Terminated):
+            print(
+                ERROR_LINE,
+                json.dumps({"step": name, "kind": "terminated", "found": str(error)}),
+                flush=True,
+            )
+            raise SystemExit(Terminated.exit_code) from None
         traceback.print_exc()
         found = f"{type(error).__name__}: {error}".strip()
         print(
             ERROR_LINE, json.dumps({"step": name, "kind": "internal", "found": found}), flush=True
         )
         raise SystemExit(1) from None
+
+
+def run_of(output_uri: str) -> str:
+    """Which run's step writes an output: the same for a retry, another for every other run.
+
+    On a cluster an output is PIPELINE_ROOT/PIPELINE/RUN_ID/TASK/UUID/OUTPUT, where a retry may get
+    a UUID of its own; here it is RUN/steps/STEP/OUTPUT.
+    """
+    step = output_uri.rstrip("/").rpartition("/")[0]
+    parent, _, last = step.rpartition("/")
+    return parent if _UUID.fullmatch(last) else step
 
 
 def available_cpus() -> int:

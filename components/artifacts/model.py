@@ -54,8 +54,19 @@ class ModelManifest(BaseModel):
     num_train_steps: int = Field(description="updates planned")
     updates_done: int = Field(description="updates counted as they were made")
     stopped_at: StoppedAt | None = None
+    best_step: int | None = Field(
+        default=None, description="the evaluation whose weights these are, if not the last ones"
+    )
+    resumed_at: list[int] = Field(
+        default_factory=list, description="updates after which training was gone on with"
+    )
+    differences: list[str] = Field(
+        default_factory=list, description="what differed then; not bit-identical if anything did"
+    )
     optimizer: OptimizerConfig
     seed: int
+    label_smoothing_factor: float = 0.0
+    class_weights: str = "none"
     validation_metrics: dict[str, float] = Field(default_factory=dict)
     environment: dict[str, Any] = Field(default_factory=dict)
 

@@ -1,19 +1,29 @@
-"""What happens beside training: the event files, the training log, the progress line, the end."""
+"""What happens beside training, in this order: clock, evaluation, log, checkpoints, progress."""
 
 from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 import tf_keras
 
-from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune.trainer import GRADIENT_NORM, LEARNING_RATE, LOSS
+from kfp_finetune.components.artifacts.model import StoppedAt
+from kfp_finetune.components.finetune.history import (
+    ENDED_AT,
+    SECONDS,
+    BestWeights,
+    History,
+)
+from kfp_finetune.components.finetune.parameters import Evaluation, Selection
 from kfp_finetune.components.load_data.steps import StepPlan
-from kfp_finetune.components.runtime import Progress
+from kfp_finetune.components.runtime import Progress, check_not_terminated
+
+if TYPE_CHECKING:
+    from kfp_finetune.components.finetune.checkpoints import Checkpoints, NoCheckpoints
+    from kfp_finetune.components.finetune.trainer import Trainer
+    from kfp_finetune.components.finetune.training_log import TrainingLog
 
 UPDATES_BETWEEN_WRITES = 50
 
@@ -24,119 +34,158 @@ class _Callback(tf_keras.callbacks.Callback):
     _supports_tf_logs = True
 
 
-class EndOfPlan(_Callback):
-    """Ends training after the last planned update, also where that is in mid-epoch."""
+class Clock(_Callback):
+    """Counts the updates and takes their time; stands before all others, who read the count."""
 
-    def __init__(self, plan: StepPlan) -> None:
+    def __init__(self, history: History) -> None:
         super().__init__()
-        self._last = plan.num_train_steps - 1
-        self._step = 0
+        self._history = history
+        self._began = 0.0
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """An update begins, its data included."""
+        self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stop after update number `num_train_steps`."""
-        if self._step == self._last:
-            self.model.stop_training = True
-        self._step += 1
+        """An update is made."""
+        row = self._history.times[self._history.updates_done]
+        row[ENDED_AT], row[SECONDS] = time.time(), time.perf_counter() - self._began
+        self._history.updates_done += 1
 
 
-class TrainingLog(_Callback):
-    """Writes what every update applied, and every evaluation, to TensorBoard and to a log.
-
-    The numbers are read from the trainer's update log in blocks of 50 updates, so that no update
-    waits for them. An update's step is its number, counted from 0; an evaluation's is the number
-    of updates before it.
+class Evaluate(_Callback):
+    """Measures the validation split after every epoch and after the last update.
 
     Args:
-        log_dir: Where TensorBoard's event files go.
-
-    Raises:
-        InputError: From `fit`, if a loss is not finite: training has diverged.
-
-    Attributes:
-        records: The training log, as `artifacts.model.write_training_log` takes it.
-        validation_metrics: What the latest evaluation measured.
+        trainer: What is measured.
+        validation: Batches, as `inputs.evaluation_dataset` makes them; None: there are none.
+        plan: The counted plan.
+        history: Gets the evaluations, and where training stopped early.
+        selection: Which evaluation is best, and what follows from it.
+        best: Keeps the weights of the best one; None: nothing does.
     """
 
-    def __init__(self, log_dir: Path) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        validation: tf.data.Dataset | None,
+        plan: StepPlan,
+        history: History,
+        selection: Selection,
+        best: BestWeights | None,
+    ) -> None:
         super().__init__()
-        self._writer = tf.summary.create_file_writer(str(log_dir))
-        self._written = 0
-        self._examples = 0
-        self._since = time.monotonic()
-        self.records: list[dict[str, Any]] = []
-        self.validation_metrics: dict[str, float] = {}
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Start the clock."""
-        self._since = time.monotonic()
+        self._trainer = trainer
+        self._validation = validation
+        self._plan = plan
+        self._history = history
+        self._selection = selection
+        self._best = best
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Write a block when it is full."""
-        if (batch + 1) % UPDATES_BETWEEN_WRITES == 0:
-            self._write_updates()
+        """Evaluate at the end of an epoch, and end training if that is what it says."""
+        self.evaluate_if_due()
+        self._trainer.stop_training = self._history.stopped_at is not None
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Write what is left of the epoch, and what was measured on the validation split."""
-        self._write_updates()
-        self.validation_metrics = {
-            name.removeprefix("val_"): float(value)
-            for name, value in (logs or {}).items()
-            if name.startswith("val_")
-        }
-        if self.validation_metrics:
-            step = self._written
-            self.records.append({"step": step, "validation": self.validation_metrics})
-            with self._writer.as_default():
-                for name, value in self.validation_metrics.items():
-                    tf.summary.scalar(f"validation/{name}", value, step=step)
-        self._writer.flush()
+    def evaluate_if_due(self) -> None:
+        """Evaluate, if the updates made so far make an epoch and that has not been done.
 
-    def on_train_end(self, logs: Any = None) -> None:
-        """Close the event file."""
-        self._write_updates()
-        self._writer.close()
-
-    def _write_updates(self) -> None:
-        done = int(self.model.updates_done)
-        block = self.model.update_log[self._written : done].numpy()
-        with self._writer.as_default():
-            for step, row in enumerate(block.tolist(), start=self._written):
-                _check_finite(row[LOSS], step, row[LEARNING_RATE])
-                tf.summary.scalar("train/learning_rate", row[LEARNING_RATE], step=step)
-                tf.summary.scalar("train/loss", row[LOSS], step=step)
-                tf.summary.scalar("train/gradient_norm", row[GRADIENT_NORM], step=step)
-                self.records.append(
-                    {"step": step, "learning_rate": row[LEARNING_RATE], "loss": row[LOSS]}
-                )
-        self._written = done
-        self._writer.flush()
-
-
-def _check_finite(loss: float, step: int, learning_rate: float) -> None:
-    if not math.isfinite(loss):
-        raise InputError(
-            f"training diverged: the loss of update {step:,} is {loss} (learning rate"
-            f" {learning_rate:.3g})",
-            where="learning_rate",
-            expected="a loss that stays finite",
-            remedy="a lower --learning-rate, a --warmup-ratio of 0.1, or --max-grad-norm 1",
+        Called before training begins, it makes up for what a killed run had not ended.
+        """
+        step, evaluations = self._history.updates_done, self._history.evaluations
+        at_end = step % self._plan.steps_per_epoch == 0 or step == self._plan.num_train_steps
+        if self._validation is None or step == 0 or not at_end:
+            return
+        if evaluations and evaluations[-1].step == step:
+            return
+        metrics = self._trainer.evaluate(
+            self._validation, verbose=0, return_dict=True, callbacks=[_Interruptible()]
         )
+        evaluations.append(
+            Evaluation(step, {name: float(v) for name, v in metrics.items()}, time.time())
+        )
+        best = self._selection.best(evaluations)
+        since = len(evaluations) - 1 - best
+        if self._best is not None and since == 0:
+            self._best.keep()
+        patience = self._selection.patience
+        if patience is not None and since >= patience and step < self._plan.num_train_steps:
+            metric = self._selection.metric
+            self._history.stopped_at = StoppedAt(
+                step=step,
+                reason=f"validation {metric} has not been better than"
+                f" {evaluations[best].metrics[metric]:.4g} (after step"
+                f" {evaluations[best].step:,}) for {since} evaluation{'s' if since > 1 else ''}",
+            )
+
+
+class _Interruptible(_Callback):
+    """Lets an evaluation be ended in its middle; it changes nothing that would have to be saved."""
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        check_not_terminated()
+
+
+class WriteLog(_Callback):
+    """Has the training log written in blocks of updates, so that no update waits for it."""
+
+    def __init__(self, trainer: Trainer, log: TrainingLog, history: History) -> None:
+        super().__init__()
+        self._trainer = trainer
+        self._log = log
+        self._history = history
+
+    def write(self) -> None:
+        """Write what has happened up to now."""
+        self._log.write(self._trainer.update_log)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Write a block when it is full, and every evaluation."""
+        evaluations = self._history.evaluations
+        evaluated = bool(evaluations) and evaluations[-1].step == self._history.updates_done
+        if evaluated or self._log.waiting >= UPDATES_BETWEEN_WRITES:
+            self.write()
+
+
+class SaveCheckpoints(_Callback):
+    """Saves a checkpoint when it is time, and leaves if the step was told to end.
+
+    Args:
+        checkpoints: Where to.
+        log: Writes what has happened first, and so finds out whether it is worth saving.
+        history: Tells the updates.
+    """
+
+    def __init__(
+        self, checkpoints: Checkpoints | NoCheckpoints, log: WriteLog, history: History
+    ) -> None:
+        super().__init__()
+        self._checkpoints = checkpoints
+        self._log = log
+        self._history = history
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Save between two updates."""
+        check_not_terminated()
+        if self._checkpoints.due(self._history.updates_done):
+            self._log.write()
+            self._checkpoints.save()
 
 
 class ShowProgress(_Callback):
     """Emits progress lines: updates done, and the loss of the latest."""
 
-    def __init__(self, plan: StepPlan) -> None:
+    def __init__(self, plan: StepPlan, history: History) -> None:
         super().__init__()
         self._progress = Progress("finetune", plan.num_train_steps, "steps")
         self._per_epoch = plan.steps_per_epoch
         self._epochs = math.ceil(plan.num_train_epochs)
-        self._done = 0
+        self._history = history
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Say how far training is."""
-        self._done += 1
-        if self._progress.due(self._done):
-            epoch = min(self._done // self._per_epoch + 1, self._epochs)
+        done = self._history.updates_done
+        if self._progress.due(done):
+            epoch = min(done // self._per_epoch + 1, self._epochs)
             loss = float((logs or {})["loss"])
-            self._progress.update(self._done, f"epoch {epoch}/{self._epochs} · loss {loss:.3f}")
+            self._progress.update(done, f"epoch {epoch}/{self._epochs} · loss {loss:.3f}")

@@ -22,6 +22,16 @@ def finetune(
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
     seed: int = 42,
+    label_smoothing_factor: float = 0.0,
+    class_weights: str = "none",
+    metric_for_best_model: str = "loss",
+    load_best_model_at_end: bool = False,
+    early_stopping_patience: Optional[int] = None,
+    checkpoint_dir: Optional[str] = None,
+    checkpoint_every_steps: Optional[int] = None,
+    checkpoint_every_minutes: float = 5.0,
+    checkpoints_to_keep: int = 2,
+    resume_from_checkpoint: str = "retry",
     model_fingerprint: str = "",
 ):
     """Fine-tune a Transformers model on TensorFlow: compile with the built optimizer, and fit.
@@ -37,6 +47,23 @@ def finetune(
         gradient_accumulation_steps: Batches per update.
         drop_remainder: Leave out the last, smaller batch of an epoch.
         seed: For the head's weights, dropout and the order of the rows.
+        label_smoothing_factor: Share of a label's weight that goes to all labels alike; 0.1 is
+            usual. For the training loss only.
+        class_weights: none, or balanced: an example counts n / (labels * n of its label), so that
+            every label has the same say. For the training loss only.
+        metric_for_best_model: Validation metric that decides: loss, or what the task measures
+            (accuracy, micro_f1, mae).
+        load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
+        early_stopping_patience: Evaluations without a better one after which training ends; the
+            schedule is the same. Not given: it does not end early.
+        checkpoint_dir: A folder, a mounted volume or a URI (s3://, gs://) to save the training in,
+            so that it can be resumed; not saved if not given.
+        checkpoint_every_steps: Steps between two checkpoints; instead of checkpoint_every_minutes.
+        checkpoint_every_minutes: Minutes between two checkpoints.
+        checkpoints_to_keep: Checkpoints kept in checkpoint_dir.
+        resume_from_checkpoint: Whose checkpoints to go on from: retry (only this run's own), exact
+            (any run's that is equal in everything), any (also where something differs, which is not
+            bit-identical).
         model_fingerprint: Content of the model, so that a cache notices a new one.
 
     Returns:
@@ -48,6 +75,7 @@ def finetune(
 
     with runtime.step("finetune", model.path, tensorboard_logs.path):
         from kfp_finetune.components.finetune import training
+        from kfp_finetune.components.finetune.parameters import Checkpointing, Selection
 
         manifest = training.finetune(
             tokenized_dataset_path=tokenized_dataset.path,
@@ -61,6 +89,19 @@ def finetune(
             gradient_accumulation_steps=gradient_accumulation_steps,
             drop_remainder=drop_remainder,
             seed=seed,
+            label_smoothing_factor=label_smoothing_factor,
+            class_weights=class_weights,
+            selection=Selection(
+                metric_for_best_model, early_stopping_patience, load_best_model_at_end
+            ),
+            checkpointing=Checkpointing(
+                directory=checkpoint_dir,
+                every_steps=checkpoint_every_steps,
+                every_minutes=checkpoint_every_minutes,
+                keep=checkpoints_to_keep,
+                resume=resume_from_checkpoint,
+                owner=runtime.run_of(model.uri),
+            ),
             model_path=model.path,
             tensorboard_logs_path=tensorboard_logs.path,
         )

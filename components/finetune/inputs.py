@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,12 +33,14 @@ class Rows:
     Attributes:
         labels: What the loss takes, first dimension [rows] (see the task's `targets`).
         lengths: Tokens of every row, shape [rows].
+        numbers: Every row's number in the source it was read from, from 0, shape [rows].
     """
 
     def __init__(self, table: pa.Table, data: TokenizedDatasetManifest) -> None:
         task = get_task(data.task)
         self.labels = task.targets(table["label"], data.problem_type, data.label_names)
         self.lengths: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.numbers: NDArray[np.int64] = table["row"].to_numpy()
         self._pad = {"input_ids": data.pad_token_id, "token_type_ids": 0}
         self._columns: dict[str, tf.RaggedTensor] = {}
         for name in self._pad:
@@ -70,6 +73,34 @@ class Rows:
             features[name] = tf.ensure_shape(padded, [None, None])
             features["attention_mask"] = tf.sequence_mask(lengths, width, tf.int32)
         return features
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one update is made from, for messages.
+
+    Attributes:
+        rows: The rows' numbers in their source, from 0.
+        width: Tokens of the longest, padded.
+    """
+
+    rows: NDArray[np.int64]
+    width: int
+
+    def __str__(self) -> str:
+        """Size and row numbers."""
+        shown = ", ".join(f"{row:,}" for row in self.rows[:8])
+        return (
+            f"{len(self.rows)} rows × {self.width} tokens: rows {shown}"
+            f"{' ...' if len(self.rows) > 8 else ''}"
+        )
+
+
+def batch_of_update(rows: Rows, plan: StepPlan, seed: int, step: int) -> Batch:
+    """What update number `step`, counted from 0, is made from."""
+    indices = np.concatenate(next(updates(rows.lengths, plan, seed, step)))
+    width = -(-int(rows.lengths[indices].max()) // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
+    return Batch(rows.numbers[indices], width)
 
 
 def training_dataset(rows: Rows, plan: StepPlan, seed: int, start: int = 0) -> tf.data.Dataset:

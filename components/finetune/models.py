@@ -35,6 +35,8 @@ from kfp_finetune.components.load_data.pretrained import (
 
 # They branch on the value of a tensor in Python.
 _NEEDS_AUTOGRAPH = ("deberta", "deberta-v2")
+# Their dropout draws from TensorFlow's global generator, whose state no checkpoint can hold.
+_STABLE_DROPOUT = ("TFDebertaStableDropout", "TFDebertaV2StableDropout")
 _logger = logging.getLogger(__name__)
 
 
@@ -161,7 +163,9 @@ def _build(
             del config.initialize_from_config  # a trained model that lost its weights is an error
         tf_keras.utils.set_random_seed(seed)
         model = TFAutoModelForSequenceClassification.from_config(config)
+        _replace_stable_dropout(model)
         model.build_in_name_scope()
+        dropout_generators(model)
     except (ValueError, TypeError, KeyError, AttributeError, OSError, tf.errors.OpError) as error:
         raise InputError(
             f"no model can be built from config.json: {first_line(error)}",
@@ -170,6 +174,28 @@ def _build(
             remedy="download or copy it again",
         ) from None
     return model
+
+
+def dropout_generators(model: TFPreTrainedModel) -> list[tf.random.Generator]:
+    """The generators that a model's dropout draws from, one a layer, always in the same order.
+
+    Keras makes one when its layer is first called, too late for a checkpoint to be read into it.
+
+    Args:
+        model: A model from `load_classifier`.
+    """
+    layers = [m for m in model.submodules if isinstance(m, tf_keras.layers.Dropout)]
+    for layer in layers:
+        layer._random_generator._maybe_init()
+    return [layer._random_generator._generator for layer in layers]
+
+
+def _replace_stable_dropout(model: TFPreTrainedModel) -> None:
+    """Put Keras' dropout in place of DeBERTa's own, which computes the same."""
+    for module in (model, *model.submodules):
+        for name, layer in list(vars(module).items()):
+            if type(layer).__name__ in _STABLE_DROPOUT:
+                setattr(module, name, tf_keras.layers.Dropout(layer.drop_prob, name=layer.name))
 
 
 def _load(

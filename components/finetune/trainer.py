@@ -10,7 +10,7 @@ import tf_keras
 from kfp_finetune.components.finetune import models
 
 # The columns of `Trainer.update_log`.
-LEARNING_RATE, LOSS, GRADIENT_NORM = range(3)
+LEARNING_RATE, LOSS, GRADIENT_NORM, EXAMPLES = range(4)
 
 
 class Trainer(tf_keras.Model):
@@ -22,19 +22,22 @@ class Trainer(tf_keras.Model):
     Args:
         network: The Transformers model.
         num_train_steps: Updates planned.
+        training_loss: A Keras loss that updates minimize; None: the one given to `compile`, which
+            is what evaluations measure.
 
     Attributes:
         updates_done: Updates made, counted as batches are fed, not taken from the optimizer.
-        update_log: float32, shape [num_train_steps, 3]: the learning rate that each update applied,
-            its loss, and the global norm of its gradient before clipping.
+        update_log: float32, shape [num_train_steps, 4]: the learning rate that each update applied,
+            its loss, the global norm of its gradient before clipping, and its examples.
     """
 
-    def __init__(self, network: Any, num_train_steps: int) -> None:
+    def __init__(self, network: Any, num_train_steps: int, training_loss: Any = None) -> None:
         super().__init__()
         self.network = network
         self._logits = models.logits_of(network)
+        self._training_loss = training_loss
         self.updates_done = tf.Variable(0, trainable=False, dtype=tf.int64)
-        self.update_log = tf.Variable(tf.zeros([num_train_steps, 3]), trainable=False)
+        self.update_log = tf.Variable(tf.zeros([num_train_steps, 4]), trainable=False)
 
     def call(self, features: dict[str, Any], training: bool = False) -> Any:
         """Logits, float32, shape [batch, labels]."""
@@ -72,7 +75,7 @@ class Trainer(tf_keras.Model):
             )
         norm = tf.linalg.global_norm(gradients)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        applied = tf.stack([self.optimizer.applied_learning_rate, loss, norm])
+        applied = tf.stack([self.optimizer.applied_learning_rate, loss, norm, total])
         # Counted only after the update: in a graph, nothing else would make this wait for data.
         with tf.control_dependencies([applied]):
             position = tf.reshape(self.updates_done, [1, 1])
@@ -90,7 +93,7 @@ class Trainer(tf_keras.Model):
         weights *= tf.cast(tf.size(weights), tf.float32) / total
         with tf.GradientTape() as tape:
             logits = self(features, training=True)
-            loss = self.compiled_loss(labels, logits, weights)
+            loss = (self._training_loss or self.compiled_loss)(labels, logits, weights)
         gradients = tape.gradient(
             loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )

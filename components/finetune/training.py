@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import tensorflow as tf
 
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import optimizer_config as optimizer_artifact
@@ -12,10 +15,26 @@ from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.build_optimizer.optimizers import build_optimizer
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import devices, models
-from kfp_finetune.components.finetune.callbacks import EndOfPlan, ShowProgress, TrainingLog
-from kfp_finetune.components.finetune.inputs import Rows, evaluation_dataset, training_dataset
+from kfp_finetune.components.finetune.callbacks import (
+    Clock,
+    Evaluate,
+    SaveCheckpoints,
+    ShowProgress,
+    WriteLog,
+)
+from kfp_finetune.components.finetune.checkpoints import open_checkpoints
+from kfp_finetune.components.finetune.history import BestWeights, History
+from kfp_finetune.components.finetune.inputs import (
+    Rows,
+    batch_of_update,
+    evaluation_dataset,
+    training_dataset,
+)
+from kfp_finetune.components.finetune.parameters import Checkpointing, Selection
+from kfp_finetune.components.finetune.run_facts import facts_of, hyperparameters
 from kfp_finetune.components.finetune.trainer import Trainer
-from kfp_finetune.components.load_data import pretrained
+from kfp_finetune.components.finetune.training_log import TrainingLog
+from kfp_finetune.components.load_data import model_source
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
 from kfp_finetune.components.runtime import emit
 from kfp_finetune.components.tasks import get_task
@@ -34,6 +53,10 @@ def finetune(
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
     seed: int = 42,
+    label_smoothing_factor: float = 0.0,
+    class_weights: str = "none",
+    selection: Selection | None = None,
+    checkpointing: Checkpointing | None = None,
     model_path: str,
     tensorboard_logs_path: str,
 ) -> model_artifact.ModelManifest:
@@ -51,6 +74,10 @@ def finetune(
         gradient_accumulation_steps: Batches per update.
         drop_remainder: Leave out the last, smaller batch of an epoch.
         seed: For the head's weights, dropout and the order of the rows.
+        label_smoothing_factor: As the task's `training_loss` takes it.
+        class_weights: As the task's `training_loss` takes it.
+        selection: What the validation split decides; None: nothing.
+        checkpointing: Whether and where the run is saved; None: it is not.
         model_path: Where the model is written.
         tensorboard_logs_path: Where the event files are written.
 
@@ -58,9 +85,13 @@ def finetune(
         The written model's manifest.
 
     Raises:
-        InputError: If the schedule is not as long as the plan, or the model cannot be loaded.
-        RuntimeError: If the updates made are not the updates planned.
+        InputError: If the schedule is not as long as the plan, the loss has no meaning for the
+            data, the model cannot be loaded, training diverges, memory runs out, or there are
+            checkpoints of another run.
+        Terminated: If the process was told to end; there is a checkpoint.
+        RuntimeError: If the updates made are neither those planned nor ended for a reason.
     """
+    selection = selection or Selection()
     environment = devices.configure(seed)
     data = tokenized_dataset.read(tokenized_dataset_path)
     optimizer_config = optimizer_artifact.read(optimizer_config_path)
@@ -75,8 +106,9 @@ def finetune(
     _check_schedule_fits(optimizer_config.schedule.num_train_steps, plan)
 
     task = get_task(data.task)
+    task.check_training_loss(label_smoothing_factor, class_weights, data.problem_type)
     network = models.load_classifier(
-        pretrained.resolve(base_model, model_revision, weights=True),
+        model_source.resolve(base_model, model_revision, weights=True),
         num_labels=task.num_outputs(data.label_names),
         label_names=data.label_names,
         problem_type=data.problem_type,
@@ -84,70 +116,140 @@ def finetune(
         note=lambda text: emit("note", "finetune", text=text),
     )
     _check_model_fits(network.config.vocab_size, data, base_model)
-    trainer = Trainer(network, plan.num_train_steps)
+    metrics = task.training_metrics(data.problem_type)
+    selection.check([metric.name for metric in metrics], data.splits["validation"].rows)
+    train = Rows(tokenized_dataset.open_split(tokenized_dataset_path, "train"), data)
+    training_loss = task.training_loss(
+        data.problem_type, label_smoothing_factor, class_weights, train.labels
+    )
+    trainer = Trainer(network, plan.num_train_steps, training_loss)
     trainer.compile(
         optimizer=build_optimizer(optimizer_config),
         loss=task.loss(data.problem_type),
-        metrics=task.training_metrics(data.problem_type),
+        metrics=metrics,
     )
-    log = TrainingLog(Path(tensorboard_logs_path))
-    fit(trainer, tokenized_dataset_path, data, plan, seed, [log, ShowProgress(plan)])
 
-    updates_done = int(trainer.updates_done)
-    if updates_done != plan.num_train_steps:
-        raise RuntimeError(f"{updates_done} updates were made, {plan.num_train_steps} were planned")
-    manifest = model_artifact.ModelManifest(
-        task=data.task,
-        problem_type=data.problem_type,
-        label_names=data.label_names,
-        max_length=data.max_length,
-        base_model=base_model,
-        base_model_fingerprint=model_fingerprint,
-        dataset=data.dataset,
-        dataset_fingerprint=data.dataset_fingerprint,
-        num_train_examples=plan.num_train_examples,
-        batch_size=batch_size,
-        gradient_accumulation_steps=gradient_accumulation_steps,
-        num_train_epochs=plan.num_train_epochs,
-        steps_per_epoch=plan.steps_per_epoch,
-        num_train_steps=plan.num_train_steps,
-        updates_done=updates_done,
-        optimizer=optimizer_config,
-        seed=seed,
-        validation_metrics=log.validation_metrics,
-        environment=environment,
+    validation = None
+    if data.splits["validation"].rows:
+        table = tokenized_dataset.open_split(tokenized_dataset_path, "validation")
+        validation, _ = evaluation_dataset(Rows(table, data), plan.batch_size)
+    history = History.of(plan.num_train_steps)
+    best = BestWeights(network) if selection.load_best else None
+    settings = {
+        "seed": seed,
+        "label_smoothing_factor": label_smoothing_factor,
+        "class_weights": class_weights,
+        "selection": asdict(selection),
+    }
+    log = TrainingLog(
+        Path(tensorboard_logs_path),
+        history,
+        hyperparameters(optimizer_config, plan, settings, base_model, data.dataset),
+        lambda step: batch_of_update(train, plan, seed, step),
     )
-    models.save(
-        network, Path(tokenized_dataset_path) / tokenized_dataset.TOKENIZER, Path(model_path)
-    )
-    model_artifact.write_training_log(model_path, log.records)
-    model_artifact.write(model_path, manifest)
+    facts = facts_of(network, tokenized_dataset_path, optimizer_config, plan, environment, settings)
+    with open_checkpoints(checkpointing, trainer, history, best, facts) as checkpoints:
+        evaluate = Evaluate(trainer, validation, plan, history, selection, best)
+        write_log = WriteLog(trainer, log, history)
+        evaluate.evaluate_if_due()
+        write_log.write()
+        fit(
+            trainer,
+            train,
+            plan,
+            seed,
+            history,
+            [
+                Clock(history),
+                evaluate,
+                write_log,
+                SaveCheckpoints(checkpoints, write_log, history),
+                ShowProgress(plan, history),
+            ],
+        )
+        write_log.write()
+        _check_updates(int(trainer.updates_done), plan, history)
+        checkpoints.save()
+        if best is not None:
+            best.put_back()
+        manifest = model_artifact.ModelManifest(
+            task=data.task,
+            problem_type=data.problem_type,
+            label_names=data.label_names,
+            max_length=data.max_length,
+            base_model=base_model,
+            base_model_fingerprint=model_fingerprint,
+            dataset=data.dataset,
+            dataset_fingerprint=data.dataset_fingerprint,
+            num_train_examples=plan.num_train_examples,
+            batch_size=batch_size,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            num_train_epochs=plan.num_train_epochs,
+            steps_per_epoch=plan.steps_per_epoch,
+            num_train_steps=plan.num_train_steps,
+            updates_done=history.updates_done,
+            stopped_at=history.stopped_at,
+            resumed_at=history.resumed_at,
+            differences=history.differences,
+            optimizer=optimizer_config,
+            seed=seed,
+            label_smoothing_factor=label_smoothing_factor,
+            class_weights=class_weights,
+            **selection.chosen(history.evaluations),
+            environment=environment,
+        )
+        models.save(
+            network, Path(tokenized_dataset_path) / tokenized_dataset.TOKENIZER, Path(model_path)
+        )
+        model_artifact.write_training_log(model_path, log.records)
+        model_artifact.write(model_path, manifest)
+        log.close()
+        checkpoints.finish()
     return manifest
 
 
 def fit(
     trainer: Trainer,
-    tokenized_dataset_path: str,
-    data: tokenized_dataset.TokenizedDatasetManifest,
+    train: Rows,
     plan: StepPlan,
     seed: int,
-    callbacks: list[Any],
+    history: History,
+    callbacks: Sequence[Any],
 ) -> None:
-    """Make every planned update with one call of Keras' `fit`, evaluating after each epoch."""
-    train = Rows(tokenized_dataset.open_split(tokenized_dataset_path, "train"), data)
-    validation = None
-    if data.splits["validation"].rows:
-        table = tokenized_dataset.open_split(tokenized_dataset_path, "validation")
-        validation, _ = evaluation_dataset(Rows(table, data), plan.batch_size)
-    steps_per_epoch = min(plan.steps_per_epoch, plan.num_train_steps)
-    trainer.fit(
-        training_dataset(train, plan, seed),
-        epochs=math.ceil(plan.num_train_steps / steps_per_epoch),
-        steps_per_epoch=steps_per_epoch,
-        validation_data=validation,
-        callbacks=[EndOfPlan(plan), *callbacks],
-        verbose=0,
-    )
+    """Make every planned update that is not yet made with one call of Keras' `fit`.
+
+    They are one Keras epoch. Evaluations, and the end where that is in mid-epoch, are counted in
+    updates, and so are where they would have been, wherever a run is resumed.
+
+    Raises:
+        InputError: If memory runs out.
+    """
+    left = plan.num_train_steps - history.updates_done
+    if not left or history.stopped_at:
+        return
+    try:
+        trainer.fit(
+            training_dataset(train, plan, seed, history.updates_done),
+            steps_per_epoch=left,
+            callbacks=list(callbacks),
+            verbose=0,
+        )
+    except tf.errors.ResourceExhaustedError:
+        batch = batch_of_update(train, plan, seed, history.updates_done)
+        raise InputError(
+            f"memory ran out in update {history.updates_done:,}, of {batch}",
+            where="batch_size, max_length",
+            expected="batches for which there is memory",
+            remedy=f"--batch-size {max(1, plan.batch_size // 2)} --gradient-accumulation-steps"
+            f" {2 * plan.gradient_accumulation_steps}, or a smaller --max-length",
+        ) from None
+
+
+def _check_updates(made: int, plan: StepPlan, history: History) -> None:
+    if made != history.updates_done or (
+        made != plan.num_train_steps and history.stopped_at is None
+    ):
+        raise RuntimeError(f"{made} updates were made, {plan.num_train_steps} were planned")
 
 
 def _check_schedule_fits(schedule_steps: int, plan: StepPlan) -> None:

@@ -13,8 +13,9 @@ from kfp_finetune.components.artifacts.tokenized_dataset import (
     SplitCounts,
     TokenizedDatasetManifest,
 )
-from kfp_finetune.components.load_data import pretrained
+from kfp_finetune.components.load_data import model_source, pretrained
 from kfp_finetune.components.load_data.findings import describe_data
+from kfp_finetune.components.load_data.fingerprints import check_unchanged
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.report import render_data_report
 from kfp_finetune.components.load_data.tokenization import Tokenize, check_max_length
@@ -101,6 +102,7 @@ def _write(
     progress = Progress(_STEP, total, "rows")
     writer = DatasetWriter(tokenize, data.columns, data.targets, progress)
     writer.write(out, data.parts.values())
+    check_unchanged(vars(parameters))  # all of it has been read now
     counts: dict[str, SplitCounts] = {}
     for split in SPLITS:
         dropped = data.part_of(split).dropped.get(split, {})
@@ -139,7 +141,7 @@ def _write(
 
 
 def _open_tokenizer(parameters: Parameters) -> PreTrainedTokenizerFast:
-    folder = pretrained.resolve(parameters.model, parameters.model_revision, weights=False)
+    folder = model_source.resolve(parameters.model, parameters.model_revision, weights=False)
     config = pretrained.read_config(folder)
     tokenizer = pretrained.load_tokenizer(folder)
     check_max_length(parameters.max_length, config, tokenizer)

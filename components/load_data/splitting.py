@@ -14,7 +14,7 @@ from kfp_finetune.components.load_data.repeats import find_groups
 from kfp_finetune.components.load_data.rows import Values, shown
 from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
 from kfp_finetune.components.load_data.targets import Targets
-from kfp_finetune.components.tasks.labels import MULTI_LABEL
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL
 
 _SPLIT_NAMES = {
     "train": "train",

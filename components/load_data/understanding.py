@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.assigned import Assigned, source_of
@@ -177,13 +177,18 @@ def _open_sources(parameters: Parameters, note: Callable[[str], None]) -> dict[s
         "test": parameters.test_split,
     }
     own = {"validation": parameters.validation_dataset, "test": parameters.test_dataset}
+    others = replace(options, dataset_revision=None)  # of another dataset on the Hub: its newest
     if parameters.train_split != "train":
         check_split(parameters.dataset, parameters.train_split, declared, "train_split")
     opened = {"train": open_source(parameters.dataset, named["train"], options)}
     for split, path in own.items():
         if path is not None:
             try:
-                opened[split] = open_source(path, named[split] or split, options)
+                opened[split] = open_source(
+                    path,
+                    named[split] or split,
+                    options if path == parameters.dataset else others,
+                )
             except InputError as error:
                 error.where = f"{split}_dataset" if error.where == "dataset" else error.where
                 raise

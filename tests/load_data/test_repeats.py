@@ -17,7 +17,8 @@ from kfp_finetune.components.load_data.repeats import find_groups, find_overlap,
 from kfp_finetune.components.load_data.rows import Rows, Values
 from kfp_finetune.components.load_data.splitting import Splitting
 from kfp_finetune.components.load_data.targets import Targets
-from kfp_finetune.components.tasks.labels import REGRESSION, SINGLE_LABEL, Labels
+from kfp_finetune.components.tasks.labels import Labels
+from kfp_finetune.components.tasks.problem_types import REGRESSION, SINGLE_LABEL
 
 # A few hashes of equal texts, from all over their range.
 HASHES = st.lists(st.sampled_from([i * 2**64 // 9 for i in range(9)] + [2**64 - 1]), max_size=60)

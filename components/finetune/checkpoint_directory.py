@@ -1,0 +1,186 @@
+"""Where checkpoints lie: a folder on this disk, on a mounted volume, or behind a URI.
+
+CHECKPOINT_DIR/
+    run.json              whose they are: the run, and everything that determines its result
+    lock                  held while a process trains
+    step-00000120/
+        state.index  state.data-00000-of-00001
+        checkpoint.json   sizes; written last: a folder without it is not a checkpoint
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import posixpath
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.components.artifacts.files import write_text
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.finetune.checkpoint_lock import file_lock, object_lock
+from kfp_finetune.components.load_data.readers import remote, uris
+
+MARKER = "checkpoint.json"
+_PREFIX = "step-"
+
+
+class CheckpointDirectory:
+    """A directory of checkpoints.
+
+    Args:
+        location: A path or a URI (s3://, gs://).
+        say: Called with a sentence for a person.
+
+    Raises:
+        InputError: If it cannot be reached or written.
+    """
+
+    def __init__(self, location: str, say: Callable[[str], None]) -> None:
+        self.name = uris.without_secrets(location)
+        self._say = say
+        local = uris.local_path(location) if uris.is_uri(location) else Path(location)
+        self._local = local.absolute() if local is not None else None
+        with self._explained("made"):
+            if self._local is not None:
+                self._local.mkdir(parents=True, exist_ok=True)
+                self._files, self._root = remote.filesystem("file"), str(self._local)
+            else:
+                scheme = location.partition("://")[0].lower()
+                self._files = remote.filesystem(scheme)
+                self._root = self._files._strip_protocol(location).rstrip("/")
+
+    def read(self, name: str) -> Any:
+        """What a JSON file holds; None if it is not there.
+
+        Raises:
+            ValueError: If it is damaged.
+        """
+        with self._explained("read"):
+            try:
+                return json.loads(self._files.cat_file(self._path(name)))
+            except FileNotFoundError:
+                return None
+
+    def write(self, name: str, content: Any) -> None:
+        """Write a JSON file: it has its old content or all of the new."""
+        text = json.dumps(content, indent=1)
+        if self._local is not None:
+            write_text(self._local / name, text)
+        else:
+            self._files.pipe_file(self._path(name), text.encode())
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        self._files.rm(self._path(name))
+
+    def steps(self) -> list[int]:
+        """The updates after which there is a whole checkpoint, in order."""
+        with self._explained("listed"):
+            markers = self._files.glob(self._path(f"{_PREFIX}*", MARKER))
+            return sorted(int(Path(m).parent.name.removeprefix(_PREFIX)) for m in markers)
+
+    def save(self, step: int, write: Callable[[str], None], keep: int) -> None:
+        """Add a checkpoint, whole or not at all, and remove the oldest.
+
+        Args:
+            step: Updates made.
+            write: Writes the state to files whose names begin with the path it is given.
+            keep: How many checkpoints stay.
+
+        Raises:
+            OSError: Or what the store raises, if there is no room; earlier checkpoints are whole.
+        """
+        name = f"{_PREFIX}{step:08}"
+        folder = self._local / name if self._local is not None else Path(tempfile.mkdtemp())
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            write(str(folder / "state"))
+            sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
+            if self._local is None:
+                for file in sizes:
+                    self._files.put_file(str(folder / file), self._path(name, file))
+            self.write(f"{name}/{MARKER}", {"step": step, "files": sizes})
+        except BaseException:
+            if self._local is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            if self._local is None:
+                shutil.rmtree(folder, ignore_errors=True)
+        for old in self.steps()[:-keep]:
+            self._remove(old)
+
+    @contextlib.contextmanager
+    def opened(self, step: int) -> Iterator[str]:
+        """A checkpoint's files on this disk, as the path that their names begin with.
+
+        Raises:
+            ValueError: If a file is not there or has another size than was written.
+        """
+        name = f"{_PREFIX}{step:08}"
+        with contextlib.ExitStack() as stack:
+            if self._local is not None:
+                folder = self._local / name
+            else:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                with self._explained("read"):
+                    for file in (self.read(f"{name}/{MARKER}") or {"files": {}})["files"]:
+                        self._files.get_file(self._path(name, file), str(folder / file))
+            expected = (self.read(f"{name}/{MARKER}") or {}).get("files", {})
+            found = {f.name: f.stat().st_size for f in folder.iterdir() if f.name != MARKER}
+            if found != expected:
+                raise ValueError(f"its files are {found}, and were {expected}")
+            yield str(folder / "state")
+
+    def clear(self) -> None:
+        """Remove every checkpoint, whole or not, and leave what else lies there."""
+        with self._explained("cleared"):
+            for folder in self._files.glob(self._path(f"{_PREFIX}*")):
+                self._files.rm(folder, recursive=True)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the directory for this process alone.
+
+        Raises:
+            InputError: If another process holds it.
+        """
+        with contextlib.ExitStack() as stack:
+            with self._explained("locked"):
+                stack.enter_context(
+                    file_lock(self._local, self.name)
+                    if self._local is not None
+                    else object_lock(self, self._say)
+                )
+            yield
+
+    def _remove(self, step: int) -> None:
+        name = f"{_PREFIX}{step:08}"
+        with contextlib.suppress(FileNotFoundError):
+            self._files.rm(self._path(name, MARKER))  # first: no longer a checkpoint
+            self._files.rm(self._path(name), recursive=True)
+
+    def _path(self, *names: str) -> str:
+        return posixpath.join(self._root, *names)
+
+    @contextlib.contextmanager
+    def _explained(self, done: str) -> Iterator[None]:
+        """Turn what a disk or a store raises into one sentence."""
+        try:
+            yield
+        except (InputError, ValueError):
+            raise
+        except Exception as error:  # every store and its libraries have exceptions of their own
+            reason = uris.without_secrets(str(error)).strip().splitlines()
+            raise InputError(
+                f"the checkpoint directory cannot be {done}:"
+                f" {type(error).__name__}{': ' + reason[0][:200] if reason else ''}",
+                where=self.name,
+                expected="a folder or a bucket that can be read and written",
+                remedy="check the place and the permissions, or give another --checkpoint-dir",
+            ) from None

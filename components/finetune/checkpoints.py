@@ -1,0 +1,252 @@
+"""Checkpoints: everything that a killed run needs to go on as if it had not been killed.
+
+A checkpoint is written between two updates and holds the weights, the optimizer's slots and
+iterations, the generators that dropout draws from, the number of updates made (which is the
+position in the data: the order of the rows is a function of the seed and the update), and the
+history. What a reader of the curves, the early stopping or the best model needs follows from these.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.finetune import models
+from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
+from kfp_finetune.components.finetune.history import BestWeights, History
+from kfp_finetune.components.finetune.parameters import Checkpointing
+from kfp_finetune.components.finetune.run_facts import differences, few, fits
+from kfp_finetune.components.finetune.trainer import Trainer
+from kfp_finetune.components.runtime import Terminated, emit, termination_deferred
+
+RUN = "run.json"
+
+
+def state(trainer: Trainer, best: BestWeights | None) -> dict[str, Any]:
+    """What a checkpoint holds besides the history, in trackable objects."""
+    trainer.optimizer._create_all_weights(trainer.network.trainable_variables)
+    return {
+        "network": trainer.network,
+        "optimizer": trainer.optimizer,
+        "dropout": models.dropout_generators(trainer.network),
+        "updates_done": trainer.updates_done,
+        "update_log": trainer.update_log,
+        "best": best.variables if best else [],
+    }
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        directory: Where they lie, locked.
+        trainer: Compiled.
+        history: The run's.
+        best: The weights of the best evaluation, where they are kept.
+        facts: What determines the result, as `run_facts.facts_of` says it.
+        settings: How often, how many, whose.
+    """
+
+    def __init__(
+        self,
+        directory: CheckpointDirectory,
+        trainer: Trainer,
+        history: History,
+        best: BestWeights | None,
+        facts: Mapping[str, Any],
+        settings: Checkpointing,
+    ) -> None:
+        self._directory = directory
+        self._trainer = trainer
+        self._history = history
+        self._facts = dict(facts)
+        self._settings = settings
+        self._times = tf.Variable(history.times, trainable=False)
+        self._said = tf.Variable("", trainable=False)
+        self._checkpoint = tf.train.Checkpoint(
+            times=self._times, history=self._said, **state(trainer, best)
+        )
+        self._saved: int | None = None
+        self._last = time.monotonic()
+
+    def begin(self) -> None:
+        """Go on where the run was, if it is to be gone on with; else start a new one.
+
+        Raises:
+            InputError: If there are others.
+        """
+        before = self._before()
+        differs: list[str] = []
+        if before is not None:
+            differs = differences(before["facts"], self._facts)
+            self._refuse_other_runs(before, differs)
+            self._restore()
+        if self._saved is None:
+            self._directory.clear()
+            if before is not None:
+                _say("there is no checkpoint to go on from: training starts at the beginning")
+        else:
+            self._history.resumed_at.append(self._saved)
+            self._history.differences += differs
+            of = f"{self._saved:,} of {len(self._history.times):,} steps"
+            if before is not None and before["finished"]:
+                _say(f"training had finished: nothing is trained again ({of} are made)")
+            elif differs:
+                _say(f"goes on after {of}; not bit-identical, as there differs {few(differs)}")
+            else:
+                _say(f"goes on after {of}")
+        self._mark(finished=False)
+
+    def due(self, updates_done: int) -> bool:
+        """Whether it is time for the next."""
+        if self._settings.every_steps is not None:
+            return updates_done % self._settings.every_steps == 0
+        return time.monotonic() - self._last >= 60 * self._settings.every_minutes
+
+    def save(self) -> None:
+        """Write a checkpoint; if that fails, say so and leave the one before."""
+        step = self._history.updates_done
+        if step in (0, self._saved):
+            return
+        self._last = time.monotonic()
+        self._times.assign(self._history.times)
+        self._said.assign(self._history.dump())
+        try:
+            self._directory.save(step, self._checkpoint.write, self._settings.keep)
+            self._saved = step
+        except Exception as error:  # a full disk, a store that is away: no reason to end training
+            last = f"that of step {self._saved:,} is whole" if self._saved else "there is none yet"
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            _say(f"the checkpoint of step {step:,} could not be written ({last}): {reason}")
+
+    def finish(self) -> None:
+        """Mark the training as finished."""
+        self._mark(finished=True)
+
+    def _before(self) -> dict[str, Any] | None:
+        """What the directory says of the run whose it is; None if it is nobody's."""
+        try:
+            found = self._directory.read(RUN)
+            return found and {name: found[name] for name in ("owner", "facts", "finished")}
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{RUN} is damaged: {error}",
+                where=self._directory.name,
+                expected="what finetune wrote beside its checkpoints",
+                remedy="give another --checkpoint-dir",
+            ) from None
+
+    def _mark(self, *, finished: bool) -> None:
+        facts = {"owner": self._settings.owner, "finished": finished, "facts": self._facts}
+        self._directory.write(RUN, facts)
+
+    def _refuse_other_runs(self, before: dict[str, Any], differs: list[str]) -> None:
+        resume = self._settings.resume
+        steps = self._directory.steps()
+        reached = f"step {steps[-1]:,}" if steps else "no checkpoint yet"
+        if before["owner"] != self._settings.owner and resume == "retry":
+            raise InputError(
+                f"there are checkpoints of another run, {before['owner']}"
+                f" ({'finished' if before['finished'] else reached})",
+                where=self._directory.name,
+                expected="a directory of this run's own; nothing is resumed unasked",
+                remedy="give another --checkpoint-dir, or --resume-from-checkpoint exact to go on"
+                " from them",
+            )
+        if differs and (resume != "any" or not fits(differs)):
+            raise InputError(
+                f"the checkpoints ({reached}) are of a training that differs: {few(differs)}",
+                where=self._directory.name,
+                expected="a training that is the same in everything that determines its result",
+                remedy="give another --checkpoint-dir, or --resume-from-checkpoint any to go on"
+                " from them all the same; the result is then not bit-identical"
+                if fits(differs)
+                else "give another --checkpoint-dir",
+            )
+
+    def _restore(self) -> None:
+        """Read the newest checkpoint that is whole."""
+        for step in reversed(self._directory.steps()):
+            try:
+                with self._directory.opened(step) as path:
+                    _verify(path)
+                    self._checkpoint.read(path).assert_consumed()
+                self._history.load(self._said.numpy().decode(), self._times.numpy())
+                self._saved = step
+                return
+            except (ValueError, KeyError, TypeError, AssertionError, tf.errors.OpError) as error:
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+                _say(f"the checkpoint of step {step:,} is damaged and not used: {reason}")
+
+
+@contextlib.contextmanager
+def open_checkpoints(
+    settings: Checkpointing | None,
+    trainer: Trainer,
+    history: History,
+    best: BestWeights | None,
+    facts: Mapping[str, Any],
+) -> Iterator[Checkpoints | NoCheckpoints]:
+    """Hold the checkpoint directory while a run trains, and go on where it was.
+
+    Where the process is told to end, it saves first.
+
+    Args:
+        settings: Where, if anywhere.
+        trainer: Compiled.
+        history: The run's.
+        best: The weights of the best evaluation, where they are kept.
+        facts: What determines the result.
+
+    Raises:
+        InputError: If the directory cannot be used, or is another run's.
+        Terminated: If the process was told to end.
+    """
+    if settings is None or settings.directory is None:
+        yield NoCheckpoints()
+        return
+    directory = CheckpointDirectory(settings.directory, _say)
+    with directory.lock(), termination_deferred():
+        checkpoints = Checkpoints(directory, trainer, history, best, facts, settings)
+        checkpoints.begin()
+        try:
+            yield checkpoints
+        except Terminated:
+            checkpoints.save()
+            raise Terminated(
+                f"told to end after step {history.updates_done:,}; saved in {directory.name}"
+            ) from None
+
+
+class NoCheckpoints:
+    """Stands where a run is not saved."""
+
+    def due(self, updates_done: int) -> bool:
+        """Never."""
+        return False
+
+    def save(self) -> None:
+        """Do nothing."""
+
+    def finish(self) -> None:
+        """Do nothing."""
+
+
+def _verify(path: str) -> None:
+    """Read every tensor, whose checksums are compared by that, before any variable is changed.
+
+    Raises:
+        tf.errors.OpError: If one is damaged.
+    """
+    reader = tf.train.load_checkpoint(path)
+    for name in reader.get_variable_to_shape_map():
+        reader.get_tensor(name)
+
+
+def _say(text: str) -> None:
+    emit("note", "finetune", text=text)

@@ -1,0 +1,124 @@
+"""Everything that determines a run's result, and what differs between two runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
+from kfp_finetune.components.load_data.steps import StepPlan
+
+# Where one of these differs, a checkpoint does not fit at all.
+_MUST_BE_EQUAL = ("data", "plan", "initial_weights", "optimizer.name", "selection.load_best")
+_SHOWN = 6
+
+
+def facts_of(
+    network: Any,
+    tokenized_dataset_path: str,
+    optimizer: OptimizerConfig,
+    plan: StepPlan,
+    environment: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Describe a run before it begins.
+
+    Args:
+        network: The model, with the weights that training starts from.
+        tokenized_dataset_path: What load_data wrote.
+        optimizer: The described optimizer.
+        plan: The counted plan.
+        environment: Versions, threads, processor.
+        settings: What else matters: seed, loss.
+
+    Returns:
+        Values by dotted names, e.g. "optimizer.schedule.learning_rate".
+    """
+    return _flat(
+        {
+            "data": _hash_of_files(Path(tokenized_dataset_path)),
+            "initial_weights": _hash_of_weights(network),
+            "plan": asdict(plan),
+            "optimizer": optimizer.model_dump(mode="json"),  # as it reads back from a checkpoint
+            **settings,
+            "environment": environment,
+        }
+    )
+
+
+def hyperparameters(
+    optimizer: OptimizerConfig, plan: StepPlan, settings: Mapping[str, Any], model: str, data: str
+) -> dict[str, str | int | float | bool]:
+    """What TensorBoard's HParams table shows of a run, by the pipeline parameters' names."""
+    schedule = optimizer.schedule
+    shown = {
+        "learning_rate": schedule.learning_rate,
+        "lr_scheduler_type": schedule.name,
+        "optimizer": optimizer.name,
+        "model": Path(model).name,
+        "dataset": Path(data).name,
+        "num_train_steps": plan.num_train_steps,
+        "num_train_epochs": plan.num_train_epochs,
+        "batch_size": plan.batch_size,
+        "gradient_accumulation_steps": plan.gradient_accumulation_steps,
+        **schedule.model_dump(exclude={"name", "learning_rate", "num_train_steps"}),
+        **optimizer.model_dump(exclude={"name", "schedule"}),
+        **_flat(settings),
+    }
+    return {name: value for name, value in shown.items() if isinstance(value, str | int | float)}
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs, each as "name: value, now other value"."""
+    return [
+        f"{name}: {_shown(before.get(name))}, now {_shown(now.get(name))}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+
+
+def fits(differences: list[str]) -> bool:
+    """Whether a checkpoint can be gone on from in spite of the differences."""
+    return not any(difference.startswith(_MUST_BE_EQUAL) for difference in differences)
+
+
+def few(differences: list[str]) -> str:
+    """The first of many differences, for a message."""
+    rest = len(differences) - _SHOWN
+    return "; ".join(differences[:_SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
+
+
+def _hash_of_files(folder: Path) -> str:
+    """Of the rows of a tokenized dataset; not of its manifest, which says where it came from."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.arrow")):
+        with path.open("rb") as file:
+            digest.update(
+                f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}".encode()
+            )
+    return digest.hexdigest()
+
+
+def _hash_of_weights(network: Any) -> str:
+    digest = hashlib.sha256()
+    for weight in network.weights:
+        digest.update(weight.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:12] + "..."

@@ -1,0 +1,133 @@
+"""What every update applied and every evaluation measured, for TensorBoard and for the model.
+
+All of it is known from the trainer's update log and the run's history, which a checkpoint holds: a
+resumed run writes its curves anew from the first step, each step once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, summary_v2
+from tensorboard.plugins.hparams.summary import session_end_pb
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.finetune.history import History
+from kfp_finetune.components.finetune.trainer import EXAMPLES, GRADIENT_NORM, LEARNING_RATE, LOSS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class TrainingLog:
+    """Writes event files and collects the records of the training log.
+
+    An update's step is its number, counted from 0; an evaluation's is the number of updates before
+    it. Event files of an earlier attempt are removed.
+
+    Args:
+        log_dir: Where TensorBoard's event files go.
+        history: Times and evaluations.
+        settings: The hyperparameters that TensorBoard's HParams table shows.
+        batch_of: Tells what an update was made from, for the message.
+
+    Attributes:
+        records: The training log, as `artifacts.model.write_training_log` takes it.
+    """
+
+    def __init__(
+        self,
+        log_dir: Path,
+        history: History,
+        settings: Mapping[str, str | int | float | bool],
+        batch_of: Callable[[int], object],
+    ) -> None:
+        for stale in log_dir.glob("events.out.tfevents.*"):
+            stale.unlink()
+        # Its queue's limit would make an update wait for the disk.
+        self._events = EventFileWriter(str(log_dir), max_queue_size=10_000)
+        self._history = history
+        self._batch_of = batch_of
+        self._written = 0
+        self._evaluations_written = 0
+        self.records: list[dict[str, Any]] = []
+        self._add(summary_v2.hparams_pb(dict(settings)))
+
+    @property
+    def waiting(self) -> int:
+        """Updates made and not yet written."""
+        return self._history.updates_done - self._written
+
+    def write(self, update_log: Any) -> None:
+        """Write what has happened since the last call.
+
+        Args:
+            update_log: As `Trainer` keeps it.
+
+        Raises:
+            InputError: If a loss or gradient is not finite: training has diverged.
+        """
+        history = self._history
+        block = update_log[self._written : history.updates_done].numpy().tolist()
+        for step, row in enumerate(block, start=self._written):
+            self._check_finite(step, row)
+            ended_at, seconds = history.times[step]
+            self._scalars(
+                step,
+                float(ended_at),
+                {
+                    "train/learning_rate": row[LEARNING_RATE],
+                    "train/loss": row[LOSS],
+                    "train/gradient_norm": row[GRADIENT_NORM],
+                    "train/examples_per_second": row[EXAMPLES] / max(seconds, 1e-9),
+                },
+            )
+            self.records.append(
+                {"step": step, "learning_rate": row[LEARNING_RATE], "loss": row[LOSS]}
+            )
+            self._evaluation_at(step + 1)
+        self._written = history.updates_done
+        self._evaluation_at(self._written)
+        self._events.flush()
+
+    def close(self) -> None:
+        """Write the end."""
+        end = session_end_pb(api_pb2.STATUS_SUCCESS)  # TensorFlow's class of the same message
+        self._add(Summary.FromString(end.SerializeToString()))
+        self._events.close()
+
+    def _evaluation_at(self, step: int) -> None:
+        evaluations = self._history.evaluations[self._evaluations_written :]
+        if evaluations and evaluations[0].step == step:
+            found = evaluations[0]
+            named = {f"validation/{name}": value for name, value in found.metrics.items()}
+            self._scalars(step, found.wall_time, named)
+            self.records.append({"step": step, "validation": found.metrics})
+            self._evaluations_written += 1
+
+    def _scalars(self, step: int, wall_time: float, values: Mapping[str, float]) -> None:
+        parts = [part for name, v in values.items() for part in scalar_pb(name, v).value]
+        self._add(Summary(value=parts), step, wall_time)
+
+    def _add(self, summary: Summary, step: int = 0, wall_time: float | None = None) -> None:
+        self._events.add_event(Event(summary=summary, step=step, wall_time=wall_time))
+
+    def _check_finite(self, step: int, row: Sequence[float]) -> None:
+        name = "loss" if not math.isfinite(row[LOSS]) else "gradient"
+        value = row[LOSS] if name == "loss" else row[GRADIENT_NORM]
+        if math.isfinite(value):
+            return
+        raise InputError(
+            f"training diverged: the {name} of update {step:,} is {value} (learning rate"
+            f" {row[LEARNING_RATE]:.3g}), made from {self._batch_of(step)}",
+            where="learning_rate",
+            expected="a loss that stays finite",
+            remedy="a lower --learning-rate, a --warmup-ratio of 0.1, or --max-grad-norm 1",
+        )

@@ -1,0 +1,483 @@
+"""A run that is killed and resumed ends as one that was not, to the last bit; or says why not."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from kfp_finetune.components.artifacts import model as model_artifact
+from kfp_finetune.components.artifacts import optimizer_config as optimizer_artifact
+from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.finetune import callbacks, checkpoint_lock, checkpoints, training
+from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
+from kfp_finetune.components.finetune.parameters import Checkpointing, Selection
+from kfp_finetune.components.load_data.steps import count_steps
+from tests import checkpoints as families
+from tests.servers import Bucket
+
+ROWS = 103
+PLAN = {"batch_size": 8, "num_train_epochs": 2.0}
+STEPS = 26
+CURVES = (
+    "train/learning_rate",
+    "train/loss",
+    "train/gradient_norm",
+    "validation/loss",
+    "validation/accuracy",
+)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it, nothing is saved."""
+
+
+@pytest.fixture
+def kill(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int | None], None]]:
+    """Has training end at once after so many updates, before they could be saved."""
+    at: list[int | None] = [None]
+    real = callbacks.Clock.on_train_batch_end
+
+    def on_train_batch_end(self: Any, batch: int, logs: Any = None) -> None:
+        real(self, batch, logs)
+        if self._history.updates_done == at[0]:
+            raise Killed
+
+    monkeypatch.setattr(callbacks.Clock, "on_train_batch_end", on_train_batch_end)
+    yield lambda step: at.__setitem__(0, step)
+
+
+class Run:
+    """A run on tiny data, in a folder of its own.
+
+    Args:
+        folder: Where it writes; its checkpoints are beside it.
+        data: Tokenized.
+        model: The base model.
+        **settings: Parameters of the optimizer, and of `finetune`.
+    """
+
+    def __init__(self, folder: Path, data: Path, model: Path, **settings: Any) -> None:
+        self.folder, self.data, self.model = folder, data, model
+        self.selection = settings.pop("selection", None)
+        self.plan = PLAN | settings.pop("plan", {})
+        self.seed = settings.pop("seed", 42)
+        self.saved: dict[str, Any] = {"directory": str(folder / "saved"), "every_steps": 3}
+        self.saved |= settings.pop("saved", {})
+        steps = count_steps(ROWS, **self.plan).num_train_steps
+        optimizer = build_optimizer_config(steps, **({"learning_rate": 1e-3} | settings))
+        optimizer_artifact.write(folder / "optimizer", optimizer)
+
+    def __call__(self, **saved: Any) -> model_artifact.ModelManifest:
+        return training.finetune(
+            tokenized_dataset_path=str(self.data),
+            optimizer_config_path=str(self.folder / "optimizer"),
+            base_model=str(self.model),
+            seed=self.seed,
+            selection=self.selection,
+            checkpointing=Checkpointing(**(self.saved | saved)),
+            model_path=str(self.folder / "model"),
+            tensorboard_logs_path=str(self.folder / "logs"),
+            **self.plan,
+        )
+
+    def killed_at(self, step: int, kill: Callable[[int | None], None]) -> None:
+        kill(step)
+        with pytest.raises(Killed):
+            self()
+        kill(None)
+        shutil.rmtree(self.folder / "model", ignore_errors=True)
+
+    def curves(self) -> dict[str, list[tuple[int, float]]]:
+        events = EventAccumulator(str(self.folder / "logs"), {"tensors": 0}).Reload()
+        return {
+            tag: [(e.step, float(tf.make_ndarray(e.tensor_proto))) for e in events.Tensors(tag)]
+            for tag in CURVES
+        }
+
+    def results(self) -> dict[str, Any]:
+        """Everything that has to be equal."""
+        manifest = model_artifact.read(self.folder / "model")
+        return {
+            "weights": (self.folder / "model" / "model.safetensors").read_bytes(),
+            "log": (self.folder / "model" / "training_log.jsonl").read_text(),
+            "manifest": manifest.model_dump(exclude={"resumed_at", "differences", "dataset"}),
+            "curves": self.curves(),
+        }
+
+
+@pytest.fixture(scope="module")
+def whole(
+    tiny_data: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What a run gives that is never killed, and never saved."""
+    run = Run(tmp_path_factory.mktemp("whole"), tiny_data, tiny_model)
+    run(directory=None)
+    found = run.results()
+    assert [step for step, _ in found["curves"]["train/loss"]] == list(range(STEPS))
+    return found
+
+
+def notes(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    lines = [line for line in capsys.readouterr().out.splitlines() if '"note"' in line]
+    return [json.loads(line.partition(" ")[2])["text"] for line in lines]
+
+
+def test_a_run_killed_twice_and_resumed_ends_like_one_that_was_not(
+    whole: dict[str, Any],
+    tiny_data: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
+) -> None:
+    run = Run(tmp_path, tiny_data, tiny_model)
+    run.killed_at(8, kill)  # in mid-epoch: an epoch has 13 updates
+    run.killed_at(20, kill)
+    manifest = run()
+    assert manifest.resumed_at == [6, 18]
+    assert run.results() == whole
+
+
+def test_not_being_saved_at_all_gives_the_same_as_being_saved(
+    whole: dict[str, Any], tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    run = Run(tmp_path, tiny_data, tiny_model)
+    assert run().resumed_at == []
+    assert run.results() == whole
+    saved = {path.name for path in (tmp_path / "saved").iterdir()}
+    assert saved == {"run.json", "lock", "step-00000024", "step-00000026"}
+
+
+@pytest.mark.parametrize("part", ["dropout", "optimizer", "data position", "network"])
+def test_without_one_part_of_the_state_a_resumed_run_ends_otherwise(
+    whole: dict[str, Any],
+    tiny_data: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+) -> None:
+    if part == "data position":
+        dataset = training.training_dataset
+        monkeypatch.setattr(
+            training, "training_dataset", lambda rows, plan, seed, _: dataset(rows, plan, seed)
+        )
+    else:
+        state = checkpoints.state
+        monkeypatch.setattr(
+            checkpoints,
+            "state",
+            lambda *given: {name: v for name, v in state(*given).items() if name != part},
+        )
+    run = Run(tmp_path, tiny_data, tiny_model)
+    run.killed_at(8, kill)
+    assert run().resumed_at == [6]
+    assert run.results()["weights"] != whole["weights"]
+
+
+@pytest.mark.parametrize("family", ["deberta", "deberta-v2", "mpnet", "albert"])
+def test_other_families_resume_to_the_last_bit_too(
+    family: str, tiny_data: Path, tmp_path: Path, kill: Callable[[int | None], None]
+) -> None:
+    model = families.write_checkpoint(tmp_path / "base", family, "base")
+    one, two = (Run(tmp_path / name, tiny_data, model, plan={"max_steps": 8}) for name in "12")
+    one(directory=None)
+    two.killed_at(5, kill)
+    assert two().resumed_at == [3]
+    assert two.results() == one.results()
+
+
+def test_accumulation_and_a_fractional_epoch_resume_too(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
+) -> None:
+    plan = {"gradient_accumulation_steps": 3, "num_train_epochs": 2.5}
+    one, two = (
+        Run(tmp_path / name, tiny_data, tiny_model, plan=plan, optimizer="adamw", weight_decay=0.1)
+        for name in "12"
+    )
+    one(directory=None)
+    two.killed_at(7, kill)
+    assert two().resumed_at == [6]
+    assert two.results() == one.results()
+
+
+def test_the_best_weights_and_the_patience_survive(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
+) -> None:
+    """At a rate far too high, the first evaluation stays the best."""
+    settings: dict[str, Any] = {
+        "learning_rate": 0.5,
+        "lr_scheduler_type": "constant",
+        "plan": {"num_train_epochs": 6.0},
+        "selection": Selection("loss", patience=2, load_best=True),
+    }
+    one, two = (Run(tmp_path / name, tiny_data, tiny_model, **settings) for name in "12")
+    manifest = one(directory=None)
+    evaluations = one.curves()["validation/loss"]
+    best = min(evaluations, key=lambda point: point[1])[0]
+    assert manifest.best_step == best
+    assert manifest.stopped_at is not None
+    assert manifest.stopped_at.step == manifest.updates_done == best + 2 * 13 < 6 * 13
+    assert manifest.stopped_at.reason.startswith("validation loss has not been better than")
+    assert manifest.num_train_steps == 6 * 13
+    two.killed_at(best + 13 + 5, kill)
+    two()
+    assert two.results() == one.results()
+
+
+def test_the_best_weights_are_those_that_were_measured(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """A run that ends where the other was best has the same weights."""
+    settings: dict[str, Any] = {"learning_rate": 0.3, "lr_scheduler_type": "constant"}
+    longer = Run(
+        tmp_path / "longer",
+        tiny_data,
+        tiny_model,
+        selection=Selection("accuracy", load_best=True),
+        **settings,
+    )
+    best = longer(directory=None).best_step
+    shorter = Run(tmp_path / "shorter", tiny_data, tiny_model, plan={"max_steps": best}, **settings)
+    shorter(directory=None)
+    assert shorter.results()["weights"] == longer.results()["weights"]
+
+
+def damage_data(folder: Path) -> None:
+    file = folder / "state.data-00000-of-00001"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def truncate(folder: Path) -> None:
+    file = folder / "state.data-00000-of-00001"
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def damage_marker(folder: Path) -> None:
+    (folder / "checkpoint.json").write_text('{"step": 6, "fi')
+
+
+@pytest.mark.parametrize("damage", [damage_data, truncate, damage_marker])
+def test_a_damaged_checkpoint_is_told_and_the_one_before_it_used(
+    damage: Callable[[Path], None],
+    whole: dict[str, Any],
+    tiny_data: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = Run(tmp_path, tiny_data, tiny_model)
+    run.killed_at(8, kill)
+    damage(tmp_path / "saved" / "step-00000006")
+    capsys.readouterr()
+    assert run().resumed_at == [3]
+    said = notes(capsys)
+    assert any(n.startswith("the checkpoint of step 6 is damaged and not used: ") for n in said)
+    assert run.results() == whole
+
+
+def test_where_every_checkpoint_is_damaged_training_begins_anew(
+    whole: dict[str, Any],
+    tiny_data: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = Run(tmp_path, tiny_data, tiny_model)
+    run.killed_at(5, kill)
+    damage_data(tmp_path / "saved" / "step-00000003")
+    assert run().resumed_at == []
+    assert "there is no checkpoint to go on from: training starts at the beginning" in notes(capsys)
+    assert run.results() == whole
+
+
+def test_a_save_that_was_cut_off_is_no_checkpoint(
+    whole: dict[str, Any],
+    tiny_data: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
+) -> None:
+    run = Run(tmp_path, tiny_data, tiny_model)
+    run.killed_at(8, kill)
+    (tmp_path / "saved" / "step-00000006" / "checkpoint.json").unlink()
+    assert run().resumed_at == [3]
+    assert run.results() == whole
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_whole_and_training_going(
+    whole: dict[str, Any],
+    tiny_data: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = Run(tmp_path, tiny_data, tiny_model)
+    run.killed_at(5, kill)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    kill(11)
+    try:  # no file may grow larger, which a write finds out as it does that a disk is full
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, limits[1]))
+        with pytest.raises(Killed):
+            run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        kill(None)
+    said = [n for n in notes(capsys) if "could not be written" in n]
+    assert len(said) == 2
+    assert said[0].startswith(
+        "the checkpoint of step 6 could not be written (that of step 3 is whole): "
+    )
+    assert run().resumed_at == [3]
+    assert run.results() == whole
+
+
+def refused(run: Run, **saved: Any) -> str:
+    with pytest.raises(InputError) as error:
+        run(**saved)
+    assert not (run.folder / "model").exists()
+    return str(error.value)
+
+
+def test_what_differs_is_said_and_not_resumed_unless_asked(
+    tiny_data: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = Run(tmp_path, tiny_data, tiny_model)
+    run.killed_at(8, kill)
+    other = Run(tmp_path, tiny_data, tiny_model, learning_rate=2e-3)
+    difference = "optimizer.schedule.learning_rate: 0.001, now 0.002"
+    for resume in ("retry", "exact"):
+        assert refused(other, resume=resume) == (
+            f"the checkpoints (step 6) are of a training that differs: {difference}\n"
+            f"  where:    {tmp_path / 'saved'}\n"
+            "  expected: a training that is the same in everything that determines its result\n"
+            "  remedy:   give another --checkpoint-dir, or --resume-from-checkpoint any to go on"
+            " from them all the same; the result is then not bit-identical"
+        )
+    manifest = other(resume="any")
+    assert (manifest.resumed_at, manifest.differences) == ([6], [difference])
+    assert f"goes on after 6 of 26 steps; not bit-identical, as there differs {difference}" in (
+        notes(capsys)
+    )
+
+
+def test_another_plan_or_other_data_cannot_be_gone_on_with_at_all(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
+) -> None:
+    Run(tmp_path, tiny_data, tiny_model).killed_at(8, kill)
+    longer = Run(tmp_path, tiny_data, tiny_model, plan={"num_train_epochs": 3.0})
+    message = refused(longer, resume="any")
+    assert "plan.num_train_epochs: 2.0, now 3.0; plan.num_train_steps: 26, now 39" in message
+    assert message.endswith("remedy:   give another --checkpoint-dir")
+
+
+def test_nothing_is_resumed_unasked(
+    whole: dict[str, Any],
+    tiny_data: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = Run(tmp_path, tiny_data, tiny_model, saved={"owner": "first"})
+    run.killed_at(8, kill)
+    assert refused(run, owner="second") == (
+        "there are checkpoints of another run, first (step 6)\n"
+        f"  where:    {tmp_path / 'saved'}\n"
+        "  expected: a directory of this run's own; nothing is resumed unasked\n"
+        "  remedy:   give another --checkpoint-dir, or --resume-from-checkpoint exact to go on"
+        " from them"
+    )
+    assert run(owner="second", resume="exact").resumed_at == [6]
+    assert run.results() == whole
+    shutil.rmtree(tmp_path / "model")
+    assert "another run, second (finished)" in refused(run, owner="third")
+    capsys.readouterr()
+    run(owner="second")  # a retry, as when the outputs could not be uploaded
+    assert "training had finished: nothing is trained again (26 of 26 steps are made)" in (
+        notes(capsys)
+    )
+    assert run.results() == whole
+
+
+def test_a_directory_is_one_runs_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint_lock, "SECONDS_TO_WAIT", 0.3)
+    one, two = (CheckpointDirectory(str(tmp_path), print) for _ in range(2))
+    with one.lock(), pytest.raises(InputError) as error, two.lock():
+        pass
+    assert str(error.value).startswith("process ")
+    assert "is training with these checkpoints" in str(error.value)
+    with two.lock():
+        pass
+
+
+def test_a_directory_that_cannot_be_written_is_told_before_training(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    run = Run(tmp_path, tiny_data, tiny_model, saved={"directory": str(tmp_path / "file" / "x")})
+    message = refused(run)
+    assert message.startswith("the checkpoint directory cannot be made: NotADirectoryError: ")
+    assert f"  where:    {tmp_path / 'file' / 'x'}\n" in message
+
+
+def test_a_run_saved_in_a_bucket_resumes_too(
+    whole: dict[str, Any],
+    tiny_data: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checkpoint_lock, "SECONDS_UNTIL_STALE", 2.0)
+    place = f"{bucket.uri}/some/run"
+    run = Run(tmp_path, tiny_data, tiny_model, saved={"directory": place})
+    run.killed_at(8, kill)
+    run.killed_at(20, kill)
+    assert run().resumed_at == [6, 18]
+    assert run.results() == whole
+    directory = CheckpointDirectory(place, print)
+    assert directory.steps() == [24, 26]
+    assert directory.read("lock") is None
+    assert directory.read("run.json")["finished"]
+
+
+def test_two_runs_do_not_share_a_bucket_directory(
+    s3: Bucket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(checkpoint_lock, "SECONDS_BETWEEN_RENEWALS", 0.5)
+    one, two = (CheckpointDirectory("s3://texts/shared", print) for _ in range(2))
+    with one.lock(), pytest.raises(InputError, match="is training with these"), two.lock():
+        pass
+    assert capsys.readouterr().out.startswith("waiting for a process on ")
+    with two.lock():
+        pass
+
+
+def test_a_bucket_that_is_not_there_is_told_before_training(
+    s3: Bucket, tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    run = Run(tmp_path, tiny_data, tiny_model, saved={"directory": "s3://nowhere/run"})
+    message = refused(run)
+    assert "the checkpoint directory cannot be" in message
+    assert "  where:    s3://nowhere/run\n" in message
+    assert "hunter2" not in message
