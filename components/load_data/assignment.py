@@ -176,5 +176,4 @@ def _check_labels(assigned: dict[str, Assigned], targets: Targets) -> None:
     text_classification.check_learnable(targets.labels, seen, len(numbers), where)
     for split in SPLITS[1:]:
         part = assigned.get(split, train)
-        numbers = part.rows.labels[part.of(split)]
-        check_seen_in_training(targets, seen, numbers, f"{part.rows.source.name} ({split})")
+        check_seen_in_training(targets, seen, part.rows, part.of(split), split)

@@ -123,7 +123,7 @@ def read_rows(
         of_rows: Sequence[Any] = marks[0] if len(marks) == 1 else list(zip(*marks, strict=True))
         if names is not None:
             where = f"{source.name}, column {columns.label_text}"
-            of_rows = [_declared(value, names, where) for value in of_rows]
+            of_rows = _all_declared(of_rows, names, where, read)
         label_numbers.extend(map(labels.number, of_rows))
         texts.extend(_hashes(cells))
         if columns.group:
@@ -154,6 +154,17 @@ def read_rows(
         problems=problems,
         place=place,
     )
+
+
+def _all_declared(values: Sequence[Any], names: list[str], where: str, read: int) -> list[Any]:
+    named = []
+    for row, value in enumerate(values, start=read + 1):
+        try:
+            named.append(_declared(value, names, where))
+        except InputError as error:
+            error.where += f", row {row:,}"
+            raise
+    return named
 
 
 def _declared(value: Any, names: list[str], where: str) -> Any:
@@ -209,6 +220,11 @@ def shown(rows: Sequence[int] | NDArray[np.int64]) -> str:
     """Row numbers for a message: the first few, counted from 1."""
     first = ", ".join(f"{row + 1:,}" for row in rows[:ROWS_SHOWN])
     return first + (", ..." if len(rows) > ROWS_SHOWN else "")
+
+
+def in_rows(rows: Sequence[int] | NDArray[np.int64]) -> str:
+    """The same with its noun: "row 3", "rows 3, 7, 8"."""
+    return f"row{'s' * (len(rows) > 1)} {shown(rows)}"
 
 
 def described(rows: Rows) -> str:

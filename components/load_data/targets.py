@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.rows import ROWS_SHOWN, Rows
+from kfp_finetune.components.load_data.rows import ROWS_SHOWN, Rows, in_rows
 from kfp_finetune.components.load_data.splits import strata_of_numbers
 from kfp_finetune.components.tasks.labels import Labels
 from kfp_finetune.components.tasks.problem_types import REGRESSION
@@ -68,6 +68,11 @@ class Targets:
                 counts[np.array(target, np.int64)] += count
         return dict(zip(self.labels.names, counts.tolist(), strict=True))
 
+    def has(self, number: int, ids: list[int]) -> bool:
+        """Whether the label of that number is, or has, one of these ids."""
+        target = self.labels.targets[number]
+        return any(i in ids for i in (target if isinstance(target, list) else [target]))
+
     def used(self, numbers: NDArray[np.int32]) -> set[Any]:
         """The ids, or the numbers, that occur in these rows."""
         found: set[Any] = set()
@@ -79,22 +84,32 @@ class Targets:
 
 
 def check_seen_in_training(
-    targets: Targets, seen: set[Any], numbers: NDArray[np.int32], where: str
+    targets: Targets, seen: set[Any], rows: Rows, chosen: NDArray[np.int64], split: str
 ) -> None:
     """Check that rows to evaluate on have only labels that the training rows have.
 
+    Args:
+        targets: What the labels mean.
+        seen: The ids that the training rows have.
+        rows: The source that the split comes from.
+        chosen: Which of its rows are in the split.
+        split: Its name.
+
     Raises:
-        InputError: Naming the labels that they do not.
+        InputError: Naming the labels that they do not, and the rows.
     """
     if targets.labels.problem_type == REGRESSION:
         return
     names = targets.labels.names
+    numbers = rows.labels[chosen]
     unseen = sorted(targets.used(numbers) - seen)
     if unseen:
+        values = [n for n in np.unique(numbers).tolist() if targets.has(n, unseen)]
+        found = chosen[np.isin(numbers, values)]
         raise InputError(
             f"{len(unseen)} label{'s' * (len(unseen) > 1)} not in the training data: "
             + ", ".join(repr(names[i]) for i in unseen[:ROWS_SHOWN]),
-            where=where,
+            where=f"{rows.source.name} ({split}), {in_rows(found)}",
             expected="labels that the model can learn",
             remedy="add rows with these labels to the training data, or take them out here",
         )

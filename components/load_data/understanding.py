@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.assigned import Assigned, source_of
@@ -12,7 +14,7 @@ from kfp_finetune.components.load_data.columns import ColumnMapping, map_columns
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.readers.files import expand
 from kfp_finetune.components.load_data.readers.json_lines import parse
-from kfp_finetune.components.load_data.rows import Rows, Values, read_rows
+from kfp_finetune.components.load_data.rows import Rows, Values, in_rows, read_rows
 from kfp_finetune.components.load_data.sources import (
     Source,
     check_split,
@@ -70,6 +72,7 @@ def understand(parameters: Parameters) -> Understood:
         columns=columns.labels,
         declared=declared,
         known=known,
+        rows_of=lambda numbers: _rows_with(numbers, rows.values()),
     )
     if understood.note:
         notes.append(understood.note)
@@ -107,6 +110,7 @@ def understand_for_evaluation(
         columns=columns.labels,
         known=label_names or None,
         known_from="score a model that was trained with them",
+        rows_of=lambda numbers: _rows_with(numbers, [rows]),
     )
     if understood.problem_type != problem_type:
         raise InputError(
@@ -128,6 +132,15 @@ def _read_rows(
     return read_rows(
         source, columns, labels, splits, lambda done: progress.update(done, f"reading {split}")
     )
+
+
+def _rows_with(numbers: Sequence[int], sources: Iterable[Rows]) -> str:
+    """Which rows of the first source that has them hold these values, for a message."""
+    for rows in sources:
+        found = np.flatnonzero(np.isin(rows.labels, numbers))
+        if len(found):
+            return f", {in_rows(found)} of {rows.source.name}"
+    return ""
 
 
 def read_label_names(path: str) -> list[str]:

@@ -304,7 +304,7 @@ WRONG = {
     "a test label that cannot be learned": (
         {"test_content": "text,label\ngood,refunds\n"},
         "1 label not in the training data: 'refunds'\n"
-        "  where:    {dir}/test.csv (test)\n"
+        "  where:    {dir}/test.csv (test), row 1\n"
         "  expected: labels that the model can learn\n"
         "  remedy:   add rows with these labels to the training data, or take them out here",
     ),
