@@ -166,12 +166,12 @@ def test_what_cannot_be_resumed_is_said(work: Path, whole: dict[str, Any]) -> No
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
 
-    data = (work / "train.csv").read_text()
-    (work / "train.csv").write_text(data + "parcel early,delivery\n")
+    data = (work / "train.csv").read_bytes()
+    (work / "train.csv").write_bytes(data + b"parcel early,delivery\n")
     try:
         message = refused(work, "resume", "going")
     finally:
-        (work / "train.csv").write_text(data)
+        (work / "train.csv").write_bytes(data)
     assert message == (
         "error: the dataset has changed since the run began\n"
         f"  where:    {work / 'train.csv'}\n"
