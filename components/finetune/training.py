@@ -145,6 +145,7 @@ def finetune(
         Path(tensorboard_logs_path),
         history,
         hyperparameters(optimizer_config, plan, settings, base_model, data.dataset),
+        ["loss", *(metric.name for metric in metrics)],
         lambda step: batch_of_update(train, plan, seed, step),
     )
     facts = facts_of(network, tokenized_dataset_path, optimizer_config, plan, environment, settings)

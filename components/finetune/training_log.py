@@ -35,7 +35,8 @@ class TrainingLog:
     Args:
         log_dir: Where TensorBoard's event files go.
         history: Times and evaluations.
-        settings: The hyperparameters that TensorBoard's HParams table shows.
+        settings: The hyperparameters that TensorBoard's HParams table shows, in this order.
+        metrics: What evaluations measure, by name; the table's other columns.
         batch_of: Tells what an update was made from, for the message.
 
     Attributes:
@@ -47,6 +48,7 @@ class TrainingLog:
         log_dir: Path,
         history: History,
         settings: Mapping[str, str | int | float | bool],
+        metrics: Sequence[str],
         batch_of: Callable[[int], object],
     ) -> None:
         for stale in log_dir.glob("events.out.tfevents.*"):
@@ -58,6 +60,9 @@ class TrainingLog:
         self._written = 0
         self._evaluations_written = 0
         self.records: list[dict[str, Any]] = []
+        columns = [summary_v2.HParam(name) for name in settings]
+        measured = [summary_v2.Metric(f"validation/{name}") for name in metrics]
+        self._add(summary_v2.hparams_config_pb(columns, measured))
         self._add(summary_v2.hparams_pb(dict(settings)))
 
     @property

@@ -73,7 +73,7 @@ def rows_of(data: Path) -> Rows:
 def fit(trainer: Trainer, data: Path, plan: StepPlan, optimizer: Any, log_dir: Path) -> TrainingLog:
     trainer.compile(optimizer=optimizer, loss=loss(SINGLE_LABEL))
     history = History.of(plan.num_train_steps)
-    log = TrainingLog(log_dir, history, {}, str)
+    log = TrainingLog(log_dir, history, {}, [], str)
     callbacks = [Clock(history), WriteLog(trainer, log, history)]
     training.fit(trainer, rows_of(data), plan, 1, history, callbacks)
     log.write(trainer.update_log)
