@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from array import array
 
 import numpy as np
 
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.assigned import LEFT_OUT, Assigned
 from kfp_finetune.components.load_data.repeats import find_overlap, find_repeats
 from kfp_finetune.components.load_data.rows import (
     Rows,
@@ -17,62 +17,14 @@ from kfp_finetune.components.load_data.rows import (
     refuse_bad_rows,
     shown,
 )
-from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
+from kfp_finetune.components.load_data.splitting import (
+    Splitting,
+    cap,
+    make_splits,
+    split_by_column,
+)
 from kfp_finetune.components.load_data.targets import Targets, check_seen_in_training
 from kfp_finetune.components.tasks import text_classification
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-LEFT_OUT = -1
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-}
-
-
-@dataclass
-class Assigned:
-    """One source's rows, and the split each goes to.
-
-    Attributes:
-        rows: The rows.
-        split: Index into `SPLITS`, or `LEFT_OUT`, int8, shape [rows].
-        dropped: Rows left out, by split and reason.
-    """
-
-    rows: Rows
-    split: NDArray[np.int8]
-    dropped: dict[str, dict[str, int]] = field(default_factory=dict)
-
-    def leave_out(self, rows: NDArray[np.int64], reason: str) -> None:
-        """Leave rows out, and count them for the split they would have gone to."""
-        rows = rows[self.split[rows] != LEFT_OUT]
-        for number, count in zip(*np.unique(self.split[rows], return_counts=True), strict=True):
-            reasons = self.dropped.setdefault(SPLITS[number], {})
-            reasons[reason] = reasons.get(reason, 0) + int(count)
-        self.split[rows] = LEFT_OUT
-
-    def of(self, split: str) -> NDArray[np.int64]:
-        """The rows of a split, ascending."""
-        return np.flatnonzero(self.split == SPLITS.index(split))
-
-
-@dataclass(frozen=True)
-class Splitting:
-    """How splits are made, and which rows stay out."""
-
-    fractions: dict[str, float]
-    seed: int = 42
-    on_bad_row: str = "error"
-    drop_duplicates: bool = False
-    drop_overlap: bool = False
-    max_train_samples: int | None = None
 
 
 def assign(
@@ -96,12 +48,12 @@ def assign(
     assigned, warnings = _assign_whole(parts, targets, how)
     train = assigned["train"]
     if train.rows.splits is not None:
-        _split_by_column(assigned, splits)
+        split_by_column(assigned, splits)
     else:
-        _make_splits(assigned, targets, how)
+        make_splits(assigned, targets, how)
     _handle_overlap(assigned, how.drop_overlap, warnings)
     if how.max_train_samples is not None:
-        _cap(train, targets, how.max_train_samples, how.seed)
+        cap(train, targets, how.max_train_samples, how.seed)
     _check_labels(assigned, targets)
     _check_test_rows(assigned)
     return assigned, warnings
@@ -126,11 +78,6 @@ def assign_to_test(
     return _assign_whole({"test": rows}, targets, how)
 
 
-def source_of(parts: dict[str, Assigned], split: str) -> Assigned:
-    """The source that a split's rows come from: its own, or the first, which others are made of."""
-    return parts[split] if split in parts else next(iter(parts.values()))
-
-
 def _assign_whole(
     parts: dict[str, Rows], targets: Targets, how: Splitting
 ) -> tuple[dict[str, Assigned], list[str]]:
@@ -141,7 +88,7 @@ def _assign_whole(
             bad = rows.bad()
             without = missing[~bad[missing]]
             if len(without):
-                rows.problems[f"no label in column {targets.column}"] = without.tolist()
+                rows.problems[f"no label in column {targets.column}"] = array("q", without)
         if how.on_bad_row == "error":
             refuse_bad_rows(rows)
     assigned = {
@@ -164,8 +111,7 @@ def _assign_whole(
 
 
 def _handle_repeats(name: str, part: Assigned, drop: bool, warnings: list[str]) -> None:
-    usable = np.flatnonzero(part.split != LEFT_OUT)
-    repeats = find_repeats(part.rows.texts, part.rows.labels, usable)
+    repeats = find_repeats(part.rows.texts, part.rows.labels, part.split != LEFT_OUT)
     if len(repeats.contradictions):
         warnings.append(
             f"{len(repeats.contradictions):,} rows of the {name} data have the text of an earlier"
@@ -181,67 +127,12 @@ def _handle_repeats(name: str, part: Assigned, drop: bool, warnings: list[str]) 
             )
 
 
-def _split_by_column(assigned: dict[str, Assigned], splits: Values) -> None:
-    """Rows say themselves which split they are for."""
-    train = assigned["train"]
-    numbers = train.rows.splits
-    assert numbers is not None  # noqa: S101
-    kept = train.split != LEFT_OUT
-    where = f"{train.rows.source.name}, split column"
-    of_value = np.full(len(splits.values), LEFT_OUT, np.int8)
-    for number in np.unique(numbers[kept]).tolist():
-        value = splits.values[number]
-        name = _SPLIT_NAMES.get(str(value).strip().lower())
-        rows = np.flatnonzero(kept & (numbers == number))
-        if name is None:
-            missing = value is None or not str(value).strip()
-            raise InputError(
-                ("no split is named" if missing else f"split {value!r} is not known")
-                + f" in {len(rows):,} row{'s' * (len(rows) > 1)} ({shown(rows)})",
-                where=where,
-                expected="train, validation (or valid, val, dev) or test in every row",
-                remedy="mend the values, or leave --split-column out",
-            )
-        if name != "train" and name in assigned:
-            raise InputError(
-                f"{len(rows):,} row{'s are' if len(rows) > 1 else ' is'} for the {name} split,"
-                f" whose rows come from {assigned[name].rows.source.name} ({shown(rows)})",
-                where=where,
-                expected="one place that the rows of a split come from",
-                remedy=f"leave out --split-column, or the {name} data",
-            )
-        of_value[number] = SPLITS.index(name)
-    train.split[kept] = of_value[numbers][kept]
-    if not (train.split == 0).any():
-        raise InputError(
-            "no row is for training",
-            where=where,
-            expected="rows whose split is train",
-            remedy="mend the values, or leave --split-column out",
-        )
-
-
-def _make_splits(assigned: dict[str, Assigned], targets: Targets, how: Splitting) -> None:
-    """Take the splits that were not given out of the training rows.
-
-    Rows with the same text always stay together, or the test would be on what was learned by heart.
-    """
-    train = assigned["train"]
-    made = {s: f for s, f in how.fractions.items() if s not in assigned and f}
-    usable = np.flatnonzero(train.split != LEFT_OUT)
-    rows = train.rows
-    groups = rows.texts if rows.groups is None else rows.groups
-    chosen = assign_splits(targets.strata(rows.labels[usable]), made, how.seed, groups[usable])
-    numbers = np.array([0, *(SPLITS.index(split) for split in made)], np.int8)
-    train.split[usable] = numbers[chosen]
-
-
 def _handle_overlap(assigned: dict[str, Assigned], drop: bool, warnings: list[str]) -> None:
     train = assigned["train"]
     for split in SPLITS[1:]:
         part = assigned.get(split, train)
-        others = part.rows.texts[part.of(split)]
-        overlap = find_overlap(train.rows.texts, train.of("train"), others)
+        others = part.rows.texts[part.split == SPLITS.index(split)]
+        overlap = find_overlap(train.rows.texts, train.split == 0, others)
         if not len(overlap):
             continue
         if drop:
@@ -258,23 +149,6 @@ def _handle_overlap(assigned: dict[str, Assigned], drop: bool, warnings: list[st
                 f"{len(overlap):,} training rows have a text of the {split} split"
                 f" ({shown(overlap)}); --drop-overlap leaves them out"
             )
-
-
-def _cap(train: Assigned, targets: Targets, most: int, seed: int) -> None:
-    rows = train.of("train")
-    if len(rows) <= most:
-        return
-    strata = targets.strata(train.rows.labels)
-    labels = len(np.unique(strata[rows]))
-    if most < labels:
-        raise InputError(
-            f"max_train_samples is {most:,}, and there are {labels:,} labels",
-            where="max_train_samples",
-            expected="at least one row per label",
-            remedy=f"--max-train-samples {4 * labels}",
-        )
-    over = stratified_sample(strata, rows, len(rows) - most, seed)
-    train.leave_out(over, "over max_train_samples")
 
 
 def _check_test_rows(assigned: dict[str, Assigned]) -> None:
@@ -302,5 +176,4 @@ def _check_labels(assigned: dict[str, Assigned], targets: Targets) -> None:
     text_classification.check_learnable(targets.labels, seen, len(numbers), where)
     for split in SPLITS[1:]:
         part = assigned.get(split, train)
-        numbers = part.rows.labels[part.of(split)]
-        check_seen_in_training(targets, seen, numbers, f"{part.rows.source.name} ({split})")
+        check_seen_in_training(targets, seen, part.rows, part.of(split), split)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from kfp_finetune.components.artifacts.data_report import DataReport, Example
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS, TokenizedDatasetManifest
-from kfp_finetune.components.load_data.assignment import source_of
+from kfp_finetune.components.load_data.assigned import source_of
 
 if TYPE_CHECKING:
-    from kfp_finetune.components.load_data.assignment import Assigned
+    from kfp_finetune.components.load_data.assigned import Assigned
     from kfp_finetune.components.load_data.targets import Targets
     from kfp_finetune.components.load_data.tokenization import Tokenize
 
@@ -59,7 +59,7 @@ def describe_data(
         length_percentiles={str(p): tokenize.percentile(p / 100) for p in _PERCENTILES},
         truncated_share=manifest.truncated_share,
         max_length_for_1_percent=tokenize.percentile(0.99),
-        unknown_token_share=tokenize.unknown / max(tokenize.tokens, 1),
+        unknown_token_share=tokenize.unknown / max(tokenize.kept, 1),
         notes=[],
         warnings=[],
         examples=examples,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.assignment import Splitting
 from kfp_finetune.components.load_data.sources import ReadOptions
+from kfp_finetune.components.load_data.splitting import Splitting
 from kfp_finetune.components.tasks import get_task
 
 _ON_BAD_ROW = ("error", "drop")

@@ -1,6 +1,6 @@
 """The rows of every source, read once: what their labels are, what is wrong, what is there twice.
 
-What is kept of a row is a few numbers, never its text: 16 bytes a row, whatever the texts.
+What is kept of a row is a few numbers, never its text: 12 bytes a row, whatever the texts.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Rows:
     texts: NDArray[np.uint64]
     groups: NDArray[np.uint64] | None = None
     splits: NDArray[np.int32] | None = None
-    problems: dict[str, list[int]] = field(default_factory=dict)
+    problems: dict[str, array[int]] = field(default_factory=dict)
     place: str = ""
 
     def __len__(self) -> int:
@@ -105,7 +105,7 @@ def read_rows(
     _check_columns(source, columns)
     label_numbers, split_numbers = array("i"), array("i")
     texts, groups = array("Q"), array("Q")
-    problems: dict[str, list[int]] = {}
+    problems: dict[str, array[int]] = {}
     place = ""
     names = source.label_names.get(columns.labels[0])
     read = 0
@@ -118,12 +118,12 @@ def read_rows(
                 if type(value) is not str or not value.strip():
                     wrong.setdefault(i, _text_problem(value, column))
         for i, reason in wrong.items():
-            problems.setdefault(reason, []).append(read + i)
+            problems.setdefault(reason, array("q")).append(read + i)
         marks = [batch.columns[column] for column in columns.labels]
         of_rows: Sequence[Any] = marks[0] if len(marks) == 1 else list(zip(*marks, strict=True))
         if names is not None:
             where = f"{source.name}, column {columns.label_text}"
-            of_rows = [_declared(value, names, where) for value in of_rows]
+            of_rows = _all_declared(of_rows, names, where, read)
         label_numbers.extend(map(labels.number, of_rows))
         texts.extend(_hashes(cells))
         if columns.group:
@@ -146,13 +146,25 @@ def read_rows(
         )
     return Rows(
         source=source,
-        labels=np.array(label_numbers, np.int32),
-        texts=np.array(texts, np.uint64),
-        groups=np.array(groups, np.uint64) if columns.group else None,
-        splits=np.array(split_numbers, np.int32) if columns.split else None,
+        # Views: a copy would take the same memory again.
+        labels=np.asarray(label_numbers),
+        texts=np.asarray(texts),
+        groups=np.asarray(groups) if columns.group else None,
+        splits=np.asarray(split_numbers) if columns.split else None,
         problems=problems,
         place=place,
     )
+
+
+def _all_declared(values: Sequence[Any], names: list[str], where: str, read: int) -> list[Any]:
+    named = []
+    for row, value in enumerate(values, start=read + 1):
+        try:
+            named.append(_declared(value, names, where))
+        except InputError as error:
+            error.where += f", row {row:,}"
+            raise
+    return named
 
 
 def _declared(value: Any, names: list[str], where: str) -> Any:
@@ -208,6 +220,11 @@ def shown(rows: Sequence[int] | NDArray[np.int64]) -> str:
     """Row numbers for a message: the first few, counted from 1."""
     first = ", ".join(f"{row + 1:,}" for row in rows[:ROWS_SHOWN])
     return first + (", ..." if len(rows) > ROWS_SHOWN else "")
+
+
+def in_rows(rows: Sequence[int] | NDArray[np.int64]) -> str:
+    """The same with its noun: "row 3", "rows 3, 7, 8"."""
+    return f"row{'s' * (len(rows) > 1)} {shown(rows)}"
 
 
 def described(rows: Rows) -> str:

@@ -6,40 +6,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kfp_finetune.components.load_data.repeats import pieces
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BINS = 10
 
 
-def strata_of_numbers(values: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Ten strata of numbers, each a tenth of the rows: how a regression's splits are stratified."""
-    edges = np.quantile(values, np.linspace(0, 1, _BINS + 1)[1:-1])
-    return np.searchsorted(edges, values).astype(np.int32)
-
-
-def strata_of_sets(offsets: NDArray[np.int64], ids: NDArray[np.int32]) -> NDArray[np.int32]:
-    """One stratum per row of several labels: the rarest of them, or -1 where there is none.
-
-    So every row stands for the label it matters most to, the principle of iterative
-    stratification (Sechidis et al., 2011: the rarest label is distributed first).
+def strata_of_numbers(
+    values: NDArray[np.float32], of_rows: NDArray[np.float32]
+) -> NDArray[np.int32]:
+    """Ten strata of numbers, each a tenth of the rows: how a regression's splits are stratified.
 
     Args:
-        offsets: Where each row's labels start in `ids`, shape [rows + 1].
-        ids: The labels of all rows, one after the other.
+        values: The different numbers.
+        of_rows: Every row's number, shape [rows]; is put in another order.
+
+    Returns:
+        The stratum of each different number, from 0 to 9.
     """
-    lengths = np.diff(offsets)
-    counts = np.bincount(ids, minlength=1)
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    rarest_last = np.lexsort((ids, -counts[ids]))
-    strata = np.full(len(lengths), -1, np.int32)
-    strata[rows[rarest_last]] = ids[rarest_last]  # of several, the last written stays
-    return strata
+    edges = np.quantile(of_rows, np.linspace(0, 1, _BINS + 1)[1:-1], overwrite_input=True)
+    return np.searchsorted(edges, values).astype(np.uint8)
 
 
 def stratified_sample(
-    strata: NDArray[np.int32], candidates: NDArray[np.int64], size: int, seed: int
-) -> NDArray[np.int64]:
+    strata: NDArray[np.integer], candidates: NDArray[np.uint32], size: int, seed: int
+) -> NDArray[np.uint32]:
     """Choose rows so that every stratum has its share.
 
     Systematic sampling: the candidates are put in order of their strata, at random within one, and
@@ -48,8 +41,8 @@ def stratified_sample(
     every stratum stays out, so that none is left without a row to learn from.
 
     Args:
-        strata: The stratum of every row, e.g. its label, shape [rows].
-        candidates: Row numbers to choose from.
+        strata: The stratum of every row, e.g. its label, counted from 0, shape [rows].
+        candidates: Row numbers to choose from; are shuffled in place.
         size: How many to choose; fewer if there are not so many to spare.
         seed: Of the run.
 
@@ -57,45 +50,61 @@ def stratified_sample(
         The chosen row numbers, ascending.
     """
     random = np.random.default_rng(seed)
-    shuffled = random.permutation(candidates)
-    ordered = shuffled[np.argsort(strata[shuffled], kind="stable")]
-    of_row = strata[ordered]
-    first_of_stratum = np.ones(len(ordered), bool)
-    first_of_stratum[1:] = of_row[1:] != of_row[:-1]
-    spare = ordered[~first_of_stratum]
-    size = min(size, len(spare))
-    if size == 0:
-        return np.zeros(0, np.int64)
+    random.shuffle(candidates)
+    ordered, sizes = by_stratum(strata, candidates)
+    spare = np.cumsum(sizes[sizes > 0] - 1)  # without each one's first, up to each stratum's end
+    available = int(spare[-1]) if len(spare) else 0
+    size = min(size, available)
     start = random.uniform(0, 1)
-    positions = ((np.arange(size) + start) * (len(spare) / size)).astype(np.int64)
-    return np.sort(spare[positions])
+    chosen = np.empty(size, np.uint32)
+    for piece in pieces(size):
+        numbers = (np.arange(piece.start, piece.stop) + start) * (available / size)
+        numbers = numbers.astype(np.int64)
+        firsts_before = 1 + np.searchsorted(spare, numbers, side="right")
+        chosen[piece] = ordered[numbers + firsts_before]
+    chosen.sort()
+    return chosen
+
+
+def by_stratum(
+    strata: NDArray[np.integer], rows: NDArray[np.uint32]
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """The rows in order of their strata, else in the order given; and each stratum's size.
+
+    A counting sort, a piece at a time: sorting all at once would take four times the memory.
+    """
+    count = int(strata.max(initial=0)) + 1
+    sizes = np.zeros(count, np.int64)
+    for piece in pieces(len(rows)):
+        sizes += np.bincount(strata[rows[piece]], minlength=count)
+    free = np.cumsum(sizes) - sizes  # where the next row of each stratum goes
+    ordered = np.empty_like(rows)
+    for piece in pieces(len(rows)):
+        of_row = strata[rows[piece]]
+        order = np.argsort(of_row, kind="stable")
+        of_row = of_row[order]
+        within = np.arange(len(of_row)) - np.searchsorted(of_row, of_row)
+        ordered[free[of_row] + within] = rows[piece][order]
+        free += np.bincount(of_row, minlength=count)
+    return ordered, sizes
 
 
 def assign_splits(
-    strata: NDArray[np.int32],
-    fractions: dict[str, float],
-    seed: int,
-    groups: NDArray[np.uint64] | None = None,
+    strata: NDArray[np.integer], fractions: dict[str, float], seed: int
 ) -> NDArray[np.int8]:
-    """Assign every row of one source to a split.
+    """Assign every row, or every group of rows, to a split.
 
     Args:
-        strata: What the splits are to have equal shares of, shape [rows].
+        strata: What the splits are to have equal shares of, counted from 0, shape [rows].
         fractions: The share of all rows that each split besides train gets.
         seed: Of the run.
-        groups: Rows of one group go to one split, shape [rows]; None: every row is its own group.
-            A group counts for the stratum of its first row, and shares are of groups.
 
     Returns:
         Shape [rows]: 0 for train, i for the i-th split of `fractions`.
     """
-    if groups is None:
-        leaders = members = np.arange(len(strata))
-    else:
-        _, leaders, members = np.unique(groups, return_index=True, return_inverse=True)
-    of_group = np.zeros(len(leaders), np.int8)
+    splits = np.zeros(len(strata), np.int8)
     for number, fraction in enumerate(fractions.values(), start=1):
-        rest = np.flatnonzero(of_group == 0)
-        size = round(fraction * len(leaders))
-        of_group[stratified_sample(strata[leaders], rest, size, seed + number)] = number
-    return of_group[members]
+        rest = np.arange(len(strata), dtype=np.uint32)[splits == 0]
+        size = round(fraction * len(strata))
+        splits[stratified_sample(strata, rest, size, seed + number)] = number
+    return splits

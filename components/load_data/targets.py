@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.rows import ROWS_SHOWN, Rows
-from kfp_finetune.components.load_data.splits import strata_of_numbers, strata_of_sets
+from kfp_finetune.components.load_data.rows import ROWS_SHOWN, Rows, in_rows
+from kfp_finetune.components.load_data.splits import strata_of_numbers
 from kfp_finetune.components.tasks.labels import Labels
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
+from kfp_finetune.components.tasks.problem_types import REGRESSION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,21 +40,24 @@ class Targets:
         """The targets of rows with these labels: ids, lists of ids, or numbers."""
         return [self.labels.targets[number] for number in numbers.tolist()]
 
-    def strata(self, numbers: NDArray[np.int32]) -> NDArray[np.int32]:
-        """What splits of these rows are stratified by, shape [rows]."""
+    def strata(self, numbers: NDArray[np.int32]) -> NDArray[np.integer]:
+        """What splits of these rows are stratified by: a stratum for every value, from 0.
+
+        In the smallest type that holds them, for there will be one for every row.
+        """
         targets = self.labels.targets
         if self.labels.problem_type == REGRESSION:
             values = np.array([0.0 if t is None else t for t in targets], np.float32)
-            return strata_of_numbers(values[numbers])
-        if self.labels.problem_type == MULTI_LABEL:
-            sets = [np.array(t or [], np.int32) for t in targets]
-            lengths = np.array([len(s) for s in sets], np.int64)[numbers]
-            ids = [sets[number] for number in numbers.tolist()]
-            return strata_of_sets(
-                np.concatenate([[0], np.cumsum(lengths)]),
-                np.concatenate([*ids, np.zeros(0, np.int32)]).astype(np.int32),
-            )
-        return np.array([-1 if t is None else t for t in targets], np.int32)[numbers]
+            return strata_of_numbers(values, values[numbers])
+        smallest = np.min_scalar_type(len(self.labels.names))
+        return np.array([t or 0 for t in targets], smallest)
+
+    def label_sets(self, numbers: NDArray[np.int32]) -> tuple[list[list[int]], NDArray[np.int32]]:
+        """The different sets of labels, as ids, and the number of each of these rows' set."""
+        found: dict[tuple[int, ...], int] = {}
+        targets: list[Any] = self.labels.targets
+        of_value = np.array([found.setdefault(tuple(t or ()), len(found)) for t in targets])
+        return [list(ids) for ids in found], of_value.astype(np.int32)[numbers]
 
     def counts(self, numbers: NDArray[np.int32]) -> dict[str, int]:
         """How many of these rows carry each label, in the labels' order; none for regression."""
@@ -64,6 +67,11 @@ class Targets:
             if self.labels.names and target is not None and count:
                 counts[np.array(target, np.int64)] += count
         return dict(zip(self.labels.names, counts.tolist(), strict=True))
+
+    def has(self, number: int, ids: list[int]) -> bool:
+        """Whether the label of that number is, or has, one of these ids."""
+        target = self.labels.targets[number]
+        return any(i in ids for i in (target if isinstance(target, list) else [target]))
 
     def used(self, numbers: NDArray[np.int32]) -> set[Any]:
         """The ids, or the numbers, that occur in these rows."""
@@ -76,22 +84,32 @@ class Targets:
 
 
 def check_seen_in_training(
-    targets: Targets, seen: set[Any], numbers: NDArray[np.int32], where: str
+    targets: Targets, seen: set[Any], rows: Rows, chosen: NDArray[np.int64], split: str
 ) -> None:
     """Check that rows to evaluate on have only labels that the training rows have.
 
+    Args:
+        targets: What the labels mean.
+        seen: The ids that the training rows have.
+        rows: The source that the split comes from.
+        chosen: Which of its rows are in the split.
+        split: Its name.
+
     Raises:
-        InputError: Naming the labels that they do not.
+        InputError: Naming the labels that they do not, and the rows.
     """
     if targets.labels.problem_type == REGRESSION:
         return
     names = targets.labels.names
+    numbers = rows.labels[chosen]
     unseen = sorted(targets.used(numbers) - seen)
     if unseen:
+        values = [n for n in np.unique(numbers).tolist() if targets.has(n, unseen)]
+        found = chosen[np.isin(numbers, values)]
         raise InputError(
             f"{len(unseen)} label{'s' * (len(unseen) > 1)} not in the training data: "
             + ", ".join(repr(names[i]) for i in unseen[:ROWS_SHOWN]),
-            where=where,
+            where=f"{rows.source.name} ({split}), {in_rows(found)}",
             expected="labels that the model can learn",
             remedy="add rows with these labels to the training data, or take them out here",
         )

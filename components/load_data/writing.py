@@ -1,11 +1,12 @@
 """Tokenizing the rows of every source, batch by batch, into the files of their splits.
 
-A source is read once; while the tokenizer works on one batch in all processors, the one before it
-is written.
+A source is read once. While the tokenizer works on some batches in all processors, the ones after
+them are read and the ones before them written.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from kfp_finetune.components.artifacts import tokenized_dataset as artifact
 from kfp_finetune.components.artifacts.data_report import Example
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
-from kfp_finetune.components.load_data.assignment import LEFT_OUT, Assigned
+from kfp_finetune.components.load_data.assigned import LEFT_OUT, Assigned
 from kfp_finetune.components.load_data.columns import ColumnMapping
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.load_data.tokenization import Tokenize, Tokens
@@ -25,8 +26,11 @@ from kfp_finetune.components.tasks.problem_types import MULTI_LABEL
 from kfp_finetune.components.tasks.text_classification import label_type
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from numpy.typing import NDArray
 
+# With two, the processors have work while Python takes out the ids of one.
+_BATCHES_AT_ONCE = 2
 _EXAMPLES_PER_SPLIT = 3
 _EXAMPLE_LENGTH = 300
 
@@ -75,19 +79,19 @@ class DatasetWriter:
         with artifact.split_writers(path, schemas) as writers:
             for part in parts:
                 for rows, texts, tokens in self._tokenized(part):
-                    columns = self._columns_of(part, rows, texts, tokens)
-                    for number in np.unique(part.split[rows]).tolist():
-                        split = SPLITS[number]
-                        chosen = np.flatnonzero(part.split[rows] == number).tolist()
-                        own = {
-                            field.name: [columns[field.name][i] for i in chosen]
-                            for field in schemas[split]
-                        }
-                        arrays = [pa.array(own[f.name], f.type) for f in schemas[split]]
+                    labels = self._targets.of(part.rows.labels[rows])
+                    columns = _columns(rows, labels, tokens, schemas["train"])
+                    of_split = part.split[rows]
+                    for number in np.unique(of_split).tolist():
+                        split, schema = SPLITS[number], schemas[SPLITS[number]]
+                        chosen = np.flatnonzero(of_split == number)
+                        arrays = [column.take(pa.array(chosen)) for column in columns]
+                        for cells, field in zip(texts, list(schema)[len(columns) :], strict=False):
+                            arrays.append(pa.array([cells[i] for i in chosen.tolist()], field.type))
                         writers[split].write_batch(
-                            pa.RecordBatch.from_arrays(arrays, schema=schemas[split])
+                            pa.RecordBatch.from_arrays(arrays, schema=schema)
                         )
-                        self._remember(split, columns, chosen)
+                        self._remember(split, rows, labels, texts, chosen)
                         self.rows[split] += len(chosen)
                     self._progress.update(sum(self.rows.values()))
 
@@ -95,8 +99,8 @@ class DatasetWriter:
         self, part: Assigned
     ) -> Iterator[tuple[NDArray[np.int64], list[list[str]], Tokens]]:
         """Batches of rows that go to a split: their numbers, their texts, their token ids."""
-        with ThreadPoolExecutor(max_workers=1) as tokenizer:
-            waiting: tuple[NDArray[np.int64], list[list[str]], Future[Tokens]] | None = None
+        waiting: deque[tuple[NDArray[np.int64], list[list[str]], Future[list[Any]]]] = deque()
+        with ThreadPoolExecutor(max_workers=_BATCHES_AT_ONCE) as encoders:
             start = 0
             for batch in part.rows.source.read():
                 size = len(batch)
@@ -106,41 +110,49 @@ class DatasetWriter:
                     for column in self._columns.texts
                 ]
                 if len(chosen):
-                    future = tokenizer.submit(self._tokenize, *texts)
-                    if waiting:
-                        yield waiting[0], waiting[1], waiting[2].result()
-                    waiting = chosen + start, texts, future
+                    future = encoders.submit(self._tokenize.encode, *texts)
+                    waiting.append((chosen + start, texts, future))
                 start += size
-            if waiting:
-                yield waiting[0], waiting[1], waiting[2].result()
+                if len(waiting) > _BATCHES_AT_ONCE:
+                    rows, texts, future = waiting.popleft()
+                    yield rows, texts, self._tokenize.tokens(future.result())
+            for rows, texts, future in waiting:
+                yield rows, texts, self._tokenize.tokens(future.result())
 
-    def _columns_of(
-        self, part: Assigned, rows: NDArray[np.int64], texts: list[list[str]], tokens: Tokens
-    ) -> dict[str, Any]:
-        return {
-            "row": rows,
-            "label": self._targets.of(part.rows.labels[rows]),
-            "input_ids": tokens.input_ids,
-            "token_type_ids": tokens.token_type_ids,
-            "text": texts[0],
-            "text_pair": texts[1] if len(texts) > 1 else None,
-        }
-
-    def _remember(self, split: str, columns: dict[str, Any], chosen: list[int]) -> None:
+    def _remember(
+        self,
+        split: str,
+        rows: NDArray[np.int64],
+        targets: list[Any],
+        texts: list[list[str]],
+        chosen: NDArray[np.int64],
+    ) -> None:
         labels = self._targets.labels
-        for i in chosen[: _EXAMPLES_PER_SPLIT - len(self._examples[split])]:
-            target = columns["label"][i]
+        for i in chosen[: _EXAMPLES_PER_SPLIT - len(self._examples[split])].tolist():
+            target = targets[i]
             if labels.problem_type == MULTI_LABEL:
                 label = ", ".join(labels.names[t] for t in target) or "none"
             else:
                 label = labels.names[target] if labels.names else f"{target:g}"
-            pair = columns["text_pair"]
             self._examples[split].append(
                 Example(
                     split=split,
-                    row=int(columns["row"][i]) + 1,
-                    text=columns["text"][i][:_EXAMPLE_LENGTH],
-                    text_pair=pair[i][:_EXAMPLE_LENGTH] if pair else None,
+                    row=int(rows[i]) + 1,
+                    text=texts[0][i][:_EXAMPLE_LENGTH],
+                    text_pair=texts[1][i][:_EXAMPLE_LENGTH] if len(texts) > 1 else None,
                     label=label,
                 )
             )
+
+
+def _columns(
+    rows: NDArray[np.int64], labels: list[Any], tokens: Tokens, schema: pa.Schema
+) -> list[pa.Array]:
+    """The columns that every split has, in the schema's order."""
+    import pyarrow as pa
+
+    columns = [pa.array(rows), pa.array(labels, schema.field("label").type)]
+    for ids in (tokens.input_ids, tokens.token_type_ids):
+        if ids is not None:
+            columns.append(pa.ListArray.from_arrays(pa.array(tokens.starts), pa.array(ids)))
+    return columns

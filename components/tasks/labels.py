@@ -6,7 +6,7 @@ A column is read once and each different value in it is looked at once, whatever
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,7 @@ def understand_labels(
     declared: Sequence[str] | None = None,
     known: Sequence[str] | None = None,
     known_from: str = _FLAG,
+    rows_of: Callable[[Sequence[int]], str] = lambda numbers: "",
 ) -> Labels:
     """Find out what the different values of a label column mean.
 
@@ -69,6 +70,8 @@ def understand_labels(
         known: All labels there may be, in their order: from a file, or from a trained model. Whole
             numbers count them from 0, unless the names are whole numbers themselves.
         known_from: Where the known ones come from, to look at if one is missing.
+        rows_of: Says in which rows values stand, given their places in `values`; is put behind the
+            column in a message.
 
     Returns:
         The meaning of each. Labels come in the order of `known` or `declared`, else by number
@@ -80,7 +83,7 @@ def understand_labels(
     where = "column " + ", ".join(map(repr, columns))
     if len(columns) > 1:
         _check_for_several(problem_type, known if known_from == _FLAG else None, where)
-        return _from_indicators(values, columns, where, known, known_from)
+        return _from_indicators(values, columns, where, known, known_from, rows_of)
     cleaned = [clean(value) for value in values]
     present = [value for value in cleaned if value is not None]
     if problem_type == "auto":
@@ -101,13 +104,14 @@ def understand_labels(
                 expected="label names only where the labels are classes",
                 remedy="leave --label-names out, or --problem-type single_label_classification",
             )
-        return Labels(REGRESSION, [], [_number(value, where) for value in cleaned], note)
+        numbers = _each(lambda value: _number(value, where), cleaned, rows_of)
+        return Labels(REGRESSION, [], numbers, note)
     if problem_type == SINGLE_LABEL:
-        lists = [v for v in present if isinstance(v, tuple)]
+        lists = [i for i, value in enumerate(cleaned) if isinstance(value, tuple)]
         if lists:
             raise InputError(
-                f"{list(lists[0])!r} is a list of labels",
-                where=where,
+                f"{list(cleaned[lists[0]])!r} is a list of labels",
+                where=where + rows_of(lists),
                 expected="one label per row",
                 remedy="--problem-type multi_label_classification",
             )
@@ -115,17 +119,34 @@ def understand_labels(
     else:
         parts = [_split(value, separator) for value in cleaned]
     listed = list(known or declared or ())
-    named = [None if p is None else [name_of(v, listed, where) for v in p] for p in parts]
+    named = _each(
+        lambda p: None if p is None else [name_of(v, listed, where) for v in p], parts, rows_of
+    )
     names = listed or sorted(
         {name for group in named if group is not None for name in group}, key=by_number_then_name
     )
     ids = {name: i for i, name in enumerate(names)}
     if listed:
-        check_known(named, ids, where, known_from)
+        unknown = [i for i, group in enumerate(named) if any(n not in ids for n in group or ())]
+        check_known(named, ids, where + rows_of(unknown) if unknown else where, known_from)
     groups = [None if group is None else sorted({ids[name] for name in group}) for group in named]
     if problem_type == SINGLE_LABEL:
         return Labels(SINGLE_LABEL, names, [g[0] if g else None for g in groups], note)
     return Labels(MULTI_LABEL, names, list(groups), note)
+
+
+def _each(
+    convert: Callable[[Any], Any], values: Sequence[Any], rows_of: Callable[[Sequence[int]], str]
+) -> list[Any]:
+    """Convert values; an error says in which rows the value stands."""
+    converted = []
+    for i, value in enumerate(values):
+        try:
+            converted.append(convert(value))
+        except InputError as error:
+            error.where += rows_of([i])
+            raise
+    return converted
 
 
 def _split(value: Any, separator: str | None) -> tuple[Any, ...] | None:
@@ -180,18 +201,21 @@ def _from_indicators(
     where: str,
     known: Sequence[str] | None,
     known_from: str,
+    rows_of: Callable[[Sequence[int]], str],
 ) -> Labels:
     """One 0/1 column per label: the columns' names are the labels."""
     names = list(known or columns)
     ids = {name: i for i, name in enumerate(names)}
     check_known([columns], ids, where, known_from)
     of_column = [ids[column] for column in columns]
-    targets: list[int | list[int] | float | None] = []
-    for cells in values:
+
+    def marked(cells: Sequence[Any]) -> list[int] | None:
         marks = [_indicator(cell, column) for cell, column in zip(cells, columns, strict=True)]
-        missing = any(mark is None for mark in marks)
-        marked = (i for i, mark in zip(of_column, marks, strict=True) if mark)
-        targets.append(None if missing else sorted(marked))
+        if any(mark is None for mark in marks):
+            return None
+        return sorted(i for i, mark in zip(of_column, marks, strict=True) if mark)
+
+    targets = _each(marked, values, rows_of)
     note = f"multi-label: one 0/1 column for each of {len(columns)} labels"
     return Labels(MULTI_LABEL, names, targets, note)
 

@@ -228,7 +228,7 @@ def test_made_splits_are_stratified_and_leave_every_label_something(
     wanted = round(fraction * len(labels))
     spare = len(labels) - len(sizes)
     assert (assignment == 1).sum() == min(wanted, spare)
-    rows = np.arange(len(labels))
+    rows = np.arange(len(labels), dtype=np.uint32)
     chosen = stratified_sample(labels, rows, wanted, seed)
     share = min(wanted, spare) / max(spare, 1)
     for label, size in enumerate(sizes):
@@ -304,7 +304,7 @@ WRONG = {
     "a test label that cannot be learned": (
         {"test_content": "text,label\ngood,refunds\n"},
         "1 label not in the training data: 'refunds'\n"
-        "  where:    {dir}/test.csv (test)\n"
+        "  where:    {dir}/test.csv (test), row 1\n"
         "  expected: labels that the model can learn\n"
         "  remedy:   add rows with these labels to the training data, or take them out here",
     ),

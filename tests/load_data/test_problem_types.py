@@ -18,6 +18,7 @@ from kfp_finetune.components.artifacts import tokenized_dataset as artifact
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.dataset import load_data
 from kfp_finetune.components.load_data.parameters import Parameters
+from kfp_finetune.components.load_data.repeats import find_groups
 from kfp_finetune.components.load_data.splits import assign_splits
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.tasks.labels import Labels
@@ -239,10 +240,13 @@ def test_a_dropped_row_needs_no_split(tiny_model: Path, tmp_path: Path) -> None:
 )
 def test_a_group_never_straddles_splits(groups: list[int], fraction: float, seed: int) -> None:
     of_group = np.array(groups, np.uint64)
-    strata = np.arange(len(groups), dtype=np.int32) % 3
-    chosen = assign_splits(strata, {"validation": fraction, "test": fraction}, seed, of_group)
+    found = find_groups(of_group, np.ones(len(groups), bool))
+    strata = found.leaders % 3
+    of_row = np.zeros(len(groups), np.int8)
+    found.spread(assign_splits(strata, {"validation": fraction, "test": fraction}, seed), of_row)
     for group in set(groups):
-        assert len(set(chosen[of_group == group].tolist())) == 1
+        assert len(set(of_row[of_group == group].tolist())) == 1
+    assert (of_row[found.leaders] == 1).sum() == round(fraction * len(set(groups)))
 
 
 def test_groups_and_equal_texts_stay_together(tiny_model: Path, tmp_path: Path) -> None:
@@ -283,31 +287,6 @@ def test_repeats_are_counted_and_dropped_when_asked(tiny_model: Path, tmp_path: 
         "text also in the test split": 2,
     }
     assert set(range(40)) - set(loaded.rows["train"]) == {5, 6, 7}
-
-
-@settings(deadline=None, derandomize=True, max_examples=60)
-@given(
-    sets=st.lists(st.sets(st.integers(0, 7), max_size=4), min_size=100, max_size=400),
-    fraction=st.sampled_from([0.1, 0.2, 0.3]),
-    seed=st.integers(0, 99),
-)
-def test_rows_of_several_labels_are_shared_out_by_their_rarest(
-    sets: list[set[int]], fraction: float, seed: int
-) -> None:
-    names = [str(i) for i in range(8)]
-    targets = Targets(Labels(MULTI_LABEL, names, [sorted(s) for s in sets]), "labels")
-    strata = targets.strata(np.arange(len(sets), dtype=np.int32))
-    chosen = assign_splits(strata, {"test": fraction}, seed)
-    assert (chosen == 1).sum() == round(fraction * len(sets))
-    counts = Counter(label for labels in sets for label in labels)
-    for stratum in range(-1, 8):
-        inside = strata == stratum
-        assert all(
-            counts[stratum] == min(counts[label] for label in sets[row])
-            for row in np.flatnonzero(inside)
-            if stratum >= 0
-        )
-        assert abs((inside & (chosen == 1)).sum() - fraction * inside.sum()) <= 2
 
 
 @settings(deadline=None, derandomize=True)

@@ -18,8 +18,11 @@ import pytest
 
 from kfp_finetune.components import runtime
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.columns import ColumnMapping
 from kfp_finetune.components.load_data.dataset import load_data
 from kfp_finetune.components.load_data.parameters import Parameters
+from kfp_finetune.components.load_data.readers.reading import Batch, Source
+from kfp_finetune.components.load_data.rows import Values, read_rows
 from tests import tiny
 
 Files = dict[str, "str | bytes | Callable[[Path], object]"]
@@ -1021,7 +1024,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         {"test_dataset": "{dir}/test.csv"},
         (
             "1 label not in the training data: 'refunds'",
-            "{dir}/test.csv (test)",
+            "{dir}/test.csv (test), row 1",
             "labels that the model can learn",
             "add rows with these labels to the training data, or take them out here",
         ),
@@ -1031,7 +1034,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         {},
         (
             "{'name': 'a'} cannot be a label",
-            "column 'label'",
+            "column 'label', rows 1, 3, 5, 7, 9, ... of {dir}/data.jsonl",
             "a text or a whole number",
             "name another --label-column",
         ),
@@ -1041,7 +1044,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         {},
         (
             "a list of labels holds null, or an empty text",
-            "column 'label'",
+            "column 'label', rows 1, 3, 5, 7, 9, ... of {dir}/data.jsonl",
             "texts or whole numbers in every list",
             "mend the lists; a text without labels has an empty list",
         ),
@@ -1051,7 +1054,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         {"problem_type": "single_label_classification"},
         (
             "0.5 cannot be a label",
-            "column 'label'",
+            "column 'label', rows 1, 3, 5, 7, 9, ... of {dir}/data.jsonl",
             "a text or a whole number; numbers with fractions are for regression",
             "--problem-type regression",
         ),
@@ -1061,7 +1064,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         {"problem_type": "single_label_classification"},
         (
             "['a', 'b'] is a list of labels",
-            "column 'label'",
+            "column 'label', rows 1, 2, 3, 4, 5, ... of {dir}/data.jsonl",
             "one label per row",
             "--problem-type multi_label_classification",
         ),
@@ -1071,7 +1074,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         {"problem_type": "regression"},
         (
             "'delivery' is not a number",
-            "column 'label'",
+            "column 'label', rows 1, 4, 7, 10, 13, ... of {dir}/data.csv",
             "a finite number per row, for regression",
             "mend the value, or --problem-type single_label_classification",
         ),
@@ -1081,7 +1084,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         {"problem_type": "regression"},
         (
             "inf is too large for a number to be predicted",
-            "column 'label'",
+            "column 'label', rows 2, 4, 6, 8, 10, ... of {dir}/data.jsonl",
             "numbers up to 3.4e+38, which is what float32 holds",
             "mend the value, or scale the numbers",
         ),
@@ -1091,7 +1094,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         {},
         (
             "1e+300 is too large for a number to be predicted",
-            "column 'label'",
+            "column 'label', rows 2, 4, 6, 8, 10, ... of {dir}/data.jsonl",
             "numbers up to 3.4e+38, which is what float32 holds",
             "mend the value, or scale the numbers",
         ),
@@ -1101,7 +1104,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         {"problem_type": "regression"},
         (
             "inf is too large for a number to be predicted",
-            "column 'label'",
+            "column 'label', rows 2, 4, 6, 8, 10, ... of {dir}/data.jsonl",
             "numbers up to 3.4e+38, which is what float32 holds",
             "mend the value, or scale the numbers",
         ),
@@ -1121,7 +1124,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         {"label_column": "a,label"},
         (
             "'delivery' is neither 0 nor 1",
-            "column 'label'",
+            "column 'label', rows 1, 4, 7, 10, 13, ... of {dir}/data.csv",
             "0 or 1 in every one of several label columns",
             "name one --label-column, or columns of 0 and 1",
         ),
@@ -1241,7 +1244,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         {"label_names": "{dir}/n.txt"},
         (
             "2 unknown labels: 'payment', 'returns'",
-            "column 'label'",
+            "column 'label', rows 2, 3, 5, 6, 8, ... of {dir}/data.csv",
             "one of 'delivery', 'return'",
             "mend the labels, or --label-names",
         ),
@@ -1251,7 +1254,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         {"label_names": "{dir}/n.txt"},
         (
             "label 7 is not among the 2 named ones",
-            "column 'label'",
+            "column 'label', rows 3, 6, 9, 12, 15, ... of {dir}/data.jsonl",
             "numbers from 0 to 1, which the names count",
             "check --label-names, or the column",
         ),
@@ -1620,3 +1623,18 @@ def test_wrong_input_is_said_once_and_leaves_nothing(
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
     assert not printed.err
+
+
+def test_a_number_without_a_declared_name_is_shown_with_its_row() -> None:
+    batches = [
+        Batch({"text": ["a", "b"], "label": [0, 1]}),
+        Batch({"text": ["c", "d"], "label": [-1, 5]}),
+    ]
+    source = Source(
+        "data.arrow", ["text", "label"], lambda: iter(batches), label_names={"label": ["x", "y"]}
+    )
+    columns = ColumnMapping("text", None, ("label",))
+    with pytest.raises(InputError) as caught:
+        read_rows(source, columns, Values(), Values())
+    assert caught.value.found == "label 5 is not among the 2 that the data declares"
+    assert caught.value.where == "data.arrow, column 'label', row 4"
