@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,20 +16,6 @@ _STEP_PARAMETERS = (
     "num_train_epochs",
     "max_steps",
     "gradient_accumulation_steps",
-)
-_OPTIMIZER_PARAMETERS = (
-    "optimizer",
-    "learning_rate",
-    "lr_scheduler_type",
-    "end_learning_rate",
-    "power",
-    "warmup_ratio",
-    "warmup_steps",
-    "weight_decay",
-    "adam_beta1",
-    "adam_beta2",
-    "adam_epsilon",
-    "max_grad_norm",
 )
 
 
@@ -59,11 +46,20 @@ def preflight(pipeline: str, parameters: Mapping[str, Any]) -> None:
     """
     check_installed()
     if pipeline == "finetune":
-        from kfp_finetune.components.build_optimizer.schedules import build_optimizer_config
+        from kfp_finetune.components.build_optimizer.parameters import (
+            Parameters,
+            build_optimizer_config,
+        )
         from kfp_finetune.components.load_data.steps import check_step_parameters
+        from kfp_finetune.components.tasks import get_task
 
         check_step_parameters(**{name: parameters[name] for name in _STEP_PARAMETERS})
         build_optimizer_config(
             num_train_steps=parameters["max_steps"] or _NUM_TRAIN_STEPS,
-            **{name: parameters[name] for name in _OPTIMIZER_PARAMETERS},
+            **{field.name: parameters[field.name] for field in fields(Parameters)},
+        )
+        get_task(parameters["task"]).check_training_loss(
+            parameters["label_smoothing_factor"],
+            parameters["class_weights"],
+            parameters["problem_type"],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -43,6 +44,22 @@ class InputError(Exception):
             where=str(parts.get("where", "")),
             expected=str(parts.get("expected", "")),
             remedy=str(parts.get("remedy", "")),
+        )
+
+    @classmethod
+    def of_all(cls, problems: Sequence[InputError]) -> InputError:
+        """One error that says all of them; at least one."""
+        if len(problems) == 1:
+            return problems[0]
+
+        def joined(part: str, between: str = "; ") -> str:
+            return between.join(text for p in problems if (text := getattr(p, part)))
+
+        return cls(
+            joined("found"),
+            where=joined("where", ", "),
+            expected=joined("expected"),
+            remedy=joined("remedy"),
         )
 
     def __str__(self) -> str:

@@ -65,6 +65,8 @@ class ModelManifest(BaseModel):
     )
     optimizer: OptimizerConfig
     seed: int
+    label_smoothing_factor: float = 0.0
+    class_weights: str = "none"
     validation_metrics: dict[str, float] = Field(default_factory=dict)
     environment: dict[str, Any] = Field(default_factory=dict)
 

@@ -7,16 +7,26 @@ asks it for the second.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
 
 FILE = "optimizer.json"
 
-ScheduleName = Literal["constant", "cosine", "linear", "polynomial"]
-OptimizerName = Literal["adam", "adamw"]
+ScheduleName = Literal[
+    "constant",
+    "linear",
+    "polynomial",
+    "cosine",
+    "cosine_with_restarts",
+    "inverse_sqrt",
+    "exponential",
+    "piecewise_constant",
+    "warmup_stable_decay",
+]
+OptimizerName = Literal["adam", "adamw", "sgd", "lion"]
 SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
 OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 
@@ -24,29 +34,47 @@ OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 class Schedule(BaseModel):
     """A learning rate for every update of a run.
 
-    The rate rises from 0 over `warmup_steps` updates to `learning_rate`, then follows `name` down
-    to `end_learning_rate`, which it reaches after update number `num_train_steps`.
+    The rate rises from 0 over `warmup_steps` updates to `learning_rate`, then follows `name` until
+    `num_train_steps` updates are made. A field that `name` does not use has no meaning.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: ScheduleName = "polynomial"
     learning_rate: float = Field(default=5e-5, gt=0, description="the peak")
-    end_learning_rate: float = Field(default=0.0, ge=0)
+    end_learning_rate: float = Field(default=0.0, ge=0, description="after the last update")
     power: float = Field(default=1.0, gt=0, description="of the polynomial")
+    num_cycles: int = Field(default=1, ge=1, description="decays of cosine_with_restarts")
+    decay_rate: float = Field(default=0.1, gt=0, le=1, description="exponential: end ÷ peak")
+    decay_steps: int = Field(default=0, ge=0, description="last updates, warmup_stable_decay")
+    boundaries: tuple[tuple[int, float], ...] = Field(
+        default=(), description="piecewise_constant: first update and rate of every later piece"
+    )
     warmup_steps: int = Field(default=0, ge=0)
     num_train_steps: int = Field(gt=0)
 
+    @model_validator(mode="after")
+    def _phases_fit_the_run(self) -> Self:
+        starts = [start for start, _ in self.boundaries]
+        if (
+            self.warmup_steps + max(1, self.decay_steps) > self.num_train_steps
+            or starts != sorted(starts)
+            or any(not self.warmup_steps < start <= self.num_train_steps for start in starts)
+        ):
+            raise ValueError("warmup, decay and pieces do not fit the number of updates")
+        return self
+
 
 class OptimizerConfig(BaseModel):
-    """An optimizer and its schedule."""
+    """An optimizer and its schedule. A field that `name` does not use has no meaning."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
     name: OptimizerName = "adam"
     schedule: Schedule
-    weight_decay: float = Field(default=0.0, ge=0, description="decoupled; adamw only")
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="sgd")
+    weight_decay: float = Field(default=0.0, ge=0, description="decoupled; adamw and lion")
     adam_beta1: float = Field(default=0.9, ge=0, lt=1)
     adam_beta2: float = Field(default=0.999, ge=0, lt=1)
     adam_epsilon: float = Field(default=1e-7, gt=0)

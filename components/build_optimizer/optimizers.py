@@ -60,34 +60,70 @@ class Adam(RecordsLearningRate, tf_keras.optimizers.legacy.Adam):
 
 
 class AdamW(RecordsLearningRate, AdamWeightDecay):
-    """The fused Adam with decoupled weight decay: Transformers' `AdamWeightDecay`.
-
-    Biases and layer norms are not decayed, as in BERT's own training. They are told by their rank,
-    1, and not by their names, which differ between families; a bias of higher rank (MPNet's
-    relative attention bias) is told by its name.
-    """
+    """The fused Adam with decoupled weight decay: Transformers' `AdamWeightDecay`."""
 
     def _decay_weights_op(self, var: Any, learning_rate: Any, apply_state: Any) -> Any:
-        if len(var.shape) < 2 or "bias" in var.name:
+        if not _is_decayed(var):
             return tf.no_op()
         return super()._decay_weights_op(var, learning_rate, apply_state)
+
+
+class Sgd(RecordsLearningRate, tf_keras.optimizers.legacy.SGD):
+    """Gradient descent, with or without momentum, in one fused kernel per variable."""
+
+
+class Lion(tf_keras.optimizers.Lion):
+    """Lion (2302.06675): the sign of an interpolated momentum, with decoupled weight decay.
+
+    Keras has it only as an optimizer of the newer kind, which computes the rate of an update into
+    a variable before it makes the update from that variable.
+    """
+
+    @property
+    def applied_learning_rate(self) -> Any:
+        """The variable that the latest update took its rate from."""
+        return self._current_learning_rate
+
+    def _use_weight_decay(self, variable: Any) -> bool:
+        return _is_decayed(variable)
+
+    def _create_all_weights(self, variables: Any) -> None:
+        """Make the slots, by the name that the other optimizers have for it."""
+        self.build(variables)
+
+
+def _is_decayed(variable: Any) -> bool:
+    """Whether weight decay is for this variable: not for biases and layer norms, as in BERT's own.
+
+    These are told by their rank, 1, and not by their names, which differ between families; a bias
+    of higher rank (MPNet's relative attention bias) is told by its name.
+    """
+    return len(variable.shape) > 1 and "bias" not in variable.name
 
 
 def build_optimizer(config: OptimizerConfig) -> Any:
     """The Keras optimizer that a config describes, with its schedule inside.
 
+    Adafactor is not among them: that of Keras keeps the full second moment, which it exists to
+    avoid, and scales its rate by the size of each variable, so that no one rate is applied.
+
     Returns:
-        A `tf_keras.optimizers.legacy` optimizer with an `applied_learning_rate` variable: the rate
-        that its latest update used, NaN before the first.
+        A `tf_keras` optimizer with an `applied_learning_rate` variable: the rate that its latest
+        update used.
     """
-    arguments: dict[str, Any] = {
-        "learning_rate": KerasSchedule(config.schedule),
+    arguments: dict[str, Any] = {"learning_rate": KerasSchedule(config.schedule)}
+    if config.max_grad_norm is not None:
+        arguments["global_clipnorm"] = config.max_grad_norm
+    if config.name == "sgd":
+        return Sgd(**arguments, momentum=config.momentum)
+    if config.name == "lion":
+        # Compiling each variable's update takes longer than a short run, and gains nothing here.
+        return Lion(**arguments, weight_decay=config.weight_decay or None, jit_compile=False)
+    arguments |= {
         "beta_1": config.adam_beta1,
         "beta_2": config.adam_beta2,
         "epsilon": config.adam_epsilon,
     }
-    if config.max_grad_norm is not None:
-        arguments["global_clipnorm"] = config.max_grad_norm
     if config.name == "adam":
         return Adam(**arguments)
     return AdamW(**arguments, weight_decay_rate=config.weight_decay)

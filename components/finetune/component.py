@@ -22,6 +22,8 @@ def finetune(
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
     seed: int = 42,
+    label_smoothing_factor: float = 0.0,
+    class_weights: str = "none",
     metric_for_best_model: str = "loss",
     load_best_model_at_end: bool = False,
     early_stopping_patience: Optional[int] = None,
@@ -45,6 +47,10 @@ def finetune(
         gradient_accumulation_steps: Batches per update.
         drop_remainder: Leave out the last, smaller batch of an epoch.
         seed: For the head's weights, dropout and the order of the rows.
+        label_smoothing_factor: Share of a label's weight that goes to all labels alike; 0.1 is
+            usual. For the training loss only.
+        class_weights: none, or balanced: an example counts n / (labels * n of its label), so that
+            every label has the same say. For the training loss only.
         metric_for_best_model: Validation metric that decides: loss, or what the task measures
             (accuracy, micro_f1, mae).
         load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
@@ -84,6 +90,8 @@ def finetune(
             gradient_accumulation_steps=gradient_accumulation_steps,
             drop_remainder=drop_remainder,
             seed=seed,
+            label_smoothing_factor=label_smoothing_factor,
+            class_weights=class_weights,
             selection=Selection(
                 metric_for_best_model, early_stopping_patience, load_best_model_at_end
             ),

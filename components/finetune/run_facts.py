@@ -42,7 +42,7 @@ def facts_of(
             "data": _hash_of_files(Path(tokenized_dataset_path)),
             "initial_weights": _hash_of_weights(network),
             "plan": asdict(plan),
-            "optimizer": optimizer.model_dump(),
+            "optimizer": optimizer.model_dump(mode="json"),  # as it reads back from a checkpoint
             **settings,
             "environment": environment,
         }

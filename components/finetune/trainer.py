@@ -22,6 +22,8 @@ class Trainer(tf_keras.Model):
     Args:
         network: The Transformers model.
         num_train_steps: Updates planned.
+        training_loss: A Keras loss that updates minimize; None: the one given to `compile`, which
+            is what evaluations measure.
 
     Attributes:
         updates_done: Updates made, counted as batches are fed, not taken from the optimizer.
@@ -29,10 +31,11 @@ class Trainer(tf_keras.Model):
             its loss, the global norm of its gradient before clipping, and its examples.
     """
 
-    def __init__(self, network: Any, num_train_steps: int) -> None:
+    def __init__(self, network: Any, num_train_steps: int, training_loss: Any = None) -> None:
         super().__init__()
         self.network = network
         self._logits = models.logits_of(network)
+        self._training_loss = training_loss
         self.updates_done = tf.Variable(0, trainable=False, dtype=tf.int64)
         self.update_log = tf.Variable(tf.zeros([num_train_steps, 4]), trainable=False)
 
@@ -90,7 +93,7 @@ class Trainer(tf_keras.Model):
         weights *= tf.cast(tf.size(weights), tf.float32) / total
         with tf.GradientTape() as tape:
             logits = self(features, training=True)
-            loss = self.compiled_loss(labels, logits, weights)
+            loss = (self._training_loss or self.compiled_loss)(labels, logits, weights)
         gradients = tape.gradient(
             loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )

@@ -52,6 +52,8 @@ def finetune(
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
     seed: int = 42,
+    label_smoothing_factor: float = 0.0,
+    class_weights: str = "none",
     selection: Selection | None = None,
     checkpointing: Checkpointing | None = None,
     model_path: str,
@@ -71,6 +73,8 @@ def finetune(
         gradient_accumulation_steps: Batches per update.
         drop_remainder: Leave out the last, smaller batch of an epoch.
         seed: For the head's weights, dropout and the order of the rows.
+        label_smoothing_factor: As the task's `training_loss` takes it.
+        class_weights: As the task's `training_loss` takes it.
         selection: What the validation split decides; None: nothing.
         checkpointing: Whether and where the run is saved; None: it is not.
         model_path: Where the model is written.
@@ -80,8 +84,9 @@ def finetune(
         The written model's manifest.
 
     Raises:
-        InputError: If the schedule is not as long as the plan, the model cannot be loaded, training
-            diverges, memory runs out, or there are checkpoints of another run.
+        InputError: If the schedule is not as long as the plan, the loss has no meaning for the
+            data, the model cannot be loaded, training diverges, memory runs out, or there are
+            checkpoints of another run.
         Terminated: If the process was told to end; there is a checkpoint.
         RuntimeError: If the updates made are neither those planned nor ended for a reason.
     """
@@ -100,6 +105,7 @@ def finetune(
     _check_schedule_fits(optimizer_config.schedule.num_train_steps, plan)
 
     task = get_task(data.task)
+    task.check_training_loss(label_smoothing_factor, class_weights, data.problem_type)
     network = models.load_classifier(
         pretrained.resolve(base_model, model_revision, weights=True),
         num_labels=task.num_outputs(data.label_names),
@@ -111,21 +117,29 @@ def finetune(
     _check_model_fits(network.config.vocab_size, data, base_model)
     metrics = task.training_metrics(data.problem_type)
     selection.check([metric.name for metric in metrics], data.splits["validation"].rows)
-    trainer = Trainer(network, plan.num_train_steps)
+    train = Rows(tokenized_dataset.open_split(tokenized_dataset_path, "train"), data)
+    training_loss = task.training_loss(
+        data.problem_type, label_smoothing_factor, class_weights, train.labels
+    )
+    trainer = Trainer(network, plan.num_train_steps, training_loss)
     trainer.compile(
         optimizer=build_optimizer(optimizer_config),
         loss=task.loss(data.problem_type),
         metrics=metrics,
     )
 
-    train = Rows(tokenized_dataset.open_split(tokenized_dataset_path, "train"), data)
     validation = None
     if data.splits["validation"].rows:
         table = tokenized_dataset.open_split(tokenized_dataset_path, "validation")
         validation, _ = evaluation_dataset(Rows(table, data), plan.batch_size)
     history = History.of(plan.num_train_steps)
     best = BestWeights(network) if selection.load_best else None
-    settings = {"seed": seed, "selection": asdict(selection)}
+    settings = {
+        "seed": seed,
+        "label_smoothing_factor": label_smoothing_factor,
+        "class_weights": class_weights,
+        "selection": asdict(selection),
+    }
     log = TrainingLog(
         Path(tensorboard_logs_path),
         history,
@@ -178,6 +192,8 @@ def finetune(
             differences=history.differences,
             optimizer=optimizer_config,
             seed=seed,
+            label_smoothing_factor=label_smoothing_factor,
+            class_weights=class_weights,
             **selection.chosen(history.evaluations),
             environment=environment,
         )

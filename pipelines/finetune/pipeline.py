@@ -57,13 +57,20 @@ def finetune(
     lr_scheduler_type: str = "polynomial",
     end_learning_rate: float = 0.0,
     power: float = 1.0,
+    num_cycles: int = 2,
+    decay_rate: float = 0.1,
+    decay_ratio: float = 0.1,
+    lr_boundaries: Optional[str] = None,
     warmup_ratio: float = 0.0,
     warmup_steps: int = 0,
+    momentum: float = 0.0,
     weight_decay: float = 0.0,
     adam_beta1: float = 0.9,
     adam_beta2: float = 0.999,
     adam_epsilon: float = 1e-7,
     max_grad_norm: Optional[float] = None,
+    label_smoothing_factor: float = 0.0,
+    class_weights: str = "none",
     metric_for_best_model: str = "loss",
     load_best_model_at_end: bool = False,
     early_stopping_patience: Optional[int] = None,
@@ -114,18 +121,30 @@ def finetune(
         max_steps: Optimizer steps to make, whatever the number of epochs.
         gradient_accumulation_steps: Batches per optimizer step.
         drop_remainder: Leave out the last, smaller batch of an epoch.
-        optimizer: adam or adamw (decoupled weight decay).
+        optimizer: adam, adamw (decoupled weight decay), sgd or lion.
         learning_rate: The peak.
-        lr_scheduler_type: polynomial, linear, cosine or constant.
-        end_learning_rate: The rate that the decay ends at, after the last step.
+        lr_scheduler_type: polynomial, linear, cosine, cosine_with_restarts, inverse_sqrt,
+            exponential, piecewise_constant, warmup_stable_decay or constant.
+        end_learning_rate: The rate that the decay ends at, after the last step; for polynomial,
+            linear, cosine, cosine_with_restarts and warmup_stable_decay.
         power: Of the polynomial; 1 is a straight line.
+        num_cycles: For cosine_with_restarts: how many times the rate decays from the peak.
+        decay_rate: For exponential: the rate after the last step, as a share of the peak.
+        decay_ratio: For warmup_stable_decay: share of the steps that the decay takes at the end.
+        lr_boundaries: For piecewise_constant: share of the steps and the rate from there on, such
+            as 0.5:1e-5,0.8:1e-6.
         warmup_ratio: Share of the steps spent in warmup, rising from 0 to the peak.
         warmup_steps: Steps spent in warmup; instead of warmup_ratio.
-        weight_decay: For adamw; not applied to biases and layer norms.
-        adam_beta1: Decay of the first moment.
-        adam_beta2: Decay of the second moment.
-        adam_epsilon: Added to the denominator.
+        momentum: For sgd; 0.9 is usual.
+        weight_decay: For adamw and lion; not applied to biases and layer norms.
+        adam_beta1: For adam and adamw: decay of the first moment.
+        adam_beta2: For adam and adamw: decay of the second moment.
+        adam_epsilon: For adam and adamw: added to the denominator.
         max_grad_norm: Clip the global norm of the gradients to this.
+        label_smoothing_factor: Share of a label's weight that goes to all labels alike; 0.1 is
+            usual. For the training loss only.
+        class_weights: none, or balanced: an example counts n / (labels * n of its label), so that
+            every label has the same say. For the training loss only.
         metric_for_best_model: Validation metric that decides: loss, or what the task measures
             (accuracy, micro_f1, mae).
         load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
@@ -191,8 +210,13 @@ def finetune(
         lr_scheduler_type=lr_scheduler_type,
         end_learning_rate=end_learning_rate,
         power=power,
+        num_cycles=num_cycles,
+        decay_rate=decay_rate,
+        decay_ratio=decay_ratio,
+        lr_boundaries=lr_boundaries,
         warmup_ratio=warmup_ratio,
         warmup_steps=warmup_steps,
+        momentum=momentum,
         weight_decay=weight_decay,
         adam_beta1=adam_beta1,
         adam_beta2=adam_beta2,
@@ -205,6 +229,8 @@ def finetune(
         base_model=model,
         model_revision=model_revision,
         seed=seed,
+        label_smoothing_factor=label_smoothing_factor,
+        class_weights=class_weights,
         metric_for_best_model=metric_for_best_model,
         load_best_model_at_end=load_best_model_at_end,
         early_stopping_patience=early_stopping_patience,

@@ -1,4 +1,9 @@
-import math
+"""Every schedule beside its published formula, and what all of them have in common."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers.optimization_tf import WarmUp
 
-from kfp_finetune.components.artifacts import optimizer_config as artifact
 from kfp_finetune.components.artifacts.optimizer_config import SCHEDULES, Schedule
 from kfp_finetune.components.build_optimizer.optimizers import KerasSchedule
-from kfp_finetune.components.build_optimizer.schedules import (
-    build_optimizer_config,
-    learning_rate_at,
-    learning_rates,
-)
-from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
+from kfp_finetune.components.build_optimizer.schedules import learning_rate_at, learning_rates
+from tests.build_optimizer import published
+
+keras = tf_keras.optimizers.schedules
+PEAK = 1e-3
+BEYOND = 3  # updates looked at past the last
 
 
 def test_the_recipe_is_kept_to_the_letter() -> None:
@@ -25,40 +30,132 @@ def test_the_recipe_is_kept_to_the_letter() -> None:
     assert rates[0] == np.float32(5e-5)
     assert rates[938] == np.float32(5e-5 / 939)
     assert rates[939] == 0
-    keras = tf_keras.optimizers.schedules.PolynomialDecay(5e-5, 939, end_learning_rate=0, power=1)
-    published = np.array([keras(step).numpy() for step in range(940)])
+    decay = keras.PolynomialDecay(5e-5, 939, end_learning_rate=0, power=1)
+    of_keras = np.array([decay(step).numpy() for step in range(940)])
     # Keras subtracts in float32: an ulp of the peak is what it can be off by near the end.
-    np.testing.assert_allclose(rates, published, rtol=0, atol=np.spacing(np.float32(5e-5)))
+    np.testing.assert_allclose(rates, of_keras, rtol=0, atol=np.spacing(np.float32(5e-5)))
 
 
-@pytest.mark.parametrize("power", [1.0, 2.0, 0.5])
-@pytest.mark.parametrize("end", [0.0, 1e-5])
-@pytest.mark.parametrize("warmup", [0, 7])
-def test_polynomial_is_keras_polynomial_decay(power: float, end: float, warmup: int) -> None:
+def grid(name: str, **choices: list[Any]) -> list[Any]:
+    """Schedules of every length and warmup, and of every combination of the choices."""
+    combinations = [dict(zip(choices, c, strict=True)) for c in product(*choices.values())]
+    return [
+        pytest.param(
+            Schedule(
+                name=name,  # type: ignore[arg-type]
+                learning_rate=PEAK,
+                num_train_steps=total,
+                warmup_steps=warmup,
+                **choice,
+            ),
+            id=f"{name}-{total}-{warmup}-{'-'.join(map(str, choice.values()))}",
+        )
+        for total, warmup in ((50, 0), (50, 4), (49, 1), (8, 3))
+        for choice in combinations
+    ]
+
+
+ENDS = [0.0, 1e-4]
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        *grid("constant"),
+        *grid("linear"),
+        *grid("polynomial", power=[1.0, 2.0, 0.5], end_learning_rate=ENDS),
+        *grid("cosine", end_learning_rate=ENDS),
+        *grid("cosine_with_restarts", num_cycles=[1, 2, 4]),
+        *grid("inverse_sqrt"),
+        *grid("warmup_stable_decay", decay_steps=[1, 4]),
+    ],
+)
+def test_rates_are_those_of_transformers(schedule: Schedule) -> None:
+    """At every update: the first, the end of the warmup, the last, and past the end."""
+    steps = range(schedule.num_train_steps + 1)
+    ours = [learning_rate_at(schedule, step) for step in steps]
+    theirs = [published.rate(schedule, step) for step in steps]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-15)
+
+
+def test_a_decay_to_a_rate_above_zero_is_that_of_transformers_once_it_is_warm() -> None:
+    """Transformers warms up from the end rate for this one schedule; here it is always from 0."""
     schedule = Schedule(
-        name="polynomial",
-        learning_rate=1e-3,
-        end_learning_rate=end,
-        power=power,
-        warmup_steps=warmup,
+        name="warmup_stable_decay",
+        learning_rate=PEAK,
+        end_learning_rate=1e-4,
+        decay_steps=10,
+        warmup_steps=5,
         num_train_steps=50,
     )
-    decay = tf_keras.optimizers.schedules.PolynomialDecay(1e-3, 50 - warmup, end, power)
-    keras = WarmUp(1e-3, decay, warmup) if warmup else decay
-    published = np.array([keras(float(step)).numpy() for step in range(53)])
-    ours = np.array([learning_rate_at(schedule, step) for step in range(53)])
-    np.testing.assert_allclose(ours, published, rtol=2e-6, atol=1e-9)
+    for step in range(5, 53):
+        assert learning_rate_at(schedule, step) == pytest.approx(published.rate(schedule, step))
 
 
-@pytest.mark.parametrize("end", [0.0, 1e-4])
-def test_cosine_is_keras_cosine_decay(end: float) -> None:
-    schedule = Schedule(
-        name="cosine", learning_rate=1e-3, end_learning_rate=end, num_train_steps=40
+def of_keras(schedule: Schedule) -> Any:
+    """The Keras object of the same curve, behind Transformers' WarmUp."""
+    length = schedule.num_train_steps - schedule.warmup_steps
+    end = schedule.end_learning_rate
+    decay = {
+        "polynomial": lambda: keras.PolynomialDecay(PEAK, length, end, schedule.power),
+        "cosine": lambda: keras.CosineDecay(PEAK, length, alpha=end / PEAK),
+        "cosine_with_restarts": lambda: keras.CosineDecayRestarts(
+            PEAK, length / schedule.num_cycles, t_mul=1.0, m_mul=1.0, alpha=end / PEAK
+        ),
+        "exponential": lambda: keras.ExponentialDecay(PEAK, length, schedule.decay_rate),
+        "piecewise_constant": lambda: keras.PiecewiseConstantDecay(
+            # Keras still uses a piece's rate at its boundary, and counts from the warmup's end.
+            [float(start - 1 - schedule.warmup_steps) for start, _ in schedule.boundaries],
+            [PEAK, *(rate for _, rate in schedule.boundaries)],
+        ),
+    }[schedule.name]()
+    return WarmUp(PEAK, decay, schedule.warmup_steps) if schedule.warmup_steps else decay
+
+
+PIECES = [((5, 5e-4),), ((5, 5e-4), (6, 1e-4), (7, 3e-4)), ((7, 0.0),)]
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        *grid("polynomial", power=[1.0, 2.0, 0.5], end_learning_rate=ENDS),
+        *grid("cosine", end_learning_rate=ENDS),
+        *grid("exponential", decay_rate=[0.1, 0.5, 1.0]),
+        *grid("piecewise_constant", boundaries=PIECES),
+    ],
+)
+def test_rates_are_those_of_the_keras_schedule(schedule: Schedule) -> None:
+    theirs = of_keras(schedule)
+    beyond = 0 if schedule.name == "exponential" else BEYOND  # Keras' has no end
+    steps = range(schedule.num_train_steps + 1 + beyond)
+    ours = [learning_rate_at(schedule, step) for step in steps]
+    np.testing.assert_allclose(
+        ours, [theirs(float(s)).numpy() for s in steps], rtol=3e-6, atol=1e-9
     )
-    keras = tf_keras.optimizers.schedules.CosineDecay(1e-3, 40, alpha=end / 1e-3)
-    published = np.array([keras(float(step)).numpy() for step in range(43)])
-    ours = np.array([learning_rate_at(schedule, step) for step in range(43)])
-    np.testing.assert_allclose(ours, published, rtol=2e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "schedule", grid("cosine_with_restarts", num_cycles=[1, 2], end_learning_rate=ENDS)
+)
+def test_restarts_are_those_of_the_keras_schedule_until_the_last_update(schedule: Schedule) -> None:
+    """After it, Keras restarts once more; a run ends at the end rate, as in Transformers."""
+    theirs = of_keras(schedule)
+    for step in range(schedule.num_train_steps):
+        expected = pytest.approx(float(theirs(float(step))), rel=1e-4, abs=1e-9)
+        assert learning_rate_at(schedule, step) == expected
+    assert learning_rate_at(schedule, schedule.num_train_steps) == schedule.end_learning_rate
+
+
+@pytest.mark.parametrize("length", [98, 147, 939])
+@pytest.mark.parametrize("cycles", [3, 7, 49])
+def test_every_restart_is_at_the_peak(length: int, cycles: int) -> None:
+    """In floating point, 49 × (1 ÷ 49) is below 1, and the cycle would not have ended."""
+    schedule = Schedule(name="cosine_with_restarts", num_cycles=cycles, num_train_steps=length)
+    rates = learning_rates(schedule)
+    starts = [-(-length * cycle // cycles) for cycle in range(cycles)]
+    assert np.flatnonzero(np.diff(rates[:-1]) > 0).tolist() == [s - 1 for s in starts[1:]]
+    if length % cycles == 0:
+        assert (rates[starts] == np.float32(5e-5)).all()
 
 
 schedules = st.builds(
@@ -67,125 +164,81 @@ schedules = st.builds(
     learning_rate=st.floats(1e-6, 1),
     end_learning_rate=st.floats(0, 1e-6),
     power=st.floats(0.25, 4),
+    num_cycles=st.integers(1, 5),
+    decay_rate=st.floats(0.01, 1),
+    decay_steps=st.integers(1, 20),
+    boundaries=st.sampled_from([((21, 1e-6),), ((22, 5e-7), (40, 0.0))]),
     warmup_steps=st.integers(0, 20),
-    num_train_steps=st.integers(21, 200),
+    num_train_steps=st.integers(40, 200),
 )
 
 
 @given(schedule=schedules)
-def test_every_schedule_rises_to_its_peak_and_never_again(schedule: Schedule) -> None:
+def test_every_schedule_rises_to_its_peak_and_never_above_it(schedule: Schedule) -> None:
     rates = learning_rates(schedule)
     warmup = schedule.warmup_steps
     assert len(rates) == schedule.num_train_steps + 1
     assert rates[warmup] == np.float32(schedule.learning_rate) == rates.max()
     assert (np.diff(rates[: warmup + 1]) > 0).all()
-    assert (np.diff(rates[warmup:]) <= 0).all()
+    if schedule.name != "cosine_with_restarts":
+        assert (np.diff(rates[warmup:]) <= 0).all()
     if warmup:
         assert rates[0] == 0
-    if schedule.name != "constant":
-        assert rates[-1] == np.float32(schedule.end_learning_rate)
     assert learning_rate_at(schedule, schedule.num_train_steps + 5) == pytest.approx(
         learning_rate_at(schedule, schedule.num_train_steps)
     )
 
 
 @given(schedule=schedules)
+def test_every_schedule_ends_where_it_says(schedule: Schedule) -> None:
+    peak, total, warmup = schedule.learning_rate, schedule.num_train_steps, schedule.warmup_steps
+    timescale = warmup or 10_000
+    ends = {
+        "constant": peak,
+        "exponential": peak * schedule.decay_rate,
+        "inverse_sqrt": peak * (timescale / (timescale + total - warmup)) ** 0.5,
+        "piecewise_constant": schedule.boundaries[-1][1],
+    }
+    end = ends.get(schedule.name, schedule.end_learning_rate)
+    assert learning_rates(schedule)[-1] == np.float32(end)
+
+
+@given(schedule=schedules)
 def test_the_keras_object_is_the_function_to_the_last_bit(schedule: Schedule) -> None:
-    keras = KerasSchedule.from_config(KerasSchedule(schedule).get_config())
+    table = KerasSchedule.from_config(KerasSchedule(schedule).get_config())
     rates = learning_rates(schedule)
     for step in (0, schedule.warmup_steps, len(rates) // 2, len(rates) - 1):
-        assert keras(float(step)).numpy() == rates[step]
-    assert keras(len(rates) + 10).numpy() == rates[-1]
-
-
-def test_linear_is_polynomial_of_power_one() -> None:
-    linear = Schedule(name="linear", num_train_steps=33, power=3, warmup_steps=2)
-    polynomial = Schedule(name="polynomial", num_train_steps=33, power=1, warmup_steps=2)
-    np.testing.assert_array_equal(learning_rates(linear), learning_rates(polynomial))
-
-
-def test_warmup_ratio_is_a_share_of_the_steps_rounded_up() -> None:
-    assert build_optimizer_config(939, warmup_ratio=0.1).schedule.warmup_steps == 94
-    assert build_optimizer_config(30, warmup_ratio=0.1).schedule.warmup_steps == 3
-    assert build_optimizer_config(939, warmup_steps=7).schedule.warmup_steps == 7
-
-
-def test_a_description_reads_back_as_it_was_written(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    config = build_optimizer_config(
-        100, optimizer="adamw", weight_decay=0.01, warmup_ratio=0.1, max_grad_norm=1.0
-    )
-    artifact.write(tmp_path, config)
-    assert artifact.read(tmp_path) == config
+        assert table(float(step)).numpy() == rates[step]
+    assert table(len(rates) + 10).numpy() == rates[-1]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("name", "other"),
     [
-        (
-            {"learning_rate": -1e-5},
-            "learning_rate is -1e-05\n"
-            "  where:    learning_rate\n"
-            "  expected: a number above 0; 1e-5 to 1e-4 suits pretrained models\n"
-            "  remedy:   --learning-rate 5e-5",
-        ),
-        (
-            {"lr_scheduler_type": "triangle"},
-            "lr_scheduler_type 'triangle' is not known\n"
-            "  where:    lr_scheduler_type\n"
-            "  expected: one of constant, cosine, linear, polynomial\n"
-            "  remedy:   --lr-scheduler-type polynomial",
-        ),
-        (
-            {"optimizer": "adamax"},
-            "optimizer 'adamax' is not known\n"
-            "  where:    optimizer\n"
-            "  expected: one of adam, adamw\n"
-            "  remedy:   --optimizer adam",
-        ),
-        (
-            {"warmup_steps": 100},
-            "warmup takes 100 of 100 steps\n"
-            "  where:    warmup_steps, warmup_ratio\n"
-            "  expected: warmup shorter than the run\n"
-            "  remedy:   a shorter warmup, e.g. --warmup-ratio 0.1, or more epochs",
-        ),
-        (
-            {"warmup_ratio": 1.5},
-            "warmup_ratio is 1.5\n"
-            "  where:    warmup_ratio\n"
-            "  expected: a share of the steps, at least 0 and below 1\n"
-            "  remedy:   --warmup-ratio 0.1",
-        ),
-        (
-            {"weight_decay": 0.01},
-            "weight_decay is 0.01, and adam does not decay weights\n"
-            "  where:    weight_decay\n"
-            "  expected: optimizer adamw, whose weight decay is decoupled from the gradient\n"
-            "  remedy:   --optimizer adamw",
-        ),
-        (
-            {"end_learning_rate": 1.0},
-            "end_learning_rate 1 is above learning_rate 5e-05\n"
-            "  where:    end_learning_rate\n"
-            "  expected: a rate to decay to, at most the peak\n"
-            "  remedy:   --end-learning-rate 0",
-        ),
-        (
-            {"adam_beta1": 1.0, "power": 0.0},
-            "power is 0.0; adam_beta1 is 1.0\n"
-            "  where:    power, adam_beta1\n"
-            "  expected: greater than 0; less than 1\n"
-            "  remedy:   leave --power out for the default; leave --adam-beta1 out for the default",
-        ),
+        ({"name": "linear"}, {"name": "polynomial", "power": 1.0}),
+        ({"name": "cosine_with_restarts", "num_cycles": 1}, {"name": "cosine"}),
+        ({"name": "warmup_stable_decay", "decay_steps": 31}, {"name": "cosine"}),
+        ({"name": "exponential", "decay_rate": 1.0}, {"name": "constant"}),
+        ({"name": "piecewise_constant"}, {"name": "constant"}),
     ],
+    ids=str,
 )
-def test_wrong_parameters_get_one_message(arguments: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError) as error:
-        build_optimizer_config(100, **arguments)  # type: ignore[arg-type]
-    assert str(error.value) == message
+def test_one_schedule_is_another_at_its_edge(name: dict[str, Any], other: dict[str, Any]) -> None:
+    one, two = (Schedule(num_train_steps=33, warmup_steps=2, **s) for s in (name, other))
+    np.testing.assert_allclose(learning_rates(one), learning_rates(two), rtol=1e-6)
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
-    with pytest.raises(InputError) as error:
-        build_optimizer_config(100, learning_rate=math.nan, warmup_ratio=-1, warmup_steps=-3)
-    assert error.value.where.startswith("learning_rate, warmup_ratio, warmup_steps")
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"warmup_steps": 10},
+        {"warmup_steps": 4, "decay_steps": 7},
+        {"boundaries": ((5, 1e-5), (4, 1e-6))},
+        {"boundaries": ((3, 1e-5),), "warmup_steps": 3},
+        {"boundaries": ((11, 1e-5),)},
+    ],
+    ids=str,
+)
+def test_a_description_whose_parts_do_not_fit_the_run_is_refused(parts: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="do not fit the number of updates"):
+        Schedule(num_train_steps=10, **parts)

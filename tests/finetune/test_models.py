@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from transformers import TFAutoModelForSequenceClassification
 
 from kfp_finetune.components.build_optimizer.optimizers import build_optimizer
-from kfp_finetune.components.build_optimizer.schedules import build_optimizer_config
+from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import models
 from kfp_finetune.components.finetune.trainer import Trainer

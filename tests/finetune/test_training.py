@@ -19,19 +19,17 @@ from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
 from kfp_finetune.components.build_optimizer.optimizers import (
     KerasSchedule,
-    RecordsLearningRate,
+    Sgd,
     build_optimizer,
 )
-from kfp_finetune.components.build_optimizer.schedules import (
-    build_optimizer_config,
-    learning_rates,
-)
+from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
+from kfp_finetune.components.build_optimizer.schedules import learning_rates
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import devices, models, training
 from kfp_finetune.components.finetune.callbacks import Clock, WriteLog
 from kfp_finetune.components.finetune.history import History
 from kfp_finetune.components.finetune.inputs import Rows, training_dataset
-from kfp_finetune.components.finetune.trainer import LEARNING_RATE, LOSS, Trainer
+from kfp_finetune.components.finetune.trainer import LEARNING_RATE, Trainer
 from kfp_finetune.components.finetune.training import finetune
 from kfp_finetune.components.finetune.training_log import TrainingLog
 from kfp_finetune.components.load_data import pretrained
@@ -41,10 +39,6 @@ from kfp_finetune.components.tasks.text_classification import loss
 from tests import checkpoints, tiny
 
 ROWS = 103
-
-
-class Sgd(RecordsLearningRate, tf_keras.optimizers.legacy.SGD):
-    """Plain gradient descent: the change of a weight is the rate times its gradient."""
 
 
 class Recording(Trainer):
@@ -91,7 +85,12 @@ def scalars(log_dir: Path, tag: str) -> dict[int, float]:
 
 
 def run(
-    data: Path, model: Path, out: Path, plan: dict[str, Any], **optimizer: Any
+    data: Path,
+    model: Path,
+    out: Path,
+    plan: dict[str, Any],
+    finetune_parameters: dict[str, Any] | None = None,
+    **optimizer: Any,
 ) -> model_artifact.ModelManifest:
     """build_optimizer and finetune, as the steps call them."""
     counted = count_steps(ROWS, **plan)
@@ -105,6 +104,7 @@ def run(
         model_path=str(out / "model"),
         tensorboard_logs_path=str(out / "logs"),
         **plan,
+        **finetune_parameters or {},
     )
 
 
@@ -226,51 +226,6 @@ def test_a_schedule_swapped_behind_the_callbacks_shows_in_the_log(
     assert set(scalars(tmp_path, "train/learning_rate").values()) == {0.125}
 
 
-def test_accumulated_batches_make_the_update_of_one_big_batch(
-    tiny_data: Path, tiny_model: Path, tmp_path: Path
-) -> None:
-    """8 × 4 is 32 without dropout, the last and smaller group of an epoch included."""
-    results = {}
-    for batch, accumulation in ((32, 1), (8, 4)):
-        devices.configure(0)
-        net = network(tiny_model)
-        for layer in net.submodules:
-            if isinstance(layer, tf_keras.layers.Dropout):
-                layer.rate = 0.0
-        plan = count_steps(ROWS, batch, 2, None, accumulation)
-        trainer = Trainer(net, plan.num_train_steps)
-        trainer.compile(optimizer=Sgd(0.3), loss=loss(SINGLE_LABEL))
-        rows = rows_of(tiny_data)
-        order = np.random.default_rng(3).permutation(ROWS)
-        for start in range(0, ROWS, 32):
-            chosen = order[start : start + 32]
-            groups = [chosen[i : i + batch] for i in range(0, len(chosen), batch)]
-            filled = np.zeros((len(groups), batch), np.int64)
-            weights = np.zeros((len(groups), batch), np.float32)
-            for i, group in enumerate(groups):
-                filled[i, : len(group)], weights[i, : len(group)] = group, 1
-            features = [rows.batch(tf.constant(f)) for f in filled]
-            width = max(f["input_ids"].shape[1] for f in features)
-            stacked = {
-                name: tf.stack(
-                    [tf.pad(f[name], [[0, 0], [0, width - f[name].shape[1]]]) for f in features]
-                )
-                for name in features[0]
-            }
-            trainer.train_step(
-                {
-                    "features": stacked,
-                    "labels": tf.constant(rows.labels[filled]),
-                    "weights": tf.constant(weights),
-                    "rows": filled,
-                }
-            )
-        results[batch] = (trainer.update_log.numpy()[:4, LOSS], net.get_weights())
-    np.testing.assert_allclose(results[8][0], results[32][0], rtol=1e-5)
-    for ours, theirs in zip(results[8][1], results[32][1], strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=2e-6)
-
-
 def test_the_same_seed_gives_the_same_weights_to_the_last_bit(
     tiny_data: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -285,6 +240,30 @@ def test_the_same_seed_gives_the_same_weights_to_the_last_bit(
     )
     assert one.keys() == two.keys()
     assert all(np.array_equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    "loss_parameters", [{"label_smoothing_factor": 0.3}, {"class_weights": "balanced"}], ids=str
+)
+def test_training_minimizes_its_own_loss_and_evaluations_measure_the_plain_one(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path, loss_parameters: dict[str, Any]
+) -> None:
+    plan = {"batch_size": ROWS, "num_train_epochs": 1.0}
+    plain, other = (
+        run(
+            tiny_data,
+            tiny_model,
+            tmp_path / name,
+            plan,
+            finetune_parameters=parameters,
+            learning_rate=1e-30,  # the weights stay what they are
+        )
+        for name, parameters in (("plain", {}), ("other", loss_parameters))
+    )
+    assert plain.validation_metrics == other.validation_metrics
+    assert other.model_dump().items() >= loss_parameters.items()
+    losses = [scalars(tmp_path / name / "logs", "train/loss")[0] for name in ("plain", "other")]
+    assert losses[0] != losses[1]
 
 
 def test_a_schedule_of_another_length_than_the_plan_is_refused(
@@ -320,13 +299,14 @@ def test_fewer_updates_than_planned_fail_the_step(
         run(tiny_data, tiny_model, tmp_path, {"batch_size": 8, "num_train_epochs": 1.0})
 
 
+@pytest.mark.parametrize("name", ["adamw", "lion"])
 @pytest.mark.parametrize("family", pretrained.FAMILIES)
-def test_adamw_decays_weights_but_neither_biases_nor_layer_norms(
-    family: str, tmp_path: Path
+def test_weights_are_decayed_but_neither_biases_nor_layer_norms(
+    family: str, name: Any, tmp_path: Path
 ) -> None:
     net = network(checkpoints.write_checkpoint(tmp_path, family, "base"))
     config = OptimizerConfig(
-        name="adamw",
+        name=name,
         weight_decay=0.5,
         schedule=Schedule(name="constant", learning_rate=0.1, num_train_steps=1),
     )

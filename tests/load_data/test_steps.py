@@ -99,6 +99,21 @@ plans = st.builds(
 )
 
 
+@given(
+    examples=st.integers(1, 2000),
+    batch_size=st.integers(1, 40),
+    accumulation=st.integers(1, 8),
+    epochs=st.floats(0.1, 4),
+)
+def test_accumulating_batches_makes_the_updates_of_batches_that_are_as_big(
+    examples: int, batch_size: int, accumulation: int, epochs: float
+) -> None:
+    one = count_steps(examples, batch_size, epochs, gradient_accumulation_steps=accumulation)
+    other = count_steps(examples, batch_size * accumulation, epochs)
+    assert one.steps_per_epoch == other.steps_per_epoch
+    assert one.num_train_steps == other.num_train_steps
+
+
 @given(plan=plans, seed=st.integers(0, 2**32 - 1))
 def test_an_epoch_feeds_each_row_exactly_once(plan, seed: int) -> None:  # type: ignore[no-untyped-def]
     lengths = np.random.default_rng(seed).integers(1, 128, plan.num_train_examples)

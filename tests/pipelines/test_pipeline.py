@@ -62,11 +62,11 @@ def test_a_step_and_the_pipeline_have_the_same_defaults(component: Any) -> None:
 
 
 def test_the_defaults_are_those_of_the_functions_behind_the_steps() -> None:
-    from kfp_finetune.components.build_optimizer.schedules import build_optimizer_config
+    from kfp_finetune.components.build_optimizer.parameters import Parameters
     from kfp_finetune.components.load_data import parameters, steps
 
     of_pipeline = inspect.signature(finetune.pipeline_func).parameters
-    for function in (parameters.Parameters, steps.count_steps, build_optimizer_config):
+    for function in (parameters.Parameters, steps.count_steps, Parameters):
         for name, parameter in inspect.signature(function).parameters.items():
             if name in of_pipeline and parameter.default is not inspect.Parameter.empty:
                 assert of_pipeline[name].default == parameter.default, name

@@ -1,0 +1,151 @@
+"""What training minimizes, beside its formula."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.utils.class_weight import compute_class_weight
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.tasks import text_classification as task
+from kfp_finetune.components.tasks.labels import (
+    MULTI_LABEL,
+    PROBLEM_TYPES,
+    REGRESSION,
+    SINGLE_LABEL,
+)
+
+TRAINING = np.array([0, 0, 0, 0, 0, 1, 1, 3], np.int32)  # label 2 has no example
+LABELS = np.array([0, 1, 3, 0, 0, 1], np.int32)
+LOGITS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32) * 3
+REAL = np.array([1, 1, 1, 1, 0, 0], np.float32)  # a batch is filled up with rows of weight 0
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+
+
+@pytest.mark.parametrize("problem_type", PROBLEM_TYPES)
+def test_nothing_given_trains_on_the_plain_loss(problem_type: str) -> None:
+    assert task.training_loss(problem_type, 0.0, "none", TRAINING) is None
+
+
+def test_the_plain_loss_is_sparse_categorical_cross_entropy_on_logits() -> None:
+    plain = task.loss(SINGLE_LABEL)
+    assert type(plain) is tf_keras.losses.SparseCategoricalCrossentropy
+    assert plain.get_config()["from_logits"] is True
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
+@pytest.mark.parametrize("class_weights", ["none", "balanced"])
+def test_single_label_loss_is_the_formula(smoothing: float, class_weights: str) -> None:
+    if smoothing == 0 and class_weights == "none":
+        loss = task.loss(SINGLE_LABEL)
+    else:
+        loss = task.training_loss(SINGLE_LABEL, smoothing, class_weights, TRAINING)
+    target = np.eye(4)[LABELS] * (1 - smoothing) + smoothing / 4
+    values = -(target * log_softmax(LOGITS.astype(np.float64))).sum(axis=-1)
+    if class_weights == "balanced":
+        values *= np.array([8 / (3 * 5), 8 / (3 * 2), 0, 8 / (3 * 1)])[LABELS]
+    expected = (values * REAL).sum() / len(REAL)  # by rows, not by the sum of their weights
+    assert float(loss(LABELS, LOGITS, REAL)) == pytest.approx(expected, rel=1e-6)
+    assert float(loss(LABELS, LOGITS)) == pytest.approx(values.mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.7])
+def test_multi_label_loss_is_the_formula(smoothing: float) -> None:
+    targets = np.random.default_rng(1).integers(0, 2, LOGITS.shape).astype(np.float32)
+    loss = task.training_loss(MULTI_LABEL, smoothing, "none", targets)
+    smoothed = targets * (1 - smoothing) + smoothing / 2
+    share = 1 / (1 + np.exp(-LOGITS.astype(np.float64)))
+    values = -(smoothed * np.log(share) + (1 - smoothed) * np.log(1 - share)).mean(axis=-1)
+    assert float(loss(targets, LOGITS)) == pytest.approx(values.mean(), rel=1e-5)
+
+
+def test_smoothing_is_that_of_keras() -> None:
+    keras = tf_keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
+    ours = task.training_loss(SINGLE_LABEL, 0.2, "none", TRAINING)
+    theirs = keras(tf.one_hot(LABELS, 4), LOGITS, REAL)
+    assert float(ours(LABELS, LOGITS, REAL)) == pytest.approx(float(theirs), rel=1e-6)
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, 3, 7]), min_size=1, max_size=60))
+def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
+    targets = np.array(labels, np.int32)
+    weights = task.balanced_class_weights(targets)
+    occurring = np.unique(targets)
+    expected = compute_class_weight("balanced", classes=occurring, y=targets)
+    np.testing.assert_allclose(weights[occurring], expected, rtol=1e-6)
+    assert set(np.flatnonzero(weights)) == set(occurring)
+    assert weights[targets].mean() == pytest.approx(1, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("smoothing", "class_weights", "problem_type", "message"),
+    [
+        (
+            1.0,
+            "none",
+            "auto",
+            "label_smoothing_factor is 1\n"
+            "  where:    label_smoothing_factor\n"
+            "  expected: a share of at least 0 and below 1\n"
+            "  remedy:   --label-smoothing-factor 0.1",
+        ),
+        (
+            -0.1,
+            "balance",
+            "auto",
+            "label_smoothing_factor is -0.1; class_weights 'balance' is not known\n"
+            "  where:    label_smoothing_factor, class_weights\n"
+            "  expected: a share of at least 0 and below 1; one of none, balanced\n"
+            "  remedy:   --label-smoothing-factor 0.1; --class-weights balanced",
+        ),
+        (
+            0.1,
+            "balanced",
+            REGRESSION,
+            "label_smoothing_factor is 0.1, and a number to predict cannot be smoothed;"
+            " class_weights is balanced, and in regression a row is not of one class\n"
+            "  where:    label_smoothing_factor, class_weights\n"
+            "  expected: single_label_classification or multi_label_classification;"
+            " single_label_classification\n"
+            "  remedy:   leave --label-smoothing-factor out; leave --class-weights out",
+        ),
+        (
+            0.1,
+            "balanced",
+            MULTI_LABEL,
+            "class_weights is balanced, and in multi_label_classification a row is not of one"
+            " class\n"
+            "  where:    class_weights\n"
+            "  expected: single_label_classification\n"
+            "  remedy:   leave --class-weights out",
+        ),
+    ],
+)
+def test_what_has_no_meaning_is_refused(
+    smoothing: float, class_weights: str, problem_type: str, message: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        task.check_training_loss(smoothing, class_weights, problem_type)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("smoothing", "class_weights", "problem_type"),
+    [
+        (0.0, "none", REGRESSION),
+        (0.1, "balanced", "auto"),
+        (0.1, "balanced", SINGLE_LABEL),
+        (0.1, "none", MULTI_LABEL),
+    ],
+)
+def test_what_has_a_meaning_is_taken(smoothing: Any, class_weights: str, problem_type: str) -> None:
+    task.check_training_loss(smoothing, class_weights, problem_type)
