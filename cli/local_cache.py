@@ -31,6 +31,14 @@ from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.runtime import emit
 
 _ENTRY = "entry.json"
+# Arguments that change how a task gets to its result, and nothing of the result.
+_MEANS = (
+    "checkpoint_dir",
+    "checkpoint_every_steps",
+    "checkpoint_every_minutes",
+    "checkpoints_to_keep",
+    "resume_from_checkpoint",
+)
 
 
 def step_name(component: str) -> str:
@@ -68,7 +76,7 @@ class StepCache:
         custom_cache_key: str | None = None,
     ) -> str:
         """The key of a task that is due."""
-        told = {name: self._tell(value) for name, value in arguments.items()}
+        told = {name: self._tell(v) for name, v in arguments.items() if name not in _MEANS}
         parts = [component_name, image, full_command, told, env_vars or {}, custom_cache_key]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         self._started[key] = (step_name(component_name), time.monotonic())

@@ -40,6 +40,7 @@ def main() -> None:
     folder = RunFolder.open(Path(job["run"]))
     pipeline = getattr(import_module(job["module"]), job["function"])
     cache_root = Path(job["cache_root"]) if job["cache_root"] else None
+    folder.record.parameters |= job["parameters"]
     run(pipeline, folder, cache_root, notes)
 
 

@@ -6,8 +6,15 @@ import os
 from pathlib import Path
 
 # The parameters whose value may be a path.
-PATH_PARAMETERS = ("dataset", "validation_dataset", "test_dataset", "label_names", "model")
-_ALWAYS_PATHS = ("label_names",)
+PATH_PARAMETERS = (
+    "dataset",
+    "validation_dataset",
+    "test_dataset",
+    "label_names",
+    "model",
+    "checkpoint_dir",
+)
+_ALWAYS_PATHS = ("label_names", "checkpoint_dir")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 _DATA = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".conll")
 

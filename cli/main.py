@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from kfp_finetune.cli import catalog, parameters
+from kfp_finetune.cli.failures import LoggedError, logged
 from kfp_finetune.cli.screen import clean
 from kfp_finetune.components.errors import InputError
 
@@ -64,6 +65,25 @@ def run(
     chosen = catalog.find(pipeline)
     values = settings(chosen, flags, config)
     execute(chosen, values, runs_dir=runs_dir, name=name, use_cache=not no_cache)
+
+
+@app.command("resume")
+def resume(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's name, or its folder.")],
+    runs_dir: RunsDirOption = Path("runs"),
+    allow_differences: Annotated[
+        bool,
+        typer.Option(
+            "--allow-differences",
+            help="Go on also where something differs that determines the result, such as the"
+            " number of threads; the result is then not bit-identical.",
+        ),
+    ] = False,
+) -> None:
+    """Go on with a run that was killed, interrupted or failed, after its last checkpoint."""
+    from kfp_finetune.cli import run as runs
+
+    runs.resume(run, runs_dir, allow_differences=allow_differences)
 
 
 @app.command("check", cls=parameters.GroupedCommand)
@@ -154,7 +174,11 @@ def main() -> None:
         print(f"error: {_inert(str(error))}", file=sys.stderr)
         raise SystemExit(InputError.exit_code) from None
     except Exception as error:
-        print(f"error: {_inert(str(error)) or type(error).__name__}", file=sys.stderr)
+        try:
+            said = error if isinstance(error, LoggedError) else logged(error)
+        except OSError:  # no place for a log: then here
+            raise error from None
+        print(f"error: {_inert(str(said))}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:  # before a command has taken the signals over
         print("interrupted", file=sys.stderr)

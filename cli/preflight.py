@@ -50,6 +50,7 @@ def preflight(pipeline: str, parameters: Mapping[str, Any]) -> None:
             Parameters,
             build_optimizer_config,
         )
+        from kfp_finetune.components.finetune.parameters import Checkpointing, Selection
         from kfp_finetune.components.load_data.steps import check_step_parameters
         from kfp_finetune.components.tasks import get_task
 
@@ -62,4 +63,11 @@ def preflight(pipeline: str, parameters: Mapping[str, Any]) -> None:
             parameters["label_smoothing_factor"],
             parameters["class_weights"],
             parameters["problem_type"],
+        )
+        Selection(patience=parameters["early_stopping_patience"])
+        Checkpointing(
+            every_steps=parameters["checkpoint_every_steps"],
+            every_minutes=parameters["checkpoint_every_minutes"],
+            keep=parameters["checkpoints_to_keep"],
+            resume=parameters["resume_from_checkpoint"],
         )

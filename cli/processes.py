@@ -10,8 +10,8 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 
-# How long steps that are told to end may take to do so.
-GRACE_SECONDS = 5.0
+# How long steps that are told to end may take to do so: finetune ends its update, and saves.
+GRACE_SECONDS = 30.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

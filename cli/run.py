@@ -14,22 +14,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli import environment, fingerprints
+from kfp_finetune.cli import catalog, environment
 from kfp_finetune.cli.catalog import Pipeline
+from kfp_finetune.cli.failures import LoggedError
 from kfp_finetune.cli.follow import Follower, StepError
 from kfp_finetune.cli.preflight import preflight
 from kfp_finetune.cli.processes import Interrupted, ProcessGroup, interruptible
 from kfp_finetune.cli.results import PAGES
-from kfp_finetune.cli.run_folder import RunError, RunFolder
+from kfp_finetune.cli.run_folder import RunError, RunFolder, find
 from kfp_finetune.cli.screen import Screen, duration, make_screen
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data import fingerprints
 
 CACHE = ".cache"
 RUNNER = "subprocess"
-
-
-class PipelineError(Exception):
-    """A run failed for another reason than wrong input; says where the log is."""
 
 
 def execute(
@@ -55,34 +53,72 @@ def execute(
     Raises:
         InputError: If the input is wrong; run.json says so too, if there is one yet.
         Interrupted: If a signal ended it.
-        PipelineError: For anything else.
+        LoggedError: For anything else.
     """
+    folder = RunFolder.create(runs_dir, name, pipeline.name, dict(parameters))
+    with folder.running():
+        _execute(pipeline, folder, use_cache)
+    return folder
+
+
+def resume(name: str, runs_dir: Path, *, allow_differences: bool = False) -> RunFolder:
+    """Go on with a run that was killed, interrupted or failed.
+
+    Finished steps come from the cache; training goes on after its last checkpoint.
+
+    Args:
+        name: The run's name, or its folder.
+        runs_dir: The folder of runs.
+        allow_differences: Go on also where something differs that determines the result.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: If there is no such run, it has succeeded or is still going, or its data or
+            model have changed; else as `execute`.
+        Interrupted: As `execute`.
+        LoggedError: As `execute`.
+    """
+    folder = RunFolder.open(find(name, runs_dir))
+    with folder.running():
+        folder.begin_again()
+        _execute(
+            catalog.find(folder.record.pipeline),
+            folder,
+            use_cache=True,
+            resume="any" if allow_differences else "exact",
+        )
+    return folder
+
+
+def _execute(
+    pipeline: Pipeline, folder: RunFolder, use_cache: bool, resume: str | None = None
+) -> None:
     with interruptible():
         screen = make_screen()
-        folder = RunFolder.create(runs_dir, name, pipeline.name, dict(parameters))
         try:
-            _run(pipeline, folder, runs_dir, use_cache, screen)
+            _run(pipeline, folder, use_cache, resume, screen)
         except BaseException as error:
             end = Interrupted(signal.SIGPIPE) if isinstance(error, BrokenPipeError) else error
             _record_end(folder, end, screen)
             if isinstance(end, InputError | Interrupted):
                 raise end from None
-            raise PipelineError(f"{end}\nlog: {_shown(folder.log)}") from error
+            raise LoggedError(f"{end}\nlog: {_shown(folder.log)}") from error
         finally:
             screen.close()
-    return folder
 
 
 def _run(
-    pipeline: Pipeline, folder: RunFolder, runs_dir: Path, use_cache: bool, screen: Screen
+    pipeline: Pipeline, folder: RunFolder, use_cache: bool, resume: str | None, screen: Screen
 ) -> None:
-    record = folder.record
+    record, runs_dir = folder.record, folder.path.parent
     precision = str(record.parameters.get("precision") or "float32")
     screen.heading(f"run {record.name} in {_shown(folder.path)}")
     preflight(pipeline.name, record.parameters)
     record.parameters |= fingerprints.pinned_revisions(record.parameters)
     record.parameters |= {
-        "dataset_fingerprint": fingerprints.of_dataset(record.parameters),
+        "dataset_fingerprint": fingerprints.of_dataset(record.parameters, screen.heading),
         "model_fingerprint": fingerprints.of_model(record.parameters),
     }
     record.environment = environment.describe(RUNNER, precision)
@@ -95,7 +131,7 @@ def _run(
     follower = Follower(folder, screen)
     with (
         tempfile.TemporaryDirectory(prefix="kfp-finetune-") as temporary,
-        folder.log.open("w", encoding="utf-8", buffering=1) as log,
+        folder.log.open("a" if resume else "w", encoding="utf-8", buffering=1) as log,
     ):
         job = {
             "parent": os.getpid(),
@@ -104,6 +140,7 @@ def _run(
             "module": pipeline.module,
             "function": pipeline.function,
             "cache_root": str(cache) if use_cache else None,
+            "parameters": _means(folder, resume),
         }
         group = ProcessGroup(
             [sys.executable, "-m", "kfp_finetune.cli.local_runner", json.dumps(job)],
@@ -121,7 +158,31 @@ def _run(
     follower.check(code)
     record.status = "succeeded"
     folder.save()
-    screen.summary(f"run {record.name} succeeded", _summary(folder, runs_dir, follower.plan))
+    shutil.rmtree(folder.checkpoints, ignore_errors=True)  # the model is there
+    screen.summary(f"run {record.name} succeeded", _summary(folder, follower.plan))
+
+
+def _means(folder: RunFolder, resume: str | None) -> dict[str, str]:
+    """Parameters that are this machine's and this attempt's, not the run's."""
+    parameters = folder.record.parameters
+    means = {}
+    if "checkpoint_dir" in parameters and parameters["checkpoint_dir"] is None:
+        means["checkpoint_dir"] = str(folder.checkpoints)
+    if "resume_from_checkpoint" in parameters and resume:
+        means["resume_from_checkpoint"] = resume
+    return means
+
+
+def _check_unchanged(before: Mapping[str, Any], now: Mapping[str, str]) -> None:
+    changed = [name for name, value in now.items() if before.get(name, value) != value]
+    if changed:
+        what = " and ".join(name.removesuffix("_fingerprint") for name in changed)
+        raise InputError(
+            f"the {what} has changed since the run began",
+            where=", ".join(str(before[name.removesuffix("_fingerprint")]) for name in changed),
+            expected="what the run was begun with",
+            remedy="put it back, or start another with kfp-finetune run",
+        )
 
 
 def _reusable(parameters: Mapping[str, Any]) -> bool:
@@ -177,16 +238,27 @@ def _record_end(folder: RunFolder, error: BaseException, screen: Screen) -> None
     try:
         for name in unfinished:
             screen.ended(name, record.status, "")
+        if any(folder.checkpoints.glob("step-*")) or record.parameters.get("checkpoint_dir"):
+            screen.heading(f"to go on: {_command('resume', folder)}")
     except BrokenPipeError:
         pass
 
 
-def _summary(folder: RunFolder, runs_dir: Path, plan: str) -> list[tuple[str, str]]:
+def _command(command: str, folder: RunFolder) -> str:
+    """A command on a run, as it is to be typed here."""
+    runs_dir = folder.path.parent
+    where = "" if runs_dir == Path("runs").absolute() else f" --runs-dir {_shown(runs_dir)}"
+    return f"kfp-finetune {command} {folder.record.name}{where}"
+
+
+def _summary(folder: RunFolder, plan: str) -> list[tuple[str, str]]:
     """The names and values that a person wants at the end."""
     record = folder.record
     rows = [("plan", plan)] if plan else []
     if record.stopped_at:
         rows.append(("stopped", f"at step {record.stopped_at.step:,}: {record.stopped_at.reason}"))
+    if record.resumed_at:
+        rows.append(("resumed", "after step " + ", ".join(f"{s:,}" for s in record.resumed_at)))
     rows += [(f"test {name}", f"{value:.4f}") for name, value in record.metrics.items()]
     rows += [
         (f"validation {name}", f"{value:.4f}") for name, value in record.validation_metrics.items()
@@ -200,13 +272,7 @@ def _summary(folder: RunFolder, runs_dir: Path, plan: str) -> list[tuple[str, st
     if "model" in record.artifacts:
         rows.append(("model", _shown(folder.path / record.artifacts["model"])))
     if "tensorboard_logs" in record.artifacts:
-        command = f"kfp-finetune tensorboard {record.name}"
-        rows.append(
-            (
-                "TensorBoard",
-                command if runs_dir == Path("runs") else f"{command} --runs-dir {runs_dir}",
-            )
-        )
+        rows.append(("TensorBoard", _command("tensorboard", folder)))
     return rows
 
 

@@ -3,12 +3,17 @@
 runs/NAME/
     run.json  run.log  report.html  learning_rate.html
     steps/STEP/OUTPUT
+    checkpoints/            of a training that has not come to its end
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import re
+import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +27,8 @@ from kfp_finetune.components.errors import InputError
 RECORD = "run.json"
 LOG = "run.log"
 STEPS = "steps"
+CHECKPOINTS = "checkpoints"
+_LOCK = ".lock"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 Status = Literal["running", "succeeded", "failed", "interrupted"]
@@ -57,6 +64,9 @@ class RunRecord(BaseModel):
     parameters: dict[str, Any]
     outputs: dict[str, Any] = Field(default_factory=dict, description="the steps' counts")
     stopped_at: StoppedAt | None = None
+    resumed_at: list[int] = Field(
+        default_factory=list, description="steps after which training was gone on with"
+    )
     metrics: dict[str, float] = Field(default_factory=dict, description="of the test split")
     validation_metrics: dict[str, float] = Field(default_factory=dict)
     steps: dict[str, StepRecord] = Field(default_factory=dict)
@@ -88,6 +98,11 @@ class RunFolder:
         return self.path / LOG
 
     @property
+    def checkpoints(self) -> Path:
+        """Where training is saved, unless elsewhere."""
+        return self.path / CHECKPOINTS
+
+    @property
     def steps(self) -> Path:
         """The folder of the steps' outputs."""
         return self.path / STEPS
@@ -95,6 +110,49 @@ class RunFolder:
     def save(self) -> None:
         """Write run.json, atomically."""
         write_manifest(self.path / RECORD, self.record)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold the run for this process; the system lets go of it when the process ends.
+
+        Raises:
+            InputError: If another process is running it.
+        """
+        with (self.path / _LOCK).open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    f"run '{self.record.name}' is still going, in process {self.record.pid}",
+                    where=str(self.path),
+                    expected="a run that has been killed, interrupted or has failed",
+                    remedy="wait until it has ended, or end it",
+                ) from None
+            yield
+
+    def begin_again(self) -> None:
+        """Forget what the steps have left, but not where training was saved.
+
+        Raises:
+            InputError: If the run has succeeded.
+        """
+        record = self.record
+        if record.status == "succeeded":
+            raise InputError(
+                f"run '{record.name}' has succeeded",
+                where=str(self.path),
+                expected="a run that has been killed, interrupted or has failed",
+                remedy="kfp-finetune run starts another",
+            )
+        shutil.rmtree(self.steps, ignore_errors=True)
+        self.record = RunRecord(
+            name=record.name,
+            pipeline=record.pipeline,
+            parameters=record.parameters,
+            started_at=record.started_at,
+            pid=os.getpid(),
+        )
+        self.save()
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -145,6 +203,42 @@ class RunFolder:
                 remedy="give another with --runs-dir",
             ) from None
         return folder
+
+
+def find(name: str, runs_dir: Path) -> Path:
+    """The folder of a run, given by its name or as a folder.
+
+    Raises:
+        InputError: If there is no such run.
+    """
+    for folder in (runs_dir / name, Path(name)):
+        if (folder / RECORD).is_file():
+            return folder.resolve()
+    known = sorted(record.parent.name for record in runs_dir.glob(f"*/{RECORD}"))
+    raise InputError(
+        f"there is no run '{name}'",
+        where=str(runs_dir),
+        expected="one of: " + ", ".join(known[-10:]) if known else "a folder of runs",
+        remedy="give a run's name, its folder, or another --runs-dir",
+    )
+
+
+def newest(runs_dir: Path) -> Path:
+    """The folder of the run that was started last.
+
+    Raises:
+        InputError: If there are no runs.
+    """
+    records = list(runs_dir.glob(f"*/{RECORD}"))
+    if not records:
+        raise InputError(
+            "there are no runs",
+            where=str(runs_dir),
+            expected="a folder of runs",
+            remedy="kfp-finetune run makes one; or give another --runs-dir",
+        )
+    started = {r.parent: RunFolder.open(r.parent).record.started_at for r in records}
+    return max(started, key=lambda folder: (started[folder], folder.name)).resolve()
 
 
 def _make(runs_dir: Path, name: str | None, parameters: dict[str, Any]) -> Path:

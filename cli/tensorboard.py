@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from kfp_finetune.cli.processes import Interrupted, interruptible
-from kfp_finetune.cli.run_folder import RECORD, STEPS, RunFolder
+from kfp_finetune.cli.run_folder import STEPS, RunFolder, find, newest
 from kfp_finetune.components.errors import InputError
 
 _LOGS = f"{STEPS}/finetune/tensorboard_logs"
@@ -64,42 +64,6 @@ def serve(names: Sequence[str], runs_dir: Path, bind: str, port: int) -> None:
         for name, log_folder in zip(_titles(list(logs)), logs.values(), strict=True):
             (shown / name).symlink_to(log_folder, target_is_directory=True)
         _serve(shown, Path(temporary, "log"), bind, port)
-
-
-def find(name: str, runs_dir: Path) -> Path:
-    """The folder of a run, given by its name or as a folder.
-
-    Raises:
-        InputError: If there is no such run.
-    """
-    for folder in (runs_dir / name, Path(name)):
-        if (folder / RECORD).is_file():
-            return folder.resolve()
-    known = sorted(record.parent.name for record in runs_dir.glob(f"*/{RECORD}"))
-    raise InputError(
-        f"there is no run '{name}'",
-        where=str(runs_dir),
-        expected="one of: " + ", ".join(known[-10:]) if known else "a folder of runs",
-        remedy="give a run's name, its folder, or another --runs-dir",
-    )
-
-
-def newest(runs_dir: Path) -> Path:
-    """The folder of the run that was started last.
-
-    Raises:
-        InputError: If there are no runs.
-    """
-    records = list(runs_dir.glob(f"*/{RECORD}"))
-    if not records:
-        raise InputError(
-            "there are no runs",
-            where=str(runs_dir),
-            expected="a folder of runs",
-            remedy="kfp-finetune run makes one; or give another --runs-dir",
-        )
-    started = {r.parent: RunFolder.open(r.parent).record.started_at for r in records}
-    return max(started, key=lambda folder: (started[folder], folder.name)).resolve()
 
 
 def _logs(folder: Path) -> Path:

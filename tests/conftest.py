@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from tests import tiny
+from tests.servers import Bucket
 
 # Set before anything imports Transformers or datasets: no test reaches for the network.
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
@@ -58,7 +59,7 @@ def tiny_data(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="session")
 def store() -> Iterator[str]:
-    """A local S3 server's address."""
+    """The address of an S3 server."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -69,8 +70,8 @@ def store() -> Iterator[str]:
 
 
 @pytest.fixture
-def s3(store: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A client of a local S3 server that has a bucket "texts"; the environment leads there."""
+def s3(store: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket in S3."""
     import boto3
 
     from kfp_finetune.components.load_data.readers import remote
@@ -88,4 +89,44 @@ def s3(store: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     remote.fetch.cache_clear()
     client = boto3.client("s3")
     client.create_bucket(Bucket="texts")
-    return client
+    return Bucket(
+        "s3://texts", lambda key, body: client.put_object(Bucket="texts", Key=key, Body=body)
+    )
+
+
+@pytest.fixture(scope="session")
+def cloud_storage() -> Iterator[str]:
+    """The address of a Google Cloud Storage server; there is a bucket, texts."""
+    from gcp_storage_emulator.server import create_server
+
+    server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="texts")
+    with server:
+        yield f"http://127.0.0.1:{server._api._httpd.server_port}"
+
+
+@pytest.fixture
+def gcs(cloud_storage: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket in Google Cloud Storage."""
+    import requests
+
+    from kfp_finetune.components.load_data.readers import remote
+
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", cloud_storage)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # is this a machine of Google's? It is not
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    remote.fetch.cache_clear()
+
+    def put(key: str, body: bytes) -> None:
+        place = f"{cloud_storage}/upload/storage/v1/b/texts/o"
+        address = f"{place}?uploadType=media&name={quote(key, safe='')}"
+        requests.post(address, data=body, timeout=10).raise_for_status()
+
+    return Bucket("gs://texts", put)
+
+
+@pytest.fixture(params=["s3", "gcs"])
+def bucket(request: pytest.FixtureRequest) -> Bucket:
+    """A bucket in either of them."""
+    found: Bucket = request.getfixturevalue(request.param)
+    return found

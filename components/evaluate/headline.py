@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.pages.page import count_text, number_text, percent_text
-from kfp_finetune.components.tasks.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 
 _CONSTANT = "The model does no better than a constant answer:"
 

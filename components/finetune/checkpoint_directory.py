@@ -22,7 +22,7 @@ from typing import Any
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune.checkpoint_lock import file_lock, object_lock
-from kfp_finetune.components.load_data.readers import remote
+from kfp_finetune.components.load_data.readers import remote, uris
 
 MARKER = "checkpoint.json"
 _PREFIX = "step-"
@@ -40,9 +40,9 @@ class CheckpointDirectory:
     """
 
     def __init__(self, location: str, say: Callable[[str], None]) -> None:
-        self.name = remote.without_secrets(location)
+        self.name = uris.without_secrets(location)
         self._say = say
-        local = remote.local_path(location) if remote.is_uri(location) else Path(location)
+        local = uris.local_path(location) if uris.is_uri(location) else Path(location)
         self._local = local.absolute() if local is not None else None
         with self._explained("made"):
             if self._local is not None:
@@ -178,7 +178,7 @@ class CheckpointDirectory:
         except (InputError, ValueError):
             raise
         except Exception as error:  # every store and its libraries have exceptions of their own
-            reason = remote.without_secrets(str(error)).strip().splitlines()
+            reason = uris.without_secrets(str(error)).strip().splitlines()
             raise InputError(
                 f"the checkpoint directory cannot be {done}:"
                 f" {type(error).__name__}{': ' + reason[0][:200] if reason else ''}",

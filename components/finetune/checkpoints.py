@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -20,34 +19,12 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import models
 from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
 from kfp_finetune.components.finetune.history import BestWeights, History
+from kfp_finetune.components.finetune.parameters import Checkpointing
 from kfp_finetune.components.finetune.run_facts import differences, few, fits
 from kfp_finetune.components.finetune.trainer import Trainer
 from kfp_finetune.components.runtime import Terminated, emit, termination_deferred
 
 RUN = "run.json"
-RESUME = ("retry", "exact", "any")
-
-
-@dataclass(frozen=True)
-class Checkpointing:
-    """Whether, where and how often a run is saved.
-
-    Attributes:
-        directory: A path or a URI; None: it is not.
-        every_steps: Updates between two checkpoints; None: `every_minutes` decides.
-        every_minutes: Minutes between two.
-        keep: How many are kept.
-        resume: Whose are gone on from: "retry" this run's own, "exact" also those of another run
-            with everything equal, "any" also where something differs.
-        owner: Which run this is; the same for a retry.
-    """
-
-    directory: str | None = None
-    every_steps: int | None = None
-    every_minutes: float = 5.0
-    keep: int = 2
-    resume: str = "retry"
-    owner: str = ""
 
 
 def state(trainer: Trainer, best: BestWeights | None) -> dict[str, Any]:

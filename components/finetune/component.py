@@ -75,8 +75,7 @@ def finetune(
 
     with runtime.step("finetune", model.path, tensorboard_logs.path):
         from kfp_finetune.components.finetune import training
-        from kfp_finetune.components.finetune.checkpoints import Checkpointing
-        from kfp_finetune.components.finetune.history import Selection
+        from kfp_finetune.components.finetune.parameters import Checkpointing, Selection
 
         manifest = training.finetune(
             tokenized_dataset_path=tokenized_dataset.path,

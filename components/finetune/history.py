@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,87 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from kfp_finetune.components.artifacts.model import StoppedAt
-from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.finetune.parameters import Evaluation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Metrics of which less is better; of all others, more is.
-_LESS_IS_BETTER = ("loss", "mae", "mse", "rmse")
 # The columns of `History.times`.
 ENDED_AT, SECONDS = range(2)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What was measured on the validation split.
-
-    Attributes:
-        step: Updates made before it.
-        metrics: By name: "loss", and what the task measures.
-        wall_time: When, in seconds since 1970.
-    """
-
-    step: int
-    metrics: dict[str, float]
-    wall_time: float
-
-
-@dataclass(frozen=True)
-class Selection:
-    """How the validation split decides.
-
-    Attributes:
-        metric: The metric that decides.
-        patience: Evaluations without a better one after which training ends; None: it does not.
-        load_best: Whether the weights of the best evaluation are the model, not the last ones.
-    """
-
-    metric: str = "loss"
-    patience: int | None = None
-    load_best: bool = False
-
-    def check(self, metrics: list[str], validation_rows: int) -> None:
-        """Check that what decides is measured.
-
-        Args:
-            metrics: What the task measures besides the loss.
-            validation_rows: Rows of the validation split.
-
-        Raises:
-            InputError: If it is not.
-        """
-        if self.metric not in ("loss", *metrics):
-            raise InputError(
-                f"metric_for_best_model is '{self.metric}'",
-                where="metric_for_best_model",
-                expected="one of " + ", ".join(["loss", *metrics]),
-                remedy="--metric-for-best-model loss",
-            )
-        if not validation_rows and (self.patience is not None or self.load_best):
-            name = "load_best_model_at_end" if self.load_best else "early_stopping_patience"
-            raise InputError(
-                f"{name} is given, and the validation split is empty",
-                where=name,
-                expected="validation rows",
-                remedy="--validation-fraction 0.1, or leave it out",
-            )
-
-    def chosen(self, evaluations: list[Evaluation]) -> dict[str, Any]:
-        """What a model's manifest says of the evaluation whose weights it has."""
-        if not evaluations:
-            return {}
-        chosen = evaluations[self.best(evaluations) if self.load_best else -1]
-        return {
-            "validation_metrics": chosen.metrics,
-            "best_step": chosen.step if self.load_best else None,
-        }
-
-    def best(self, evaluations: list[Evaluation]) -> int:
-        """The index of the best evaluation, the earliest of equal ones; NaN is worst."""
-        sign = 1 if self.metric in _LESS_IS_BETTER else -1
-        values = [sign * e.metrics[self.metric] for e in evaluations]
-        return min(range(len(values)), key=lambda i: (math.isnan(values[i]), values[i]))
 
 
 class BestWeights:

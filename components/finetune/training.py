@@ -22,18 +22,19 @@ from kfp_finetune.components.finetune.callbacks import (
     ShowProgress,
     WriteLog,
 )
-from kfp_finetune.components.finetune.checkpoints import Checkpointing, open_checkpoints
-from kfp_finetune.components.finetune.history import BestWeights, History, Selection
+from kfp_finetune.components.finetune.checkpoints import open_checkpoints
+from kfp_finetune.components.finetune.history import BestWeights, History
 from kfp_finetune.components.finetune.inputs import (
     Rows,
     batch_of_update,
     evaluation_dataset,
     training_dataset,
 )
+from kfp_finetune.components.finetune.parameters import Checkpointing, Selection
 from kfp_finetune.components.finetune.run_facts import facts_of, hyperparameters
 from kfp_finetune.components.finetune.trainer import Trainer
 from kfp_finetune.components.finetune.training_log import TrainingLog
-from kfp_finetune.components.load_data import pretrained
+from kfp_finetune.components.load_data import model_source
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
 from kfp_finetune.components.runtime import emit
 from kfp_finetune.components.tasks import get_task
@@ -107,7 +108,7 @@ def finetune(
     task = get_task(data.task)
     task.check_training_loss(label_smoothing_factor, class_weights, data.problem_type)
     network = models.load_classifier(
-        pretrained.resolve(base_model, model_revision, weights=True),
+        model_source.resolve(base_model, model_revision, weights=True),
         num_labels=task.num_outputs(data.label_names),
         label_names=data.label_names,
         problem_type=data.problem_type,

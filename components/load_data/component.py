@@ -86,7 +86,8 @@ def load_data(
         model_revision: Revision of a Hub model.
         max_length: Tokens per example, special tokens included; longer texts are cut.
         seed: For the splits, the head's weights, dropout and the order of the rows.
-        dataset_fingerprint: Content of the data, so that new data behind an old name is noticed.
+        dataset_fingerprint: Content of the data, so that new data behind an old name is noticed;
+            filled in by kfp-finetune, and checked when the data has been read.
         model_fingerprint: Content of the model, for the same reason.
 
     Returns:

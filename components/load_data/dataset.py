@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from kfp_finetune.components.artifacts.tokenized_dataset import (
     TokenizedDatasetManifest,
 )
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data import pretrained
+from kfp_finetune.components.load_data import model_source, pretrained
 from kfp_finetune.components.load_data.assignment import (
     Assigned,
     assign,
@@ -25,6 +25,7 @@ from kfp_finetune.components.load_data.assignment import (
 )
 from kfp_finetune.components.load_data.columns import ColumnMapping, map_columns
 from kfp_finetune.components.load_data.findings import describe_data
+from kfp_finetune.components.load_data.fingerprints import check_unchanged
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.readers.files import expand
 from kfp_finetune.components.load_data.readers.json_lines import parse
@@ -132,6 +133,7 @@ def _write(
     progress = Progress(_STEP, total, "rows")
     writer = DatasetWriter(tokenize, data.columns, data.targets, progress)
     writer.write(out, data.parts.values())
+    check_unchanged(vars(parameters))  # all of it has been read now
     counts: dict[str, SplitCounts] = {}
     for split in SPLITS:
         dropped = data.part_of(split).dropped.get(split, {})
@@ -170,7 +172,7 @@ def _write(
 
 
 def _open_tokenizer(parameters: Parameters) -> PreTrainedTokenizerFast:
-    folder = pretrained.resolve(parameters.model, parameters.model_revision, weights=False)
+    folder = model_source.resolve(parameters.model, parameters.model_revision, weights=False)
     config = pretrained.read_config(folder)
     tokenizer = pretrained.load_tokenizer(folder)
     check_max_length(parameters.max_length, config, tokenizer)
@@ -306,13 +308,18 @@ def _open_sources(parameters: Parameters, note: Callable[[str], None]) -> dict[s
         "test": parameters.test_split,
     }
     own = {"validation": parameters.validation_dataset, "test": parameters.test_dataset}
+    others = replace(options, dataset_revision=None)  # of another dataset on the Hub: its newest
     if parameters.train_split != "train":
         check_split(parameters.dataset, parameters.train_split, declared, "train_split")
     opened = {"train": open_source(parameters.dataset, named["train"], options)}
     for split, path in own.items():
         if path is not None:
             try:
-                opened[split] = open_source(path, named[split] or split, options)
+                opened[split] = open_source(
+                    path,
+                    named[split] or split,
+                    options if path == parameters.dataset else others,
+                )
             except InputError as error:
                 error.where = f"{split}_dataset" if error.where == "dataset" else error.where
                 raise

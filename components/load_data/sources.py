@@ -26,7 +26,8 @@ from kfp_finetune.components.load_data.readers.label_folders import (
     open_label_file,
     open_label_folders,
 )
-from kfp_finetune.components.load_data.readers.locations import Place, locate
+from kfp_finetune.components.load_data.readers.locations import locate
+from kfp_finetune.components.load_data.readers.places import Place
 from kfp_finetune.components.load_data.readers.reading import (
     TRAIN,
     Batch,
@@ -36,8 +37,8 @@ from kfp_finetune.components.load_data.readers.reading import (
     check_options,
     find_split,
 )
-from kfp_finetune.components.load_data.readers.remote import without_secrets
 from kfp_finetune.components.load_data.readers.tables import open_arrow, open_parquet
+from kfp_finetune.components.load_data.readers.uris import without_secrets
 
 __all__ = ["Batch", "Columns", "ReadOptions", "Source", "check_split", "open_source", "split_names"]
 

@@ -10,7 +10,8 @@ import numpy as np
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.rows import ROWS_SHOWN, Rows
 from kfp_finetune.components.load_data.splits import strata_of_numbers, strata_of_sets
-from kfp_finetune.components.tasks.labels import MULTI_LABEL, REGRESSION, Labels
+from kfp_finetune.components.tasks.labels import Labels
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

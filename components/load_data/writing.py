@@ -21,7 +21,7 @@ from kfp_finetune.components.load_data.columns import ColumnMapping
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.load_data.tokenization import Tokenize, Tokens
 from kfp_finetune.components.runtime import Progress
-from kfp_finetune.components.tasks.labels import MULTI_LABEL
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL
 from kfp_finetune.components.tasks.text_classification import label_type
 
 if TYPE_CHECKING:

@@ -5,23 +5,28 @@ A column is read once and each different value in it is looked at once, whatever
 
 from __future__ import annotations
 
-import difflib
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.tasks.label_names import (
+    by_number_then_name,
+    check_known,
+    clean,
+    name_of,
+)
+from kfp_finetune.components.tasks.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+    any_separator,
+    as_number,
+    infer_problem_type,
+    list_separator,
+)
 
-SINGLE_LABEL = "single_label_classification"
-MULTI_LABEL = "multi_label_classification"
-REGRESSION = "regression"
-PROBLEM_TYPES = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)  # as Transformers names them
-
-_DIGITS = re.compile(r"[0-9]{1,18}")
-_SEPARATORS = ("|", ";", ",")
-_SHOWN = 5
 _FLAG = "--label-names"
 _LARGEST = 3.4e38  # float32
 
@@ -76,15 +81,17 @@ def understand_labels(
     if len(columns) > 1:
         _check_for_several(problem_type, known if known_from == _FLAG else None, where)
         return _from_indicators(values, columns, where, known, known_from)
-    cleaned = [_clean(value) for value in values]
+    cleaned = [clean(value) for value in values]
     present = [value for value in cleaned if value is not None]
     if problem_type == "auto":
-        problem_type, separator, note = _infer(
+        problem_type, separator, note = infer_problem_type(
             present, known or (), has_names=bool(declared or known)
         )
     else:
         several = problem_type == MULTI_LABEL
-        separator = _separator(present, known or ()) or _any_separator(present) if several else None
+        separator = (
+            list_separator(present, known or ()) or any_separator(present) if several else None
+        )
         note = ""
     if problem_type == REGRESSION:
         if known:
@@ -108,70 +115,17 @@ def understand_labels(
     else:
         parts = [_split(value, separator) for value in cleaned]
     listed = list(known or declared or ())
-    named = [None if p is None else [_name(v, listed, where) for v in p] for p in parts]
+    named = [None if p is None else [name_of(v, listed, where) for v in p] for p in parts]
     names = listed or sorted(
-        {name for group in named if group is not None for name in group}, key=_by_number_then_name
+        {name for group in named if group is not None for name in group}, key=by_number_then_name
     )
     ids = {name: i for i, name in enumerate(names)}
     if listed:
-        _check_known(named, ids, where, known_from)
+        check_known(named, ids, where, known_from)
     groups = [None if group is None else sorted({ids[name] for name in group}) for group in named]
     if problem_type == SINGLE_LABEL:
         return Labels(SINGLE_LABEL, names, [g[0] if g else None for g in groups], note)
     return Labels(MULTI_LABEL, names, list(groups), note)
-
-
-def _clean(value: Any) -> Any:
-    """A value without what only its file format put there; None where there is none."""
-    if value is None or value != value:  # NaN is not itself
-        return None
-    if isinstance(value, str):
-        return value if value.strip() else None
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-def _infer(
-    values: Sequence[Any], known: Sequence[str], *, has_names: bool
-) -> tuple[str, str | None, str]:
-    """The problem type, the separator of a list of labels, and how they were found."""
-    if any(isinstance(value, tuple) for value in values):
-        return MULTI_LABEL, None, "multi-label: the labels are lists"
-    if separator := _separator(values, known):
-        return (
-            MULTI_LABEL,
-            separator,
-            f"multi-label: the labels are lists separated by {separator!r}",
-        )
-    numbers = [_as_number(value) for value in values]
-    if not has_names and all(number is not None and math.isfinite(number) for number in numbers):
-        fractions = [n for n in numbers if n is not None and not n.is_integer()]
-        if fractions:
-            return REGRESSION, None, f"regression: the labels are numbers such as {fractions[0]:g}"
-    return SINGLE_LABEL, None, ""
-
-
-def _separator(values: Sequence[Any], known: Sequence[str]) -> str | None:
-    """The separator of lists written as text.
-
-    A comma in a label's name makes no list: every part of a list must also stand alone somewhere or
-    be known, or all parts must be whole numbers.
-    """
-    texts = [value for value in values if isinstance(value, str) and value not in known]
-    for separator in _SEPARATORS:
-        joined = [text for text in texts if separator in text]
-        parts = {part.strip() for text in joined for part in text.split(separator)}
-        alone = {text.strip() for text in texts if separator not in text} | set(known)
-        if joined and (parts <= alone or all(part.isdigit() for part in parts)):
-            return separator
-    return None
-
-
-def _any_separator(values: Sequence[Any]) -> str | None:
-    """The first separator in use: what a user means who says that there are several labels."""
-    texts = [value for value in values if isinstance(value, str)]
-    return next((mark for mark in _SEPARATORS if any(mark in text for text in texts)), None)
 
 
 def _split(value: Any, separator: str | None) -> tuple[Any, ...] | None:
@@ -182,84 +136,10 @@ def _split(value: Any, separator: str | None) -> tuple[Any, ...] | None:
     return (value,)
 
 
-def _name(value: Any, listed: Sequence[str], where: str) -> str:
-    """The name of one label."""
-    value = _clean(value)
-    if isinstance(value, bool):
-        value = str(value).lower()
-    if isinstance(value, int | str) and listed and all(map(_is_whole, listed)):
-        return str(value)
-    if isinstance(value, str):
-        if value in listed or not (listed and _DIGITS.fullmatch(value)):
-            return value
-        value = int(value)
-    if value is None:
-        raise InputError(
-            "a list of labels holds null, or an empty text",
-            where=where,
-            expected="texts or whole numbers in every list",
-            remedy="mend the lists; a text without labels has an empty list",
-        )
-    if not isinstance(value, int):
-        raise InputError(
-            f"{value!r} cannot be a label",
-            where=where,
-            expected="a text or a whole number"
-            + ("; numbers with fractions are for regression" if isinstance(value, float) else ""),
-            remedy="--problem-type regression"
-            if isinstance(value, float)
-            else "name another --label-column",
-        )
-    if not listed:
-        return str(value)
-    if not 0 <= value < len(listed):
-        raise InputError(
-            f"label {value} is not among the {len(listed)} named ones",
-            where=where,
-            expected=f"numbers from 0 to {len(listed) - 1}, which the names count",
-            remedy="check --label-names, or the column",
-        )
-    return listed[value]
-
-
-def _is_whole(name: str) -> bool:
-    return name.removeprefix("-").isdigit()
-
-
-def _check_known(
-    named: Sequence[Sequence[str] | None], ids: dict[str, int], where: str, known_from: str
-) -> None:
-    unknown = sorted({name for group in named for name in group or () if name not in ids})
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], ids, n=1)
-        raise InputError(
-            f"{len(unknown)} unknown label{'s' * (len(unknown) > 1)}: "
-            + ", ".join(map(repr, unknown[:_SHOWN])),
-            where=where,
-            expected="one of "
-            + ", ".join(map(repr, list(ids)[:_SHOWN]))
-            + ", ..." * (len(ids) > _SHOWN),
-            remedy=f"mend the labels ({unknown[0]!r} may mean {near[0]!r}), or {known_from}"
-            if near
-            else f"mend the labels, or {known_from}",
-        )
-
-
-def _as_number(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
-    except (TypeError, ValueError):
-        return None
-
-
 def _number(value: Any, where: str) -> float | None:
     if value is None:
         return None
-    number = _as_number(value)
+    number = as_number(value)
     if number is not None and abs(number) > _LARGEST:
         raise InputError(
             f"{number:g} is too large for a number to be predicted",
@@ -304,7 +184,7 @@ def _from_indicators(
     """One 0/1 column per label: the columns' names are the labels."""
     names = list(known or columns)
     ids = {name: i for i, name in enumerate(names)}
-    _check_known([columns], ids, where, known_from)
+    check_known([columns], ids, where, known_from)
     of_column = [ids[column] for column in columns]
     targets: list[int | list[int] | float | None] = []
     for cells in values:
@@ -317,7 +197,7 @@ def _from_indicators(
 
 
 def _indicator(cell: Any, column: str) -> bool | None:
-    cell = _clean(cell)
+    cell = clean(cell)
     if cell is None:
         return None
     text = str(cell).strip().lower()
@@ -329,10 +209,3 @@ def _indicator(cell: Any, column: str) -> bool | None:
         expected="0 or 1 in every one of several label columns",
         remedy="name one --label-column, or columns of 0 and 1",
     )
-
-
-def _by_number_then_name(name: str) -> tuple[int, int, str]:
-    try:
-        return 0, int(name), name
-    except ValueError:
-        return 1, 0, name

@@ -16,7 +16,7 @@ from sklearn.metrics import (
 
 from kfp_finetune.components.artifacts.metrics import ClassScores, Metrics
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from kfp_finetune.components.tasks.text_classification import num_outputs
 
 

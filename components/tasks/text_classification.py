@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.labels import (
+from kfp_finetune.components.tasks.labels import Labels
+from kfp_finetune.components.tasks.problem_types import (
     MULTI_LABEL,
     PROBLEM_TYPES,
     REGRESSION,
     SINGLE_LABEL,
-    Labels,
 )
 
 if TYPE_CHECKING:

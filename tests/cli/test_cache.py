@@ -14,6 +14,7 @@ from kfp import dsl
 from kfp_finetune.cli import environment
 from kfp_finetune.cli.local_cache import StepCache
 from tests.cli.conftest import Cli
+from tests.servers import Web
 
 
 def test_only_what_a_change_touches_runs_again(cli: Cli) -> None:
@@ -53,6 +54,26 @@ def test_only_what_a_change_touches_runs_again(cli: Cli) -> None:
     assert cli.run("--name", "fourth")[0] == 0
     assert cli.cached("fourth")["load_data"] is False
     assert cli.cached("fourth")["count_steps"] is True  # as many rows
+
+
+def test_data_behind_a_uri_is_cached_for_as_long_as_it_is_the_same(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    with Web.serve() as (host, server):
+        server.files["/data.csv"] = b"one\ntwo\n"
+
+        def run(name: str) -> tuple[bool, str]:
+            uri = f"http://{host}/data.csv"
+            code, out, err = cli("run", "--dataset", uri, "--model", "model.bin", "--name", name)
+            assert (code, err) == (0, "")
+            return cli.cached(name)["load_data"], out
+
+        cached, out = run("first")
+        assert not cached and f"downloading http://{host}/data.csv: its server does not" in out
+        assert run("second")[0]
+        server.files["/data.csv"] = b"one\nsix\n"
+        assert not run("third")[0]
 
 
 def test_without_the_cache_nothing_is_read_or_kept(cli: Cli) -> None:

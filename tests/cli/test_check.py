@@ -170,6 +170,30 @@ def test_wrong_input(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data.csv"]
 
 
+def test_an_error_that_nobody_foresaw_names_its_log(
+    data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    broken = (
+        "from kfp_finetune.components.load_data import dataset\n"
+        "def load_data(*_): raise ValueError('made of cheese')\n"
+        "dataset.load_data = load_data\n"
+        "from kfp_finetune.cli.main import main\n"
+        "main()\n"
+    )
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", broken, "check", str(data), "--model", str(tiny_model)],
+        env=os.environ | {"TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+    )
+    (log,) = temporary.iterdir()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: made of cheese\nlog: {log}\n"
+    assert "ValueError: made of cheese" in log.read_text() and "Traceback" in log.read_text()
+
+
 def test_options_that_mean_nothing_here_are_unknown(tmp_path: Path) -> None:
     assert check(tmp_path, "data.csv", "--learning-rate", "1")[0] == 2
 

@@ -24,7 +24,7 @@ from kfp_finetune.components.build_optimizer.curve import render_curve
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
 from kfp_finetune.components.evaluate.confusion import confusion_matrices
 from kfp_finetune.components.evaluate.report import render_report
-from kfp_finetune.components.tasks.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from kfp_finetune.components.tasks.scores import measure
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

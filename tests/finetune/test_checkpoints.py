@@ -19,10 +19,10 @@ from kfp_finetune.components.build_optimizer.schedules import build_optimizer_co
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import callbacks, checkpoint_lock, checkpoints, training
 from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
-from kfp_finetune.components.finetune.checkpoints import Checkpointing
-from kfp_finetune.components.finetune.history import Selection
+from kfp_finetune.components.finetune.parameters import Checkpointing, Selection
 from kfp_finetune.components.load_data.steps import count_steps
 from tests import checkpoints as families
+from tests.servers import Bucket
 
 ROWS = 103
 PLAN = {"batch_size": 8, "num_train_epochs": 2.0}
@@ -445,22 +445,24 @@ def test_a_run_saved_in_a_bucket_resumes_too(
     tiny_model: Path,
     tmp_path: Path,
     kill: Callable[[int | None], None],
-    s3: Any,
+    bucket: Bucket,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(checkpoint_lock, "SECONDS_UNTIL_STALE", 2.0)
-    run = Run(tmp_path, tiny_data, tiny_model, saved={"directory": "s3://texts/some/run"})
+    place = f"{bucket.uri}/some/run"
+    run = Run(tmp_path, tiny_data, tiny_model, saved={"directory": place})
     run.killed_at(8, kill)
     run.killed_at(20, kill)
     assert run().resumed_at == [6, 18]
     assert run.results() == whole
-    listed = s3.list_objects_v2(Bucket="texts", Prefix="some/")["Contents"]
-    names = {entry["Key"].removeprefix("some/run/").split("/")[0] for entry in listed}
-    assert names == {"run.json", "step-00000024", "step-00000026"}
+    directory = CheckpointDirectory(place, print)
+    assert directory.steps() == [24, 26]
+    assert directory.read("lock") is None
+    assert directory.read("run.json")["finished"]
 
 
 def test_two_runs_do_not_share_a_bucket_directory(
-    s3: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    s3: Bucket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(checkpoint_lock, "SECONDS_BETWEEN_RENEWALS", 0.5)
     one, two = (CheckpointDirectory("s3://texts/shared", print) for _ in range(2))
@@ -472,7 +474,7 @@ def test_two_runs_do_not_share_a_bucket_directory(
 
 
 def test_a_bucket_that_is_not_there_is_told_before_training(
-    s3: Any, tiny_data: Path, tiny_model: Path, tmp_path: Path
+    s3: Bucket, tiny_data: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     run = Run(tmp_path, tiny_data, tiny_model, saved={"directory": "s3://nowhere/run"})
     message = refused(run)

@@ -21,7 +21,7 @@ from kfp_finetune.components.finetune import models
 from kfp_finetune.components.finetune.trainer import Trainer
 from kfp_finetune.components.load_data import pretrained
 from kfp_finetune.components.tasks import text_classification
-from kfp_finetune.components.tasks.labels import SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
 from tests import checkpoints
 from tests.checkpoints import LABELS, fill, record, write_checkpoint, write_config, write_weights
 

@@ -34,7 +34,7 @@ from kfp_finetune.components.finetune.training import finetune
 from kfp_finetune.components.finetune.training_log import TrainingLog
 from kfp_finetune.components.load_data import pretrained
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
-from kfp_finetune.components.tasks.labels import SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
 from kfp_finetune.components.tasks.text_classification import loss
 from tests import checkpoints, tiny
 

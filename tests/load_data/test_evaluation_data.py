@@ -13,7 +13,7 @@ from kfp_finetune.components.artifacts import tokenized_dataset as artifact
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.dataset import load_evaluation_data
 from kfp_finetune.components.load_data.parameters import Parameters
-from kfp_finetune.components.tasks.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from tests import tiny
 
 NAMES = ["returns", "payment", "delivery"]  # not in the order of a sort

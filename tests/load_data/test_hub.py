@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -29,19 +30,29 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        path = self.path.partition("?")[0].removeprefix("/api/models").strip("/").split("/")
+        path = self.path.partition("?")[0].lstrip("/").split("/")
+        path = path[2 if path[0] == "api" else 1 if path[0] == "datasets" else 0 :]
         repo = "/".join(path[:2])
         if repo in self.ERRORS:
             status, code = self.ERRORS[repo]
             return self.answer(status, b"", {"X-Error-Code": code, "X-Error-Message": code})
         if "resolve" in path:
             return self.answer(200, self.files[repo][path[-1]], {"ETag": f'"{path[-1]}"'})
+        if "tree" in path or "paths-info" in path:
+            wanted = path[path.index("main") + 1 :] or [""]
+            tree = [
+                {"type": "file", "path": name, "size": len(data), "oid": sha256(data).hexdigest()}
+                for name, data in self.files[repo].items()
+                if name.startswith(wanted[0])
+            ]
+            return self.answer(200, json.dumps(tree).encode(), {})
         siblings = [{"rfilename": name} for name in self.files[repo]]
         return self.answer(
             200, json.dumps({"id": repo, "sha": "c" * 40, "siblings": siblings}).encode(), {}
         )
 
     do_HEAD = do_GET  # noqa: N815
+    do_POST = do_GET  # noqa: N815
 
     def answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -59,7 +70,7 @@ class Hub(BaseHTTPRequestHandler):
 IN_A_PROCESS_WITH_ITS_OWN_HUB = """
 import json, sys
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.pretrained import resolve
+from kfp_finetune.components.load_data.model_source import resolve
 answers = []
 for model, revision, weights in json.loads(sys.argv[1]):
     try:
@@ -68,6 +79,17 @@ for model, revision, weights in json.loads(sys.argv[1]):
     except InputError as error:
         answers.append(error.as_dict())
 print(json.dumps(answers))
+"""
+
+ONE_DATASET_OF_THE_HUB = """
+from huggingface_hub.utils import _http
+_http.time.sleep = lambda seconds: None  # its patience would be half a minute
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.sources import open_source
+try:
+    open_source("someone/texts")
+except InputError as error:
+    print(error)
 """
 
 
@@ -90,16 +112,29 @@ def hub(tiny_model: Path) -> Iterator[str]:
     server.server_close()
 
 
+IN_A_PROCESS_WITH_DATA_ON_ITS_OWN_HUB = """
+import json, sys
+from kfp_finetune.components.load_data.readers import remote
+from kfp_finetune.components.load_data.sources import open_source
+uri = sys.argv[1]
+print(json.dumps([remote.fingerprint(uri), open_source(uri).rows]))
+"""
+
+
 def ask(hub: str, cache: Path, *questions: tuple[str, str | None, bool]) -> list[Any]:
-    run = subprocess.run(
-        [sys.executable, "-c", IN_A_PROCESS_WITH_ITS_OWN_HUB, json.dumps(questions)],
+    return run(hub, cache, IN_A_PROCESS_WITH_ITS_OWN_HUB, json.dumps(questions))
+
+
+def run(hub: str, cache: Path, code: str, argument: str) -> list[Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", code, argument],
         env=os.environ
         | {"HF_ENDPOINT": hub, "HF_HOME": str(cache), "HF_HUB_OFFLINE": "0", "NO_PROXY": "*"},
         capture_output=True,
         text=True,
         check=True,
     )
-    return list(json.loads(run.stdout.splitlines()[-1]))
+    return list(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_only_what_is_needed_is_downloaded(hub: str, tmp_path: Path) -> None:
@@ -138,13 +173,51 @@ def test_the_hubs_refusals_are_said_plainly(hub: str, tmp_path: Path) -> None:
     assert gated["remedy"] == f"accept the terms at {hub}/someone/gated and set HF_TOKEN"
     assert old["found"] == "the Hub has this model, but not this revision"
     assert old["where"] == "model: someone/old, revision: v9"
-    assert broken["found"].endswith("the model cannot be downloaded from the Hub")
-    assert "500" in broken["expected"]
+    assert broken["found"] == (
+        "there is no such folder, and the model cannot be downloaded: the Hub answered HTTP 500"
+    )
     assert odd["found"] == "there is no such folder, and it is not a Hub id"
 
 
 def test_a_hub_that_cannot_be_reached_is_said_plainly(tmp_path: Path) -> None:
     (error,) = ask("http://127.0.0.1:9", tmp_path, ("someone/safe", None, True))
-    assert error["found"].endswith("the model cannot be downloaded from the Hub")
-    assert "Connection refused" in error["expected"]
-    assert "hf download someone/safe" in error["remedy"]
+    assert error == {
+        "found": "there is no such folder, and the model cannot be downloaded: the Hub cannot be"
+        " reached at http://127.0.0.1:9",
+        "where": "model: someone/safe",
+        "expected": "a local folder, a model in the Hub's cache, or a connection to the Hub",
+        "remedy": "try again, or download it elsewhere with `hf download someone/safe` and give"
+        " the folder",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_DATASET_OF_THE_HUB],
+        env=os.environ
+        | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "NO_PROXY": "*"}
+        | {"HF_HUB_OFFLINE": "0", "HF_DATASETS_OFFLINE": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Retry" not in done.stderr
+    assert done.stdout == (
+        "the dataset cannot be downloaded: the Hub cannot be reached at http://127.0.0.1:9\n"
+        "  where:    someone/texts\n"
+        "  expected: a file or folder on this disk, or a dataset on the Hub that this machine can"
+        " reach\n"
+        "  remedy:   try again; or download it elsewhere, and name the files\n"
+    )
+
+
+def test_data_on_the_hub_is_told_by_its_blobs(hub: str, tmp_path: Path) -> None:
+    def of(uri: str) -> tuple[str, int]:
+        told, rows = run(hub, tmp_path, IN_A_PROCESS_WITH_DATA_ON_ITS_OWN_HUB, uri)
+        return told, rows
+
+    Hub.files["someone/texts"] = {"a.csv": b"text,label\nx,y\n", "b.csv": b"text,label\nx,y\n"}
+    file, pattern = "hf://datasets/someone/texts/a.csv", "hf://datasets/someone/texts/*.csv"
+    before = of(file), of(pattern)
+    assert [rows for _, rows in before] == [1, 2] and all(told for told, _ in before)
+    Hub.files["someone/texts"]["b.csv"] = b"text,label\nx,y\nx,z\n"
+    assert of(file) == before[0]
+    told, rows = of(pattern)
+    assert rows == 3 and told not in (before[1][0], "")

@@ -20,7 +20,8 @@ from kfp_finetune.components.load_data.dataset import load_data
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.splits import assign_splits
 from kfp_finetune.components.load_data.targets import Targets
-from kfp_finetune.components.tasks.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL, Labels
+from kfp_finetune.components.tasks.labels import Labels
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from tests import tiny
 
 TEXTS = [row["text"] for row in tiny.rows(60)]

@@ -4,59 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
 
 import fsspec
 import pytest
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers import remote
+from kfp_finetune.components.load_data.readers.uris import without_secrets
 from kfp_finetune.components.load_data.sources import open_source, split_names
 from tests.load_data.test_sources import ROWS, content, read
+from tests.servers import Bucket, Web
 
-STATUS = {"/gone.csv": 404, "/mine.csv": 403, "/broken.csv": 500}
 SIGNED = "?X-Signature=hunter2&sv=1"
-
-
-class Web(BaseHTTPRequestHandler):
-    asked: ClassVar[list[str]] = []
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        Web.asked.append(f"{self.command} {path}")
-        if path == "/moved.csv":
-            self.send_response(302)
-            self.send_header("Location", "/gone.csv" + SIGNED)
-            self.end_headers()
-            return
-        suffix = path[path.index(".") :]
-        data = b"" if path in STATUS else content(suffix, ROWS)
-        self.send_response(STATUS.get(path, 200))
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(data)
-
-    def log_message(self, *args: Any) -> None: ...
-
-
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("NO_PROXY", "*")
-    Web.asked = []
-    remote.fetch.cache_clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
 
 
 def fails(uri: str) -> str:
@@ -67,28 +27,33 @@ def fails(uri: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["data.csv", "data.parquet", "a%20b.jsonl"])
-def test_a_file_of_a_web_server(name: str, web: str) -> None:
-    uri = f"http://someone:hunter2@{web}/{name}{SIGNED}"
+def test_a_file_of_a_web_server(name: str, web: tuple[str, type[Web]]) -> None:
+    host, server = web
+    server.files[f"/{name}"] = content(name[name.index(".") :], ROWS)
+    uri = f"http://someone:hunter2@{host}/{name}{SIGNED}"
     assert split_names(uri) == []
     source = open_source(uri)
-    assert source.name == f"http://{web}/{name}"
+    assert source.name == f"http://{host}/{name}"
     assert read(uri) == ROWS
-    assert sum(line.startswith("GET") for line in Web.asked) == 1, "downloaded once"
+    assert sum(line.startswith("GET") for line in server.asked) == 1, "downloaded once"
 
 
-def test_what_a_web_server_refuses(web: str) -> None:
+def test_what_a_web_server_refuses(web: tuple[str, type[Web]]) -> None:
+    host, server = web
+    server.status_of = {"/moved.csv": 302, "/mine.csv": 403, "/broken.csv": 500}
+    server.headers_of["/moved.csv"] = {"Location": "/gone.csv" + SIGNED}
     expected = "data that this machine can download"
     for name, found, remedy in (
         ("gone", "the server has no such file: HTTP 404", "check the address"),
         ("moved", "the server has no such file: HTTP 404", "check the address"),
         ("broken", "the server answered HTTP 500", "try again later"),
     ):
-        assert fails(f"http://someone:hunter2@{web}/{name}.csv{SIGNED}") == (
-            f"{found}\n  where:    http://{web}/{name}.csv\n"
+        assert fails(f"http://someone:hunter2@{host}/{name}.csv{SIGNED}") == (
+            f"{found}\n  where:    http://{host}/{name}.csv\n"
             f"  expected: {expected}\n  remedy:   {remedy}"
         )
-    assert fails(f"http://{web}/mine.csv{SIGNED}") == (
-        f"access denied: HTTP 403\n  where:    http://{web}/mine.csv\n"
+    assert fails(f"http://{host}/mine.csv{SIGNED}") == (
+        f"access denied: HTTP 403\n  where:    http://{host}/mine.csv\n"
         "  expected: data that these credentials may read\n"
         "  remedy:   check the address, and whether its signature has expired"
     )
@@ -100,7 +65,7 @@ def test_what_a_web_server_refuses(web: str) -> None:
     )
 
 
-def test_files_folders_and_patterns_of_a_bucket(s3: Any) -> None:
+def test_files_folders_and_patterns_of_a_bucket(bucket: Bucket) -> None:
     for key, rows in (
         ("one/data.parquet", ROWS),
         ("splits/train.csv", ROWS[:20]),
@@ -109,17 +74,28 @@ def test_files_folders_and_patterns_of_a_bucket(s3: Any) -> None:
         ("parts/1/x.jsonl", ROWS[:5]),
         ("parts/2/x.jsonl", ROWS[5:9]),
     ):
-        body = content(key[key.index(".") :], rows) if rows else b""
-        s3.put_object(Bucket="texts", Key=key, Body=body)
-    assert read("s3://texts/one/data.parquet") == ROWS
-    assert split_names("s3://texts/splits") == ["test", "train"]
-    assert read("s3://texts/splits/", "test") == ROWS[20:30]
-    assert read("s3://texts/splits") == ROWS[:20]
-    assert open_source("s3://texts/splits").name == "s3://texts/splits/train.csv"
-    assert read("s3://texts/parts/*/x.jsonl") == ROWS[:9]
+        bucket.put(key, content(key[key.index(".") :], rows) if rows else b"no text")
+    assert read(f"{bucket.uri}/one/data.parquet") == ROWS
+    assert split_names(f"{bucket.uri}/splits") == ["test", "train"]
+    assert read(f"{bucket.uri}/splits/", "test") == ROWS[20:30]
+    assert read(f"{bucket.uri}/splits") == ROWS[:20]
+    assert open_source(f"{bucket.uri}/splits").name == f"{bucket.uri}/splits/train.csv"
+    assert read(f"{bucket.uri}/parts/*/x.jsonl") == ROWS[:9]
 
 
-def test_what_a_bucket_does_not_have(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_bucket_of_google_does_not_have(gcs: Bucket) -> None:
+    for uri, found in {
+        "gs://texts/nothing.csv": "there is nothing under this name",
+        "gs://no-such-bucket/x.csv": "there is nothing under this name",
+        "gs://texts/nothing/*.csv": "no data file matches",
+    }.items():
+        assert fails(uri) == (
+            f"{found}\n  where:    {uri}\n"
+            "  expected: data that is there\n  remedy:   check the bucket and the path"
+        )
+
+
+def test_what_a_bucket_does_not_have(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     for uri, found in {
         "s3://texts/nothing.csv": "there is nothing under this name",
         "s3://no-such-bucket/x.csv": "there is no such bucket",
@@ -139,7 +115,7 @@ def test_what_a_bucket_does_not_have(s3: Any, monkeypatch: pytest.MonkeyPatch) -
     )
 
 
-def test_a_store_that_cannot_be_reached(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_be_reached(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert fails("s3://texts/other.csv") == (
         "what serves s3:// cannot be reached (EndpointConnectionError)\n"
@@ -179,14 +155,16 @@ def test_an_extra_that_is_not_installed(
     )
 
 
-def test_downloads_are_removed_when_the_process_ends(web: str, tmp_path: Path) -> None:
+def test_downloads_are_removed_when_the_process_ends(web: tuple[str, type[Web]]) -> None:
+    host, server = web
+    server.files["/data.csv"] = content(".csv", ROWS)
     code = (
         "import sys; from kfp_finetune.components.load_data.sources import open_source;"
-        "from kfp_finetune.components.load_data.readers import files;"
-        "print(open_source(sys.argv[1]).rows); print(files.scratch())"
+        "from kfp_finetune.components.load_data.readers import unpacking;"
+        "print(open_source(sys.argv[1]).rows); print(unpacking.scratch())"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code, f"http://{web}/data.csv.gz"[:-3]],
+        [sys.executable, "-c", code, f"http://{host}/data.csv"],
         capture_output=True,
         text=True,
         check=True,
@@ -196,6 +174,6 @@ def test_downloads_are_removed_when_the_process_ends(web: str, tmp_path: Path) -
 
 
 def test_secrets_are_taken_out_of_texts() -> None:
-    assert remote.without_secrets(
+    assert without_secrets(
         "404, url='https://me:pass@host/a.csv?token=1#x' and s3://bucket/key, file.csv?"
     ) == ("404, url='https://host/a.csv' and s3://bucket/key, file.csv?")

@@ -317,16 +317,10 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         PLAIN,
         {"dataset": "someone/nothing"},
         (
-            (
-                "the dataset cannot be loaded: Couldn't reach 'someone/nothing' on the Hub"
-                " (OfflineModeIsEnabled)"
-            ),
+            ("the dataset cannot be downloaded: the Hub is switched off by HF_HUB_OFFLINE"),
             "someone/nothing",
             "a file or folder on this disk, or a dataset on the Hub that this machine can reach",
-            (
-                "check the id, --dataset-config, --dataset-revision and the network; for a"
-                " private dataset set HF_TOKEN"
-            ),
+            "unset HF_HUB_OFFLINE; or download it elsewhere, and name the files",
         ),
     ),
     "a test set that is not there": (
@@ -1568,9 +1562,12 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         PLAIN,
         {"model": "someone/nothing"},
         (
-            "there is no such folder, and the model cannot be downloaded from the Hub",
+            (
+                "there is no such folder, and the model cannot be downloaded: the Hub is switched"
+                " off by HF_HUB_OFFLINE"
+            ),
             "model: someone/nothing",
-            "a local folder, a model in the Hub's cache, or a connection (HF_HUB_OFFLINE is set)",
+            "a local folder, a model in the Hub's cache, or a connection to the Hub",
             (
                 "unset HF_HUB_OFFLINE, or download it elsewhere with `hf download"
                 " someone/nothing` and give the folder"

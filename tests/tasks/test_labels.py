@@ -6,12 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.labels import (
-    MULTI_LABEL,
-    REGRESSION,
-    SINGLE_LABEL,
-    understand_labels,
-)
+from kfp_finetune.components.tasks.labels import understand_labels
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from sklearn import metrics as sklearn_metrics
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from kfp_finetune.components.tasks.scores import measure
 
 # (seed, number of labels, number of examples)

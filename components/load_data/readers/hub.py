@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from kfp_finetune.components.load_data.readers.reading import (
     canonical_splits,
     find_split,
 )
-from kfp_finetune.components.load_data.readers.remote import without_secrets
 from kfp_finetune.components.load_data.readers.tables import table_source
+from kfp_finetune.components.load_data.readers.uris import without_secrets
+
+_EXPECTED = "a file or folder on this disk, or a dataset on the Hub that this machine can reach"
 
 
 def is_saved(folder: Path) -> bool:
@@ -91,21 +95,55 @@ def _load_saved(folder: Path, name: str) -> Any:
         ) from error
 
 
+def why_not_reached(error: BaseException) -> str:
+    """Why the Hub gave nothing, said without repeating what its libraries say.
+
+    Args:
+        error: What they raised.
+
+    Returns:
+        Half a sentence.
+    """
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "the Hub is switched off by HF_HUB_OFFLINE"
+    cause: BaseException | None = error
+    while cause is not None:
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        if status:
+            return f"the Hub answered HTTP {status}"
+        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+            return "the disk is full"
+        cause = cause.__cause__ or cause.__context__
+    return f"the Hub cannot be reached at {constants.ENDPOINT}"
+
+
 def _load_hub(dataset: str, options: ReadOptions) -> Any:
     import datasets
+    from huggingface_hub import constants
 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
     try:
         return datasets.load_dataset(
             dataset, options.dataset_config, revision=options.dataset_revision
         )
+    except ConnectionError as error:
+        offline = constants.HF_HUB_OFFLINE
+        raise InputError(
+            f"the dataset cannot be downloaded: {why_not_reached(error)}",
+            where=dataset,
+            expected=_EXPECTED,
+            remedy=("unset HF_HUB_OFFLINE" if offline else "try again")
+            + "; or download it elsewhere, and name the files",
+        ) from error
     except Exception as error:  # load_dataset raises whatever its builders and the network raise
         raise InputError(
             f"the dataset cannot be loaded: {_first_line(error)}",
             where=dataset,
-            expected="a file or folder on this disk, or a dataset on the Hub that this machine"
-            " can reach",
+            expected=_EXPECTED,
             remedy="check the id, --dataset-config, --dataset-revision and the network; for a"
             " private dataset set HF_TOKEN",
         ) from error

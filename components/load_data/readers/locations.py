@@ -1,4 +1,4 @@
-"""What a dataset's name stands for: files, folders, and the splits that their names tell."""
+"""What a dataset's name stands for: a path, a pattern, a URI, or an id on the Hub."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import difflib
 import glob
 import os
 import re
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers import remote
@@ -18,41 +15,15 @@ from kfp_finetune.components.load_data.readers.files import (
     FORMATS,
     File,
     expand,
-    is_data,
     unknown_format,
-    unzip,
 )
-from kfp_finetune.components.load_data.readers.hub import is_saved
-from kfp_finetune.components.load_data.readers.label_folders import label_folders
-from kfp_finetune.components.load_data.readers.reading import SPLIT_WORDS, TRAIN, canonical_split
+from kfp_finetune.components.load_data.readers.folders import folder_place
+from kfp_finetune.components.load_data.readers.places import Place, alike, no_labels
+from kfp_finetune.components.load_data.readers.unpacking import unzip
+from kfp_finetune.components.load_data.readers.uris import is_uri, local_path
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _GLOB = re.compile(r"[*?\[]")
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a dataset's name stands for.
-
-    Attributes:
-        kind: "files"; "texts" (folders of a text per file); "saved" (by the datasets library);
-            "hub".
-        name: What the user calls it, without secrets.
-        files: The files by split; under "" those of no split.
-        folders: For "texts" and "saved", the folder by split.
-        notes: What was found or left out, for the user.
-    """
-
-    kind: Literal["files", "texts", "saved", "hub"]
-    name: str
-    files: dict[str, list[File]] = field(default_factory=dict)
-    folders: dict[str, Path] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    @property
-    def splits(self) -> list[str]:
-        """The names of its splits, as far as names tell."""
-        return sorted(name for name in (*self.files, *self.folders) if name)
 
 
 def locate(dataset: str) -> Place:
@@ -69,14 +40,14 @@ def locate(dataset: str) -> Place:
             remedy="--dataset data.csv",
         )
     path, name = expand(dataset), dataset
-    if remote.is_uri(dataset):
-        local = remote.local_path(dataset)
+    if is_uri(dataset):
+        local = local_path(dataset)
         if local is None:
             fetched = remote.fetch(dataset)
             if fetched.is_glob:
                 found = sorted(file for file in fetched.path.rglob("*") if file.is_file())
                 files = [File(file, f"{fetched.name}: {file.name}") for file in found]
-                return Place("files", fetched.name, {"": _alike(files, fetched.name)})
+                return Place("files", fetched.name, {"": alike(files, fetched.name)})
             return _here(fetched.path, fetched.name)
         path, name = local, str(local)
     try:
@@ -95,7 +66,7 @@ def locate(dataset: str) -> Place:
         raise _denied(path) from None
     except (OSError, ValueError):
         pass  # too long or with a NUL: no path, and no Hub id either
-    if remote.is_uri(dataset) or not is_hub_id(dataset):
+    if is_uri(dataset) or not is_hub_id(dataset):
         raise _missing(path)
     return Place("hub", dataset)
 
@@ -109,7 +80,7 @@ def is_hub_id(dataset: str) -> bool:
 def _here(path: Path, name: str) -> Place:
     try:
         if path.is_dir():
-            return _folder(path, name)
+            return folder_place(path, name)
     except PermissionError:
         raise _denied(path) from None
     if not path.is_file():
@@ -125,7 +96,7 @@ def _here(path: Path, name: str) -> Place:
     if file.format not in FORMATS:
         raise unknown_format(file)
     if file.format == ".txt":
-        raise _no_labels(name)
+        raise no_labels(name)
     return Place("files", name, {"": [file]})
 
 
@@ -135,7 +106,7 @@ def _archive(file: File) -> Place:
     if len(members) == 1 and members[0].suffix != ".txt":
         member = File(members[0], f"{file.name}: {members[0].relative_to(folder)}")
         return Place("files", file.name, {"": [member]})
-    return _folder(folder, file.name)
+    return folder_place(folder, file.name)
 
 
 def _pattern(pattern: Path) -> Place:
@@ -156,109 +127,7 @@ def _pattern(pattern: Path) -> Place:
             raise unknown_format(file)
         else:
             unpacked.append(file)
-    return Place("files", str(pattern), {"": _alike(unpacked, str(pattern))})
-
-
-def _folder(folder: Path, name: str) -> Place:
-    if is_saved(folder):
-        return Place("saved", name, folders={"": folder})
-    paths = _data_files(folder)
-    tables = [path for path in paths if File(path, "").format != ".txt"]
-    if not tables:
-        texts = _texts(folder, name)
-        if texts:
-            return texts
-    by_split: dict[str, list[File]] = {}
-    for path in tables or paths:
-        relative = path.relative_to(folder)
-        file = File(path, f"{name}/{relative}")
-        if path.suffix.lower() == ARCHIVE:
-            raise InputError(
-                "the folder holds archives",
-                where=file.name,
-                expected="data files; of archives, one at a time",
-                remedy=f"name the archive, or unpack it: --dataset {file.name}",
-            )
-        by_split.setdefault(_split_of(relative, texts=not tables), []).append(file)
-    if not by_split:
-        raise InputError(
-            "the folder holds no data files",
-            where=name,
-            expected=f"files ending in {', '.join(FORMATS)}, which may be compressed",
-            remedy="check the path",
-        )
-    if not tables and all(
-        canonical_split(f.stem) in SPLIT_WORDS for fs in by_split.values() for f in fs
-    ):
-        raise _no_labels(name)
-    left_out = by_split.pop("", []) if TRAIN in by_split else []
-    if "" in by_split and len(by_split) > 1:
-        by_split[TRAIN] = by_split.pop("")
-    _alike([file for files in by_split.values() for file in files], name)
-    notes: tuple[str, ...] = ()
-    if left_out:
-        shown = ", ".join(Path(file.name).name for file in left_out[:5])
-        more = f" and {len(left_out) - 5:,} more" if len(left_out) > 5 else ""
-        notes = (f"{name}: not named like a split, and not read: {shown}{more}",)
-    return Place("files", name, dict(sorted(by_split.items())), notes=notes)
-
-
-def _texts(folder: Path, name: str) -> Place | None:
-    below = {canonical_split(path.name): path for path in folder.iterdir() if path.is_dir()}
-    splits = {split: path for split, path in below.items() if split in SPLIT_WORDS}
-    splits = {split: path for split, path in splits.items() if label_folders(path)}
-    if splits:
-        return Place("texts", name, folders=splits)
-    labels = label_folders(folder)
-    if labels and not any(canonical_split(path.name) in SPLIT_WORDS for path in labels):
-        return Place("texts", name, folders={"": folder})
-    return None
-
-
-def _data_files(folder: Path) -> list[Path]:
-    def fail(error: OSError) -> None:
-        raise error
-
-    found = []
-    for root, folders, names in os.walk(folder, onerror=fail, followlinks=True):
-        folders[:] = sorted(f for f in folders if not f.startswith((".", "_")))
-        if len(Path(root).relative_to(folder).parts) >= 4:
-            folders.clear()  # also where links lead in a circle
-        found += [Path(root, name) for name in names if is_data(Path(name))]
-    return sorted(found)
-
-
-def _split_of(relative: Path, *, texts: bool) -> str:
-    """The split that a file's name tells, or a folder's that it lies in; "" if none does."""
-    names = [*relative.parts[:-1]] if texts else [relative.name, *reversed(relative.parts[:-1])]
-    for name in names:
-        for split, words in SPLIT_WORDS.items():
-            if re.search(rf"(?:^|[^a-z])(?:{words})(?:[^a-z]|$)", name.lower()):
-                return split
-    return ""
-
-
-def _alike(files: list[File], name: str) -> list[File]:
-    formats = Counter(file.format for file in files)
-    if len(formats) > 1:
-        usual = formats.most_common(1)[0][0]
-        odd = next(file for file in files if file.format != usual)
-        raise InputError(
-            f"the files are of several formats: {', '.join(sorted(formats))}",
-            where=odd.name,
-            expected=f"only {usual} files, as the others in {name}",
-            remedy=f"name the files by a pattern, e.g. '*{usual}', or one of them",
-        )
-    return files
-
-
-def _no_labels(name: str) -> InputError:
-    return InputError(
-        "plain text has no labels",
-        where=name,
-        expected="a folder with a sub-folder of .txt files per label, or a .txt file per label",
-        remedy="arrange it so, or give the texts with their labels as .csv or .jsonl",
-    )
+    return Place("files", str(pattern), {"": alike(unpacked, str(pattern))})
 
 
 def _denied(path: Path) -> InputError:

@@ -1,14 +1,15 @@
 """Data behind a URI: downloaded once to a folder that is removed when the process ends.
 
 Data is read two or three times (to learn how, for the labels, to tokenize), which is why it is not
-read over the network. What a URI holds besides a place, a user's name or a signed query, is a
-secret, and is in no message.
+read over the network. Its fingerprint is what the store says of the content, where it says it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -16,15 +17,15 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.files import is_data, new_folder
+from kfp_finetune.components.load_data.readers.files import is_data
+from kfp_finetune.components.load_data.readers.remote_errors import failure, nothing
+from kfp_finetune.components.load_data.readers.unpacking import new_folder
+from kfp_finetune.components.load_data.readers.uris import SCHEMES, without_secrets
 
-SCHEMES = ("https", "http", "s3", "gs", "hf", "file")
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
-_URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
-_SECRET = re.compile(
-    r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]*://)(?:[^/\s@'\"]*@)?(?P<place>[^\s?#'\"]*)[?#]?[^\s'\")]*"
-)
-_STATUS = re.compile(r"\b([45]\d\d)\b")
+_WEB = ("http", "https")
+_STRONG_ETAG = re.compile(r'"[^"]+"')  # a weak one, W/"...", stands for more than one content
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -42,34 +43,12 @@ class Fetched:
     is_glob: bool = False
 
 
-def is_uri(dataset: str) -> bool:
-    """Whether it names a place elsewhere, or a file by URI."""
-    return bool(_URI.match(dataset))
+@dataclass(frozen=True)
+class _Listing:
+    """The files that a URI names: for each, where it is downloaded to and what the store says."""
 
-
-def without_secrets(text: str) -> str:
-    """A text whose URIs have neither user names, passwords nor queries."""
-    return _SECRET.sub(lambda found: found["scheme"] + found["place"], text)
-
-
-def local_path(uri: str) -> Path | None:
-    """The path that a file:// URI names; None for other URIs.
-
-    Raises:
-        InputError: If it is no URI, or names nothing.
-    """
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        parts = None
-    if parts is None or (not parts.path.strip("/") and not parts.netloc):
-        raise InputError(
-            "the URI names no file",
-            where=without_secrets(uri),
-            expected="a place and a path, e.g. https://host/data.csv or file:///data/data.csv",
-            remedy="check the address",
-        )
-    return Path(unquote(parts.path)) if parts.scheme.lower() == "file" else None
+    kind: str  # "file", "pattern" or "folder"
+    files: dict[str, tuple[str, dict[str, Any]]]
 
 
 @cache
@@ -79,7 +58,7 @@ def fetch(uri: str) -> Fetched:
     Raises:
         InputError: If it cannot be reached, or there is nothing.
     """
-    scheme = uri.partition("://")[0].lower()
+    scheme = _scheme(uri)
     name = without_secrets(uri)
     if scheme not in SCHEMES or "::" in uri:
         raise InputError(
@@ -101,7 +80,48 @@ def fetch(uri: str) -> Fetched:
             remedy=f"pip install 'kfp-finetune[{extra}]'",
         ) from None
     except Exception as error:  # every store and its libraries have exceptions of their own
-        raise _failure(scheme, name, error) from None
+        raise failure(scheme, name, error) from None
+
+
+def fingerprint(
+    uri: str, note: Callable[[str], None] = lambda _: None, *, fetched: bool = False
+) -> str:
+    """What tells the content behind a URI from any other content there was or will be behind it.
+
+    Made of what the store says of every file: on the web a strong ETag; in S3 the ETag; in Google
+    Cloud Storage the MD5, or CRC32C and generation; on the Hub the id of the blob. A web server
+    that gives no such ETag has its file read and hashed.
+
+    Args:
+        uri: A file, a folder or a pattern.
+        note: Is told why, before something is downloaded to be hashed.
+        fetched: Whether `fetch` has downloaded it: then that copy is hashed, where one is.
+
+    Returns:
+        A SHA-256; "" if it cannot be told, which `fetch` will say the reason of.
+    """
+    scheme = _scheme(uri)
+    if scheme not in SCHEMES or "::" in uri:
+        return ""
+    try:
+        store = filesystem(scheme)
+        if scheme in _WEB:
+            parts = [_tag_of_web(store.info(uri), uri)]
+            if not parts[0]:
+                parts = [_hash(store, uri, note, fetched=fetched)]
+        else:
+            files = _list(store, uri, without_secrets(uri)).files
+            tags = [(path, _tag(scheme, info)) for path, (_, info) in sorted(files.items())]
+            if not all(tag for _, tag in tags):
+                return ""
+            parts = [repr(tags)]
+    except Exception:  # as many kinds as there are stores; reading it will say which
+        return ""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _scheme(uri: str) -> str:
+    return uri.partition("://")[0].lower()
 
 
 def filesystem(scheme: str) -> Any:
@@ -109,7 +129,7 @@ def filesystem(scheme: str) -> Any:
     import fsspec
 
     options: dict[str, Any] = {}
-    if scheme in ("http", "https"):
+    if scheme in _WEB:
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
@@ -122,100 +142,86 @@ def filesystem(scheme: str) -> Any:
 
 def _fetch(filesystem: Any, uri: str, name: str) -> Fetched:
     folder = new_folder()
-    if uri.lower().startswith("http"):
+    if _scheme(uri) in _WEB:
         path = folder / (PurePosixPath(unquote(urlsplit(uri).path)).name or "data")
         filesystem.get_file(uri, str(path))
         return Fetched(path, name)
-    if any(mark in uri for mark in "*?["):
-        matches = sorted(path for path in filesystem.glob(uri) if is_data(Path(path)))
-        if not matches:
-            raise _nothing(name, "no data file matches")
-        for i, match in enumerate(matches):  # the same name may be in several folders
-            target = folder / f"{i:06}" / PurePosixPath(match).name
-            target.parent.mkdir()
-            filesystem.get_file(match, str(target))
-        return Fetched(folder, name, is_glob=True)
-    if filesystem.info(uri)["type"] != "directory":
-        path = folder / PurePosixPath(uri).name
-        filesystem.get_file(uri, str(path))
+    listing = _list(filesystem, uri, name)
+    for source, (target, _) in listing.files.items():
+        path = folder / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        filesystem.get_file(source, str(path))
+    if listing.kind == "file":
         return Fetched(path, name)
+    return Fetched(folder, name.rstrip("/"), is_glob=listing.kind == "pattern")
+
+
+def _list(filesystem: Any, uri: str, name: str) -> _Listing:
+    """Look up what a URI names in a store that knows folders.
+
+    Raises:
+        InputError: If a pattern or a folder has no data files.
+    """
+    if any(mark in uri for mark in "*?["):
+        found = filesystem.glob(uri, detail=True)
+        matches = sorted(path for path in found if is_data(Path(path)))
+        if not matches:
+            raise nothing(name, "no data file matches")
+        return _Listing(
+            "pattern",  # the same name may be in several folders
+            {
+                path: (f"{i:06}/{PurePosixPath(path).name}", found[path])
+                for i, path in enumerate(matches)
+            },
+        )
+    info = filesystem.info(uri)
+    if info["type"] != "directory":
+        return _Listing("file", {uri: (PurePosixPath(uri).name, info)})
     root = filesystem._strip_protocol(uri).rstrip("/")
-    found = [path for path in filesystem.find(root) if is_data(Path(path))]
+    found = {
+        path: (str(PurePosixPath(path).relative_to(root)), info)
+        for path, info in filesystem.find(root, detail=True).items()
+        if is_data(Path(path))
+    }
     if not found:
-        raise _nothing(name, "the folder holds no data files")
-    for path in found:
-        target = folder / PurePosixPath(path).relative_to(root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        filesystem.get_file(path, str(target))
-    return Fetched(folder, name.rstrip("/"))
+        raise nothing(name, "the folder holds no data files")
+    return _Listing("folder", found)
 
 
-def _nothing(name: str, found: str) -> InputError:
-    return InputError(
-        found, where=name, expected="data that is there", remedy="check the bucket and the path"
-    )
+def _tag(scheme: str, info: dict[str, Any]) -> str:
+    """What a store says of a file that only this content has; "" if nothing."""
+    if scheme == "s3":
+        return f"{info['ETag']} {info['size']}" if info.get("ETag") else ""
+    if scheme == "hf":
+        return str(info.get("blob_id") or "")
+    if info.get("md5Hash"):  # composite objects have none
+        return str(info["md5Hash"])
+    # A CRC can be met by chance, and every write has a generation of its own.
+    return f"{info['crc32c']} {info['generation']}" if {"crc32c", "generation"} <= set(info) else ""
 
 
-def _failure(scheme: str, name: str, error: Exception) -> InputError:
-    """What went wrong, said without repeating what the libraries say, which may hold secrets."""
-    kind = type(error).__name__
-    status = getattr(error, "status", None) or getattr(error, "code", None)
-    if not isinstance(status, int):
-        named = _STATUS.search(str(error)) if "HTTP" in kind or "Http" in kind else None
-        status = int(named[1]) if named else None
-    offline = "Offline" in kind
-    if isinstance(error, FileNotFoundError) or kind.endswith("NotFoundError") or status == 404:
-        if "bucket does not exist" in str(error):
-            return _nothing(name, "there is no such bucket")
-        if scheme in ("http", "https"):
-            return _unreachable(name, "the server has no such file: HTTP 404", "check the address")
-        return _nothing(name, "there is nothing under this name")
-    if isinstance(error, PermissionError) or status in (401, 403) or "Credentials" in kind:
-        keys = {
-            "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
-            "gs": "set GOOGLE_APPLICATION_CREDENTIALS",
-            "hf": "set HF_TOKEN",
-        }
-        code = f": HTTP {status}" if status else ""
-        return InputError(
-            f"access denied{code}",
-            where=name,
-            expected="data that these credentials may read",
-            remedy=keys.get(scheme, "check the address, and whether its signature has expired"),
-        )
-    if status:
-        return _unreachable(name, f"the server answered HTTP {status}", "try again later")
-    if isinstance(error, OSError) and error.errno == 28:
-        return InputError(
-            "the disk is full",
-            where=name,
-            expected="room for the download",
-            remedy="make room, or set TMPDIR to a folder on another disk",
-        )
-    if offline:
-        return _unreachable(name, "the Hub is switched off", "unset HF_HUB_OFFLINE")
-    reason = without_secrets(str(error)).strip().splitlines()
-    host = urlsplit(name).netloc if scheme.startswith("http") else f"what serves {scheme}://"
-    found = f"{host} cannot be reached" if _is_network(error) else "it cannot be downloaded"
-    shown = f"{kind}: {reason[0]}"[:200] if reason and not _is_network(error) else kind
-    return _unreachable(name, f"{found} ({shown})", "check the address and the network")
+def _tag_of_web(info: dict[str, Any], uri: str) -> str:
+    """The address that answered, and its ETag if that is a strong one; else "".
+
+    An ETag is one address's. Behind a redirect to an address with a query, mostly a signature that
+    is another one each time, it is not relied upon.
+    """
+    parts = urlsplit(info["url"])
+    etag = info.get("ETag", "")
+    if not _STRONG_ETAG.fullmatch(etag) or parts.query not in ("", urlsplit(uri).query):
+        return ""
+    return f"{without_secrets(info['url'])} {etag}"
 
 
-def _is_network(error: Exception) -> bool:
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return isinstance(error, (ConnectionError, TimeoutError)) or bool(
-        names
-        & {
-            "ClientConnectionError",
-            "EndpointConnectionError",
-            "ConnectTimeoutError",
-            "ConnectionError",
-            "HTTPClientError",
-        }
-    )
-
-
-def _unreachable(name: str, found: str, remedy: str) -> InputError:
-    return InputError(
-        found, where=name, expected="data that this machine can download", remedy=remedy
-    )
+def _hash(filesystem: Any, uri: str, note: Callable[[str], None], *, fetched: bool) -> str:
+    """The SHA-256 of a file of a web server; nothing is left on this disk."""
+    if fetched:
+        file = fetch(uri).path.open("rb")
+    else:
+        note(f"downloading {without_secrets(uri)}: its server does not tell one content by an ETag")
+        file = filesystem.open(uri, block_size=0)  # a stream: not every server serves parts
+    digest = hashlib.sha256()
+    with file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.files import File, decompressed, readable
+from kfp_finetune.components.load_data.readers.files import File, readable
 from kfp_finetune.components.load_data.readers.reading import (
     ROWS_PER_BATCH,
     Batch,
@@ -16,6 +16,7 @@ from kfp_finetune.components.load_data.readers.reading import (
     no_rows,
     unique_names,
 )
+from kfp_finetune.components.load_data.readers.unpacking import decompressed
 
 
 def open_parquet(file: File) -> Source:

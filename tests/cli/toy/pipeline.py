@@ -24,11 +24,13 @@ def load_data(
 
     from kfp_finetune.components import runtime
     from kfp_finetune.components.errors import InputError
+    from kfp_finetune.components.load_data.readers.remote import fetch
 
     with runtime.step("load_data", tokenized_dataset.path):
-        if not Path(dataset).is_file():
+        path = fetch(dataset).path if "://" in dataset else Path(dataset)
+        if not path.is_file():
             raise InputError("no such file", where=dataset, expected="a file", remedy="make one")
-        rows = Path(dataset).read_text().splitlines()
+        rows = path.read_text().splitlines()
         folder = Path(tokenized_dataset.path)
         (folder / "deep").mkdir(parents=True)
         (folder / "deep" / "rows.txt").write_text("\n".join(rows))

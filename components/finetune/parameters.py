@@ -1,0 +1,160 @@
+"""What finetune is told about selection and saving: checked before anything is imported for it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from kfp_finetune.components.errors import InputError
+
+RESUME = ("retry", "exact", "any")
+# Metrics of which less is better; of all others, more is.
+_LESS_IS_BETTER = ("loss", "mae", "mse", "rmse")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured on the validation split.
+
+    Attributes:
+        step: Updates made before it.
+        metrics: By name: "loss", and what the task measures.
+        wall_time: When, in seconds since 1970.
+    """
+
+    step: int
+    metrics: dict[str, float]
+    wall_time: float
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How the validation split decides.
+
+    Attributes:
+        metric: The metric that decides.
+        patience: Evaluations without a better one after which training ends; None: it does not.
+        load_best: Whether the weights of the best evaluation are the model, not the last ones.
+    """
+
+    metric: str = "loss"
+    patience: int | None = None
+    load_best: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without data.
+
+        Raises:
+            InputError: If the patience is not positive.
+        """
+        if self.patience is not None and self.patience < 1:
+            raise InputError(
+                f"early_stopping_patience is {self.patience}",
+                where="early_stopping_patience",
+                expected="a number of evaluations, at least 1",
+                remedy="leave --early-stopping-patience out to train to the end",
+            )
+
+    def check(self, metrics: list[str], validation_rows: int) -> None:
+        """Check that what decides is measured.
+
+        Args:
+            metrics: What the task measures besides the loss.
+            validation_rows: Rows of the validation split.
+
+        Raises:
+            InputError: If it is not.
+        """
+        if self.metric not in ("loss", *metrics):
+            raise InputError(
+                f"metric_for_best_model is '{self.metric}'",
+                where="metric_for_best_model",
+                expected="one of " + ", ".join(["loss", *metrics]),
+                remedy="--metric-for-best-model loss",
+            )
+        if not validation_rows and (self.patience is not None or self.load_best):
+            name = "load_best_model_at_end" if self.load_best else "early_stopping_patience"
+            raise InputError(
+                f"{name} is given, and the validation split is empty",
+                where=name,
+                expected="validation rows",
+                remedy="--validation-fraction 0.1, or leave it out",
+            )
+
+    def chosen(self, evaluations: list[Evaluation]) -> dict[str, Any]:
+        """What a model's manifest says of the evaluation whose weights it has."""
+        if not evaluations:
+            return {}
+        chosen = evaluations[self.best(evaluations) if self.load_best else -1]
+        return {
+            "validation_metrics": chosen.metrics,
+            "best_step": chosen.step if self.load_best else None,
+        }
+
+    def best(self, evaluations: list[Evaluation]) -> int:
+        """The index of the best evaluation, the earliest of equal ones; NaN is worst."""
+        sign = 1 if self.metric in _LESS_IS_BETTER else -1
+        values = [sign * e.metrics[self.metric] for e in evaluations]
+        return min(range(len(values)), key=lambda i: (math.isnan(values[i]), values[i]))
+
+
+@dataclass(frozen=True)
+class Checkpointing:
+    """Whether, where and how often a run is saved.
+
+    Attributes:
+        directory: A path or a URI; None: it is not.
+        every_steps: Updates between two checkpoints; None: `every_minutes` decides.
+        every_minutes: Minutes between two.
+        keep: How many are kept.
+        resume: Whose are gone on from: "retry" this run's own, "exact" also those of another run
+            with everything equal, "any" also where something differs.
+        owner: Which run this is; the same for a retry.
+    """
+
+    directory: str | None = None
+    every_steps: int | None = None
+    every_minutes: float = 5.0
+    keep: int = 2
+    resume: str = "retry"
+    owner: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the numbers and names.
+
+        Raises:
+            InputError: With everything that is wrong.
+        """
+        problems = [
+            InputError(
+                f"{name} is {value}",
+                where=name,
+                expected=expected,
+                remedy=f"leave --{name.replace('_', '-')} out",
+            )
+            for name, value, expected, right in (
+                (
+                    "checkpoint_every_steps",
+                    self.every_steps,
+                    "a number of steps, at least 1",
+                    self.every_steps is None or self.every_steps >= 1,
+                ),
+                (
+                    "checkpoint_every_minutes",
+                    self.every_minutes,
+                    "a number of minutes, at least 0",
+                    self.every_minutes >= 0,
+                ),
+                ("checkpoints_to_keep", self.keep, "at least 1", self.keep >= 1),
+                (
+                    "resume_from_checkpoint",
+                    self.resume,
+                    "one of " + ", ".join(RESUME),
+                    self.resume in RESUME,
+                ),
+            )
+            if not right
+        ]
+        if problems:
+            raise InputError.of_all(problems)

@@ -1,0 +1,106 @@
+"""The name of one label, and the names there may be."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from kfp_finetune.components.errors import InputError
+
+_DIGITS = re.compile(r"[0-9]{1,18}")
+_SHOWN = 5
+
+
+def clean(value: Any) -> Any:
+    """A value without what only its file format put there; None where there is none."""
+    if value is None or value != value:  # NaN is not itself
+        return None
+    if isinstance(value, str):
+        return value if value.strip() else None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def name_of(value: Any, listed: Sequence[str], where: str) -> str:
+    """The name of one label."""
+    value = clean(value)
+    if isinstance(value, bool):
+        value = str(value).lower()
+    if isinstance(value, int | str) and listed and all(map(_is_whole, listed)):
+        return str(value)
+    if isinstance(value, str):
+        if value in listed or not (listed and _DIGITS.fullmatch(value)):
+            return value
+        value = int(value)
+    if value is None:
+        raise InputError(
+            "a list of labels holds null, or an empty text",
+            where=where,
+            expected="texts or whole numbers in every list",
+            remedy="mend the lists; a text without labels has an empty list",
+        )
+    if not isinstance(value, int):
+        raise InputError(
+            f"{value!r} cannot be a label",
+            where=where,
+            expected="a text or a whole number"
+            + ("; numbers with fractions are for regression" if isinstance(value, float) else ""),
+            remedy="--problem-type regression"
+            if isinstance(value, float)
+            else "name another --label-column",
+        )
+    if not listed:
+        return str(value)
+    if not 0 <= value < len(listed):
+        raise InputError(
+            f"label {value} is not among the {len(listed)} named ones",
+            where=where,
+            expected=f"numbers from 0 to {len(listed) - 1}, which the names count",
+            remedy="check --label-names, or the column",
+        )
+    return listed[value]
+
+
+def _is_whole(name: str) -> bool:
+    return name.removeprefix("-").isdigit()
+
+
+def check_known(
+    named: Sequence[Sequence[str] | None], ids: dict[str, int], where: str, known_from: str
+) -> None:
+    """Check that every name is one of those there may be.
+
+    Args:
+        named: The names that stand in each place; None where there is no label.
+        ids: The id of every name there may be.
+        where: Where the labels come from.
+        known_from: Where the known names come from.
+
+    Raises:
+        InputError: If one is not.
+    """
+    unknown = sorted({name for group in named for name in group or () if name not in ids})
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], ids, n=1)
+        raise InputError(
+            f"{len(unknown)} unknown label{'s' * (len(unknown) > 1)}: "
+            + ", ".join(map(repr, unknown[:_SHOWN])),
+            where=where,
+            expected="one of "
+            + ", ".join(map(repr, list(ids)[:_SHOWN]))
+            + ", ..." * (len(ids) > _SHOWN),
+            remedy=f"mend the labels ({unknown[0]!r} may mean {near[0]!r}), or {known_from}"
+            if near
+            else f"mend the labels, or {known_from}",
+        )
+
+
+def by_number_then_name(name: str) -> tuple[int, int, str]:
+    """A sort key: whole numbers in their order, then all other names in theirs."""
+    try:
+        return 0, int(name), name
+    except ValueError:
+        return 1, 0, name
