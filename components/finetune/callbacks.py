@@ -6,7 +6,6 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-import tensorflow as tf
 import tf_keras
 
 from kfp_finetune.components.artifacts.model import StoppedAt

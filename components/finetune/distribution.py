@@ -70,7 +70,6 @@ def of_chief(strategy: tf.distribute.Strategy, value: int) -> int:
         strategy: Over all workers.
         value: The chief's; that of other workers is not used.
     """
-
     if _workers() == 1:
         return value
 
