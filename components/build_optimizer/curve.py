@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
+from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
+from kfp_finetune.components.build_optimizer.checks import USED_BY
+from kfp_finetune.components.build_optimizer.schedules import learning_rate_at
 from kfp_finetune.components.pages.charts import (
     Note,
     Series,
@@ -16,26 +20,68 @@ from kfp_finetune.components.pages.charts import (
 )
 from kfp_finetune.components.pages.page import count_text, rate_text, templates
 
-_NAMES = {"adam": "Adam", "adamw": "AdamW"}
+_NAMES = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "lion": "Lion"}
 
 
 def describe(config: OptimizerConfig) -> str:
     """The optimizer and its schedule in one sentence, without a full stop."""
     schedule = config.schedule
-    peak, end = rate_text(schedule.learning_rate), rate_text(schedule.end_learning_rate)
-    updates = updates_text(schedule.num_train_steps)
-    if schedule.name == "constant":
-        shape = f"constant rate {peak} for {updates}"
-    else:
-        power = f" (power {schedule.power:g})" if schedule.name == "polynomial" else ""
-        shape = f"{schedule.name} decay{power} from {peak} to {end} over {updates}"
+    optimizer = _NAMES[config.name]
+    if config.name == "sgd" and config.momentum:
+        optimizer += f" with momentum {config.momentum:g}"
     warmup = schedule.warmup_steps
     start = f"the first {count_text(warmup)} of them warmup" if warmup else "no warmup"
-    return f"{_NAMES[config.name]}, {shape}, {start}"
+    return f"{optimizer}, {_shape(schedule)}, {start}"
+
+
+def _shape(schedule: Schedule) -> str:
+    peak, end = rate_text(schedule.learning_rate), rate_text(schedule.end_learning_rate)
+    updates = updates_text(schedule.num_train_steps)
+    match schedule.name:
+        case "constant":
+            return f"constant rate {peak} for {updates}"
+        case "polynomial":
+            return (
+                f"polynomial decay (power {schedule.power:g}) from {peak} to {end} over {updates}"
+            )
+        case "cosine_with_restarts" if schedule.num_cycles > 1:
+            times = count_text(schedule.num_cycles)
+            return f"{times} cosine decays, each from {peak} to {end}, over {updates}"
+        case "inverse_sqrt" | "exponential":
+            kind = {"inverse_sqrt": "inverse square root"}.get(schedule.name, schedule.name)
+            end = rate_text(learning_rate_at(schedule, schedule.num_train_steps))
+            return f"{kind} decay from {peak} to {end} over {updates}"
+        case "piecewise_constant":
+            pieces = "".join(
+                f", {rate_text(rate)} from update {count_text(start)} on"
+                for start, rate in schedule.boundaries
+            )
+            return f"rate {peak}{pieces}, over {updates}"
+        case "warmup_stable_decay":
+            last = count_text(schedule.decay_steps)
+            return f"constant rate {peak} over {updates}, the last {last} cosine decay to {end}"
+    return f"{schedule.name.split('_')[0]} decay from {peak} to {end} over {updates}"
+
+
+def turns(schedule: Schedule) -> dict[int, str]:
+    """The updates at which the curve turns, and what each of them is.
+
+    Of many restarts or pieces, which are plain to see, none: on a phone there is room for few.
+    """
+    warmup, total = schedule.warmup_steps, schedule.num_train_steps
+    found = {warmup: "warmup ends"} if warmup else {}
+    if schedule.name == "piecewise_constant" and len(schedule.boundaries) <= 2:
+        found |= {start: "next rate" for start, _ in schedule.boundaries}
+    elif schedule.name == "cosine_with_restarts" and schedule.num_cycles == 2:
+        found[warmup + math.ceil((total - warmup) / 2)] = "restart"
+    elif schedule.name == "warmup_stable_decay":
+        begins = total - schedule.decay_steps
+        found[begins] = "warmup ends, decay begins" if begins in found else "decay begins"
+    return found
 
 
 def curve_chart(
-    title: str, rates: np.ndarray, warmup_steps: int, planned: int, height: int = 240
+    title: str, rates: np.ndarray, turns: Mapping[int, str], planned: int, height: int = 240
 ) -> dict[str, Any]:
     """Lay out a learning-rate curve with its numbers on it, for the macro `line_chart`.
 
@@ -43,20 +89,21 @@ def curve_chart(
         title: What is drawn.
         rates: The rate of every update, shape [updates], and, if there is one more, the rate after
             the last planned update, shape [planned + 1]. At least one.
-        warmup_steps: Updates of warmup; the first rate after them is marked. 0 for none.
+        turns: Updates to mark, and what they are.
         planned: Updates planned, the right edge of the chart.
         height: Of the plot in pixels.
 
     Returns:
-        A chart of at most 2,000 points; first, peak, last and the end of warmup are among them.
+        A chart of at most 2,000 points; first, peak, last and the turns are among them.
     """
     rates = np.asarray(rates, dtype=np.float64)
     after = rates[planned] if len(rates) > planned else None
     last = min(len(rates), planned) - 1
     marks = {0: ["first"]}
     marks.setdefault(int(rates[: last + 1].argmax()), []).append("peak")
-    if 0 < warmup_steps <= last:
-        marks.setdefault(warmup_steps, []).append("warmup ends")
+    for step, name in turns.items():
+        if step <= last:
+            marks.setdefault(step, []).append(name)
     marks.setdefault(last, []).append("last applied" if after is None else "last applied → after")
     notes = []
     for index, names in sorted(marks.items()):
@@ -71,7 +118,7 @@ def curve_chart(
         title,
         [Series("learning rate", chosen, rates[chosen])],
         text=rate_text,
-        top=float(rates.max()) * 1.3,
+        top=float(rates.max()) * 1.4,  # room for a note above the peak, on a phone too
         last_step=planned,
         height=height,
         notes=notes,
@@ -102,7 +149,7 @@ def render_curve(config: OptimizerConfig, rates: np.ndarray) -> str:
     page = templates(Path(__file__).parent).get_template("curve.html.jinja")
     return page.render(
         sentence=describe(config),
-        chart=curve_chart("Learning rate by update", rates, warmup, total, height=320),
+        chart=curve_chart("Learning rate by update", rates, turns(schedule), total, height=320),
         tiles=[
             ("Updates", count_text(total), "num_train_steps"),
             ("First rate", rate_text(rates[0]), "update 0"),
@@ -118,26 +165,29 @@ def render_curve(config: OptimizerConfig, rates: np.ndarray) -> str:
 def settings(config: OptimizerConfig) -> list[tuple[str, str]]:
     """Every parameter that shapes the updates, by the name it is set with."""
     schedule = config.schedule
-    rows: list[tuple[str, str]] = [
-        ("optimizer", config.name),
-        ("lr_scheduler_type", schedule.name),
-        ("learning_rate", rate_text(schedule.learning_rate)),
-    ]
-    if schedule.name != "constant":
-        rows.append(("end_learning_rate", rate_text(schedule.end_learning_rate)))
-    if schedule.name == "polynomial":
-        rows.append(("power", f"{schedule.power:g}"))
-    clipped = config.max_grad_norm
-    return [
-        *rows,
-        ("warmup_steps", count_text(schedule.warmup_steps)),
-        ("num_train_steps", count_text(schedule.num_train_steps)),
-        ("weight_decay", f"{config.weight_decay:g}"),
-        ("adam_beta1", f"{config.adam_beta1:g}"),
-        ("adam_beta2", f"{config.adam_beta2:g}"),
-        ("adam_epsilon", f"{config.adam_epsilon:g}"),
-        ("max_grad_norm", "off" if clipped is None else f"{clipped:g}"),
-    ]
+    total, clipped = schedule.num_train_steps, config.max_grad_norm
+    pieces = (f"{rate_text(r)} from update {count_text(i)} on" for i, r in schedule.boundaries)
+    rows = {
+        "optimizer": config.name,
+        "lr_scheduler_type": schedule.name,
+        "learning_rate": rate_text(schedule.learning_rate),
+        "end_learning_rate": rate_text(schedule.end_learning_rate),
+        "power": f"{schedule.power:g}",
+        "num_cycles": count_text(schedule.num_cycles),
+        "decay_rate": f"{schedule.decay_rate:g}",
+        "decay_ratio": updates_text(schedule.decay_steps),
+        "lr_boundaries": ", ".join(pieces),
+        "warmup_steps": count_text(schedule.warmup_steps),
+        "num_train_steps": count_text(total),
+        "momentum": f"{config.momentum:g}",
+        "weight_decay": f"{config.weight_decay:g}",
+        "adam_beta1": f"{config.adam_beta1:g}",
+        "adam_beta2": f"{config.adam_beta2:g}",
+        "adam_epsilon": f"{config.adam_epsilon:g}",
+        "max_grad_norm": "off" if clipped is None else f"{clipped:g}",
+    }
+    chosen = {schedule.name, config.name}
+    return [(n, text) for n, text in rows.items() if not chosen.isdisjoint(USED_BY.get(n, chosen))]
 
 
 def updates_text(count: int) -> str:

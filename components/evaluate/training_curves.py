@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kfp_finetune.components.artifacts.model import ModelManifest
-from kfp_finetune.components.build_optimizer.curve import curve_chart, updates_text
+from kfp_finetune.components.build_optimizer.curve import curve_chart, turns, updates_text
 from kfp_finetune.components.evaluate.headline import headline
 from kfp_finetune.components.pages.charts import Series, line_chart, thin
 from kfp_finetune.components.pages.page import count_text, number_text
@@ -25,7 +25,7 @@ def training_curves(
     if updates:
         rates = np.array([r["learning_rate"] for r in updates], dtype=np.float64)
         chart = curve_chart(
-            "Learning rate applied", rates, model.optimizer.schedule.warmup_steps, planned
+            "Learning rate applied", rates, turns(model.optimizer.schedule), planned
         )
         stopped = model.stopped_at
         reason = (

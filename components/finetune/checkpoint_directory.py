@@ -80,7 +80,6 @@ class CheckpointDirectory:
     def steps(self) -> list[int]:
         """The updates after which there is a whole checkpoint, in order."""
         with self._explained("listed"):
-            self._files.invalidate_cache()
             markers = self._files.glob(self._path(f"{_PREFIX}*", MARKER))
             return sorted(int(Path(m).parent.name.removeprefix(_PREFIX)) for m in markers)
 
@@ -141,7 +140,6 @@ class CheckpointDirectory:
     def clear(self) -> None:
         """Remove every checkpoint, whole or not, and leave what else lies there."""
         with self._explained("cleared"):
-            self._files.invalidate_cache()
             for folder in self._files.glob(self._path(f"{_PREFIX}*")):
                 self._files.rm(folder, recursive=True)
 

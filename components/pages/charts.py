@@ -188,8 +188,8 @@ def _place(
         offsets.sort(key=lambda offset: abs(offset[0]) + abs(offset[1]))
         places = [(*offset, end) for offset in offsets for end in (x > 0.5, x <= 0.5)]
         chosen = places[0]
-        # Where no place is free at both widths, the narrow one counts.
-        for checked, (out, up, end) in product((widths, widths[:1]), places):
+        # Where no place is free at both widths, the narrow one counts, and then the wide one.
+        for checked, (out, up, end) in product((widths, widths[:1], widths[1:]), places):
             lefts = [x * width - out - long if end else x * width + out for width in checked]
             boxes = [(left, y * height + up, left + long, y * height + up + tall) for left in lefts]
             fits = zip(boxes, checked, strict=True)

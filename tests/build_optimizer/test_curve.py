@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
-from kfp_finetune.components.build_optimizer.curve import curve_chart, describe, render_curve
+from kfp_finetune.components.build_optimizer.curve import (
+    curve_chart,
+    describe,
+    render_curve,
+    turns,
+)
+from kfp_finetune.components.build_optimizer.curve import settings as curve_settings
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
 from kfp_finetune.components.pages.charts import thin, ticks
 
@@ -37,6 +43,11 @@ SCHEDULES = [
     {"num_train_steps": 2345, "warmup_steps": 100, "name": "cosine", "end_learning_rate": 1e-6},
     {"num_train_steps": 1000, "warmup_steps": 500, "power": 2.0},
     {"num_train_steps": 300, "name": "constant"},
+    {"num_train_steps": 939, "name": "cosine_with_restarts", "num_cycles": 8},
+    {"num_train_steps": 939, "name": "inverse_sqrt", "warmup_steps": 94},
+    {"num_train_steps": 939, "name": "exponential"},
+    {"num_train_steps": 939, "name": "piecewise_constant", "boundaries": ((469, 1e-5), (751, 0))},
+    {"num_train_steps": 939, "name": "warmup_stable_decay", "decay_steps": 187},
     {"num_train_steps": 1},
     {"num_train_steps": 2, "warmup_steps": 1},
 ]
@@ -82,16 +93,131 @@ def test_the_numbers_that_matter_are_written_on_the_curve() -> None:
             "Adam, cosine decay from 5e-05 to 0 over 12,000 updates,"
             " the first 1,200 of them warmup",
         ),
+        (
+            {"num_train_steps": 939, "power": 2.0, "end_learning_rate": 1e-6},
+            "Adam, polynomial decay (power 2) from 5e-05 to 1e-06 over 939 updates, no warmup",
+        ),
+        (
+            {"num_train_steps": 939, "name": "linear"},
+            "Adam, linear decay from 5e-05 to 0 over 939 updates, no warmup",
+        ),
+        (
+            {"num_train_steps": 939, "name": "cosine_with_restarts", "num_cycles": 3},
+            "Adam, 3 cosine decays, each from 5e-05 to 0, over 939 updates, no warmup",
+        ),
+        (
+            {"num_train_steps": 939, "name": "cosine_with_restarts", "num_cycles": 1},
+            "Adam, cosine decay from 5e-05 to 0 over 939 updates, no warmup",
+        ),
+        (
+            {"num_train_steps": 900, "name": "inverse_sqrt", "warmup_steps": 100},
+            "Adam, inverse square root decay from 5e-05 to 1.67e-05 over 900 updates,"
+            " the first 100 of them warmup",
+        ),
+        (
+            {"num_train_steps": 939, "name": "exponential"},
+            "Adam, exponential decay from 5e-05 to 5e-06 over 939 updates, no warmup",
+        ),
+        (
+            {
+                "num_train_steps": 939,
+                "name": "piecewise_constant",
+                "boundaries": ((469, 1e-5), (751, 1e-6)),
+                "warmup_steps": 30,
+            },
+            "Adam, rate 5e-05, 1e-05 from update 469 on, 1e-06 from update 751 on, over 939"
+            " updates, the first 30 of them warmup",
+        ),
+        (
+            {
+                "num_train_steps": 939,
+                "name": "warmup_stable_decay",
+                "decay_steps": 187,
+                "warmup_steps": 47,
+            },
+            "Adam, constant rate 5e-05 over 939 updates, the last 187 cosine decay to 0,"
+            " the first 47 of them warmup",
+        ),
     ],
 )
 def test_the_schedule_is_one_sentence(schedule: dict[str, Any], sentence: str) -> None:
     assert describe(config_of(**schedule)) == sentence
 
 
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ({"name": "adamw", "weight_decay": 0.1}, "AdamW"),
+        ({"name": "sgd"}, "SGD"),
+        ({"name": "sgd", "momentum": 0.9}, "SGD with momentum 0.9"),
+        ({"name": "lion"}, "Lion"),
+    ],
+)
+def test_the_optimizer_is_named_first(config: dict[str, Any], name: str) -> None:
+    described = describe(OptimizerConfig(**config, schedule=Schedule(num_train_steps=9)))
+    assert described.startswith(f"{name}, polynomial decay")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "marked"),
+    [
+        ({"name": "constant"}, {}),
+        ({"name": "cosine", "warmup_steps": 9}, {9: "warmup ends"}),
+        (
+            {"name": "cosine_with_restarts", "num_cycles": 2, "warmup_steps": 9},
+            {9: "warmup ends", 55: "restart"},
+        ),
+        ({"name": "cosine_with_restarts", "num_cycles": 3}, {}),
+        (
+            {"name": "piecewise_constant", "boundaries": ((50, 1e-5), (80, 0.0))},
+            {50: "next rate", 80: "next rate"},
+        ),
+        ({"name": "warmup_stable_decay", "decay_steps": 20}, {80: "decay begins"}),
+        (
+            {"name": "warmup_stable_decay", "decay_steps": 80, "warmup_steps": 20},
+            {20: "warmup ends, decay begins"},
+        ),
+    ],
+    ids=str,
+)
+def test_the_turns_of_a_curve_are_where_it_turns(
+    schedule: dict[str, Any], marked: dict[int, str]
+) -> None:
+    config = Schedule(num_train_steps=100, **schedule)
+    assert turns(config) == marked
+    rates = learning_rates(config)
+    for step, name in marked.items():
+        if name == "restart":
+            assert rates[step] > rates[step - 1]
+        elif name == "next rate":
+            assert rates[step] < rates[step - 1] == rates[step - 2]
+        elif name == "decay begins":
+            assert rates[step + 1] < rates[step] == rates[step - 1]
+
+
+def test_the_settings_are_those_that_have_an_effect() -> None:
+    config = OptimizerConfig(
+        name="sgd",
+        momentum=0.9,
+        schedule=Schedule(num_train_steps=939, name="warmup_stable_decay", decay_steps=187),
+    )
+    assert curve_settings(config) == [
+        ("optimizer", "sgd"),
+        ("lr_scheduler_type", "warmup_stable_decay"),
+        ("learning_rate", "5e-05"),
+        ("end_learning_rate", "0"),
+        ("decay_ratio", "187 updates"),
+        ("warmup_steps", "0"),
+        ("num_train_steps", "939"),
+        ("momentum", "0.9"),
+        ("max_grad_norm", "off"),
+    ]
+
+
 def test_a_million_updates_are_drawn_from_few_points_without_losing_the_marked_ones() -> None:
     total, warmup = 1_000_000, 12_345
     rates = np.concatenate([np.arange(warmup) / warmup, np.linspace(1, 0, total + 1 - warmup)])
-    chart = curve_chart("rate", rates, warmup, total)
+    chart = curve_chart("rate", rates, {warmup: "warmup ends"}, total)
     (line,) = chart["read_out"]
     assert len(line["x"]) <= 2000
     assert {0, warmup, total - 1, total} <= set(line["step"])
@@ -114,7 +240,7 @@ def test_the_read_out_holds_the_rates_themselves() -> None:
 
 
 def test_a_run_that_stopped_early_has_no_rate_after_the_last() -> None:
-    chart = curve_chart("rate", np.linspace(1, 0.5, 50), 0, 100)
+    chart = curve_chart("rate", np.linspace(1, 0.5, 50), {}, 100)
     assert chart["notes"][-1]["note"].caption == "last applied"
     assert chart["notes"][-1]["note"].detail == "update 49"
 

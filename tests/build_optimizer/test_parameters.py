@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -265,6 +266,13 @@ def test_a_parameter_is_used_by_those_that_are_said_to_use_it(name: str) -> None
         elif name not in given:
             with pytest.raises(InputError, match=f"{name} is .*, and {chosen} does not use it"):
                 build_optimizer_config(40, **given, **{name: other[name]})
+
+
+@pytest.mark.parametrize("file", ["README.md", "pipelines/finetune/pipeline.py"])
+def test_every_schedule_and_optimizer_is_told_of(file: str) -> None:
+    text = (Path(__file__).parents[2] / file).read_text()
+    words = set(re.findall(r"\w+", text))
+    assert words >= {*SCHEDULES, *OPTIMIZERS, *USED_BY}
 
 
 _numbers = st.sampled_from([0, -1, 1e-6, 0.3, 0.9999, 1, 2, 50, 1e300, math.inf, math.nan])

@@ -27,7 +27,7 @@ from kfp_finetune.components.finetune.trainer import (
 )
 from kfp_finetune.components.load_data.steps import count_steps
 from kfp_finetune.components.tasks import text_classification as task
-from kfp_finetune.components.tasks.labels import SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
 from tests import tiny
 
 SEED = 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from kfp_finetune.components.finetune import devices, models, training
 from kfp_finetune.components.finetune.callbacks import Clock, WriteLog
 from kfp_finetune.components.finetune.history import History
 from kfp_finetune.components.finetune.inputs import Rows, training_dataset
+from kfp_finetune.components.finetune.run_facts import differences, facts_of
 from kfp_finetune.components.finetune.trainer import LEARNING_RATE, Trainer
 from kfp_finetune.components.finetune.training import finetune
 from kfp_finetune.components.finetune.training_log import TrainingLog
@@ -224,6 +226,16 @@ def test_a_schedule_swapped_behind_the_callbacks_shows_in_the_log(
     rates = {r["learning_rate"] for r in log.records if "learning_rate" in r}
     assert rates == {0.125}
     assert set(scalars(tmp_path, "train/learning_rate").values()) == {0.125}
+
+
+def test_the_facts_of_a_run_are_equal_after_a_trip_through_json(
+    tiny_data: Path, tiny_model: Path
+) -> None:
+    config = build_optimizer_config(
+        30, lr_scheduler_type="piecewise_constant", lr_boundaries="0.5:1e-5,0.8:1e-6"
+    )
+    facts = facts_of(network(tiny_model), str(tiny_data), config, count_steps(ROWS, 8, 2), {}, {})
+    assert differences(json.loads(json.dumps(facts)), facts) == []
 
 
 def test_the_same_seed_gives_the_same_weights_to_the_last_bit(

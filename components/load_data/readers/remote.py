@@ -23,6 +23,7 @@ from kfp_finetune.components.load_data.readers.unpacking import new_folder
 from kfp_finetune.components.load_data.readers.uris import SCHEMES, without_secrets
 
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
+_BUCKETS = ("s3", "gs")
 _WEB = ("http", "https")
 _STRONG_ETAG = re.compile(r'"[^"]+"')  # a weak one, W/"...", stands for more than one content
 _CHUNK = 1 << 20
@@ -136,6 +137,8 @@ def filesystem(scheme: str) -> Any:
         options = {"client_kwargs": {"trust_env": True, "timeout": timeout}}
     elif scheme == "s3":
         options = {"config_kwargs": {"connect_timeout": 15, "retries": {"max_attempts": 3}}}
+    if scheme in _BUCKETS:
+        options["use_listings_cache"] = False  # a part of a folder once listed hides the rest
     logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it prints tracebacks as it retries
     return fsspec.filesystem(scheme, skip_instance_cache=True, **options)
 
