@@ -104,11 +104,11 @@ def check_same(strategy: tf.distribute.Strategy, facts: Mapping[str, Any]) -> No
 
 
 @contextlib.contextmanager
-def lost_workers_told() -> Iterator[None]:
-    """Say plainly that a worker has gone; the others notice within seconds.
+def tell_of_lost_workers() -> Iterator[None]:
+    """Within, say plainly that another worker is gone, which TensorFlow notices within seconds.
 
     Raises:
-        RuntimeError: If one has.
+        RuntimeError: If one is.
     """
     try:
         yield
@@ -116,8 +116,8 @@ def lost_workers_told() -> Iterator[None]:
         if _workers() == 1:
             raise
         raise RuntimeError(
-            "another worker has ended, and training ends with it; its own log says why. Start all"
-            " workers again: with a checkpoint_dir they go on from the last checkpoint"
+            "another worker has ended, or never began: its own log says why. Training ends with"
+            " it; started again, all workers go on from the last checkpoint in checkpoint_dir"
         ) from error
 
 

@@ -40,7 +40,7 @@ from kfp_finetune.components.runtime import emit
 from kfp_finetune.components.tasks import get_task
 
 
-@distribution.lost_workers_told()
+@distribution.tell_of_lost_workers()
 def finetune(
     *,
     tokenized_dataset_path: str,

@@ -18,11 +18,14 @@ import tensorflow as tf
 import tf_keras
 from safetensors.numpy import load
 
+from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.model import read
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import distribution
+from kfp_finetune.components.finetune.inputs import Rows, training_dataset
 from kfp_finetune.components.finetune.models import dropout_generators, load_classifier
 from kfp_finetune.components.finetune.parameters import Selection
+from kfp_finetune.components.load_data.steps import count_steps
 from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
 from tests import tiny
 from tests.finetune.runs import CURVES, Run
@@ -64,6 +67,32 @@ def assert_equal_up_to_rounding(one: Run, two: Run, weights_too: bool = True) ->
         expected, found = (load(result["weights"]) for result in (ours, theirs))
         for name in expected:
             np.testing.assert_allclose(found[name], expected[name], atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("accumulation", [1, 3])
+@pytest.mark.parametrize("batch_size", [1, 7, 200])
+def test_each_row_of_a_batch_goes_to_one_device_and_all_get_equal_shapes(
+    tiny_data: Path, two_devices: tf.distribute.Strategy, batch_size: int, accumulation: int
+) -> None:
+    """Equal widths, too: so each device draws as many random numbers for its dropout."""
+    rows = Rows(tokenized_dataset.open_split(tiny_data, "train"), tokenized_dataset.read(tiny_data))
+    plan = count_steps(len(rows.lengths), batch_size, 1, None, accumulation)
+    with two_devices.scope():
+        distributed = training_dataset(rows, plan, seed=5)
+    updates = 0
+    for one, shared in zip(training_dataset(rows, plan, seed=5), distributed, strict=True):
+        shares = {
+            name: two_devices.experimental_local_results(shared[name])
+            for name in ("rows", "weights")
+        }
+        for i, weights in enumerate(one["weights"]):
+            kept = [r[i][w[i] > 0] for r, w in zip(shares["rows"], shares["weights"], strict=True)]
+            assert sorted(np.concatenate(kept)) == sorted(one["rows"][i][weights > 0].numpy())
+        first, second = two_devices.experimental_local_results(shared["features"]["input_ids"])
+        assert first.shape == second.shape
+        assert first.shape[1] == -(-one["weights"].shape[1] // 2)
+        updates += 1
+    assert updates == plan.num_train_steps
 
 
 @pytest.mark.parametrize(
@@ -115,6 +144,26 @@ def test_on_two_devices_a_killed_run_resumes_to_the_last_bit(
     two.killed_at(17, kill)
     assert two().resumed_at == [15]
     assert two.results() == one.results()
+
+
+def test_a_run_on_two_devices_can_go_on_with_one(
+    tiny_data: Path,
+    plain_model: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings: dict[str, Any] = {"plan": {"max_steps": 8}, "adam_epsilon": 1e-3}
+    one, two = (Run(tmp_path / name, tiny_data, plain_model, **settings) for name in "12")
+    one(directory=None)
+    request.getfixturevalue("two_devices")
+    two.killed_at(5, kill)
+    monkeypatch.undo()
+    manifest = two(resume="any")
+    assert manifest.resumed_at == [3]
+    assert manifest.differences == ["environment.replicas: 2, now 1"]
+    assert_equal_up_to_rounding(one, two)
 
 
 def test_each_device_drops_out_for_itself_and_draws_as_often(
@@ -265,12 +314,14 @@ def test_a_killed_worker_ends_training_which_can_be_resumed(
     cluster("whole").ends_with(chief=0, worker=0)
     (left,) = {"chief", "worker"} - {killed}
     said = cluster("killed", **{killed: {"kill_at": 8}}).ends_with(**{killed: -9, left: 1})
-    assert "RuntimeError: another worker has ended, and training ends with it" in said[left]
+    assert "RuntimeError: another worker has ended, or never began" in said[left]
     cluster("killed").ends_with(chief=0, worker=0)
     whole, resumed = (
         Run(tmp_path / name / "run", tiny_data, tiny_model) for name in ("whole", "killed")
     )
-    assert read(resumed.folder / "model").resumed_at == [6]
+    manifest = read(resumed.folder / "model")
+    assert manifest.resumed_at == [6]
+    assert manifest.stopped_at is not None
     assert resumed.results() == whole.results()
 
 
