@@ -71,9 +71,8 @@ class Trainer(tf_keras.Model):
         Returns:
             The update's loss: the mean over its real examples, of all replicas.
         """
-        replica = tf.distribute.get_replica_context()
         variables = self.trainable_variables
-        total = replica.all_reduce("sum", tf.reduce_sum(update["weights"]))
+        total = _sum_over_replicas(tf.reduce_sum(update["weights"]))
         if update["weights"].shape[0] == 1:
             loss, gradients = self._loss_and_gradients(update, 0, total, variables)
         else:
@@ -94,7 +93,7 @@ class Trainer(tf_keras.Model):
                 parallel_iterations=1,
             )
         # Here and not in the optimizer: the norm that is logged is that of the whole gradient.
-        loss, gradients = replica.all_reduce("sum", (loss, gradients))
+        loss, gradients = _sum_over_replicas((loss, gradients))
         norm = tf.linalg.global_norm(gradients)
         self.optimizer.apply_gradients(
             zip(gradients, variables, strict=True), experimental_aggregate_gradients=False
@@ -146,3 +145,9 @@ class Trainer(tf_keras.Model):
         )
         # The fused optimizer kernel takes dense gradients; an embedding's comes as slices.
         return loss, [tf.convert_to_tensor(g) for g in gradients]
+
+
+def _sum_over_replicas(values: Any) -> Any:
+    replica = tf.distribute.get_replica_context()
+    # The sum over one would only have every gradient wait, and be kept, until the last is there.
+    return values if replica.num_replicas_in_sync == 1 else replica.all_reduce("sum", values)
