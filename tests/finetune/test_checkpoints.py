@@ -158,6 +158,24 @@ def test_the_best_weights_are_those_that_were_measured(
     assert shorter.results()["weights"] == longer.results()["weights"]
 
 
+def test_minutes_decide_where_no_number_of_steps_is_given(
+    whole: dict[str, Any],
+    tiny_data: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
+) -> None:
+    often = {"every_steps": None, "every_minutes": 0.0, "keep": 3}
+    run = Run(tmp_path, tiny_data, tiny_model, saved=often)
+    run.killed_at(8, kill)
+    assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [5, 6, 7]
+    run.killed_at(12, kill)
+    seldom = run(every_minutes=60.0)
+    assert seldom.resumed_at == [7, 11]
+    assert run.results() == whole
+    assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [10, 11, 26]
+
+
 def damage_data(folder: Path) -> None:
     file = folder / "state.data-00000-of-00001"
     content = bytearray(file.read_bytes())
