@@ -57,9 +57,12 @@ class ProcessGroup:
     Args:
         command: What to run.
         environment: Its environment variables.
+        inherited: File descriptors that it gets.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], inherited: Sequence[int]
+    ) -> None:
         self._process = subprocess.Popen(
             command,
             env=environment,
@@ -67,6 +70,7 @@ class ProcessGroup:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=inherited,
         )
 
     def lines(self) -> Iterator[str]:

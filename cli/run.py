@@ -56,8 +56,8 @@ def execute(
         LoggedError: For anything else.
     """
     folder = RunFolder.create(runs_dir, name, pipeline.name, dict(parameters))
-    with folder.running():
-        _execute(pipeline, folder, use_cache)
+    with folder.running() as lock:
+        _execute(pipeline, folder, lock, use_cache)
     return folder
 
 
@@ -81,11 +81,12 @@ def resume(name: str, runs_dir: Path, *, allow_differences: bool = False) -> Run
         LoggedError: As `execute`.
     """
     folder = RunFolder.open(find(name, runs_dir))
-    with folder.running():
+    with folder.running() as lock:
         folder.begin_again()
         _execute(
             catalog.find(folder.record.pipeline),
             folder,
+            lock,
             use_cache=True,
             resume="any" if allow_differences else "exact",
         )
@@ -93,12 +94,12 @@ def resume(name: str, runs_dir: Path, *, allow_differences: bool = False) -> Run
 
 
 def _execute(
-    pipeline: Pipeline, folder: RunFolder, use_cache: bool, resume: str | None = None
+    pipeline: Pipeline, folder: RunFolder, lock: int, use_cache: bool, resume: str | None = None
 ) -> None:
     with interruptible():
         screen = make_screen()
         try:
-            _run(pipeline, folder, use_cache, resume, screen)
+            _run(pipeline, folder, lock, use_cache, resume, screen)
         except BaseException as error:
             end = Interrupted(signal.SIGPIPE) if isinstance(error, BrokenPipeError) else error
             _record_end(folder, end, screen)
@@ -110,17 +111,25 @@ def _execute(
 
 
 def _run(
-    pipeline: Pipeline, folder: RunFolder, use_cache: bool, resume: str | None, screen: Screen
+    pipeline: Pipeline,
+    folder: RunFolder,
+    lock: int,
+    use_cache: bool,
+    resume: str | None,
+    screen: Screen,
 ) -> None:
     record, runs_dir = folder.record, folder.path.parent
     precision = str(record.parameters.get("precision") or "float32")
     screen.heading(f"run {record.name} in {_shown(folder.path)}")
     preflight(pipeline.name, record.parameters)
     record.parameters |= fingerprints.pinned_revisions(record.parameters)
-    record.parameters |= {
+    found = {
         "dataset_fingerprint": fingerprints.of_dataset(record.parameters, screen.heading),
         "model_fingerprint": fingerprints.of_model(record.parameters),
     }
+    if resume == "exact":
+        _check_unchanged(record.parameters, found)
+    record.parameters |= found
     record.environment = environment.describe(RUNNER, precision)
     folder.save()
     if use_cache and not _reusable(record.parameters):
@@ -145,6 +154,7 @@ def _run(
         group = ProcessGroup(
             [sys.executable, "-m", "kfp_finetune.cli.local_runner", json.dumps(job)],
             _environment(temporary),
+            inherited=[lock],  # the run is held until its steps are gone
         )
         try:
             for line in group.lines():

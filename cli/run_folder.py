@@ -13,6 +13,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,8 @@ LOG = "run.log"
 STEPS = "steps"
 CHECKPOINTS = "checkpoints"
 _LOCK = ".lock"
+# How long what is left of a killed run may take to end.
+_SECONDS_TO_WAIT = 5.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 Status = Literal["running", "succeeded", "failed", "interrupted"]
@@ -112,23 +115,33 @@ class RunFolder:
         write_manifest(self.path / RECORD, self.record)
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> Iterator[int]:
         """Hold the run for this process; the system lets go of it when the process ends.
+
+        Yields:
+            The file descriptor of the lock. A process that inherits it holds the run too.
 
         Raises:
             InputError: If another process is running it.
         """
         with (self.path / _LOCK).open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            deadline = time.monotonic() + _SECONDS_TO_WAIT
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    held = error
+                if time.monotonic() < deadline:
+                    time.sleep(0.1)
+                    continue
                 raise InputError(
                     f"run '{self.record.name}' is still going, in process {self.record.pid}",
                     where=str(self.path),
                     expected="a run that has been killed, interrupted or has failed",
                     remedy="wait until it has ended, or end it",
-                ) from None
-            yield
+                ) from held
+            yield file.fileno()
 
     def begin_again(self) -> None:
         """Forget what the steps have left, but not where training was saved.

@@ -48,7 +48,14 @@ class RecordsLearningRate:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.applied_learning_rate = tf.Variable(float("nan"), trainable=False, dtype=tf.float32)
+        self.applied_learning_rate = tf.Variable(
+            float("nan"),
+            trainable=False,
+            dtype=tf.float32,
+            # Under a `tf.distribute` strategy each replica notes the rate, and it is the same.
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
 
     def _prepare_local(self, var_device: str, var_dtype: Any, apply_state: Any) -> None:
         super()._prepare_local(var_device, var_dtype, apply_state)  # type: ignore[misc]

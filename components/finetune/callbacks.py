@@ -6,7 +6,6 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-import tensorflow as tf
 import tf_keras
 
 from kfp_finetune.components.artifacts.model import StoppedAt
@@ -58,7 +57,7 @@ class Evaluate(_Callback):
 
     Args:
         trainer: What is measured.
-        validation: Batches, as `inputs.evaluation_dataset` makes them; None: there are none.
+        validation: What `inputs.validation_dataset` returns; None: there are no rows.
         plan: The counted plan.
         history: Gets the evaluations, and where training stopped early.
         selection: Which evaluation is best, and what follows from it.
@@ -68,7 +67,7 @@ class Evaluate(_Callback):
     def __init__(
         self,
         trainer: Trainer,
-        validation: tf.data.Dataset | None,
+        validation: tuple[Any, int] | None,
         plan: StepPlan,
         history: History,
         selection: Selection,
@@ -98,8 +97,9 @@ class Evaluate(_Callback):
             return
         if evaluations and evaluations[-1].step == step:
             return
+        dataset, batches = self._validation
         metrics = self._trainer.evaluate(
-            self._validation, verbose=0, return_dict=True, callbacks=[_Interruptible()]
+            dataset, steps=batches, verbose=0, return_dict=True, callbacks=[_Interruptible()]
         )
         evaluations.append(
             Evaluation(step, {name: float(v) for name, v in metrics.items()}, time.time())

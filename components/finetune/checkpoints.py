@@ -16,7 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune import models
+from kfp_finetune.components.finetune import distribution, models
 from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
 from kfp_finetune.components.finetune.history import BestWeights, History
 from kfp_finetune.components.finetune.parameters import Checkpointing
@@ -25,11 +25,13 @@ from kfp_finetune.components.finetune.trainer import Trainer
 from kfp_finetune.components.runtime import Terminated, emit, termination_deferred
 
 RUN = "run.json"
+_UNREADABLE = (ValueError, KeyError, TypeError, AssertionError, OSError, tf.errors.OpError)
 
 
 def state(trainer: Trainer, best: BestWeights | None) -> dict[str, Any]:
     """What a checkpoint holds besides the history, in trackable objects."""
-    trainer.optimizer._create_all_weights(trainer.network.trainable_variables)
+    with trainer.distribute_strategy.scope():
+        trainer.optimizer._create_all_weights(trainer.network.trainable_variables)
     return {
         "network": trainer.network,
         "optimizer": trainer.optimizer,
@@ -102,6 +104,32 @@ class Checkpoints:
                 _say(f"goes on after {of}")
         self._mark(finished=False)
 
+    @property
+    def step(self) -> int:
+        """The updates made when it was last saved; 0 if it was not."""
+        return self._saved or 0
+
+    def follow(self, step: int) -> None:
+        """Go on where the chief does, on a worker that is not the chief.
+
+        Args:
+            step: Of the checkpoint that the chief goes on from; 0 if there is none.
+
+        Raises:
+            InputError: If this worker cannot read it.
+        """
+        try:
+            if step:
+                self._read(step)
+        except _UNREADABLE as error:
+            raise InputError(
+                f"the chief goes on after step {step:,}, whose checkpoint this worker cannot read:"
+                f" {_reason(error)}",
+                where=self._directory.name,
+                expected="a checkpoint directory that all workers can read",
+                remedy="give a mounted volume or a URI as --checkpoint-dir",
+            ) from None
+
     def due(self, updates_done: int) -> bool:
         """Whether it is time for the next."""
         if self._settings.every_steps is not None:
@@ -121,8 +149,7 @@ class Checkpoints:
             self._saved = step
         except Exception as error:  # a full disk, a store that is away: no reason to end training
             last = f"that of step {self._saved:,} is whole" if self._saved else "there is none yet"
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            _say(f"the checkpoint of step {step:,} could not be written ({last}): {reason}")
+            _say(f"the checkpoint of step {step:,} could not be written ({last}): {_reason(error)}")
 
     def finish(self) -> None:
         """Mark the training as finished."""
@@ -173,15 +200,17 @@ class Checkpoints:
         """Read the newest checkpoint that is whole."""
         for step in reversed(self._directory.steps()):
             try:
-                with self._directory.opened(step) as path:
-                    _verify(path)
-                    self._checkpoint.read(path).assert_consumed()
-                self._history.load(self._said.numpy().decode(), self._times.numpy())
-                self._saved = step
+                self._read(step)
                 return
-            except (ValueError, KeyError, TypeError, AssertionError, tf.errors.OpError) as error:
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-                _say(f"the checkpoint of step {step:,} is damaged and not used: {reason}")
+            except _UNREADABLE as error:
+                _say(f"the checkpoint of step {step:,} is damaged and not used: {_reason(error)}")
+
+    def _read(self, step: int) -> None:
+        with self._directory.opened(step) as path:
+            _verify(path)
+            self._checkpoint.read(path).assert_consumed()
+        self._history.load(self._said.numpy().decode(), self._times.numpy())
+        self._saved = step
 
 
 @contextlib.contextmanager
@@ -194,7 +223,8 @@ def open_checkpoints(
 ) -> Iterator[Checkpoints | NoCheckpoints]:
     """Hold the checkpoint directory while a run trains, and go on where it was.
 
-    Where the process is told to end, it saves first.
+    Where the process is told to end, it saves first. Of several workers only the chief holds the
+    directory and writes to it; the others read what the chief has read.
 
     Args:
         settings: Where, if anywhere.
@@ -211,9 +241,17 @@ def open_checkpoints(
         yield NoCheckpoints()
         return
     directory = CheckpointDirectory(settings.directory, _say)
-    with directory.lock(), termination_deferred():
+    strategy = trainer.distribute_strategy
+    chief = distribution.is_chief(strategy)
+    with directory.lock() if chief else contextlib.nullcontext(), termination_deferred():
         checkpoints = Checkpoints(directory, trainer, history, best, facts, settings)
-        checkpoints.begin()
+        if chief:
+            checkpoints.begin()
+        step = distribution.of_chief(strategy, checkpoints.step)
+        if not chief:
+            checkpoints.follow(step)
+            yield NoCheckpoints()
+            return
         try:
             yield checkpoints
         except Terminated:
@@ -246,6 +284,10 @@ def _verify(path: str) -> None:
     reader = tf.train.load_checkpoint(path)
     for name in reader.get_variable_to_shape_map():
         reader.get_tensor(name)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def _say(text: str) -> None:

@@ -104,7 +104,8 @@ class Checkpointing:
     """Whether, where and how often a run is saved.
 
     Attributes:
-        directory: A path or a URI; None: it is not.
+        directory: A path or a URI; None: it is not. Of several workers the chief writes it, and all
+            read it.
         every_steps: Updates between two checkpoints; None: `every_minutes` decides.
         every_minutes: Minutes between two.
         keep: How many are kept.

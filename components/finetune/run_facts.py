@@ -52,23 +52,32 @@ def facts_of(
 def hyperparameters(
     optimizer: OptimizerConfig, plan: StepPlan, settings: Mapping[str, Any], model: str, data: str
 ) -> dict[str, str | int | float | bool]:
-    """What TensorBoard's HParams table shows of a run, by the pipeline parameters' names."""
+    """What TensorBoard's HParams table shows of a run, by the pipeline parameters' names.
+
+    The table shows the first five of them by the alphabet. So what is as usual is left out, except
+    what people compare.
+    """
     schedule = optimizer.schedule
-    shown = {
+    compared = {
+        "batch_size": plan.batch_size,
+        "dataset": Path(data).name,
         "learning_rate": schedule.learning_rate,
         "lr_scheduler_type": schedule.name,
-        "optimizer": optimizer.name,
         "model": Path(model).name,
-        "dataset": Path(data).name,
-        "num_train_steps": plan.num_train_steps,
         "num_train_epochs": plan.num_train_epochs,
-        "batch_size": plan.batch_size,
-        "gradient_accumulation_steps": plan.gradient_accumulation_steps,
-        **schedule.model_dump(exclude={"name", "learning_rate", "num_train_steps"}),
-        **optimizer.model_dump(exclude={"name", "schedule"}),
-        **_flat(settings),
+        "num_train_steps": plan.num_train_steps,
+        "optimizer": optimizer.name,
+        "seed": settings["seed"],
     }
-    return {name: value for name, value in shown.items() if isinstance(value, str | int | float)}
+    unusual = {
+        **optimizer.model_dump(exclude_defaults=True, exclude={"name", "schedule"}),
+        **schedule.model_dump(exclude_defaults=True, exclude={"name"}),
+        **{name: value for name, value in settings.items() if value not in (0, "none")},
+    }
+    if plan.gradient_accumulation_steps > 1:
+        unusual["gradient_accumulation_steps"] = plan.gradient_accumulation_steps
+    shown = {n: v for n, v in unusual.items() if isinstance(v, str | int | float)}
+    return shown | compared
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,8 @@
-"""One update of a run, as a Keras model whose `fit` makes exactly the planned ones."""
+"""One update of a run, as a Keras model whose `fit` makes exactly the planned ones.
+
+Under a `tf.distribute` strategy each replica runs a step on its share of the rows. Shares add up to
+the mean over all rows, so that the number of replicas changes rounding and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,20 @@ from kfp_finetune.components.finetune import models
 
 # The columns of `Trainer.update_log`.
 LEARNING_RATE, LOSS, GRADIENT_NORM, EXAMPLES = range(4)
+# A variable of which each replica writes its own copy, all the same.
+_COPIES = {
+    "trainable": False,
+    "synchronization": tf.VariableSynchronization.ON_READ,
+    "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
+}
 
 
 class Trainer(tf_keras.Model):
     """A Transformers classifier, trained one update at a time.
 
     `compile` and `fit` are Keras' own; `train_step` makes one update from the batches it is given.
-    What each update did is kept on the device, so that nothing has to wait for it.
+    What each update did is kept on the device, so that nothing has to wait for it. Metrics go to
+    `compile` as `weighted_metrics`: rows of weight 0 only fill batches up.
 
     Args:
         network: The Transformers model.
@@ -36,8 +47,16 @@ class Trainer(tf_keras.Model):
         self.network = network
         self._logits = models.logits_of(network)
         self._training_loss = training_loss
-        self.updates_done = tf.Variable(0, trainable=False, dtype=tf.int64)
-        self.update_log = tf.Variable(tf.zeros([num_train_steps, 4]), trainable=False)
+        self._mean_loss = tf_keras.metrics.Mean(name="loss")
+        self.updates_done = tf.Variable(0, dtype=tf.int64, **_COPIES)
+        self.update_log = tf.Variable(tf.zeros([num_train_steps, 4]), **_COPIES)
+        # What a step returns is already the same on every replica; Keras would add it up again.
+        self.distribute_reduction_method = "first"
+
+    @property
+    def metrics(self) -> list[Any]:
+        """What `evaluate` measures, the loss first."""
+        return sorted(super().metrics, key=lambda metric: metric is not self._mean_loss)
 
     def call(self, features: dict[str, Any], training: bool = False) -> Any:
         """Logits, float32, shape [batch, labels]."""
@@ -47,13 +66,13 @@ class Trainer(tf_keras.Model):
         """Make one update from a group of batches.
 
         Args:
-            update: An element of `inputs.training_dataset`.
+            update: This replica's element of `inputs.training_dataset`.
 
         Returns:
-            The update's loss: the mean over its real examples.
+            The update's loss: the mean over its real examples, of all replicas.
         """
         variables = self.trainable_variables
-        total = tf.reduce_sum(update["weights"])
+        total = _sum_over_replicas(tf.reduce_sum(update["weights"]))
         if update["weights"].shape[0] == 1:
             loss, gradients = self._loss_and_gradients(update, 0, total, variables)
         else:
@@ -73,29 +92,62 @@ class Trainer(tf_keras.Model):
                 (tf.constant(0), tf.constant(0.0), [tf.zeros(v.shape, v.dtype) for v in variables]),
                 parallel_iterations=1,
             )
+        # Here and not in the optimizer: the norm that is logged is that of the whole gradient.
+        loss, gradients = _sum_over_replicas((loss, gradients))
         norm = tf.linalg.global_norm(gradients)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self.optimizer.apply_gradients(
+            zip(gradients, variables, strict=True), experimental_aggregate_gradients=False
+        )
         applied = tf.stack([self.optimizer.applied_learning_rate, loss, norm, total])
         # Counted only after the update: in a graph, nothing else would make this wait for data.
         with tf.control_dependencies([applied]):
-            position = tf.reshape(self.updates_done, [1, 1])
-            self.update_log.scatter_nd_update(position, applied[tf.newaxis])
+            # A distributed variable has no `scatter_update`; its replica's copy has a handle.
+            tf.raw_ops.ResourceScatterUpdate(
+                resource=self.update_log.handle, indices=self.updates_done, updates=applied
+            )
             self.updates_done.assign_add(1)
         return {"loss": loss}
+
+    def test_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Measure one batch.
+
+        Args:
+            batch: This replica's element of `inputs.validation_dataset`.
+
+        Returns:
+            The loss given to `compile` and the metrics, over all batches up to this one.
+        """
+        labels, weights = batch["labels"][0], batch["weights"][0]
+        logits = self({name: value[0] for name, value in batch["features"].items()})
+        rows = tf.reduce_sum(weights)
+        loss = tf.reduce_sum(self.loss.call(labels, logits) * weights)
+        self._mean_loss.update_state(tf.math.divide_no_nan(loss, rows), rows)
+        self.compiled_metrics.update_state(labels, logits, weights)
+        return {metric.name: metric.result() for metric in self.metrics}
 
     def _loss_and_gradients(
         self, update: dict[str, Any], i: Any, total: Any, variables: list[Any]
     ) -> tuple[Any, list[Any]]:
-        """Batch i's share of the update's loss and gradient: the shares add up to the mean."""
+        """Batch i's share of the update's loss and gradient: the shares add up to the mean.
+
+        Keras would divide it by the number of replicas, as if each had a mean of its own.
+        """
         labels, weights = update["labels"][i], update["weights"][i]
         features = {name: value[i] for name, value in update["features"].items()}
-        # Keras divides a weighted loss by the number of rows in the batch, filled-up ones included.
-        weights *= tf.cast(tf.size(weights), tf.float32) / total
+        rows = tf.cast(tf.size(weights), tf.float32)
+        weights *= rows / total
         with tf.GradientTape() as tape:
             logits = self(features, training=True)
-            loss = (self._training_loss or self.compiled_loss)(labels, logits, weights)
+            values = (self._training_loss or self.loss).call(labels, logits)
+            loss = tf.reduce_sum(values * weights) / rows
         gradients = tape.gradient(
             loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         # The fused optimizer kernel takes dense gradients; an embedding's comes as slices.
         return loss, [tf.convert_to_tensor(g) for g in gradients]
+
+
+def _sum_over_replicas(values: Any) -> Any:
+    replica = tf.distribute.get_replica_context()
+    # The sum over one would only have every gradient wait, and be kept, until the last is there.
+    return values if replica.num_replicas_in_sync == 1 else replica.all_reduce("sum", values)

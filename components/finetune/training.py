@@ -14,7 +14,7 @@ from kfp_finetune.components.artifacts import optimizer_config as optimizer_arti
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.build_optimizer.optimizers import build_optimizer
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune import devices, models
+from kfp_finetune.components.finetune import devices, distribution, models
 from kfp_finetune.components.finetune.callbacks import (
     Clock,
     Evaluate,
@@ -27,8 +27,8 @@ from kfp_finetune.components.finetune.history import BestWeights, History
 from kfp_finetune.components.finetune.inputs import (
     Rows,
     batch_of_update,
-    evaluation_dataset,
     training_dataset,
+    validation_dataset,
 )
 from kfp_finetune.components.finetune.parameters import Checkpointing, Selection
 from kfp_finetune.components.finetune.run_facts import facts_of, hyperparameters
@@ -40,6 +40,7 @@ from kfp_finetune.components.runtime import emit
 from kfp_finetune.components.tasks import get_task
 
 
+@distribution.tell_of_lost_workers()
 def finetune(
     *,
     tokenized_dataset_path: str,
@@ -61,6 +62,9 @@ def finetune(
     tensorboard_logs_path: str,
 ) -> model_artifact.ModelManifest:
     """Fine-tune a model on a tokenized dataset with the optimizer that was built for it.
+
+    All GPUs train together, and with TF_CONFIG all workers, each of which calls this with the same
+    arguments. Only the chief writes; all read `checkpointing.directory`.
 
     Args:
         tokenized_dataset_path: What load_data wrote.
@@ -86,13 +90,16 @@ def finetune(
 
     Raises:
         InputError: If the schedule is not as long as the plan, the loss has no meaning for the
-            data, the model cannot be loaded, training diverges, memory runs out, or there are
-            checkpoints of another run.
+            data, the model cannot be loaded, training diverges, memory runs out, there are
+            checkpoints of another run, or workers were given different arguments.
         Terminated: If the process was told to end; there is a checkpoint.
-        RuntimeError: If the updates made are neither those planned nor ended for a reason.
+        RuntimeError: If the updates made are neither those planned nor ended for a reason, or if
+            another worker ends.
     """
     selection = selection or Selection()
-    environment = devices.configure(seed)
+    environment: dict[str, Any] = devices.configure(seed)
+    strategy = distribution.strategy()
+    environment |= distribution.environment(strategy)
     data = tokenized_dataset.read(tokenized_dataset_path)
     optimizer_config = optimizer_artifact.read(optimizer_config_path)
     plan = count_steps(
@@ -107,34 +114,34 @@ def finetune(
 
     task = get_task(data.task)
     task.check_training_loss(label_smoothing_factor, class_weights, data.problem_type)
-    network = models.load_classifier(
-        model_source.resolve(base_model, model_revision, weights=True),
-        num_labels=task.num_outputs(data.label_names),
-        label_names=data.label_names,
-        problem_type=data.problem_type,
-        seed=seed,
-        note=lambda text: emit("note", "finetune", text=text),
-    )
-    _check_model_fits(network.config.vocab_size, data, base_model)
-    metrics = task.training_metrics(data.problem_type)
-    selection.check([metric.name for metric in metrics], data.splits["validation"].rows)
     train = Rows(tokenized_dataset.open_split(tokenized_dataset_path, "train"), data)
     training_loss = task.training_loss(
         data.problem_type, label_smoothing_factor, class_weights, train.labels
     )
-    trainer = Trainer(network, plan.num_train_steps, training_loss)
-    trainer.compile(
-        optimizer=build_optimizer(optimizer_config),
-        loss=task.loss(data.problem_type),
-        metrics=metrics,
-    )
-
-    validation = None
-    if data.splits["validation"].rows:
-        table = tokenized_dataset.open_split(tokenized_dataset_path, "validation")
-        validation, _ = evaluation_dataset(Rows(table, data), plan.batch_size)
+    with strategy.scope():
+        network = models.load_classifier(
+            model_source.resolve(base_model, model_revision, weights=True),
+            num_labels=task.num_outputs(data.label_names),
+            label_names=data.label_names,
+            problem_type=data.problem_type,
+            seed=seed,
+            note=lambda text: emit("note", "finetune", text=text),
+        )
+        _check_model_fits(network.config.vocab_size, data, base_model)
+        metrics = task.training_metrics(data.problem_type)
+        selection.check([metric.name for metric in metrics], data.splits["validation"].rows)
+        trainer = Trainer(network, plan.num_train_steps, training_loss)
+        trainer.compile(
+            optimizer=build_optimizer(optimizer_config),
+            loss=task.loss(data.problem_type),
+            weighted_metrics=metrics,
+        )
+        best = BestWeights(network) if selection.load_best else None
+        validation = None
+        if data.splits["validation"].rows:
+            table = tokenized_dataset.open_split(tokenized_dataset_path, "validation")
+            validation = validation_dataset(Rows(table, data), plan.batch_size)
     history = History.of(plan.num_train_steps)
-    best = BestWeights(network) if selection.load_best else None
     settings = {
         "seed": seed,
         "label_smoothing_factor": label_smoothing_factor,
@@ -142,12 +149,15 @@ def finetune(
         "selection": asdict(selection),
     }
     log = TrainingLog(
-        Path(tensorboard_logs_path),
+        Path(tensorboard_logs_path) if distribution.is_chief(strategy) else None,
         history,
         hyperparameters(optimizer_config, plan, settings, base_model, data.dataset),
+        ["loss", *(metric.name for metric in metrics)],
         lambda step: batch_of_update(train, plan, seed, step),
     )
     facts = facts_of(network, tokenized_dataset_path, optimizer_config, plan, environment, settings)
+    saved = checkpointing is not None and checkpointing.directory is not None
+    distribution.check_same(strategy, {**facts, "checkpoints": saved})
     with open_checkpoints(checkpointing, trainer, history, best, facts) as checkpoints:
         evaluate = Evaluate(trainer, validation, plan, history, selection, best)
         write_log = WriteLog(trainer, log, history)
@@ -168,7 +178,7 @@ def finetune(
             ],
         )
         write_log.write()
-        _check_updates(int(trainer.updates_done), plan, history)
+        _check_updates(int(trainer.updates_done.numpy()), plan, history)
         checkpoints.save()
         if best is not None:
             best.put_back()
@@ -198,11 +208,11 @@ def finetune(
             **selection.chosen(history.evaluations),
             environment=environment,
         )
-        models.save(
-            network, Path(tokenized_dataset_path) / tokenized_dataset.TOKENIZER, Path(model_path)
-        )
-        model_artifact.write_training_log(model_path, log.records)
-        model_artifact.write(model_path, manifest)
+        if distribution.is_chief(strategy):
+            tokenizer = Path(tokenized_dataset_path) / tokenized_dataset.TOKENIZER
+            models.save(network, tokenizer, Path(model_path))
+            model_artifact.write_training_log(model_path, log.records)
+            model_artifact.write(model_path, manifest)
         log.close()
         checkpoints.finish()
     return manifest
@@ -227,9 +237,11 @@ def fit(
     left = plan.num_train_steps - history.updates_done
     if not left or history.stopped_at:
         return
+    with trainer.distribute_strategy.scope():
+        dataset = training_dataset(train, plan, seed, history.updates_done)
     try:
         trainer.fit(
-            training_dataset(train, plan, seed, history.updates_done),
+            dataset,
             steps_per_epoch=left,
             callbacks=list(callbacks),
             verbose=0,

@@ -33,9 +33,10 @@ class TrainingLog:
     it. Event files of an earlier attempt are removed.
 
     Args:
-        log_dir: Where TensorBoard's event files go.
+        log_dir: Where TensorBoard's event files go; None: nowhere, as another worker writes them.
         history: Times and evaluations.
-        settings: The hyperparameters that TensorBoard's HParams table shows.
+        settings: The hyperparameters that TensorBoard's HParams table shows, in this order.
+        metrics: What evaluations measure, by name; the table's other columns.
         batch_of: Tells what an update was made from, for the message.
 
     Attributes:
@@ -44,20 +45,26 @@ class TrainingLog:
 
     def __init__(
         self,
-        log_dir: Path,
+        log_dir: Path | None,
         history: History,
         settings: Mapping[str, str | int | float | bool],
+        metrics: Sequence[str],
         batch_of: Callable[[int], object],
     ) -> None:
-        for stale in log_dir.glob("events.out.tfevents.*"):
-            stale.unlink()
-        # Its queue's limit would make an update wait for the disk.
-        self._events = EventFileWriter(str(log_dir), max_queue_size=10_000)
+        self._events = None
+        if log_dir is not None:
+            for stale in log_dir.glob("events.out.tfevents.*"):
+                stale.unlink()
+            # Its queue's limit would make an update wait for the disk.
+            self._events = EventFileWriter(str(log_dir), max_queue_size=10_000)
         self._history = history
         self._batch_of = batch_of
         self._written = 0
         self._evaluations_written = 0
         self.records: list[dict[str, Any]] = []
+        columns = [summary_v2.HParam(name) for name in settings]
+        measured = [summary_v2.Metric(f"validation/{name}") for name in metrics]
+        self._add(summary_v2.hparams_config_pb(columns, measured))
         self._add(summary_v2.hparams_pb(dict(settings)))
 
     @property
@@ -95,13 +102,15 @@ class TrainingLog:
             self._evaluation_at(step + 1)
         self._written = history.updates_done
         self._evaluation_at(self._written)
-        self._events.flush()
+        if self._events is not None:
+            self._events.flush()
 
     def close(self) -> None:
         """Write the end."""
         end = session_end_pb(api_pb2.STATUS_SUCCESS)  # TensorFlow's class of the same message
         self._add(Summary.FromString(end.SerializeToString()))
-        self._events.close()
+        if self._events is not None:
+            self._events.close()
 
     def _evaluation_at(self, step: int) -> None:
         evaluations = self._history.evaluations[self._evaluations_written :]
@@ -117,7 +126,8 @@ class TrainingLog:
         self._add(Summary(value=parts), step, wall_time)
 
     def _add(self, summary: Summary, step: int = 0, wall_time: float | None = None) -> None:
-        self._events.add_event(Event(summary=summary, step=step, wall_time=wall_time))
+        if self._events is not None:
+            self._events.add_event(Event(summary=summary, step=step, wall_time=wall_time))
 
     def _check_finite(self, step: int, row: Sequence[float]) -> None:
         name = "loss" if not math.isfinite(row[LOSS]) else "gradient"

@@ -73,7 +73,7 @@ def rows_of(data: Path) -> Rows:
 def fit(trainer: Trainer, data: Path, plan: StepPlan, optimizer: Any, log_dir: Path) -> TrainingLog:
     trainer.compile(optimizer=optimizer, loss=loss(SINGLE_LABEL))
     history = History.of(plan.num_train_steps)
-    log = TrainingLog(log_dir, history, {}, str)
+    log = TrainingLog(log_dir, history, {}, [], str)
     callbacks = [Clock(history), WriteLog(trainer, log, history)]
     training.fit(trainer, rows_of(data), plan, 1, history, callbacks)
     log.write(trainer.update_log)
@@ -368,3 +368,21 @@ def test_gradients_are_clipped_to_their_global_norm_after_it_is_logged(
     ]
     assert np.sqrt(sum((c**2).sum() for c in change)) == pytest.approx(0.001, rel=1e-3)
     assert scalars(tmp_path, "train/gradient_norm")[0] > 0.01
+
+
+def test_memory_that_runs_out_is_said_with_the_batch_and_what_to_lower(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out(*_: Any, **__: Any) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(Trainer, "train_step", run_out)
+    with pytest.raises(InputError) as error:
+        run(tiny_data, tiny_model, tmp_path, {"batch_size": 8, "num_train_epochs": 1.0})
+    assert re.fullmatch(
+        r"memory ran out in update 0, of 8 rows × (8|16) tokens: rows (\d+, ){7}\d+\n"
+        r"  where:    batch_size, max_length\n"
+        r"  expected: batches for which there is memory\n"
+        r"  remedy:   --batch-size 4 --gradient-accumulation-steps 2, or a smaller --max-length",
+        str(error.value),
+    )

@@ -1,0 +1,93 @@
+"""Runs on tiny data that are killed and looked at, for every test that needs them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from kfp_finetune.components.artifacts import model as model_artifact
+from kfp_finetune.components.artifacts import optimizer_config as optimizer_artifact
+from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
+from kfp_finetune.components.finetune import training
+from kfp_finetune.components.finetune.parameters import Checkpointing
+from kfp_finetune.components.load_data.steps import count_steps
+
+ROWS = 103
+PLAN = {"batch_size": 8, "num_train_epochs": 2.0}
+STEPS = 26
+CURVES = (
+    "train/learning_rate",
+    "train/loss",
+    "train/gradient_norm",
+    "validation/loss",
+    "validation/accuracy",
+)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it, nothing is saved."""
+
+
+class Run:
+    """A run on tiny data, in a folder of its own.
+
+    Args:
+        folder: Where it writes; its checkpoints are beside it.
+        data: Tokenized.
+        model: The base model.
+        **settings: Parameters of the optimizer, and of `finetune`.
+    """
+
+    def __init__(self, folder: Path, data: Path, model: Path, **settings: Any) -> None:
+        self.folder, self.data, self.model = folder, data, model
+        self.selection = settings.pop("selection", None)
+        self.plan = PLAN | settings.pop("plan", {})
+        self.seed = settings.pop("seed", 42)
+        self.saved: dict[str, Any] = {"directory": str(folder / "saved"), "every_steps": 3}
+        self.saved |= settings.pop("saved", {})
+        steps = count_steps(ROWS, **self.plan).num_train_steps
+        optimizer = build_optimizer_config(steps, **({"learning_rate": 1e-3} | settings))
+        optimizer_artifact.write(folder / "optimizer", optimizer)
+
+    def __call__(self, **saved: Any) -> model_artifact.ModelManifest:
+        return training.finetune(
+            tokenized_dataset_path=str(self.data),
+            optimizer_config_path=str(self.folder / "optimizer"),
+            base_model=str(self.model),
+            seed=self.seed,
+            selection=self.selection,
+            checkpointing=Checkpointing(**(self.saved | saved)),
+            model_path=str(self.folder / "model"),
+            tensorboard_logs_path=str(self.folder / "logs"),
+            **self.plan,
+        )
+
+    def killed_at(self, step: int, kill: Callable[[int | None], None]) -> None:
+        kill(step)
+        with pytest.raises(Killed):
+            self()
+        kill(None)
+        shutil.rmtree(self.folder / "model", ignore_errors=True)
+
+    def curves(self) -> dict[str, list[tuple[int, float]]]:
+        events = EventAccumulator(str(self.folder / "logs"), {"tensors": 0}).Reload()
+        return {
+            tag: [(e.step, float(tf.make_ndarray(e.tensor_proto))) for e in events.Tensors(tag)]
+            for tag in CURVES
+        }
+
+    def results(self) -> dict[str, Any]:
+        """Everything that has to be equal."""
+        manifest = model_artifact.read(self.folder / "model")
+        return {
+            "weights": (self.folder / "model" / "model.safetensors").read_bytes(),
+            "log": (self.folder / "model" / "training_log.jsonl").read_text(),
+            "manifest": manifest.model_dump(exclude={"resumed_at", "differences", "dataset"}),
+            "curves": self.curves(),
+        }
