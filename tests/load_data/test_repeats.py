@@ -18,7 +18,7 @@ from kfp_finetune.components.load_data.rows import Rows, Values
 from kfp_finetune.components.load_data.splitting import Splitting
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.tasks.labels import Labels
-from kfp_finetune.components.tasks.problem_types import REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 
 # A few hashes of equal texts, from all over their range.
 HASHES = st.lists(st.sampled_from([i * 2**64 // 9 for i in range(9)] + [2**64 - 1]), max_size=60)
@@ -83,6 +83,8 @@ def _rows(rows: int, *, repeated: bool, grouped: bool) -> Rows:
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "single": ({}, {}),
     "numbers": ({}, {}),
+    "several": ({}, {}),
+    "several, capped": ({}, {"max_train_samples": 100_000}),
     "repeated": ({"repeated": True}, {}),
     "dropped": ({"repeated": True}, {"drop_duplicates": True, "drop_overlap": True}),
     "grouped": ({"grouped": True}, {}),
@@ -102,6 +104,8 @@ def test_splitting_takes_at_most_40_bytes_per_row(
     labels = Labels(SINGLE_LABEL, names, list(range(20)))
     if case == "numbers":
         labels = Labels(REGRESSION, [], [i / 3 for i in range(20)])
+    if case.startswith("several"):
+        labels = Labels(MULTI_LABEL, names, [sorted({i, i * 7 % 20}) for i in range(20)])
     rows = _rows(number, **({"repeated": False, "grouped": False} | of_rows))
     kept = rows.labels.nbytes + rows.texts.nbytes
     kept += rows.groups.nbytes if rows.groups is not None else 0
