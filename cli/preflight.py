@@ -66,6 +66,7 @@ def preflight(pipeline: str, parameters: Mapping[str, Any]) -> None:
         )
         Selection(patience=parameters["early_stopping_patience"])
         Checkpointing(
+            directory=parameters["checkpoint_dir"],
             every_steps=parameters["checkpoint_every_steps"],
             every_minutes=parameters["checkpoint_every_minutes"],
             keep=parameters["checkpoints_to_keep"],

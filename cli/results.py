@@ -32,6 +32,7 @@ def collect(folder: RunFolder, artifacts: Iterable[str]) -> None:
             manifest = model.read(path)
             record.stopped_at = manifest.stopped_at
             record.resumed_at = manifest.resumed_at
+            record.differences = manifest.differences
             record.validation_metrics = manifest.validation_metrics
             record.environment |= manifest.environment
         elif name == "metrics_json":

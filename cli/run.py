@@ -25,6 +25,7 @@ from kfp_finetune.cli.run_folder import RunError, RunFolder, find
 from kfp_finetune.cli.screen import Screen, duration, make_screen
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
+from kfp_finetune.components.load_data.readers.uris import without_secrets
 
 CACHE = ".cache"
 RUNNER = "subprocess"
@@ -57,7 +58,8 @@ def execute(
     """
     folder = RunFolder.create(runs_dir, name, pipeline.name, dict(parameters))
     with folder.running() as lock:
-        _execute(pipeline, folder, lock, use_cache)
+        folder.record.use_cache = use_cache
+        _execute(pipeline, folder, lock)
     return folder
 
 
@@ -82,24 +84,18 @@ def resume(name: str, runs_dir: Path, *, allow_differences: bool = False) -> Run
     """
     folder = RunFolder.open(find(name, runs_dir))
     with folder.running() as lock:
-        folder.begin_again()
-        _execute(
-            catalog.find(folder.record.pipeline),
-            folder,
-            lock,
-            use_cache=True,
-            resume="any" if allow_differences else "exact",
-        )
+        folder = RunFolder.open(folder.path)  # it may have ended while it was waited for
+        folder.check_unfinished()
+        pipeline = catalog.find(folder.record.pipeline)
+        _execute(pipeline, folder, lock, "any" if allow_differences else "exact")
     return folder
 
 
-def _execute(
-    pipeline: Pipeline, folder: RunFolder, lock: int, use_cache: bool, resume: str | None = None
-) -> None:
+def _execute(pipeline: Pipeline, folder: RunFolder, lock: int, resume: str | None = None) -> None:
     with interruptible():
         screen = make_screen()
         try:
-            _run(pipeline, folder, lock, use_cache, resume, screen)
+            _run(pipeline, folder, lock, resume, screen)
         except BaseException as error:
             end = Interrupted(signal.SIGPIPE) if isinstance(error, BrokenPipeError) else error
             _record_end(folder, end, screen)
@@ -114,7 +110,6 @@ def _run(
     pipeline: Pipeline,
     folder: RunFolder,
     lock: int,
-    use_cache: bool,
     resume: str | None,
     screen: Screen,
 ) -> None:
@@ -129,9 +124,13 @@ def _run(
     }
     if resume == "exact":
         _check_unchanged(record.parameters, found)
+    if resume:
+        folder.begin_again()
+        record = folder.record
     record.parameters |= found
     record.environment = environment.describe(RUNNER, precision)
     folder.save()
+    use_cache = record.use_cache
     if use_cache and not _reusable(record.parameters):
         screen.heading("not cached: it cannot be told whether the data or the model has changed")
         use_cache = False
@@ -189,7 +188,9 @@ def _check_unchanged(before: Mapping[str, Any], now: Mapping[str, str]) -> None:
         what = " and ".join(name.removesuffix("_fingerprint") for name in changed)
         raise InputError(
             f"the {what} has changed since the run began",
-            where=", ".join(str(before[name.removesuffix("_fingerprint")]) for name in changed),
+            where=", ".join(
+                without_secrets(str(before[name.removesuffix("_fingerprint")])) for name in changed
+            ),
             expected="what the run was begun with",
             remedy="put it back, or start another with kfp-finetune run",
         )
@@ -248,7 +249,8 @@ def _record_end(folder: RunFolder, error: BaseException, screen: Screen) -> None
     try:
         for name in unfinished:
             screen.ended(name, record.status, "")
-        if any(folder.checkpoints.glob("step-*")) or record.parameters.get("checkpoint_dir"):
+        elsewhere = record.parameters.get("checkpoint_dir") and not isinstance(error, InputError)
+        if elsewhere or any(folder.checkpoints.glob("step-*/*.json")):
             screen.heading(f"to go on: {_command('resume', folder)}")
     except BrokenPipeError:
         pass
@@ -268,7 +270,9 @@ def _summary(folder: RunFolder, plan: str) -> list[tuple[str, str]]:
     if record.stopped_at:
         rows.append(("stopped", f"at step {record.stopped_at.step:,}: {record.stopped_at.reason}"))
     if record.resumed_at:
-        rows.append(("resumed", "after step " + ", ".join(f"{s:,}" for s in record.resumed_at)))
+        exact = "; not bit-identical" if record.differences else ""
+        steps = ", ".join(f"{step:,}" for step in record.resumed_at)
+        rows.append(("resumed", f"after step {steps}{exact}"))
     rows += [(f"test {name}", f"{value:.4f}") for name, value in record.metrics.items()]
     rows += [
         (f"validation {name}", f"{value:.4f}") for name, value in record.validation_metrics.items()

@@ -65,10 +65,14 @@ class RunRecord(BaseModel):
     status: Status = "running"
     pipeline: str
     parameters: dict[str, Any]
+    use_cache: bool = True
     outputs: dict[str, Any] = Field(default_factory=dict, description="the steps' counts")
     stopped_at: StoppedAt | None = None
     resumed_at: list[int] = Field(
         default_factory=list, description="steps after which training was gone on with"
+    )
+    differences: list[str] = Field(
+        default_factory=list, description="what differed then: not bit-identical if anything did"
     )
     metrics: dict[str, float] = Field(default_factory=dict, description="of the test split")
     validation_metrics: dict[str, float] = Field(default_factory=dict)
@@ -143,8 +147,8 @@ class RunFolder:
                 ) from held
             yield file.fileno()
 
-    def begin_again(self) -> None:
-        """Forget what the steps have left, but not where training was saved.
+    def check_unfinished(self) -> None:
+        """Check that there is something to go on with.
 
         Raises:
             InputError: If the run has succeeded.
@@ -157,11 +161,16 @@ class RunFolder:
                 expected="a run that has been killed, interrupted or has failed",
                 remedy="kfp-finetune run starts another",
             )
+
+    def begin_again(self) -> None:
+        """Forget what the steps have left, but not where training was saved."""
+        record = self.record
         shutil.rmtree(self.steps, ignore_errors=True)
         self.record = RunRecord(
             name=record.name,
             pipeline=record.pipeline,
             parameters=record.parameters,
+            use_cache=record.use_cache,
             started_at=record.started_at,
             pid=os.getpid(),
         )

@@ -6,9 +6,11 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
+import tensorflow as tf
 import tf_keras
 
 from kfp_finetune.components.artifacts.model import StoppedAt
+from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune.history import (
     ENDED_AT,
     SECONDS,
@@ -98,9 +100,18 @@ class Evaluate(_Callback):
         if evaluations and evaluations[-1].step == step:
             return
         dataset, batches = self._validation
-        metrics = self._trainer.evaluate(
-            dataset, steps=batches, verbose=0, return_dict=True, callbacks=[_Interruptible()]
-        )
+        try:
+            metrics = self._trainer.evaluate(
+                dataset, steps=batches, verbose=0, return_dict=True, callbacks=[_Interruptible()]
+            )
+        except tf.errors.ResourceExhaustedError:
+            raise InputError(
+                f"memory ran out in the evaluation after step {step:,}",
+                where="batch_size, max_length",
+                expected="batches for which there is memory",
+                remedy=f"--batch-size {max(1, self._plan.batch_size // 2)}, or a smaller"
+                " --max-length",
+            ) from None
         evaluations.append(
             Evaluation(step, {name: float(v) for name, v in metrics.items()}, time.time())
         )
@@ -186,6 +197,6 @@ class ShowProgress(_Callback):
         """Say how far training is."""
         done = self._history.updates_done
         if self._progress.due(done):
-            epoch = min(done // self._per_epoch + 1, self._epochs)
+            epoch = min((done - 1) // self._per_epoch + 1, self._epochs)
             loss = float((logs or {})["loss"])
             self._progress.update(done, f"epoch {epoch}/{self._epochs} · loss {loss:.3f}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import posixpath
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from kfp_finetune.components.load_data.readers import remote, uris
 
 MARKER = "checkpoint.json"
 _PREFIX = "step-"
+_NAME = re.compile(r"step-(\d{8,})")
 
 
 class CheckpointDirectory:
@@ -42,6 +44,7 @@ class CheckpointDirectory:
     def __init__(self, location: str, say: Callable[[str], None]) -> None:
         self.name = uris.without_secrets(location)
         self._say = say
+        self._lost: Callable[[], bool] = lambda: False
         local = uris.local_path(location) if uris.is_uri(location) else Path(location)
         self._local = local.absolute() if local is not None else None
         with self._explained("made"):
@@ -81,19 +84,20 @@ class CheckpointDirectory:
         """The updates after which there is a whole checkpoint, in order."""
         with self._explained("listed"):
             markers = self._files.glob(self._path(f"{_PREFIX}*", MARKER))
-            return sorted(int(Path(m).parent.name.removeprefix(_PREFIX)) for m in markers)
+            return sorted(step for m in markers if (step := _step(Path(m).parent)) is not None)
 
-    def save(self, step: int, write: Callable[[str], None], keep: int) -> None:
-        """Add a checkpoint, whole or not at all, and remove the oldest.
+    def save(self, step: int, write: Callable[[str], None]) -> None:
+        """Add a checkpoint, whole or not at all.
 
         Args:
             step: Updates made.
             write: Writes the state to files whose names begin with the path it is given.
-            keep: How many checkpoints stay.
 
         Raises:
             OSError: Or what the store raises, if there is no room; earlier checkpoints are whole.
         """
+        if self._lost():
+            raise OSError("another process has taken the checkpoint directory over")
         name = f"{_PREFIX}{step:08}"
         folder = self._local / name if self._local is not None else Path(tempfile.mkdtemp())
         try:
@@ -112,6 +116,9 @@ class CheckpointDirectory:
         finally:
             if self._local is None:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def prune(self, keep: int) -> None:
+        """Remove all but the newest checkpoints."""
         for old in self.steps()[:-keep]:
             self._remove(old)
 
@@ -130,18 +137,20 @@ class CheckpointDirectory:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 with self._explained("read"):
                     for file in (self.read(f"{name}/{MARKER}") or {"files": {}})["files"]:
-                        self._files.get_file(self._path(name, file), str(folder / file))
+                        with contextlib.suppress(FileNotFoundError):  # said below
+                            self._files.get_file(self._path(name, file), str(folder / file))
             expected = (self.read(f"{name}/{MARKER}") or {}).get("files", {})
             found = {f.name: f.stat().st_size for f in folder.iterdir() if f.name != MARKER}
             if found != expected:
                 raise ValueError(f"its files are {found}, and were {expected}")
             yield str(folder / "state")
 
-    def clear(self) -> None:
-        """Remove every checkpoint, whole or not, and leave what else lies there."""
+    def remove_after(self, step: int) -> None:
+        """Remove the checkpoints of more updates, whole or not, and leave what else lies there."""
         with self._explained("cleared"):
             for folder in self._files.glob(self._path(f"{_PREFIX}*")):
-                self._files.rm(folder, recursive=True)
+                if (_step(Path(folder)) or 0) > step:
+                    self._files.rm(folder, recursive=True)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -152,11 +161,10 @@ class CheckpointDirectory:
         """
         with contextlib.ExitStack() as stack:
             with self._explained("locked"):
-                stack.enter_context(
-                    file_lock(self._local, self.name)
-                    if self._local is not None
-                    else object_lock(self, self._say)
-                )
+                if self._local is not None:
+                    stack.enter_context(file_lock(self._local, self.name, self._say))
+                else:
+                    self._lost = stack.enter_context(object_lock(self, self._say))
             yield
 
     def _remove(self, step: int) -> None:
@@ -184,3 +192,9 @@ class CheckpointDirectory:
                 expected="a folder or a bucket that can be read and written",
                 remedy="check the place and the permissions, or give another --checkpoint-dir",
             ) from None
+
+
+def _step(folder: Path) -> int | None:
+    """The updates that a checkpoint's folder is named for; None for other people's folders."""
+    found = _NAME.fullmatch(folder.name)
+    return int(found[1]) if found else None

@@ -23,19 +23,21 @@ if TYPE_CHECKING:
     from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
 
 LOCK = "lock"
-# How long a process that is just being ended may still hold the lock.
-SECONDS_TO_WAIT = 10.0
+# How long a process that is just being ended may still hold the lock; on a network's file system,
+# one that is gone.
+SECONDS_TO_WAIT = 45.0
 SECONDS_BETWEEN_RENEWALS = 15.0
 SECONDS_UNTIL_STALE = 60.0
 
 
 @contextlib.contextmanager
-def file_lock(folder: Path, name: str) -> Iterator[None]:
+def file_lock(folder: Path, name: str, say: Callable[[str], None]) -> Iterator[None]:
     """Hold a folder on a disk.
 
     Args:
         folder: It exists.
         name: What it is called in messages.
+        say: Called with a sentence for a person.
 
     Raises:
         InputError: If another process holds it.
@@ -43,15 +45,20 @@ def file_lock(folder: Path, name: str) -> Iterator[None]:
     import fcntl
 
     with (folder / LOCK).open("a+") as file:
-        deadline = time.monotonic() + SECONDS_TO_WAIT
+        began = time.monotonic()
+        told = False
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() > deadline:
-                    file.seek(0)
-                    raise _in_use(file.read() or "another process", name) from None
+                file.seek(0)
+                holder = file.read() or "another process"
+                if time.monotonic() - began > SECONDS_TO_WAIT:
+                    raise _in_use(holder, name) from None
+                if not told and time.monotonic() - began > 1:
+                    told = True
+                    say(f"waiting for {holder}, which holds the checkpoints")
                 time.sleep(0.2)
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
@@ -60,12 +67,17 @@ def file_lock(folder: Path, name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def object_lock(store: CheckpointDirectory, say: Callable[[str], None]) -> Iterator[None]:
+def object_lock(
+    store: CheckpointDirectory, say: Callable[[str], None]
+) -> Iterator[Callable[[], bool]]:
     """Hold a directory in an object store.
 
     Args:
         store: The directory.
         say: Called with a sentence for a person.
+
+    Yields:
+        What tells whether it was lost: taken over by a process to which this one seemed gone.
 
     Raises:
         InputError: If another process holds it.
@@ -74,32 +86,41 @@ def object_lock(store: CheckpointDirectory, say: Callable[[str], None]) -> Itera
     mine = {"id": uuid.uuid4().hex, "holder": f"a process on {socket.gethostname()}"}
     ended = threading.Event()
 
+    def lost() -> bool:
+        found = store.read(LOCK)
+        return bool(found) and found["id"] != mine["id"]
+
     def renew() -> None:
         while not ended.wait(SECONDS_BETWEEN_RENEWALS):
             with contextlib.suppress(Exception):  # the next time, or it is taken for stale
+                if lost():
+                    return
                 store.write(LOCK, mine | {"renewed_at": time.time()})
 
     store.write(LOCK, mine | {"renewed_at": time.time()})
     time.sleep(1)  # of two that write at once, the second stays
-    if (store.read(LOCK) or {}).get("id") != mine["id"]:
+    if lost():
         raise _in_use("another process", store.name)
     thread = threading.Thread(target=renew, daemon=True)
     thread.start()
     try:
-        yield
+        yield lost
     finally:
         ended.set()
         thread.join()
         with contextlib.suppress(Exception):
-            store.remove(LOCK)
+            if not lost():
+                store.remove(LOCK)
 
 
 def _wait_for(store: CheckpointDirectory, say: Callable[[str], None]) -> None:
-    """Wait until a lock that lies there is stale; if it is renewed meanwhile, somebody holds it."""
+    """Wait until a lock has not been renewed for a while, by this machine's clock alone."""
     held = store.read(LOCK)
-    if held and time.time() - held["renewed_at"] < SECONDS_UNTIL_STALE:
-        say(f"waiting for {held['holder']}, which held the checkpoints a moment ago")
-    while held and time.time() - held["renewed_at"] < SECONDS_UNTIL_STALE:
+    if not held:
+        return
+    say(f"waiting for {held['holder']}, which held the checkpoints")
+    began = time.monotonic()
+    while held and time.monotonic() - began < SECONDS_UNTIL_STALE:
         time.sleep(1)
         before, held = held, store.read(LOCK)
         if held and held["renewed_at"] != before["renewed_at"]:

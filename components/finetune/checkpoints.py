@@ -20,8 +20,10 @@ from kfp_finetune.components.finetune import distribution, models
 from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
 from kfp_finetune.components.finetune.history import BestWeights, History
 from kfp_finetune.components.finetune.parameters import Checkpointing
-from kfp_finetune.components.finetune.run_facts import differences, few, fits
+from kfp_finetune.components.finetune.resuming import check_may_resume
+from kfp_finetune.components.finetune.run_facts import few
 from kfp_finetune.components.finetune.trainer import Trainer
+from kfp_finetune.components.load_data.readers.uris import without_secrets
 from kfp_finetune.components.runtime import Terminated, emit, termination_deferred
 
 RUN = "run.json"
@@ -82,19 +84,29 @@ class Checkpoints:
         Raises:
             InputError: If there are others.
         """
-        before = self._before()
-        differs: list[str] = []
+        before, steps = self._before(), self._directory.steps()
+        differs: dict[str, str] = {}
         if before is not None:
-            differs = differences(before["facts"], self._facts)
-            self._refuse_other_runs(before, differs)
-            self._restore()
+            reached = f"step {steps[-1]:,}" if steps else "no checkpoint yet"
+            differs = check_may_resume(
+                before, self._facts, self._settings, reached=reached, where=self._directory.name
+            )
+            self._restore(steps)
+        elif steps:
+            raise InputError(
+                f"there are checkpoints, and nothing that says of what run: {RUN} is missing",
+                where=self._directory.name,
+                expected="a directory of this run's own",
+                remedy="give another --checkpoint-dir",
+            )
         if self._saved is None:
-            self._directory.clear()
-            if before is not None:
+            self._directory.remove_after(0)
+            if before is not None or self._settings.resume != "retry":
                 _say("there is no checkpoint to go on from: training starts at the beginning")
         else:
+            self._directory.remove_after(self._saved)  # damaged, or they would have been used
             self._history.resumed_at.append(self._saved)
-            self._history.differences += differs
+            self._history.differences += [f"{name}: {v}" for name, v in differs.items()]
             of = f"{self._saved:,} of {len(self._history.times):,} steps"
             if before is not None and before["finished"]:
                 _say(f"training had finished: nothing is trained again ({of} are made)")
@@ -145,9 +157,13 @@ class Checkpoints:
         self._times.assign(self._history.times)
         self._said.assign(self._history.dump())
         try:
-            self._directory.save(step, self._checkpoint.write, self._settings.keep)
+            self._directory.save(step, self._checkpoint.write)
             self._saved = step
+            self._directory.prune(self._settings.keep)
         except Exception as error:  # a full disk, a store that is away: no reason to end training
+            if self._saved == step:
+                _say(f"older checkpoints could not be removed: {_reason(error)}")
+                return
             last = f"that of step {self._saved:,} is whole" if self._saved else "there is none yet"
             _say(f"the checkpoint of step {step:,} could not be written ({last}): {_reason(error)}")
 
@@ -172,33 +188,9 @@ class Checkpoints:
         facts = {"owner": self._settings.owner, "finished": finished, "facts": self._facts}
         self._directory.write(RUN, facts)
 
-    def _refuse_other_runs(self, before: dict[str, Any], differs: list[str]) -> None:
-        resume = self._settings.resume
-        steps = self._directory.steps()
-        reached = f"step {steps[-1]:,}" if steps else "no checkpoint yet"
-        if before["owner"] != self._settings.owner and resume == "retry":
-            raise InputError(
-                f"there are checkpoints of another run, {before['owner']}"
-                f" ({'finished' if before['finished'] else reached})",
-                where=self._directory.name,
-                expected="a directory of this run's own; nothing is resumed unasked",
-                remedy="give another --checkpoint-dir, or --resume-from-checkpoint exact to go on"
-                " from them",
-            )
-        if differs and (resume != "any" or not fits(differs)):
-            raise InputError(
-                f"the checkpoints ({reached}) are of a training that differs: {few(differs)}",
-                where=self._directory.name,
-                expected="a training that is the same in everything that determines its result",
-                remedy="give another --checkpoint-dir, or --resume-from-checkpoint any to go on"
-                " from them all the same; the result is then not bit-identical"
-                if fits(differs)
-                else "give another --checkpoint-dir",
-            )
-
-    def _restore(self) -> None:
+    def _restore(self, steps: list[int]) -> None:
         """Read the newest checkpoint that is whole."""
-        for step in reversed(self._directory.steps()):
+        for step in reversed(steps):
             try:
                 self._read(step)
                 return
@@ -208,7 +200,16 @@ class Checkpoints:
     def _read(self, step: int) -> None:
         with self._directory.opened(step) as path:
             _verify(path)
-            self._checkpoint.read(path).assert_consumed()
+            try:
+                self._checkpoint.read(path).assert_consumed()
+            except (AssertionError, KeyError, ValueError, tf.errors.InvalidArgumentError) as error:
+                raise InputError(
+                    f"the checkpoint of step {step:,} is whole, and does not fit this training:"
+                    f" {_reason(error)}",
+                    where=self._directory.name,
+                    expected="a checkpoint that this version of kfp-finetune wrote",
+                    remedy="give another --checkpoint-dir",
+                ) from None
         self._history.load(self._said.numpy().decode(), self._times.numpy())
         self._saved = step
 
@@ -257,7 +258,8 @@ def open_checkpoints(
         except Terminated:
             checkpoints.save()
             raise Terminated(
-                f"told to end after step {history.updates_done:,}; saved in {directory.name}"
+                f"told to end after step {history.updates_done:,}; saved up to step"
+                f" {checkpoints.step:,} in {directory.name}"
             ) from None
 
 
@@ -287,7 +289,8 @@ def _verify(path: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    text = without_secrets(str(error)).strip() or type(error).__name__
+    return text.splitlines()[0][:200]
 
 
 def _say(text: str) -> None:

@@ -91,12 +91,9 @@ class Batch:
     width: int
 
     def __str__(self) -> str:
-        """Size and row numbers."""
-        shown = ", ".join(f"{row:,}" for row in self.rows[:8])
-        return (
-            f"{len(self.rows)} rows × {self.width} tokens: rows {shown}"
-            f"{' ...' if len(self.rows) > 8 else ''}"
-        )
+        """Size and row numbers, from 1, as everywhere that a person reads them."""
+        shown = ", ".join(f"{row + 1:,}" for row in self.rows)
+        return f"{len(self.rows)} rows × {self.width} tokens: rows {shown}"
 
 
 def batch_of_update(rows: Rows, plan: StepPlan, seed: int, step: int) -> Batch:

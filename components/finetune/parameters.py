@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.uris import without_secrets
 
+# A path, or a URI of a place that can be written.
+_SCHEME = re.compile(r"(s3|gs|file)://.|(?![A-Za-z][A-Za-z0-9+.-]*://).", re.IGNORECASE)
 RESUME = ("retry", "exact", "any")
 # Metrics of which less is better; of all others, more is.
 _LESS_IS_BETTER = ("loss", "mae", "mse", "rmse")
@@ -135,6 +139,12 @@ class Checkpointing:
                 remedy=f"leave --{name.replace('_', '-')} out",
             )
             for name, value, expected, right in (
+                (
+                    "checkpoint_dir",
+                    without_secrets(self.directory or ""),
+                    "a folder, s3:// or gs://",
+                    self.directory is None or _SCHEME.match(self.directory) is not None,
+                ),
                 (
                     "checkpoint_every_steps",
                     self.every_steps,

@@ -9,10 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
+from kfp_finetune.components.load_data.readers.uris import without_secrets
 from kfp_finetune.components.load_data.steps import StepPlan
 
-# Where one of these differs, a checkpoint does not fit at all.
-_MUST_BE_EQUAL = ("data", "plan", "initial_weights", "optimizer.name", "selection.load_best")
+# A checkpoint holds nothing of these: they are taken as they are now. Of everything else, the
+# optimizer's betas among it, it holds the old value or what was made from it.
+_MAY_DIFFER = (
+    "environment.",
+    "optimizer.schedule.",
+    "optimizer.max_grad_norm",
+    "optimizer.weight_decay",
+    "label_smoothing_factor",
+    "class_weights",
+    "selection.patience",
+)
 _SHOWN = 6
 
 
@@ -60,7 +70,7 @@ def hyperparameters(
     schedule = optimizer.schedule
     compared = {
         "batch_size": plan.batch_size,
-        "dataset": Path(data).name,
+        "dataset": Path(without_secrets(data)).name,
         "learning_rate": schedule.learning_rate,
         "lr_scheduler_type": schedule.name,
         "model": Path(model).name,
@@ -80,30 +90,36 @@ def hyperparameters(
     return shown | compared
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs, each as "name: value, now other value"."""
-    return [
-        f"{name}: {_shown(before.get(name))}, now {_shown(now.get(name))}"
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """What differs: "value, now other value", by name."""
+    return {
+        name: f"{_shown(before.get(name))}, now {_shown(now.get(name))}"
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
-    ]
+    }
 
 
-def fits(differences: list[str]) -> bool:
+def fits(differences: Mapping[str, str]) -> bool:
     """Whether a checkpoint can be gone on from in spite of the differences."""
-    return not any(difference.startswith(_MUST_BE_EQUAL) for difference in differences)
+    return all(name.startswith(_MAY_DIFFER) for name in differences)
 
 
-def few(differences: list[str]) -> str:
+def only_the_machine(differences: Mapping[str, str]) -> bool:
+    """Whether all that differs is where and with which versions it runs."""
+    return all(name.startswith("environment.") for name in differences)
+
+
+def few(differences: Mapping[str, str]) -> str:
     """The first of many differences, for a message."""
     rest = len(differences) - _SHOWN
-    return "; ".join(differences[:_SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
+    named = [f"{name}: {values}" for name, values in differences.items()]
+    return "; ".join(named[:_SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
 
 
 def _hash_of_files(folder: Path) -> str:
-    """Of the rows of a tokenized dataset; not of its manifest, which says where it came from."""
+    """Of the rows that training reads; not of the manifest, which says where they came from."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.arrow")):
+    for path in (folder / "train.arrow", folder / "validation.arrow"):
         with path.open("rb") as file:
             digest.update(
                 f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}".encode()

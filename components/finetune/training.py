@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -246,7 +247,9 @@ def fit(
             callbacks=list(callbacks),
             verbose=0,
         )
-    except tf.errors.ResourceExhaustedError:
+    except tf.errors.ResourceExhaustedError as error:
+        if "No space left" in str(error):  # the same class, for files
+            raise OSError(errno.ENOSPC, "the disk is full") from error
         batch = batch_of_update(train, plan, seed, history.updates_done)
         raise InputError(
             f"memory ran out in update {history.updates_done:,}, of {batch}",

@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune import checkpoint_lock, checkpoints, training
+from kfp_finetune.components.finetune import (
+    callbacks,
+    checkpoint_lock,
+    checkpoints,
+    devices,
+    training,
+)
 from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
 from kfp_finetune.components.finetune.parameters import Selection
 from tests import checkpoints as families
@@ -43,12 +49,22 @@ def test_a_run_killed_twice_and_resumed_ends_like_one_that_was_not(
     tiny_model: Path,
     tmp_path: Path,
     kill: Callable[[int | None], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = Run(tmp_path, tiny_data, tiny_model)
     run.killed_at(8, kill)  # in mid-epoch: an epoch has 13 updates
     run.killed_at(20, kill)
+    made: list[int] = []
+    clock = callbacks.Clock.on_train_batch_end
+
+    def count(self: Any, batch: int, logs: Any = None) -> None:
+        clock(self, batch, logs)
+        made.append(self._history.updates_done)
+
+    monkeypatch.setattr(callbacks.Clock, "on_train_batch_end", count)
     manifest = run()
     assert manifest.resumed_at == [6, 18]
+    assert made == list(range(19, 27))
     assert run.results() == whole
 
 
@@ -293,8 +309,9 @@ def test_what_differs_is_said_and_not_resumed_unless_asked(
             f"the checkpoints (step 6) are of a training that differs: {difference}\n"
             f"  where:    {tmp_path / 'saved'}\n"
             "  expected: a training that is the same in everything that determines its result\n"
-            "  remedy:   give another --checkpoint-dir, or --resume-from-checkpoint any to go on"
-            " from them all the same; the result is then not bit-identical"
+            "  remedy:   give another --checkpoint-dir, or go on from them all the same, which is not"
+            " bit-identical: kfp-finetune resume --allow-differences, or"
+            " --resume-from-checkpoint any"
         )
     manifest = other(resume="any")
     assert (manifest.resumed_at, manifest.differences) == ([6], [difference])
@@ -310,7 +327,76 @@ def test_another_plan_or_other_data_cannot_be_gone_on_with_at_all(
     longer = Run(tmp_path, tiny_data, tiny_model, plan={"num_train_epochs": 3.0})
     message = refused(longer, resume="any")
     assert "plan.num_train_epochs: 2.0, now 3.0; plan.num_train_steps: 26, now 39" in message
-    assert message.endswith("remedy:   give another --checkpoint-dir")
+    assert message.endswith(
+        "remedy:   start another with kfp-finetune run, with a checkpoint directory of its own"
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "other"),
+    [
+        ({"adam_beta1": 0.9}, {"adam_beta1": 0.1}),
+        ({"optimizer": "sgd", "momentum": 0.0}, {"optimizer": "sgd", "momentum": 0.9}),
+        (
+            {"selection": Selection("loss", load_best=True)},
+            {"selection": Selection("accuracy", load_best=True)},
+        ),
+        ({"seed": 42}, {"seed": 43}),
+    ],
+    ids=["betas", "momentum", "metric", "seed"],
+)
+def test_what_a_checkpoint_holds_cannot_be_changed_by_going_on_from_it(
+    setting: dict[str, Any],
+    other: dict[str, Any],
+    tiny_data: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
+) -> None:
+    Run(tmp_path, tiny_data, tiny_model, **setting).killed_at(5, kill)
+    message = refused(Run(tmp_path, tiny_data, tiny_model, **other), resume="any")
+    assert message.startswith("the checkpoints (step 3) are of a training that differs: ")
+    assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3]
+
+
+def test_a_retry_on_another_machine_goes_on_and_says_so(
+    tiny_data: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = Run(tmp_path, tiny_data, tiny_model, saved={"owner": "one"})
+    run.killed_at(5, kill)
+    configure = devices.configure
+    monkeypatch.setattr(devices, "configure", lambda seed: configure(seed) | {"threads": 64})
+    assert "environment.threads: " in refused(run, resume="exact")
+    assert run(owner="one", resume="retry").differences[0].startswith("environment.threads: ")
+
+
+def test_other_peoples_folders_are_left_alone(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
+) -> None:
+    theirs = tmp_path / "saved" / "step-epoch3"
+    theirs.mkdir(parents=True)
+    (theirs / "weights").write_text("precious")
+    run = Run(tmp_path, tiny_data, tiny_model)
+    run.killed_at(5, kill)
+    assert (theirs / "weights").read_text() == "precious"
+    (tmp_path / "saved" / "run.json").unlink()
+    assert refused(run).startswith("there are checkpoints, and nothing that says of what run: ")
+    assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3]
+
+
+def test_a_damaged_newer_checkpoint_does_not_push_out_a_good_one(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
+) -> None:
+    run = Run(tmp_path, tiny_data, tiny_model, saved={"every_steps": 2, "keep": 2})
+    run.killed_at(7, kill)
+    damage_data(tmp_path / "saved" / "step-00000006")
+    run.saved["keep"] = 1
+    run.killed_at(7, kill)
+    assert run().resumed_at == [4, 6]
 
 
 def test_nothing_is_resumed_unasked(
@@ -334,6 +420,10 @@ def test_nothing_is_resumed_unasked(
     assert run.results() == whole
     shutil.rmtree(tmp_path / "model")
     assert "another run, second (finished)" in refused(run, owner="third")
+    differs = Run(tmp_path, tiny_data, tiny_model, learning_rate=2e-3)
+    message = refused(differs, owner="third", resume="any")
+    assert message.startswith("the checkpoints (finished) are of a training that differs: ")
+    run = Run(tmp_path, tiny_data, tiny_model)
     capsys.readouterr()
     run(owner="second")  # a retry, as when the outputs could not be uploaded
     assert "training had finished: nothing is trained again (26 of 26 steps are made)" in (

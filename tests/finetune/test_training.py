@@ -235,7 +235,7 @@ def test_the_facts_of_a_run_are_equal_after_a_trip_through_json(
         30, lr_scheduler_type="piecewise_constant", lr_boundaries="0.5:1e-5,0.8:1e-6"
     )
     facts = facts_of(network(tiny_model), str(tiny_data), config, count_steps(ROWS, 8, 2), {}, {})
-    assert differences(json.loads(json.dumps(facts)), facts) == []
+    assert differences(json.loads(json.dumps(facts)), facts) == {}
 
 
 def test_the_same_seed_gives_the_same_weights_to_the_last_bit(
@@ -343,7 +343,7 @@ def test_a_loss_that_is_not_finite_ends_training_with_its_step(
         run(tiny_data, tiny_model, tmp_path, plan, learning_rate=1e30)
     assert re.match(
         r"training diverged: the (loss|gradient) of update \d+ is (nan|inf) \(learning rate \S+\),"
-        r" made from [78] rows × (8|16) tokens: rows (\d+, )+\d+\n",
+        r" made from [78] rows × (8|16) tokens: rows (\d+, ){6,7}\d+\n",
         str(error.value),
     )
     assert "remedy:   a lower --learning-rate" in str(error.value)
