@@ -265,6 +265,7 @@ class Cluster:
         return said
 
 
+@pytest.mark.slow
 def test_two_workers_make_the_updates_of_one_and_the_chief_writes(
     tiny_data: Path, plain_model: Path, tmp_path: Path
 ) -> None:
