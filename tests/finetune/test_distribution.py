@@ -265,6 +265,7 @@ class Cluster:
         return said
 
 
+@pytest.mark.slow
 def test_two_workers_make_the_updates_of_one_and_the_chief_writes(
     tiny_data: Path, plain_model: Path, tmp_path: Path
 ) -> None:
@@ -298,10 +299,10 @@ def test_a_killed_worker_ends_training_which_can_be_resumed(
         shared = {
             "data": tiny_data,
             "model": tiny_model,
-            "plan": {"batch_size": 7, "num_train_epochs": 4.0},
+            "plan": {"batch_size": 7, "num_train_epochs": 6.0},
             "learning_rate": 0.5,
             "lr_scheduler_type": "constant",
-            "selection": {"metric": "loss", "patience": 2, "load_best": True},
+            "selection": {"metric": "loss", "patience": 1, "load_best": True},
             "saved": {"directory": str(tmp_path / name / "saved"), "every_steps": 3},
         }
         folder = tmp_path / name
