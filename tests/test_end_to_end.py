@@ -111,7 +111,7 @@ WRONG = {
     "warmup over all steps": (["--warmup-steps", "999"], "warmup takes 999 of 36 steps"),
     "an unknown schedule": (
         ["--lr-scheduler-type", "triangle"],
-        "one of constant, cosine, linear, polynomial",
+        "one of constant, linear, polynomial, cosine, cosine_with_restarts, ",
     ),
 }
 

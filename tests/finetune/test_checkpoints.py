@@ -309,8 +309,8 @@ def test_what_differs_is_said_and_not_resumed_unless_asked(
             f"the checkpoints (step 6) are of a training that differs: {difference}\n"
             f"  where:    {tmp_path / 'saved'}\n"
             "  expected: a training that is the same in everything that determines its result\n"
-            "  remedy:   give another --checkpoint-dir, or go on from them all the same, which is not"
-            " bit-identical: kfp-finetune resume --allow-differences, or"
+            "  remedy:   give another --checkpoint-dir, or go on from them all the same, which is"
+            " not bit-identical: kfp-finetune resume --allow-differences, or"
             " --resume-from-checkpoint any"
         )
     manifest = other(resume="any")
