@@ -106,4 +106,6 @@ def _processor() -> list[str]:
                 break
     with contextlib.suppress(OSError):
         facts.append(Path("/proc/driver/nvidia/version").read_text())
+    # All of them train; which of them are visible, CUDA_VISIBLE_DEVICES says.
+    facts += sorted(gpu.name for gpu in Path("/proc/driver/nvidia/gpus").glob("*"))
     return facts

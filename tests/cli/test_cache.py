@@ -224,3 +224,19 @@ def test_the_cache_folder_is_named_for_what_is_not_an_argument(
         patch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
         names.add(name())
     assert len(names) == 8
+
+
+def test_how_training_is_saved_is_no_part_of_the_key_unless_it_changes_the_result(
+    tmp_path: Path,
+) -> None:
+    cache = StepCache(tmp_path, "run", tmp_path / "cache", lambda _: [])
+
+    def key(**arguments: Any) -> str:
+        given = {"learning_rate": 1e-3, "resume_from_checkpoint": "retry"} | arguments
+        return cache.compute_key("comp-finetune", "image", ["command"], given)
+
+    assert key(checkpoint_dir="a", checkpoint_every_steps=3) == key(checkpoint_dir="b") == key()
+    assert key(resume_from_checkpoint="exact") == key()
+    assert key(learning_rate=2e-3) != key()
+    # What was begun with other settings is nobody else's result.
+    assert len({key(), key(resume_from_checkpoint="any"), key(resume_from_checkpoint="any")}) == 3
