@@ -239,6 +239,8 @@ def open_checkpoints(
         Terminated: If the process was told to end.
     """
     if settings is None or settings.directory is None:
+        if settings is not None and (settings.every_steps or settings.resume != "retry"):
+            _say("training is neither saved nor resumed: there is no checkpoint_dir")
         yield NoCheckpoints()
         return
     directory = CheckpointDirectory(settings.directory, _say)
