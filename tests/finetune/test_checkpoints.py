@@ -25,6 +25,9 @@ from tests import checkpoints as families
 from tests.finetune.runs import STEPS, Killed, Run
 from tests.servers import Bucket
 
+# The same again with one thing changed.
+SLOW = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def whole(
@@ -68,6 +71,7 @@ def test_a_run_killed_twice_and_resumed_ends_like_one_that_was_not(
     assert run.results() == whole
 
 
+@SLOW
 def test_not_being_saved_at_all_gives_the_same_as_being_saved(
     whole: dict[str, Any], tiny_data: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -78,7 +82,9 @@ def test_not_being_saved_at_all_gives_the_same_as_being_saved(
     assert saved == {"run.json", "lock", "step-00000024", "step-00000026"}
 
 
-@pytest.mark.parametrize("part", ["dropout", "optimizer", "data position", "network"])
+@pytest.mark.parametrize(
+    "part", ["dropout", "optimizer", "data position", pytest.param("network", marks=SLOW)]
+)
 def test_without_one_part_of_the_state_a_resumed_run_ends_otherwise(
     whole: dict[str, Any],
     tiny_data: Path,
@@ -106,7 +112,9 @@ def test_without_one_part_of_the_state_a_resumed_run_ends_otherwise(
     assert run.results()["weights"] != whole["weights"]
 
 
-@pytest.mark.parametrize("family", ["deberta", "deberta-v2", "mpnet", "albert"])
+@pytest.mark.parametrize(
+    "family", ["deberta-v2", *(pytest.param(f, marks=SLOW) for f in ("deberta", "mpnet", "albert"))]
+)
 def test_other_families_resume_to_the_last_bit_too(
     family: str, tiny_data: Path, tmp_path: Path, kill: Callable[[int | None], None]
 ) -> None:
@@ -118,6 +126,7 @@ def test_other_families_resume_to_the_last_bit_too(
     assert two.results() == one.results()
 
 
+@SLOW
 def test_accumulation_and_a_fractional_epoch_resume_too(
     tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
 ) -> None:
@@ -156,6 +165,7 @@ def test_the_best_weights_and_the_patience_survive(
     assert two.results() == one.results()
 
 
+@SLOW
 def test_the_best_weights_are_those_that_were_measured(
     tiny_data: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -174,6 +184,7 @@ def test_the_best_weights_are_those_that_were_measured(
     assert shorter.results()["weights"] == longer.results()["weights"]
 
 
+@SLOW
 def test_minutes_decide_where_no_number_of_steps_is_given(
     whole: dict[str, Any],
     tiny_data: Path,
@@ -208,7 +219,9 @@ def damage_marker(folder: Path) -> None:
     (folder / "checkpoint.json").write_text('{"step": 6, "fi')
 
 
-@pytest.mark.parametrize("damage", [damage_data, truncate, damage_marker])
+@pytest.mark.parametrize(
+    "damage", [damage_data, *(pytest.param(d, marks=SLOW) for d in (truncate, damage_marker))]
+)
 def test_a_damaged_checkpoint_is_told_and_the_one_before_it_used(
     damage: Callable[[Path], None],
     whole: dict[str, Any],
@@ -228,6 +241,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_used(
     assert run.results() == whole
 
 
+@SLOW
 def test_where_every_checkpoint_is_damaged_training_begins_anew(
     whole: dict[str, Any],
     tiny_data: Path,
@@ -244,6 +258,7 @@ def test_where_every_checkpoint_is_damaged_training_begins_anew(
     assert run.results() == whole
 
 
+@SLOW
 def test_a_save_that_was_cut_off_is_no_checkpoint(
     whole: dict[str, Any],
     tiny_data: Path,
@@ -332,6 +347,7 @@ def test_another_plan_or_other_data_cannot_be_gone_on_with_at_all(
     )
 
 
+@SLOW
 @pytest.mark.parametrize(
     ("setting", "other"),
     [
@@ -388,6 +404,7 @@ def test_other_peoples_folders_are_left_alone(
     assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3]
 
 
+@SLOW
 def test_a_damaged_newer_checkpoint_does_not_push_out_a_good_one(
     tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
 ) -> None:
@@ -453,6 +470,7 @@ def test_a_directory_that_cannot_be_written_is_told_before_training(
     assert f"  where:    {tmp_path / 'file' / 'x'}\n" in message
 
 
+@SLOW
 def test_a_run_saved_in_a_bucket_resumes_too(
     whole: dict[str, Any],
     tiny_data: Path,
