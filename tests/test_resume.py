@@ -149,7 +149,7 @@ def test_ctrl_c_saves_first_and_says_how_to_go_on(work: Path, whole: dict[str, A
     assert record(work, "stopped")["status"] == "interrupted"
     saved = checkpoints(work, "stopped")[-1]
     assert (
-        f"told to end after step {saved:,}; saved in"
+        f"told to end after step {saved:,}; saved up to step {saved:,} in"
         in (work / "runs" / "stopped" / "run.log").read_text()
     )
     command(work, "resume", "runs/stopped")
