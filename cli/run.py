@@ -20,9 +20,9 @@ from kfp_finetune.cli.failures import LoggedError
 from kfp_finetune.cli.follow import Follower, StepError
 from kfp_finetune.cli.preflight import preflight
 from kfp_finetune.cli.processes import Interrupted, ProcessGroup, interruptible
-from kfp_finetune.cli.results import PAGES
 from kfp_finetune.cli.run_folder import RunError, RunFolder, find
-from kfp_finetune.cli.screen import Screen, duration, make_screen
+from kfp_finetune.cli.screen import Screen, make_screen
+from kfp_finetune.cli.summary import command_on, shown, summary
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.load_data.readers.uris import without_secrets
@@ -101,7 +101,7 @@ def _execute(pipeline: Pipeline, folder: RunFolder, lock: int, resume: str | Non
             _record_end(folder, end, screen)
             if isinstance(end, InputError | Interrupted):
                 raise end from None
-            raise LoggedError(f"{end}\nlog: {_shown(folder.log)}") from error
+            raise LoggedError(f"{end}\nlog: {shown(folder.log)}") from error
         finally:
             screen.close()
 
@@ -115,7 +115,7 @@ def _run(
 ) -> None:
     record, runs_dir = folder.record, folder.path.parent
     precision = str(record.parameters.get("precision") or "float32")
-    screen.heading(f"run {record.name} in {_shown(folder.path)}")
+    screen.heading(f"run {record.name} in {shown(folder.path)}")
     preflight(pipeline.name, record.parameters)
     record.parameters |= fingerprints.pinned_revisions(record.parameters)
     found = {
@@ -168,7 +168,7 @@ def _run(
     record.status = "succeeded"
     folder.save()
     shutil.rmtree(folder.checkpoints, ignore_errors=True)  # the model is there
-    screen.summary(f"run {record.name} succeeded", _summary(folder, follower.plan))
+    screen.summary(f"run {record.name} succeeded", summary(folder, follower.plan))
 
 
 def _means(folder: RunFolder, resume: str | None) -> dict[str, str]:
@@ -251,46 +251,6 @@ def _record_end(folder: RunFolder, error: BaseException, screen: Screen) -> None
             screen.ended(name, record.status, "")
         elsewhere = record.parameters.get("checkpoint_dir") and not isinstance(error, InputError)
         if elsewhere or any(folder.checkpoints.glob("step-*/*.json")):
-            screen.heading(f"to go on: {_command('resume', folder)}")
+            screen.heading(f"to go on: {command_on('resume', folder)}")
     except BrokenPipeError:
         pass
-
-
-def _command(command: str, folder: RunFolder) -> str:
-    """A command on a run, as it is to be typed here."""
-    runs_dir = folder.path.parent
-    where = "" if runs_dir == Path("runs").absolute() else f" --runs-dir {_shown(runs_dir)}"
-    return f"kfp-finetune {command} {folder.record.name}{where}"
-
-
-def _summary(folder: RunFolder, plan: str) -> list[tuple[str, str]]:
-    """The names and values that a person wants at the end."""
-    record = folder.record
-    rows = [("plan", plan)] if plan else []
-    if record.stopped_at:
-        rows.append(("stopped", f"at step {record.stopped_at.step:,}: {record.stopped_at.reason}"))
-    if record.resumed_at:
-        exact = "; not bit-identical" if record.differences else ""
-        steps = ", ".join(f"{step:,}" for step in record.resumed_at)
-        rows.append(("resumed", f"after step {steps}{exact}"))
-    rows += [(f"test {name}", f"{value:.4f}") for name, value in record.metrics.items()]
-    rows += [
-        (f"validation {name}", f"{value:.4f}") for name, value in record.validation_metrics.items()
-    ]
-    seconds = sum(step.seconds or 0 for step in record.steps.values())
-    rows.append(("time", duration(seconds)))
-    for page in PAGES.values():
-        if (folder.path / page).exists():
-            title = page.removesuffix(".html").replace("_", " ")
-            rows.append((title, _shown(folder.path / page)))
-    if "model" in record.artifacts:
-        rows.append(("model", _shown(folder.path / record.artifacts["model"])))
-    if "tensorboard_logs" in record.artifacts:
-        rows.append(("TensorBoard", _command("tensorboard", folder)))
-    return rows
-
-
-def _shown(path: Path) -> str:
-    """A path as short as it can be from here."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -15,9 +15,10 @@ from kfp_finetune.components.finetune.history import (
     ENDED_AT,
     SECONDS,
     BestWeights,
+    Evaluation,
     History,
 )
-from kfp_finetune.components.finetune.parameters import Evaluation, Selection
+from kfp_finetune.components.finetune.parameters import Selection
 from kfp_finetune.components.load_data.steps import StepPlan
 from kfp_finetune.components.runtime import Progress, check_not_terminated
 

@@ -130,16 +130,16 @@ class CheckpointDirectory:
             ValueError: If a file is not there or has another size than was written.
         """
         name = f"{_PREFIX}{step:08}"
+        expected = (self.read(f"{name}/{MARKER}") or {}).get("files", {})
         with contextlib.ExitStack() as stack:
             if self._local is not None:
                 folder = self._local / name
             else:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 with self._explained("read"):
-                    for file in (self.read(f"{name}/{MARKER}") or {"files": {}})["files"]:
+                    for file in expected:
                         with contextlib.suppress(FileNotFoundError):  # said below
                             self._files.get_file(self._path(name, file), str(folder / file))
-            expected = (self.read(f"{name}/{MARKER}") or {}).get("files", {})
             found = {f.name: f.stat().st_size for f in folder.iterdir() if f.name != MARKER}
             if found != expected:
                 raise ValueError(f"its files are {found}, and were {expected}")

@@ -27,7 +27,9 @@ from kfp_finetune.components.load_data.readers.uris import without_secrets
 from kfp_finetune.components.runtime import Terminated, emit, termination_deferred
 
 RUN = "run.json"
-_UNREADABLE = (ValueError, KeyError, TypeError, AssertionError, OSError, tf.errors.OpError)
+# What a damaged checkpoint is found by; TensorFlow tells a wrong checksum by no class of its own.
+# Anything else (a volume that is away) ends the step: the checkpoint may be whole.
+_DAMAGED = (ValueError, tf.errors.OpError)
 
 
 def state(trainer: Trainer, best: BestWeights | None) -> dict[str, Any]:
@@ -66,7 +68,6 @@ class Checkpoints:
         settings: Checkpointing,
     ) -> None:
         self._directory = directory
-        self._trainer = trainer
         self._history = history
         self._facts = dict(facts)
         self._settings = settings
@@ -133,7 +134,7 @@ class Checkpoints:
         try:
             if step:
                 self._read(step)
-        except _UNREADABLE as error:
+        except (*_DAMAGED, OSError) as error:
             raise InputError(
                 f"the chief goes on after step {step:,}, whose checkpoint this worker cannot read:"
                 f" {_reason(error)}",
@@ -194,7 +195,7 @@ class Checkpoints:
             try:
                 self._read(step)
                 return
-            except _UNREADABLE as error:
+            except _DAMAGED as error:
                 _say(f"the checkpoint of step {step:,} is damaged and not used: {_reason(error)}")
 
     def _read(self, step: int) -> None:
@@ -202,7 +203,14 @@ class Checkpoints:
             _verify(path)
             try:
                 self._checkpoint.read(path).assert_consumed()
-            except (AssertionError, KeyError, ValueError, tf.errors.InvalidArgumentError) as error:
+                self._history.load(self._said.numpy().decode(), self._times.numpy())
+            except (
+                AssertionError,
+                KeyError,
+                TypeError,
+                ValueError,
+                tf.errors.InvalidArgumentError,
+            ) as error:
                 raise InputError(
                     f"the checkpoint of step {step:,} is whole, and does not fit this training:"
                     f" {_reason(error)}",
@@ -210,7 +218,6 @@ class Checkpoints:
                     expected="a checkpoint that this version of kfp-finetune wrote",
                     remedy="give another --checkpoint-dir",
                 ) from None
-        self._history.load(self._said.numpy().decode(), self._times.numpy())
         self._saved = step
 
 

@@ -10,13 +10,27 @@ import numpy as np
 import tensorflow as tf
 
 from kfp_finetune.components.artifacts.model import StoppedAt
-from kfp_finetune.components.finetune.parameters import Evaluation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # The columns of `History.times`.
 ENDED_AT, SECONDS = range(2)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured on the validation split.
+
+    Attributes:
+        step: Updates made before it.
+        metrics: By name: "loss", and what the task measures.
+        wall_time: When, in seconds since 1970.
+    """
+
+    step: int
+    metrics: dict[str, float]
+    wall_time: float
 
 
 class BestWeights:

@@ -5,31 +5,19 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.uris import without_secrets
+
+if TYPE_CHECKING:
+    from kfp_finetune.components.finetune.history import Evaluation
 
 # A path, or a URI of a place that can be written.
 _SCHEME = re.compile(r"(s3|gs|file)://.|(?![A-Za-z][A-Za-z0-9+.-]*://).", re.IGNORECASE)
 RESUME = ("retry", "exact", "any")
 # Metrics of which less is better; of all others, more is.
 _LESS_IS_BETTER = ("loss", "mae", "mse", "rmse")
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What was measured on the validation split.
-
-    Attributes:
-        step: Updates made before it.
-        metrics: By name: "loss", and what the task measures.
-        wall_time: When, in seconds since 1970.
-    """
-
-    step: int
-    metrics: dict[str, float]
-    wall_time: float
 
 
 @dataclass(frozen=True)
