@@ -50,7 +50,11 @@ def preflight(pipeline: str, parameters: Mapping[str, Any]) -> None:
             Parameters,
             build_optimizer_config,
         )
-        from kfp_finetune.components.finetune.parameters import Checkpointing, Selection
+        from kfp_finetune.components.finetune.parameters import (
+            Checkpointing,
+            Selection,
+            check_precision,
+        )
         from kfp_finetune.components.load_data.steps import check_step_parameters
         from kfp_finetune.components.tasks import get_task
 
@@ -64,6 +68,7 @@ def preflight(pipeline: str, parameters: Mapping[str, Any]) -> None:
             parameters["class_weights"],
             parameters["problem_type"],
         )
+        check_precision(parameters["precision"])
         Selection(patience=parameters["early_stopping_patience"])
         Checkpointing(
             directory=parameters["checkpoint_dir"],

@@ -67,7 +67,7 @@ def predict_split(
     progress = Progress("evaluate", len(order), "rows")
     forward = models.forward(network)
     done = 0
-    for features, _ in dataset:
+    for features in dataset:
         batch = forward(features).numpy()
         logits[order[done : done + len(batch)]] = batch
         done += len(batch)

@@ -22,6 +22,8 @@ def finetune(
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
     seed: int = 42,
+    precision: str = "auto",
+    jit_compile: bool = False,
     label_smoothing_factor: float = 0.0,
     class_weights: str = "none",
     metric_for_best_model: str = "loss",
@@ -47,6 +49,9 @@ def finetune(
         gradient_accumulation_steps: Batches per update.
         drop_remainder: Leave out the last, smaller batch of an epoch.
         seed: For the head's weights, dropout and the order of the rows.
+        precision: Of matrix products: auto (bfloat16 where the processor or the GPU has matrix
+            units for it), float32 or bfloat16.
+        jit_compile: Compile the updates with XLA, for GPUs; takes a minute or more at first.
         label_smoothing_factor: Share of a label's weight that goes to all labels alike; 0.1 is
             usual. For the training loss only.
         class_weights: none, or balanced: an example counts n / (labels * n of its label), so that
@@ -89,6 +94,8 @@ def finetune(
             gradient_accumulation_steps=gradient_accumulation_steps,
             drop_remainder=drop_remainder,
             seed=seed,
+            precision=precision,
+            jit_compile=jit_compile,
             label_smoothing_factor=label_smoothing_factor,
             class_weights=class_weights,
             selection=Selection(

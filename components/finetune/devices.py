@@ -1,4 +1,4 @@
-"""Processors, threads and determinism, set once per process before TensorFlow is used."""
+"""Processors, threads, precision and determinism, set before TensorFlow builds anything."""
 
 from __future__ import annotations
 
@@ -22,18 +22,21 @@ _PACKAGES = (
 )
 
 
-def configure(seed: int) -> dict[str, Any]:
-    """Set threads, seeds and determinism.
+def configure(seed: int, precision: str = "float32") -> dict[str, Any]:
+    """Set threads, precision, seeds and determinism.
 
     TensorFlow's own default knows the CPU affinity but not a container's quota, and another number
     of threads sums in another order: so the number is set, and recorded.
 
     Args:
         seed: For the weights of the head and for dropout.
+        precision: Of matrix products, as `parameters.PRECISIONS` names it; all else, the weights
+            among it, is float32.
 
     Returns:
-        What the results depend on: versions, threads, processor.
+        What the results depend on: versions, threads, processor, the precision chosen.
     """
+    precision = _choose_precision(precision)
     threads = available_cpus()
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -50,5 +53,28 @@ def configure(seed: int) -> dict[str, Any]:
         "threads": threads,
         "op_determinism": True,
         "devices": [device.name for device in tf.config.list_physical_devices()],
-        "precision": "float32",
+        "precision": precision,
     }
+
+
+def _choose_precision(precision: str) -> str:
+    """Have matrix products computed in a precision; "auto": bfloat16 where there are units for it.
+
+    A processor that has instructions for bfloat16 and no matrix units (AMX) multiplies it no faster
+    than float32.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if precision == "auto":
+        capabilities = [
+            tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
+            for gpu in gpus
+        ]
+        fast = min(capabilities) >= (8, 0) if gpus else "amx_bf16" in processor()
+        precision = "bfloat16" if fast else "float32"
+    low = precision == "bfloat16"
+    tf_keras.mixed_precision.set_global_policy("mixed_bfloat16" if low and gpus else "float32")
+    # On a processor only matrix products gain: a policy would put all else in bfloat16, too.
+    tf.config.optimizer.set_experimental_options(
+        {"auto_mixed_precision_onednn_bfloat16": low and not gpus}
+    )
+    return precision

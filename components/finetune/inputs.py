@@ -1,4 +1,4 @@
-"""Tokenized rows as padded batches, in native tf.data: no Python touches a token in training."""
+"""Tokenized rows as padded batches: the tokens of a batch are copied out of the mapped file."""
 
 from __future__ import annotations
 
@@ -18,64 +18,83 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from kfp_finetune.components.finetune.vocabulary import UsedVocabulary
     from kfp_finetune.components.load_data.steps import StepPlan
 
-# Widths are multiples of this, so that there are few different ones and all suit the processor.
-WIDTH_MULTIPLE = 8
+# On an accelerator widths are multiples of this, which its matrix units want. A processor gains
+# nothing by it, and padding would be a fifth of its work.
+_ACCELERATOR_WIDTHS = 8
 
 
 class Rows:
-    """The rows of a split, ready to be gathered into batches.
+    """The rows of a split, ready to be gathered into batches; their tokens stay in the file.
 
     Args:
-        table: A split of a tokenized dataset.
+        table: A split of a tokenized dataset, mapped into memory.
         data: The dataset's manifest.
+        vocabulary: Which ids the model knows the tokens by; None: the tokenizer's.
 
     Attributes:
         labels: What the loss takes, first dimension [rows] (see the task's `targets`).
         lengths: Tokens of every row, shape [rows].
         numbers: Every row's number in the source it was read from, from 0, shape [rows].
+        features: The names of what `batch` returns.
     """
 
-    def __init__(self, table: pa.Table, data: TokenizedDatasetManifest) -> None:
+    def __init__(
+        self,
+        table: pa.Table,
+        data: TokenizedDatasetManifest,
+        vocabulary: UsedVocabulary | None = None,
+    ) -> None:
         task = get_task(data.task)
         self.labels = task.targets(table["label"], data.problem_type, data.label_names)
-        self.lengths: NDArray[np.int64] = np.zeros(0, np.int64)
         self.numbers: NDArray[np.int64] = table["row"].to_numpy()
+        self._vocabulary = vocabulary
         self._pad = {"input_ids": data.pad_token_id, "token_type_ids": 0}
-        self._columns: dict[str, tf.RaggedTensor] = {}
-        for name in self._pad:
-            if name in table.column_names:
-                column = table[name].combine_chunks()
-                offsets = column.offsets.to_numpy().astype(np.int64)
-                values = column.values.to_numpy()[offsets[0] : offsets[-1]]
-                splits = offsets - offsets[0]
-                self._columns[name] = tf.RaggedTensor.from_row_splits(values, splits)
-                self.lengths = np.diff(splits)
+        self._columns = {n: _Column(table[n]) for n in self._pad if n in table.column_names}
+        self.lengths = self._columns["input_ids"].lengths
+        self.features = (*self._columns, "attention_mask")
 
-    def batch(self, indices: tf.Tensor, longest: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """Gather rows into one padded batch, in the graph.
+    def batch(self, indices: NDArray[np.int64], width: int) -> dict[str, NDArray[np.int32]]:
+        """Gather rows into one padded batch.
 
         Args:
             indices: Row numbers, shape [batch].
-            longest: Tokens of the longest row that the width is for; None: the longest of these.
+            width: Tokens of the longest of them, or more.
 
         Returns:
             `input_ids`, `attention_mask` and, where the tokenizer tells two texts apart,
-            `token_type_ids`: int32, shape [batch, width], where width is the length of the
-            longest row, rounded up to a multiple of 8.
+            `token_type_ids`: int32, shape [batch, width].
         """
-        features = {}
-        for name, column in self._columns.items():
-            rows = tf.gather(column, indices)
-            lengths = rows.row_lengths()
-            width = tf.reduce_max(lengths) if longest is None else longest
-            width = -(-width // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
-            shape = tf.stack([tf.size(indices, out_type=tf.int64), width])
-            padded = rows.to_tensor(default_value=self._pad[name], shape=shape)
-            features[name] = tf.ensure_shape(padded, [None, None])
-            features["attention_mask"] = tf.sequence_mask(lengths, width, tf.int32)
-        return features
+        features = {
+            name: column.padded(indices, width, self._pad[name])
+            for name, column in self._columns.items()
+        }
+        if self._vocabulary is not None:
+            features["input_ids"] = self._vocabulary.ids_of(features["input_ids"])
+        inside = np.arange(width) < self.lengths[indices][:, np.newaxis]
+        return features | {"attention_mask": inside.astype(np.int32)}
+
+
+class _Column:
+    """A column of lists of int32 in a file that is mapped into memory."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self._values = [chunk.values.to_numpy() for chunk in column.chunks]
+        offsets = [chunk.offsets.to_numpy().astype(np.int64) for chunk in column.chunks]
+        parts = [np.full(len(o) - 1, part, np.int32) for part, o in enumerate(offsets)]
+        self._part = np.concatenate([np.zeros(0, np.int32), *parts])
+        self._start = np.concatenate([np.zeros(0, np.int64), *(o[:-1] for o in offsets)])
+        self.lengths = np.concatenate([np.zeros(0, np.int64), *(np.diff(o) for o in offsets)])
+
+    def padded(self, indices: NDArray[np.int64], width: int, pad: int) -> NDArray[np.int32]:
+        """Lists, filled up to a width: int32, shape [len(indices), width]."""
+        rows = np.full([len(indices), width], pad, np.int32)
+        for row, index in zip(rows, indices, strict=True):
+            start, length = self._start[index], self.lengths[index]
+            row[:length] = self._values[self._part[index]][start : start + length]
+        return rows
 
 
 @dataclass(frozen=True)
@@ -99,8 +118,7 @@ class Batch:
 def batch_of_update(rows: Rows, plan: StepPlan, seed: int, step: int) -> Batch:
     """What update number `step`, counted from 0, is made from."""
     indices = np.concatenate(next(updates(rows.lengths, plan, seed, step)))
-    width = -(-int(rows.lengths[indices].max()) // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
-    return Batch(rows.numbers[indices], width)
+    return Batch(rows.numbers[indices], _width(rows, indices))
 
 
 def training_dataset(rows: Rows, plan: StepPlan, seed: int, start: int = 0) -> Any:
@@ -164,7 +182,7 @@ def _shares(
     own = replicas // context.num_input_pipelines
     first = own * context.input_pipeline_id
 
-    def indices() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], np.int64]]:
+    def elements() -> Iterator[dict[str, Any]]:
         for group in groups():
             size = -(-max(len(batch) for batch in group) // replicas) * replicas
             filled = np.zeros((len(group), size), np.int64)
@@ -174,34 +192,25 @@ def _shares(
                 weights[i, : len(batch)] = 1
             # Equal widths, too: then each replica draws as many random numbers for its dropout, so
             # that all of their generators are in the state that one of them saves.
-            longest = rows.lengths[filled].max()
+            width = _width(rows, filled)
             for replica in range(first, first + own):
                 # Batches are sorted by length: one row in `replicas` makes equal work.
-                yield filled[:, replica::replicas], weights[:, replica::replicas], longest
+                share = filled[:, replica::replicas]
+                features = rows.batch(share.reshape(-1), width)
+                yield {
+                    "features": {n: v.reshape(*share.shape, width) for n, v in features.items()},
+                    "labels": rows.labels[share],
+                    "weights": weights[:, replica::replicas],
+                    "rows": share,
+                }
 
-    labels = tf.constant(rows.labels)
-
-    def element(indices: tf.Tensor, weights: tf.Tensor, longest: tf.Tensor) -> dict[str, Any]:
-        flat = rows.batch(tf.reshape(indices, [-1]), longest)
-        shape = tf.shape(indices)
-        features = {
-            name: tf.reshape(value, [group_size or shape[0], shape[1], tf.shape(value)[1]])
-            for name, value in flat.items()
-        }
-        return {
-            "features": features,
-            "labels": tf.gather(labels, indices),
-            "weights": weights,
-            "rows": indices,
-        }
-
-    signature = (
-        tf.TensorSpec([group_size, None], tf.int64),
-        tf.TensorSpec([group_size, None], tf.float32),
-        tf.TensorSpec([], tf.int64),
-    )
-    dataset = tf.data.Dataset.from_generator(indices, output_signature=signature)
-    dataset = dataset.map(element, num_parallel_calls=1, deterministic=True)
+    signature = {
+        "features": dict.fromkeys(rows.features, tf.TensorSpec([group_size, None, None], tf.int32)),
+        "labels": tf.TensorSpec([group_size, None, *rows.labels.shape[1:]], rows.labels.dtype),
+        "weights": tf.TensorSpec([group_size, None], tf.float32),
+        "rows": tf.TensorSpec([group_size, None], tf.int64),
+    }
+    dataset = tf.data.Dataset.from_generator(elements, output_signature=signature)
     return dataset.apply(tf.data.experimental.assert_cardinality(own * count)).prefetch(4 * own)
 
 
@@ -213,15 +222,26 @@ def evaluation_dataset(rows: Rows, batch_size: int) -> tuple[tf.data.Dataset, ND
     """All rows once, sorted by length so that little is padding.
 
     Returns:
-        A dataset of (features, labels) batches, and the row number of every row in the order the
-        dataset gives them, shape [rows].
+        A dataset of features as `Rows.batch` gives them, and the row number of every row in the
+        order the dataset gives them, shape [rows].
     """
     order = _by_length(rows)
-    labels = tf.constant(rows.labels)
-    dataset = (
-        tf.data.Dataset.from_tensor_slices(order)
-        .batch(batch_size)
-        .map(lambda indices: (rows.batch(indices), tf.gather(labels, indices)))
-        .prefetch(4)
-    )
-    return dataset, order
+
+    def batches() -> Iterator[dict[str, NDArray[np.int32]]]:
+        for at in range(0, len(order), batch_size):
+            indices = order[at : at + batch_size]
+            yield rows.batch(indices, _width(rows, indices))
+
+    signature = dict.fromkeys(rows.features, tf.TensorSpec([None, None], tf.int32))
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4), order
+
+
+def _by_length(rows: Rows) -> NDArray[np.int64]:
+    return np.argsort(rows.lengths, kind="stable").astype(np.int64)
+
+
+def _width(rows: Rows, indices: NDArray[np.int64]) -> int:
+    """The length of the longest of some rows, as wide as this machine pads it."""
+    longest = int(rows.lengths[indices].max())
+    multiple = _ACCELERATOR_WIDTHS if tf.config.list_physical_devices("GPU") else 1
+    return -(-longest // multiple) * multiple

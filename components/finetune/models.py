@@ -19,6 +19,7 @@ from transformers import AutoConfig, TFAutoModelForSequenceClassification, TFPre
 from transformers.utils import logging as transformers_logging
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.finetune import layers
 from kfp_finetune.components.finetune.weights import (
     Checkpoint,
     Loaded,
@@ -165,6 +166,7 @@ def _build(
         model = TFAutoModelForSequenceClassification.from_config(config)
         _replace_stable_dropout(model)
         model.build_in_name_scope()
+        layers.replace(model)
         dropout_generators(model)
     except (ValueError, TypeError, KeyError, AttributeError, OSError, tf.errors.OpError) as error:
         raise InputError(

@@ -16,8 +16,24 @@ if TYPE_CHECKING:
 # A path, or a URI of a place that can be written.
 _SCHEME = re.compile(r"(s3|gs|file)://.|(?![A-Za-z][A-Za-z0-9+.-]*://).", re.IGNORECASE)
 RESUME = ("retry", "exact", "any")
+PRECISIONS = ("auto", "float32", "bfloat16")
 # Metrics of which less is better; of all others, more is.
 _LESS_IS_BETTER = ("loss", "mae", "mse", "rmse")
+
+
+def check_precision(precision: str) -> None:
+    """Check the parameter.
+
+    Raises:
+        InputError: If there is no such precision.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(
+            f"precision '{precision}' is not known",
+            where="precision",
+            expected="one of " + ", ".join(PRECISIONS),
+            remedy="--precision auto",
+        )
 
 
 @dataclass(frozen=True)

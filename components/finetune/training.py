@@ -31,10 +31,15 @@ from kfp_finetune.components.finetune.inputs import (
     training_dataset,
     validation_dataset,
 )
-from kfp_finetune.components.finetune.parameters import Checkpointing, Selection
+from kfp_finetune.components.finetune.parameters import (
+    Checkpointing,
+    Selection,
+    check_precision,
+)
 from kfp_finetune.components.finetune.run_facts import facts_of, hyperparameters
 from kfp_finetune.components.finetune.trainer import Trainer
 from kfp_finetune.components.finetune.training_log import TrainingLog
+from kfp_finetune.components.finetune.vocabulary import UsedVocabulary
 from kfp_finetune.components.load_data import model_source
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
 from kfp_finetune.components.runtime import emit
@@ -55,6 +60,8 @@ def finetune(
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
     seed: int = 42,
+    precision: str = "auto",
+    jit_compile: bool = False,
     label_smoothing_factor: float = 0.0,
     class_weights: str = "none",
     selection: Selection | None = None,
@@ -79,6 +86,8 @@ def finetune(
         gradient_accumulation_steps: Batches per update.
         drop_remainder: Leave out the last, smaller batch of an epoch.
         seed: For the head's weights, dropout and the order of the rows.
+        precision: Of matrix products, one of `parameters.PRECISIONS`.
+        jit_compile: Compile updates with XLA, once for each width of a batch; for GPUs.
         label_smoothing_factor: As the task's `training_loss` takes it.
         class_weights: As the task's `training_loss` takes it.
         selection: What the validation split decides; None: nothing.
@@ -98,7 +107,8 @@ def finetune(
             another worker ends.
     """
     selection = selection or Selection()
-    environment: dict[str, Any] = devices.configure(seed)
+    check_precision(precision)
+    environment: dict[str, Any] = devices.configure(seed, precision)
     strategy = distribution.strategy()
     environment |= distribution.environment(strategy)
     data = tokenized_dataset.read(tokenized_dataset_path)
@@ -115,7 +125,13 @@ def finetune(
 
     task = get_task(data.task)
     task.check_training_loss(label_smoothing_factor, class_weights, data.problem_type)
-    train = Rows(tokenized_dataset.open_split(tokenized_dataset_path, "train"), data)
+    splits = {
+        name: tokenized_dataset.open_split(tokenized_dataset_path, name)
+        for name in ("train", "validation")
+    }
+    # Decay changes every weight, used or not.
+    vocabulary = None if optimizer_config.weight_decay else UsedVocabulary(splits.values(), data)
+    train = Rows(splits["train"], data, vocabulary)
     training_loss = task.training_loss(
         data.problem_type, label_smoothing_factor, class_weights, train.labels
     )
@@ -129,6 +145,8 @@ def finetune(
             note=lambda text: emit("note", "finetune", text=text),
         )
         _check_model_fits(network.config.vocab_size, data, base_model)
+        if vocabulary is not None:
+            vocabulary.shrink(network)
         metrics = task.training_metrics(data.problem_type)
         selection.check([metric.name for metric in metrics], data.splits["validation"].rows)
         trainer = Trainer(network, plan.num_train_steps, training_loss)
@@ -136,17 +154,19 @@ def finetune(
             optimizer=build_optimizer(optimizer_config),
             loss=task.loss(data.problem_type),
             weighted_metrics=metrics,
+            jit_compile=jit_compile,
         )
         best = BestWeights(network) if selection.load_best else None
         validation = None
         if data.splits["validation"].rows:
-            table = tokenized_dataset.open_split(tokenized_dataset_path, "validation")
-            validation = validation_dataset(Rows(table, data), plan.batch_size)
+            rows = Rows(splits["validation"], data, vocabulary)
+            validation = validation_dataset(rows, plan.batch_size)
     history = History.of(plan.num_train_steps)
     settings = {
         "seed": seed,
         "label_smoothing_factor": label_smoothing_factor,
         "class_weights": class_weights,
+        "jit_compile": jit_compile,
         "selection": asdict(selection),
     }
     log = TrainingLog(
@@ -183,6 +203,8 @@ def finetune(
         checkpoints.save()
         if best is not None:
             best.put_back()
+        if vocabulary is not None:
+            vocabulary.put_back(network)
         manifest = model_artifact.ModelManifest(
             task=data.task,
             problem_type=data.problem_type,

@@ -69,6 +69,8 @@ def finetune(
     adam_beta2: float = 0.999,
     adam_epsilon: float = 1e-7,
     max_grad_norm: Optional[float] = None,
+    precision: str = "auto",
+    jit_compile: bool = False,
     label_smoothing_factor: float = 0.0,
     class_weights: str = "none",
     metric_for_best_model: str = "loss",
@@ -141,6 +143,9 @@ def finetune(
         adam_beta2: For adam and adamw: decay of the second moment.
         adam_epsilon: For adam and adamw: added to the denominator.
         max_grad_norm: Clip the global norm of the gradients to this.
+        precision: Of matrix products: auto (bfloat16 where the processor or the GPU has matrix
+            units for it), float32 or bfloat16.
+        jit_compile: Compile the updates with XLA, for GPUs; takes a minute or more at first.
         label_smoothing_factor: Share of a label's weight that goes to all labels alike; 0.1 is
             usual. For the training loss only.
         class_weights: none, or balanced: an example counts n / (labels * n of its label), so that
@@ -229,6 +234,8 @@ def finetune(
         base_model=model,
         model_revision=model_revision,
         seed=seed,
+        precision=precision,
+        jit_compile=jit_compile,
         label_smoothing_factor=label_smoothing_factor,
         class_weights=class_weights,
         metric_for_best_model=metric_for_best_model,

@@ -60,8 +60,9 @@ def initial(network: Any) -> list[np.ndarray]:
 def merged(rows: Rows, update: dict[str, Any]) -> dict[str, Any]:
     """The update's real examples as one batch, and nothing else."""
     chosen = update["rows"][update["weights"] > 0]
+    batch = rows.batch(chosen.numpy(), int(rows.lengths[chosen].max()))
     return {
-        "features": {name: value[tf.newaxis] for name, value in rows.batch(chosen).items()},
+        "features": {name: tf.constant(value[np.newaxis]) for name, value in batch.items()},
         "labels": tf.gather(rows.labels, chosen)[tf.newaxis],
         "weights": tf.ones([1, tf.size(chosen)]),
         "rows": chosen[tf.newaxis],

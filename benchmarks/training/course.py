@@ -1,0 +1,90 @@
+"""The flow of the Hugging Face course, as its users write it (chapter 3, fine-tuning with Keras).
+
+    python course.py TRAIN.csv VALIDATION.csv MODEL EPOCHS SEED
+
+`prepare_tf_dataset` with padding to the longest of a batch, tf_keras' Adam with a polynomial decay
+to 0, `compile`, `fit`. The weights are read by kfp-finetune, as Transformers 4.57.6 cannot
+(transformers#40028); the model is Transformers' own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+
+import datasets
+import tf_keras
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    TFAutoModelForSequenceClassification,
+)
+
+from kfp_finetune.components.finetune.weights import load_weights, open_checkpoint, weight_files
+
+
+class Times(tf_keras.callbacks.Callback):
+    """When each update ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        """An update has been made."""
+        self.ended.append(time.perf_counter())
+
+
+def main() -> None:
+    """Train and print what was measured as JSON."""
+    from pathlib import Path
+
+    train, validation, checkpoint, epochs, seed = sys.argv[1:]
+    tf_keras.utils.set_random_seed(int(seed))
+    raw = datasets.load_dataset("csv", data_files={"train": train, "validation": validation})
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    tokenized = raw.map(
+        lambda rows: tokenizer(rows["text"], truncation=True, max_length=128), batched=True
+    ).remove_columns("text")
+    config = AutoConfig.from_pretrained(checkpoint, num_labels=77)
+    model = TFAutoModelForSequenceClassification.from_config(config)
+    model.build_in_name_scope()
+    with open_checkpoint(Path(checkpoint), weight_files(Path(checkpoint))) as archive:
+        load_weights(model, archive)
+
+    collator = DataCollatorWithPadding(tokenizer, return_tensors="np")
+    train_set = model.prepare_tf_dataset(
+        tokenized["train"], batch_size=32, shuffle=True, collate_fn=collator
+    )
+    validation_set = model.prepare_tf_dataset(
+        tokenized["validation"], batch_size=32, shuffle=False, collate_fn=collator
+    )
+    num_train_steps = len(train_set) * int(epochs)
+    schedule = tf_keras.optimizers.schedules.PolynomialDecay(
+        initial_learning_rate=5e-5, end_learning_rate=0.0, decay_steps=num_train_steps
+    )
+    model.compile(
+        optimizer=tf_keras.optimizers.Adam(learning_rate=schedule),
+        loss=tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    times = Times()
+    fitted = model.fit(train_set, epochs=int(epochs), callbacks=[times], verbose=0)
+    print(
+        json.dumps(
+            {
+                "ended": times.ended,
+                "loss": fitted.history["loss"][-1],
+                "accuracy": model.evaluate(validation_set, verbose=0)[1],
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
