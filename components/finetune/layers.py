@@ -37,8 +37,9 @@ def replace(model: Any) -> None:
             elif part is get_tf_activation("gelu"):
                 setattr(module, name, gelu)
     if model.config.model_type in _LIKE_BERT:
-        layers = getattr(model, model.base_model_prefix).encoder.layer
-        layers[-1] = FirstToken(layers[-1])
+        encoder = getattr(model, model.base_model_prefix).encoder
+        *others, last = encoder.layer
+        encoder.layer = [*others, FirstToken(last)]
 
 
 @tf.custom_gradient  # type: ignore[misc]

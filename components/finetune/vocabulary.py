@@ -56,7 +56,6 @@ class UsedVocabulary:
         layer = network.get_input_embeddings()
         self._table = layer.weight
         value = tf.gather(self._table, self.tokens)
-        del layer.weight  # or Keras would keep it among the layer's
         layer.weight = layer.add_weight("weight", value.shape, initializer=lambda *_, **__: value)
 
     def put_back(self, network: Any) -> None:
@@ -65,5 +64,4 @@ class UsedVocabulary:
         value = self._table.numpy()
         value[self.tokens] = layer.weight.numpy()
         self._table.assign(value)
-        del layer.weight
         layer.weight = self._table

@@ -1,4 +1,4 @@
-"""Faster parts compute what Transformers' and Keras' own compute: values, gradients, weights' names."""
+"""Faster parts compute what the model's own compute: values, gradients, names of weights."""
 
 from __future__ import annotations
 
