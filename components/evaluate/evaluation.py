@@ -11,7 +11,7 @@ from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.evaluate.predictions import predict_split
 from kfp_finetune.components.evaluate.report import render_report
-from kfp_finetune.components.tasks.scores import measure
+from kfp_finetune.components.tasks.scores.measure import measure
 
 SPLIT = "test"
 

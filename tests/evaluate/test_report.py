@@ -25,7 +25,7 @@ from kfp_finetune.components.build_optimizer.schedules import learning_rates
 from kfp_finetune.components.evaluate.confusion import confusion_matrices
 from kfp_finetune.components.evaluate.report import render_report
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
-from kfp_finetune.components.tasks.scores import measure
+from kfp_finetune.components.tasks.scores.measure import measure
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = "</script><script>alert(\"x\")</script> 'quoted' & <b>bold</b>"
