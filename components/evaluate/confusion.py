@@ -15,8 +15,35 @@ _LARGEST = 10
 
 
 def confusion_matrices(metrics: Metrics) -> list[tuple[list[str], list[list[int]]]]:
-    """The label names and the confusion matrix; none where examples do not have one label each."""
-    return [(metrics.label_names, metrics.confusion_matrix)] if metrics.confusion_matrix else []
+    """The label names and the confusion matrix; none where examples do not have one label each.
+
+    The interface of Kubeflow Pipelines shows about 20 labels. Of more, those that are confused most
+    have rows and columns of their own, and the others one together.
+    """
+    matrix, names = np.array(metrics.confusion_matrix, dtype=np.int64), metrics.label_names
+    if len(names) > NUMBERS_UP_TO:
+        chosen = np.sort(by_errors(matrix)[: NUMBERS_UP_TO - 1])
+        group = np.full(len(names), len(chosen))
+        group[chosen] = np.arange(len(chosen))
+        small = np.zeros((len(chosen) + 1,) * 2, np.int64)
+        np.add.at(small, (group[:, np.newaxis], group), matrix)
+        rest = f"{len(names) - len(chosen)} other labels"
+        matrix, names = small, [*(names[i] for i in chosen), rest]
+    return [(names, matrix.tolist())] if metrics.confusion_matrix else []
+
+
+def by_errors(matrix: np.ndarray) -> np.ndarray:
+    """Labels by the mistakes that they have a part in, as the true or the given one."""
+    wrong = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * matrix.diagonal()
+    return np.argsort(-wrong, kind="stable")
+
+
+def roc_curves(metrics: Metrics) -> list[tuple[list[float], list[float], list[float]]]:
+    """False and true positive rates and thresholds; none unless there are two labels."""
+    curve = metrics.roc_curve
+    if curve is None:
+        return []
+    return [(curve.false_positive_rates, curve.true_positive_rates, curve.thresholds)]
 
 
 def confusion_picture(metrics: Metrics) -> dict[str, Any]:

@@ -9,15 +9,22 @@ from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.evaluate.mistakes import find_mistakes
 from kfp_finetune.components.evaluate.predictions import predict_split
 from kfp_finetune.components.evaluate.report import render_report
+from kfp_finetune.components.evaluate.slices import score_slices
 from kfp_finetune.components.tasks.scores.measure import measure
 
 SPLIT = "test"
 
 
 def evaluate(
-    *, tokenized_dataset_path: str, model_path: str, metrics_path: str, report_path: str
+    *,
+    tokenized_dataset_path: str,
+    model_path: str,
+    metrics_path: str,
+    report_path: str,
+    texts_in_report: bool = True,
 ) -> Metrics:
     """Score a model on the test split.
 
@@ -26,6 +33,7 @@ def evaluate(
         model_path: What finetune wrote.
         metrics_path: Where metrics.json is written.
         report_path: Where the HTML report is written.
+        texts_in_report: Whether examples have their texts, in both.
 
     Returns:
         The written metrics.
@@ -35,8 +43,19 @@ def evaluate(
     """
     data = tokenized_dataset.read(tokenized_dataset_path)
     model = model_artifact.read(model_path)
-    labels, logits = predict_split(tokenized_dataset_path, data, model_path, model, SPLIT)
-    metrics = measure(model.problem_type, labels, logits, model.label_names, SPLIT)
+    predictions = predict_split(tokenized_dataset_path, data, model_path, model, SPLIT)
+    metrics = measure(
+        model.problem_type,
+        predictions.labels,
+        predictions.logits,
+        model.label_names,
+        SPLIT,
+        temperature=model.temperature,
+        thresholds=model.thresholds,
+    )
+    slices = score_slices(predictions, model, data.slice_columns, data.max_length)
+    mistakes = find_mistakes(predictions, model, with_texts=texts_in_report)
+    metrics = metrics.model_copy(update={"slices": slices, **mistakes})
     report = render_report(metrics, model, model_artifact.read_training_log(model_path), data)
     metrics_artifact.write(metrics_path, metrics)
     write_text(Path(report_path), report)

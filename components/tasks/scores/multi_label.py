@@ -46,19 +46,18 @@ def multi_label(
         `untuned_micro_f1`, and scores for every label.
     """
     predicted = given_marks(logits, thresholds)
-    everything = np.ones((1, len(truth)))
     scores = multi_label_tally(truth, predicted, logits)
     calibrated = calibration_of_marks(truth, logits)
     areas, precisions = rank_scores(truth, logits)
     baseline = _baseline(truth)
     metrics = {
-        **scores.scores(everything)[0],
+        **scores.overall(),
         "ece": calibrated.before.ece,
         "constant_baseline_micro_f1": baseline["micro_f1"],
     }
     if thresholds is not None:
         usual = multi_label_tally(truth, given_marks(logits, None), logits)
-        metrics["untuned_micro_f1"] = usual.scores(everything)[0]["micro_f1"]
+        metrics["untuned_micro_f1"] = usual.overall()["micro_f1"]
     for name, values in (("roc_auc", areas), ("average_precision", precisions)):
         if (value := mean_of_known(values)) is not None:
             metrics[name] = value
@@ -147,7 +146,7 @@ def _baseline(truth: np.ndarray) -> dict[str, float]:
     always[:, order[: int(f1.argmax()) + 1]] = True
     frequency = np.clip(support / len(truth), 1e-9, 1 - 1e-9)
     odds = np.broadcast_to(np.log(frequency / (1 - frequency)), truth.shape)
-    return multi_label_tally(truth, always, odds).scores(np.ones((1, len(truth))))[0]
+    return multi_label_tally(truth, always, odds).overall()
 
 
 def _precision_recall_f1(

@@ -78,4 +78,4 @@ def regression_tally(labels: np.ndarray, predicted: np.ndarray) -> Tally:
 def _baseline(labels: np.ndarray) -> dict[str, float]:
     """Scores of always predicting the split's mean."""
     always = np.full(len(labels), labels.mean())
-    return regression_tally(labels, always).scores(np.ones((1, len(labels))))[0]
+    return regression_tally(labels, always).overall()

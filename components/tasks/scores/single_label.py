@@ -54,7 +54,7 @@ def single_label(
     )
     macro = precision_recall_fscore_support(labels, predicted, average="macro", zero_division=0)
     tally = single_label_tally(labels, logits)
-    scores = tally.scores(np.ones((1, len(labels))))[0]
+    scores = tally.overall()
     probabilities = softmax(logits, axis=1)
     areas, precisions = rank_scores(labels[:, np.newaxis] == ids, probabilities)
     calibrated = calibration(labels, logits, temperature)
@@ -142,7 +142,7 @@ def _baseline(labels: np.ndarray, support: np.ndarray) -> dict[str, float]:
     with np.errstate(divide="ignore"):
         odds = np.log(support / support.sum())
     always = np.broadcast_to(odds, (len(labels), len(support)))
-    return single_label_tally(labels, always).scores(np.ones((1, len(labels))))[0]
+    return single_label_tally(labels, always).overall()
 
 
 def _top_accuracies(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:

@@ -31,17 +31,21 @@ class Tally:
     rows: csr_array
     scores_of: Callable[[np.ndarray], _Scores]
 
-    def scores(self, weights: np.ndarray) -> list[dict[str, float]]:
+    def scores(self, weights: csr_array) -> list[dict[str, float]]:
         """The scores that are defined, for each weighting of the examples.
 
         Args:
             weights: How often each example counts, shape [weightings, examples].
         """
-        found = self.scores_of(weights @ self.rows)
+        found = self.scores_of((weights @ self.rows).toarray())
         return [
             {name: float(values[i]) for name, values in found.items() if np.isfinite(values[i])}
-            for i in range(len(weights))
+            for i in range(weights.shape[0])
         ]
+
+    def overall(self) -> dict[str, float]:
+        """The scores of all examples."""
+        return self.scores(csr_array(np.ones((1, self.rows.shape[0]))))[0]
 
     def intervals(self) -> dict[str, tuple[float, float]]:
         """95 % bootstrap intervals of the scores: percentiles over resamples of the examples.
