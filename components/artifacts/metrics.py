@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
 
+# Scalars of which less is better; of all others, more is.
+LESS_IS_BETTER = ("loss", "mae", "mse", "rmse", "hamming_loss", "ece", "calibrated_ece")
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")

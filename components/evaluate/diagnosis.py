@@ -11,18 +11,16 @@ import numpy as np
 
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.pages.page import count_text, number_text, rate_text
-from kfp_finetune.components.tasks.problem_types import REGRESSION, SINGLE_LABEL
 
 Kind = Literal["diverged", "not learned", "overfitted", "undertrained", "fine", "unknown"]
 
 _FEWEST_UPDATES = 20
-# Shares of the loss at the start, which for a fresh head is about that of guessing.
+# Shares of what a constant answer loses.
 _NOT_LEARNED = 0.95
 _STILL_FALLING = 0.03
-_LEARNED = 0.1
+_LEARNED = 0.25
 _JUMPED = 0.3
-# Of the loss of guessing; with less at the start, a model knew its labels before.
-_KNOWN = 0.25
+_KNOWN = 0.5  # with less at the start, a model knew its labels before
 # Of the lowest validation loss.
 _ROSE = 0.05
 # A fresh head on a pretrained model is trained with less than this, where it is trained at all.
@@ -44,15 +42,19 @@ class Diagnosis:
     remedy: str = ""
 
 
-def diagnose(records: Sequence[dict[str, Any]], model: ModelManifest) -> Diagnosis:
+def diagnose(
+    records: Sequence[dict[str, Any]], model: ModelManifest, constant_loss: float
+) -> Diagnosis:
     """Read the curves of a training log.
 
-    Losses are compared as means over stretches of the run: the first fiftieth, the fifth before
-    the last, the last. What is small beside the loss at the start is nothing.
+    Losses are compared as means over stretches of the run: its first fiftieth, its third fifth (for
+    at the end a rate that decays to 0 levels every curve out) and its last. What is small beside
+    the loss of a constant answer is nothing.
 
     Args:
         records: The training log's, in order.
         model: The model's manifest.
+        constant_loss: The loss of always giving the same answer; infinite where it is not known.
     """
     losses = [float(r["loss"]) for r in records if r.get("loss") is not None]
     if broken := sum(not math.isfinite(loss) for loss in losses):
@@ -66,48 +68,43 @@ def diagnose(records: Sequence[dict[str, Any]], model: ModelManifest) -> Diagnos
     curve = np.array(losses)
     fifth = len(curve) // 5
     first = curve[: max(1, len(curve) // 50)].mean()
-    before, end = curve[-2 * fifth : -fifth].mean(), curve[-fifth:].mean()
+    middle, end = curve[2 * fifth : 3 * fifth].mean(), curve[-fifth:].mean()
+    plain = model.label_smoothing_factor == 0 and model.class_weights == "none"
+    whole = min(first, constant_loss) if plain else first
     lowest = np.convolve(curve, np.ones(fifth) / fifth, "valid").min()
     checks = [
         (int(r["step"]), float(r["validation"]["loss"]))
         for r in records
         if math.isfinite(r.get("validation", {}).get("loss", math.nan))
     ]
-    if end - lowest > _JUMPED * first and end > 1.5 * lowest:
+    if end - lowest > _JUMPED * whole and end > 1.5 * lowest:
         return Diagnosis(
             "diverged",
             f"Training diverged: the loss had come down to {number_text(lowest)} and ended at"
             f" {number_text(end)}.",
             _lower_rate(model),
         )
-    if end > _NOT_LEARNED * first and end > _KNOWN * _chance(model):
+    if end > _NOT_LEARNED * whole and not first < _KNOWN * constant_loss:
         high = model.optimizer.schedule.learning_rate > _HIGH_RATE or end > first / _NOT_LEARNED
         return Diagnosis(
             "not learned",
             f"Nothing was learned: the loss was {number_text(first)} at the start and"
-            f" {number_text(end)} at the end.",
+            f" {number_text(end)} at the end, no less than that of a constant answer.",
             _lower_rate(model) if high else _more(model, factor=10),
         )
     if checks and (risen := _overfitted(checks, model)):
         return risen
     best = min(checks, key=lambda check: check[1]) if checks else None
-    falling = before - end > _STILL_FALLING * first and end > _LEARNED * first
+    falling = middle - end > _STILL_FALLING * whole and end > _LEARNED * whole
     if falling and (best is None or best == checks[-1]):
         with_it = ", and the validation loss with it" if len(checks) > 1 else ""
         return Diagnosis(
             "undertrained",
-            f"Undertrained: the loss was still falling at the end, from {number_text(before)} to"
-            f" {number_text(end)} over the last fifths{with_it}.",
+            f"Undertrained: the loss was still falling, from {number_text(middle)} half-way to"
+            f" {number_text(end)} at the end{with_it}.",
             _more(model, factor=2),
         )
     return Diagnosis("fine", "The curves look as they should: the loss fell and levelled out.")
-
-
-def _chance(model: ModelManifest) -> float:
-    """The loss of guessing evenly; for numbers it depends on their unit."""
-    if model.problem_type == REGRESSION:
-        return 0.0
-    return math.log(max(2, len(model.label_names)) if model.problem_type == SINGLE_LABEL else 2)
 
 
 def _overfitted(checks: list[tuple[int, float]], model: ModelManifest) -> Diagnosis | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def render_report(
         title=f"{_short(model.base_model)} on {_short(dataset.dataset)}",
         split=metrics.split,
         verdict=told.verdict(metrics),
-        diagnosis=diagnose(records, model),
+        diagnosis=diagnose(records, model, metrics.baseline.get("loss", math.inf)),
         tiles=tiles(metrics, model.problem_type),
         all_metrics=metric_rows(metrics, model.problem_type),
         curves=training_curves(records, model),

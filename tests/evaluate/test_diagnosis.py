@@ -78,6 +78,13 @@ def model(**changes: Any) -> ModelManifest:
             CHANCE * (1 + 0.5 * X), [5, 6, 7], "not learned", "--learning-rate 1e-05",
             id="rises from the start",
         ),
+        pytest.param(
+            CHANCE * (1 - 0.9 * X + 0.4 * X**2), [3.4, 2.6, 2.2], "undertrained", "",
+            id="levelled out by the rate alone",
+        ),
+        pytest.param(
+            1.9 + 2.4 * np.exp(-12 * X), [2.1, 1.9, 1.9], "fine", "", id="a hard task, learned",
+        ),
         pytest.param(FALLING[:10], [], "unknown", "", id="ten updates"),
         pytest.param(np.zeros(0), [], "unknown", "", id="nothing"),
     ],
@@ -85,7 +92,7 @@ def model(**changes: Any) -> ModelManifest:
 def test_curves_by_their_name(
     losses: np.ndarray, validation: list[float], kind: str, remedy: str
 ) -> None:
-    found = diagnose(record(losses, validation), model())
+    found = diagnose(record(losses, validation), model(), CHANCE)
     assert (found.kind, remedy in found.remedy) == (kind, True), found
     if kind in ("fine", "unknown"):
         assert found.remedy == ""
@@ -95,12 +102,19 @@ def test_a_rate_that_is_high_and_learns_nothing_is_to_be_lowered() -> None:
     log = record(np.full(STEPS, CHANCE), [CHANCE] * 3)
     schedule = {"learning_rate": 1e-2, "warmup_steps": 0}
     assert "--learning-rate 0.002, with --warmup-ratio 0.1" in (
-        diagnose(log, model(schedule=schedule)).remedy
+        diagnose(log, model(schedule=schedule), CHANCE).remedy
     )
 
 
 def test_where_the_best_weights_were_kept_there_is_nothing_to_mend() -> None:
     log = record(FALLING, [0.9, 1.2, 1.6])
-    found = diagnose(log, model(best_step=STEPS // EPOCHS))
+    found = diagnose(log, model(best_step=STEPS // EPOCHS), CHANCE)
     assert found.kind == "fine"
     assert "the weights of that epoch were kept" in found.finding
+
+
+def test_several_labels_that_are_only_known_by_their_frequency_are_not_learned() -> None:
+    log = record(0.55 * np.exp(-40 * X) + 0.16, [0.16] * 3)
+    assert diagnose(log, model(), 0.16).kind == "not learned"
+    assert diagnose(log, model(), 0.3).kind == "fine"
+    assert diagnose(log, model(class_weights="balanced"), 0.16).kind == "fine"
