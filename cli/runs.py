@@ -23,6 +23,7 @@ from kfp_finetune.components.load_data.readers.uris import without_secrets
 
 _OF_VALIDATION = "validation_"
 _NOTHING = "-"
+_CAME_TO_NOTHING = ("failed", "interrupted")
 
 
 def list_runs(runs_dir: Path, *, sort: str | None, as_json: bool) -> None:
@@ -59,7 +60,7 @@ def prune(runs_dir: Path, *, yes: bool) -> None:
     Raises:
         InputError: If there is no such folder, nobody can be asked, or one cannot be removed.
     """
-    ended = [f for f in _open(runs_dir) if f.status() in ("failed", "interrupted")]
+    ended = [f for f in _open(runs_dir) if f.status() in _CAME_TO_NOTHING]
     if not ended:
         print("nothing to remove: no run has failed or was interrupted")
         return
@@ -79,8 +80,9 @@ def prune(runs_dir: Path, *, yes: bool) -> None:
             return
     for folder in ended:
         try:
-            with folder.running():  # nobody resumes it meanwhile
-                shutil.rmtree(folder.path)
+            with folder.running():  # nobody resumes it now
+                if RunFolder.open(folder.path).record.status != "succeeded":
+                    shutil.rmtree(folder.path)
         except OSError as error:
             raise InputError(
                 f"run '{folder.record.name}' cannot be removed: {error.strerror or error}",
@@ -167,7 +169,7 @@ def _table(folders: Sequence[RunFolder], sort: str | None) -> list[str]:
     for row in rows:
         run, dataset, model, schedule, steps, *values, status, started = row
         scored = [f"{n} {v}" for n, v in zip(names, values, strict=True) if v != _NOTHING]
-        rest = [f"{dataset}", model, schedule, f"{steps} steps", *scored]
+        rest = [dataset, model, schedule, f"{steps} steps", *scored]
         lines.append(f"{run}  {status}  {started}")
         lines += textwrap.wrap(
             ", ".join(rest), max(20, room - 2), initial_indent="  ", subsequent_indent="  "

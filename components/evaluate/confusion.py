@@ -18,6 +18,8 @@ def confusion_matrices(metrics: Metrics) -> list[tuple[list[str], list[list[int]
     The interface of Kubeflow Pipelines shows about 20 labels. Of more, those that are confused most
     have rows and columns of their own, and the others one together.
     """
+    if not metrics.confusion_matrix:
+        return []
     matrix, names = np.array(metrics.confusion_matrix, dtype=np.int64), metrics.label_names
     if len(names) > NUMBERS_UP_TO:
         chosen = np.sort(by_errors(matrix)[: NUMBERS_UP_TO - 1])
@@ -27,7 +29,7 @@ def confusion_matrices(metrics: Metrics) -> list[tuple[list[str], list[list[int]
         np.add.at(small, (group[:, np.newaxis], group), matrix)
         rest = f"{len(names) - len(chosen)} other labels"
         matrix, names = small, [*(names[i] for i in chosen), rest]
-    return [(names, matrix.tolist())] if metrics.confusion_matrix else []
+    return [(names, matrix.tolist())]
 
 
 def by_errors(matrix: np.ndarray) -> np.ndarray:

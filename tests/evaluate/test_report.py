@@ -206,7 +206,7 @@ def test_large_numbers_are_written_in_their_own_unit() -> None:
 
 @pytest.mark.parametrize(
     ("problem_type", "count", "matrices"),
-    [(SINGLE_LABEL, 3, 1), (MULTI_LABEL, 3, 0), (REGRESSION, 0, 0)],
+    [(SINGLE_LABEL, 3, 1), (MULTI_LABEL, 3, 0), (MULTI_LABEL, 28, 0), (REGRESSION, 0, 0)],
 )
 def test_only_one_label_per_example_has_a_confusion_matrix(
     problem_type: str, count: int, matrices: int
