@@ -20,6 +20,7 @@ from kfp_finetune.cli.trained import Trained, find_model
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.uris import without_secrets
 
 # What a run was told is meant for other data too.
 _COLUMNS = ("text_column", "text_pair_column", "label_column")
@@ -134,6 +135,6 @@ def _told(metrics: Metrics, trained: Trained, dataset: str, folder: Path) -> lis
     ]
     width = max(len(name) for name, _ in rows)
     return [
-        f"{trained.folder.name} on {dataset}: {metrics.num_examples:,} examples",
+        f"{trained.folder.name} on {without_secrets(dataset)}: {metrics.num_examples:,} examples",
         *(f"{name:<{width}}  {text}" for name, text in rows),
     ]

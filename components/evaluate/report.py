@@ -24,6 +24,7 @@ from kfp_finetune.components.evaluate.reliability import reliability_pictures
 from kfp_finetune.components.evaluate.reproduction import command, training_facts
 from kfp_finetune.components.evaluate.slices import LABEL, LENGTH
 from kfp_finetune.components.evaluate.training_curves import training_curves
+from kfp_finetune.components.load_data.readers.uris import without_secrets
 from kfp_finetune.components.pages.page import count_text, percent_text, templates
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
 
@@ -49,7 +50,7 @@ def render_report(
     records = list(training_log)
     page = templates(Path(__file__).parent).get_template("report.html.jinja")
     return page.render(
-        title=f"{_short(model.base_model)} on {_short(dataset.dataset)}",
+        title=f"{_short(model.base_model)} on {_short(without_secrets(dataset.dataset))}",
         split=metrics.split,
         verdict=told.verdict(metrics),
         diagnosis=diagnose(records, model, metrics.baseline.get("loss", math.inf)),
@@ -135,7 +136,7 @@ def _data(dataset: TokenizedDatasetManifest) -> dict[str, Any]:
     ]
     return {
         "facts": [
-            ("Source", dataset.dataset),
+            ("Source", without_secrets(dataset.dataset)),
             ("Text", " + ".join(columns)),
             ("Label", dataset.label_column),
             *([("Labels", count_text(len(dataset.label_names)))] if dataset.label_names else []),

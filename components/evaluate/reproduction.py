@@ -11,6 +11,7 @@ from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
 from kfp_finetune.components.build_optimizer.curve import describe, settings
 from kfp_finetune.components.evaluate.headline import headline
+from kfp_finetune.components.load_data.readers.uris import without_secrets
 from kfp_finetune.components.pages.page import count_text, number_text
 
 # The pipeline's defaults of what the manifests know.
@@ -33,7 +34,7 @@ def training_facts(model: ModelManifest) -> dict[str, Any]:
     facts = [
         ("Base model", model.base_model),
         *_if("Base model's fingerprint", model.base_model_fingerprint),
-        ("Data", model.dataset),
+        ("Data", without_secrets(model.dataset)),
         *_if("Data's fingerprint", model.dataset_fingerprint),
         ("Task", f"{model.task}, {model.problem_type}"),
         ("Updates", f"{done} of {count_text(model.num_train_steps)} planned"),
@@ -76,15 +77,18 @@ def _plan(model: ModelManifest) -> str:
     return f"{epoch} × {epochs} = {count_text(model.num_train_steps)} steps"
 
 
-def command(model: ModelManifest, dataset: TokenizedDatasetManifest) -> str:
+def command(model: ModelManifest, dataset: TokenizedDatasetManifest) -> list[str]:
     """The command that trains the model again, with what the manifests know and is not a default.
 
     Args:
         model: The model's manifest.
         dataset: The manifest of the data that it was scored on, which may be other data.
+
+    Returns:
+        The command and each option with its value, quoted for a shell.
     """
     schedule = model.optimizer.schedule
-    options: dict[str, Any] = {"dataset": model.dataset, "model": model.base_model}
+    options: dict[str, Any] = {"dataset": without_secrets(model.dataset), "model": model.base_model}
     if dataset.dataset == model.dataset:
         options |= {
             "text_column": dataset.text_column,
@@ -117,8 +121,8 @@ def command(model: ModelManifest, dataset: TokenizedDatasetManifest) -> str:
         options["lr_boundaries"] = ",".join(
             f"{start / schedule.num_train_steps}:{rate}" for start, rate in schedule.boundaries
         )
-    return "kfp-finetune run " + " ".join(
+    return ["kfp-finetune run"] + [
         f"--{name.replace('_', '-')}" + ("" if value is True else f" {shlex.quote(str(value))}")
         for name, value in options.items()
         if value is not None
-    )
+    ]

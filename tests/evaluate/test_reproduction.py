@@ -10,6 +10,7 @@ import pytest
 
 from kfp_finetune.cli import catalog, parameters
 from kfp_finetune.components.build_optimizer.parameters import Parameters, build_optimizer_config
+from kfp_finetune.components.evaluate.report import render_report
 from kfp_finetune.components.evaluate.reproduction import command
 from tests.evaluate.inputs import make_inputs, names_of
 
@@ -29,7 +30,7 @@ def test_it_describes_the_same_optimizer(given: dict[str, Any]) -> None:
     _, model, _, dataset = make_inputs(names_of(2), steps_per_epoch=47)
     optimizer = build_optimizer_config(model.num_train_steps, **given)
     model = model.model_copy(update={"optimizer": optimizer, "seed": 7})
-    program, subcommand, *words = shlex.split(command(model, dataset))
+    program, subcommand, *words = shlex.split(" ".join(command(model, dataset)))
     assert (program, subcommand) == ("kfp-finetune", "run")
     known = {p.option: p for p in parameters.load(catalog.PIPELINES["finetune"].definition)}
     values = {known[o].name: known[o].type(v) for o, v in zip(words[::2], words[1::2], strict=True)}
@@ -42,7 +43,17 @@ def test_it_describes_the_same_optimizer(given: dict[str, Any]) -> None:
 def test_a_number_of_steps_is_repeated_as_such() -> None:
     _, model, _, dataset = make_inputs(names_of(2), steps_per_epoch=47)
     model = model.model_copy(update={"num_train_epochs": 0.2})
-    words = command(model, dataset.model_copy(update={"dataset": "other.csv"}))
+    words = " ".join(command(model, dataset.model_copy(update={"dataset": "other.csv"})))
     assert "--max-steps 141" in words
     assert "--num-train-epochs" not in words
     assert "--text-column" not in words
+
+
+def test_a_password_in_an_address_is_not_told() -> None:
+    metrics, model, log, dataset = make_inputs(names_of(2))
+    secret = {"dataset": "https://me:hunter2@example.org/data.csv?token=hunter2"}
+    page = render_report(
+        metrics, model.model_copy(update=secret), log, dataset.model_copy(update=secret)
+    )
+    assert "hunter2" not in page
+    assert "example.org" in page
