@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import os
 import signal
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.config import given
 from kfp_finetune.cli.data_report import describe
+from kfp_finetune.cli.followed import followed
 from kfp_finetune.cli.output import writing
 from kfp_finetune.cli.parameters import complete, load
 from kfp_finetune.cli.preflight import check_installed
 from kfp_finetune.cli.processes import Interrupted, interruptible
-from kfp_finetune.cli.screen import Screen
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.steps import check_step_parameters, count_steps
-from kfp_finetune.components.runtime import parse_line
 
 if TYPE_CHECKING:
     from kfp_finetune.components.artifacts.data_report import DataReport
@@ -104,7 +100,7 @@ def _report(values: Mapping[str, Any]) -> DataReport:
 
     names = {field.name for field in dataclasses.fields(Parameters)}
     parameters = Parameters(**{name: values[name] for name in names & values.keys()})
-    with tempfile.TemporaryDirectory(prefix="kfp-finetune-") as folder, _followed():
+    with tempfile.TemporaryDirectory(prefix="kfp-finetune-") as folder, followed(_STEP):
         tokenized = Path(folder, "tokenized_dataset")
         load_data(parameters, str(tokenized), str(Path(folder, "report.html")))
         report = data_report.read(tokenized)
@@ -123,51 +119,3 @@ def _report(values: Mapping[str, Any]) -> DataReport:
             "step_plan": str(plan),
         }
     )
-
-
-@contextlib.contextmanager
-def _followed() -> Iterator[None]:
-    """Keep what the step prints off standard output; show its progress, if anybody looks on."""
-    screen = None
-    if sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
-        from kfp_finetune.cli.terminal import TerminalScreen
-
-        screen = TerminalScreen(stderr=True)
-        screen.started(_STEP)
-    try:
-        with contextlib.redirect_stdout(_Events(screen)):
-            yield
-    finally:
-        if screen is not None:
-            screen.close()
-
-
-class _Events:
-    """A standard output that nobody sees but for the progress among what is written to it."""
-
-    encoding = "utf-8"
-
-    def __init__(self, screen: Screen | None) -> None:
-        self._screen = screen
-        self._line = ""
-
-    def write(self, text: str) -> int:
-        *lines, self._line = (self._line + text).split("\n")  # print writes a line in pieces
-        for line in lines:
-            self._show(line)
-        return len(text)
-
-    def _show(self, line: str) -> None:
-        parsed = parse_line(line) if self._screen else None
-        if self._screen and parsed and parsed[1].get("event") == "progress":
-            fields = parsed[1]
-            self._screen.progress(
-                fields["step"], fields["done"], fields["total"], fields["unit"], fields["detail"]
-            )
-
-    def flush(self) -> None:
-        """Nothing is kept."""
-
-    def isatty(self) -> bool:
-        """Nobody is to be asked or shown anything."""
-        return False

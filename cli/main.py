@@ -31,6 +31,23 @@ app = typer.Typer(
 
 PipelineOption = Annotated[str, typer.Option("--pipeline", help="Which pipeline.")]
 RunsDirOption = Annotated[Path, typer.Option("--runs-dir", help="The folder of runs.")]
+# What says how other data is read than a model was trained on.
+OTHER_DATA = (
+    "dataset",
+    "dataset_config",
+    "dataset_revision",
+    "text_column",
+    "text_pair_column",
+    "label_column",
+    "slice_columns",
+    "column_names",
+    "delimiter",
+    "quoting",
+    "encoding",
+    "on_bad_row",
+    "drop_duplicates",
+    "texts_in_report",
+)
 _FINETUNE = catalog.PIPELINES["finetune"]
 
 
@@ -118,6 +135,61 @@ def check(
             )
         flags["dataset"] = source
     check_data(_FINETUNE, flags, config, as_json=json, output=output)
+
+
+@app.command("evaluate", cls=parameters.GroupedCommand)
+@parameters.as_options([p for p in _parameters() if p.name in OTHER_DATA])
+def evaluate(
+    flags: dict[str, Any],
+    model: Annotated[
+        str, typer.Argument(metavar="RUN_OR_MODEL", help="A run's name or folder, or a model's.")
+    ],
+    split: Annotated[
+        str | None,
+        typer.Option(help="Which split of the dataset; test where there is one, else all of it."),
+    ] = None,
+    runs_dir: RunsDirOption = Path("runs"),
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The folder to write into; a new one beside the run if not given.",
+        ),
+    ] = None,
+) -> None:
+    """Score a trained model on other data; nothing is trained."""
+    from kfp_finetune.cli.evaluate import evaluate_model
+
+    evaluate_model(model, flags, split=split, runs_dir=runs_dir, output=output)
+
+
+@app.command("runs")
+def runs(
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METRIC",
+            help="The best first by this metric, such as accuracy; else the newest.",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            "--prune", help="Remove the runs that failed or were interrupted, if you agree."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    runs_dir: RunsDirOption = Path("runs"),
+) -> None:
+    """Compare runs: data, model, schedule, steps, metrics."""
+    from kfp_finetune.cli import runs as table
+
+    if prune:
+        table.prune(runs_dir, yes=yes)
+    else:
+        table.list_runs(runs_dir, sort=sort, as_json=json)
 
 
 @app.command("compile")

@@ -250,7 +250,7 @@ def _record_end(folder: RunFolder, error: BaseException, screen: Screen) -> None
         for name in unfinished:
             screen.ended(name, record.status, "")
         elsewhere = record.parameters.get("checkpoint_dir") and not isinstance(error, InputError)
-        if elsewhere or any(folder.checkpoints.glob("step-*/*.json")):
+        if elsewhere or folder.can_be_resumed():
             screen.heading(f"to go on: {command_on('resume', folder)}")
     except BrokenPipeError:
         pass

@@ -147,6 +147,26 @@ class RunFolder:
                 ) from held
             yield file.fileno()
 
+    def status(self) -> Status:
+        """How it stands now: what says that it is running, and is held by nobody, was killed."""
+        if self.record.status == "running" and not self._is_held():
+            return "interrupted"
+        return self.record.status
+
+    def _is_held(self) -> bool:
+        try:
+            with (self.path / _LOCK).open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError:  # held, or not ours to tell
+            return True
+        return False
+
+    def can_be_resumed(self) -> bool:
+        """Whether training was saved in the folder."""
+        return any(self.checkpoints.glob("step-*/*.json"))
+
     def check_unfinished(self) -> None:
         """Check that there is something to go on with.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kfp_finetune.cli import scores
 from kfp_finetune.cli.results import PAGES
 from kfp_finetune.cli.run_folder import RunFolder
 from kfp_finetune.cli.screen import duration
@@ -31,10 +32,8 @@ def summary(folder: RunFolder, plan: str) -> list[tuple[str, str]]:
         exact = "; not bit-identical" if record.differences else ""
         steps = ", ".join(f"{step:,}" for step in record.resumed_at)
         rows.append(("resumed", f"after step {steps}{exact}"))
-    rows += [(f"test {name}", f"{value:.4f}") for name, value in record.metrics.items()]
-    rows += [
-        (f"validation {name}", f"{value:.4f}") for name, value in record.validation_metrics.items()
-    ]
+    rows += [(f"test {name}", text) for name, text in scores.of_run(folder)]
+    rows += [(f"validation {n}", text) for n, text in scores.values(record.validation_metrics)]
     seconds = sum(step.seconds or 0 for step in record.steps.values())
     rows.append(("time", duration(seconds)))
     for page in PAGES.values():

@@ -68,6 +68,17 @@ class ModelManifest(BaseModel):
     label_smoothing_factor: float = 0.0
     class_weights: str = "none"
     validation_metrics: dict[str, float] = Field(default_factory=dict)
+    temperature: float = Field(
+        default=1.0,
+        gt=0,
+        description="single-label: logits are divided by it for probabilities that can be believed;"
+        " fitted on the validation split",
+    )
+    thresholds: list[float] | None = Field(
+        default=None,
+        description="multi-label: the probability of each label above which it is given, fitted on"
+        " the validation split; None: 0.5",
+    )
     environment: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -13,7 +13,7 @@ Token ids are not padded: padding belongs to the batch, and the batch to trainin
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -54,6 +54,9 @@ class TokenizedDatasetManifest(BaseModel):
     text_column: str
     text_pair_column: str | None = None
     label_column: str
+    slice_columns: list[str] = Field(
+        default_factory=list, description="columns that scores are compared by"
+    )
     max_length: int = Field(gt=0, description="tokens per example, special tokens included")
     pad_token_id: int
     vocab_size: int = Field(description="token ids are below this")
@@ -77,14 +80,19 @@ def write(path: str | Path, manifest: TokenizedDatasetManifest) -> None:
 
 
 def schema(
-    *, label: pa.DataType, has_token_type_ids: bool, keep_text: bool, has_text_pair: bool
+    *,
+    label: pa.DataType,
+    has_token_type_ids: bool,
+    keep_text: bool,
+    has_text_pair: bool,
+    slice_columns: Sequence[str] = (),
 ) -> pa.Schema:
     """The columns of a split.
 
     `input_ids` (and `token_type_ids`, where the tokenizer tells two texts apart) are lists of
     int32, 1 to max_length long; `label` is what the task stores, e.g. the label's id; `row` is the
-    row's number in the source it was read from, starting at 0. The texts are kept for the splits
-    that are evaluated.
+    row's number in the source it was read from, starting at 0. The texts, and the slice columns as
+    texts under their `slice_name`, are kept for the splits that are evaluated.
     """
     import pyarrow as pa
 
@@ -95,7 +103,13 @@ def schema(
         fields.append(("text", pa.large_string()))
         if has_text_pair:
             fields.append(("text_pair", pa.large_string()))
+        fields += [(slice_name(column), pa.large_string()) for column in slice_columns]
     return pa.schema(fields)
+
+
+def slice_name(column: str) -> str:
+    """What a slice column is called in a split, whatever the data calls it."""
+    return f"slice:{column}"
 
 
 @contextlib.contextmanager

@@ -13,18 +13,22 @@ def evaluate(
     classification_metrics: dsl.Output[dsl.ClassificationMetrics],
     metrics_json: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
+    texts_in_report: bool = True,
 ):
     """Score a model on the test split and write the report.
 
     Args:
         tokenized_dataset: What load_data wrote.
         model: What finetune wrote.
+        texts_in_report: Show examples with their texts; false leaves them out, for private data.
 
     Returns:
         metrics: Loss, accuracy, macro-F1 and the other scalars of the problem type.
-        classification_metrics: The confusion matrix, where every example has one label.
-        metrics_json: All metrics, with the per-class table, for machines.
-        report: One self-contained page: curves, confusion matrix, per-class table, as they apply.
+        classification_metrics: Where every example has one label: the confusion matrix, of many
+            labels those that are confused most; of two labels also the ROC curve.
+        metrics_json: All metrics with intervals, tables, calibration, slices and mistakes, for
+            machines.
+        report: One self-contained page: curves, confusion matrix, tables, calibration, mistakes.
     """
     from kfp_finetune.components import runtime
 
@@ -36,8 +40,11 @@ def evaluate(
             model_path=model.path,
             metrics_path=metrics_json.path,
             report_path=report.path,
+            texts_in_report=texts_in_report,
         )
         for name, value in result.metrics.items():
             metrics.log_metric(name, value)
         for label_names, matrix in confusion.confusion_matrices(result):
             classification_metrics.log_confusion_matrix(label_names, matrix)
+        for curve in confusion.roc_curves(result):
+            classification_metrics.log_roc_curve(*curve)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.evaluate.metric_table import amount_text
 from kfp_finetune.components.pages.page import count_text, number_text, percent_text
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 
@@ -19,7 +19,6 @@ class Headline:
 
     Attributes:
         verdict: The first sentence, in two parts: what matters most, and the rest.
-        tiles: Name, value and note of the most important numbers.
         followed: The metric measured on the validation split while training, as the log names it.
         followed_name: Its name within a sentence.
         text: How a value of it is written.
@@ -28,7 +27,6 @@ class Headline:
     """
 
     verdict: Callable[[Metrics], tuple[str, str]]
-    tiles: Callable[[Metrics], list[tuple[str, str, str]]]
     followed: str
     followed_name: str
     text: Callable[[float], str]
@@ -39,13 +37,6 @@ class Headline:
 def headline(problem_type: str) -> Headline:
     """How the numbers of a problem type are told."""
     return _HEADLINES[problem_type]
-
-
-def amount_text(value: float) -> str:
-    """An amount in the labels' own unit: 0.412, 13,500."""
-    if 1e3 <= abs(value) < 1e6:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if 1e2 <= abs(value) < 1e3 else number_text(value)
 
 
 def _single_label_verdict(metrics: Metrics) -> tuple[str, str]:
@@ -87,7 +78,7 @@ def _regression_verdict(metrics: Metrics) -> tuple[str, str]:
     scores = metrics.metrics
     error, baseline = scores["mae"], scores["mean_baseline_mae"]
     found = f"redictions are off by {amount_text(error)} on average over {_examples(metrics)}"
-    r2 = f"R² is {_score(scores, 'r2')}"
+    r2 = f"R² is {number_text(scores['r2'])}" if "r2" in scores else "R² is undefined"
     if error >= baseline:
         return (
             _CONSTANT,
@@ -96,60 +87,15 @@ def _regression_verdict(metrics: Metrics) -> tuple[str, str]:
     return f"P{found}", f"against {amount_text(baseline)} for always giving the mean; {r2}."
 
 
-def _single_label_tiles(metrics: Metrics) -> list[tuple[str, str, str]]:
-    scores = metrics.metrics
-    chance = math.log(len(metrics.label_names))
-    baseline = percent_text(scores["majority_baseline_accuracy"])
-    return [
-        ("Accuracy", percent_text(scores["accuracy"]), f"majority label {baseline}"),
-        ("Macro-F1", number_text(scores["macro_f1"]), "mean over labels"),
-        ("Weighted F1", number_text(scores["weighted_f1"]), "by label frequency"),
-        ("Macro precision", number_text(scores["macro_precision"]), "mean over labels"),
-        ("Macro recall", number_text(scores["macro_recall"]), "mean over labels"),
-        ("Loss", number_text(scores["loss"]), f"guessing evenly {number_text(chance)}"),
-    ]
-
-
-def _multi_label_tiles(metrics: Metrics) -> list[tuple[str, str, str]]:
-    scores = metrics.metrics
-    baseline = number_text(scores["constant_baseline_micro_f1"])
-    return [
-        ("Micro-F1", number_text(scores["micro_f1"]), f"baseline {baseline}"),
-        ("Macro-F1", number_text(scores["macro_f1"]), "mean over labels"),
-        ("Micro precision", number_text(scores["micro_precision"]), "of the labels given"),
-        ("Micro recall", number_text(scores["micro_recall"]), "of the true labels"),
-        ("Exactly right", percent_text(scores["subset_accuracy"]), "all labels of a text"),
-        ("Loss", number_text(scores["loss"]), f"guessing evenly {number_text(math.log(2))}"),
-    ]
-
-
-def _regression_tiles(metrics: Metrics) -> list[tuple[str, str, str]]:
-    scores = metrics.metrics
-    baseline = amount_text(scores["mean_baseline_mae"])
-    return [
-        ("Mean absolute error", amount_text(scores["mae"]), f"baseline {baseline}"),
-        ("RMSE", amount_text(scores["rmse"]), "root mean square"),
-        ("R²", _score(scores, "r2"), "variance explained"),
-        ("Pearson", _score(scores, "pearson"), "linear correlation"),
-        ("Spearman", _score(scores, "spearman"), "rank correlation"),
-        ("Loss", amount_text(scores["loss"]), "mean squared error"),
-    ]
-
-
 def _examples(metrics: Metrics) -> str:
     examples = f"{count_text(metrics.num_examples)} {metrics.split} examples"
     labels = len(metrics.label_names)
     return f"{examples} of {count_text(labels)} labels" if labels else examples
 
 
-def _score(scores: dict[str, float], name: str) -> str:
-    return number_text(scores[name]) if name in scores else "undefined"
-
-
 _HEADLINES = {
     SINGLE_LABEL: Headline(
         _single_label_verdict,
-        _single_label_tiles,
         followed="accuracy",
         followed_name="accuracy",
         text=percent_text,
@@ -158,7 +104,6 @@ _HEADLINES = {
     ),
     MULTI_LABEL: Headline(
         _multi_label_verdict,
-        _multi_label_tiles,
         followed="micro_f1",
         followed_name="micro-F1",
         text=number_text,
@@ -167,7 +112,6 @@ _HEADLINES = {
     ),
     REGRESSION: Headline(
         _regression_verdict,
-        _regression_tiles,
         followed="mae",
         followed_name="mean absolute error",
         text=amount_text,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,31 @@ from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import devices, models
-from kfp_finetune.components.finetune.inputs import Rows, evaluation_dataset
+from kfp_finetune.components.finetune.inputs import Rows
+from kfp_finetune.components.finetune.predictions import predict
 from kfp_finetune.components.runtime import Progress
 from kfp_finetune.components.tasks import get_task
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from numpy.typing import NDArray
 
-BATCH_SIZE = 64
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of a split, row by row in the split's own order.
+
+    Attributes:
+        table: The split.
+        labels: As the task's `targets` gives them.
+        logits: Shape [rows, outputs].
+        lengths: Tokens of every row, shape [rows].
+    """
+
+    table: pa.Table
+    labels: NDArray[Any]
+    logits: NDArray[np.float32]
+    lengths: NDArray[np.int64]
 
 
 def predict_split(
@@ -28,12 +46,8 @@ def predict_split(
     model_path: str,
     model: ModelManifest,
     split: str,
-) -> tuple[NDArray[Any], NDArray[np.float32]]:
+) -> Predictions:
     """Run a model over a split.
-
-    Returns:
-        The labels as the task's `targets` gives them, and the logits, shape [rows, outputs], in
-        the split's own order.
 
     Raises:
         InputError: If the split is empty, or its labels are not the model's.
@@ -61,15 +75,7 @@ def predict_split(
         seed=model.seed,
         fresh_head=False,
     )
-    rows = Rows(tokenized_dataset.open_split(tokenized_dataset_path, split), data)
-    dataset, order = evaluation_dataset(rows, BATCH_SIZE)
-    logits = np.zeros((len(order), network.config.num_labels), np.float32)
-    progress = Progress("evaluate", len(order), "rows")
-    forward = models.forward(network)
-    done = 0
-    for features in dataset:
-        batch = forward(features).numpy()
-        logits[order[done : done + len(batch)]] = batch
-        done += len(batch)
-        progress.update(done)
-    return rows.labels, logits
+    table = tokenized_dataset.open_split(tokenized_dataset_path, split)
+    rows = Rows(table, data)
+    progress = Progress("evaluate", table.num_rows, "rows")
+    return Predictions(table, rows.labels, predict(network, rows, progress.update), rows.lengths)

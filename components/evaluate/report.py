@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,23 @@ from typing import Any
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
-from kfp_finetune.components.build_optimizer.curve import describe, settings
 from kfp_finetune.components.evaluate.confusion import confusion_picture
+from kfp_finetune.components.evaluate.diagnosis import diagnose
 from kfp_finetune.components.evaluate.headline import headline
-from kfp_finetune.components.evaluate.training_curves import training_curves
-from kfp_finetune.components.pages.page import (
-    count_text,
-    number_text,
-    percent_text,
-    templates,
+from kfp_finetune.components.evaluate.metric_table import (
+    metric_name,
+    metric_rows,
+    metric_text,
+    slice_metrics,
+    tiles,
 )
+from kfp_finetune.components.evaluate.reliability import reliability_pictures
+from kfp_finetune.components.evaluate.reproduction import command, training_facts
+from kfp_finetune.components.evaluate.slices import LABEL, LENGTH
+from kfp_finetune.components.evaluate.training_curves import training_curves
+from kfp_finetune.components.load_data.readers.uris import without_secrets
+from kfp_finetune.components.pages.page import count_text, percent_text, templates
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
 
 
 def render_report(
@@ -40,17 +47,27 @@ def render_report(
         The page, without any reference to the network. The same input gives the same bytes.
     """
     told = headline(model.problem_type)
+    records = list(training_log)
     page = templates(Path(__file__).parent).get_template("report.html.jinja")
     return page.render(
-        title=f"{_short(model.base_model)} on {_short(dataset.dataset)}",
+        title=f"{_short(model.base_model)} on {_short(without_secrets(dataset.dataset))}",
         split=metrics.split,
         verdict=told.verdict(metrics),
-        tiles=told.tiles(metrics),
-        curves=training_curves(list(training_log), model),
+        diagnosis=diagnose(records, model, metrics.baseline.get("loss", math.inf)),
+        tiles=tiles(metrics, model.problem_type),
+        all_metrics=metric_rows(metrics, model.problem_type),
+        curves=training_curves(records, model),
         confusion=confusion_picture(metrics) if metrics.confusion_matrix else None,
         classes=_classes(metrics),
+        multi_label=model.problem_type == MULTI_LABEL,
+        calibration=reliability_pictures(metrics.calibration) if metrics.calibration else [],
+        slices=_slices(metrics, model.problem_type),
+        mistakes=metrics.mistakes,
+        confused_pairs=metrics.confused_pairs,
+        suspected=metrics.suspected_label_errors,
         data=_data(dataset),
-        training=_training(model),
+        training=training_facts(model),
+        command=command(model, dataset),
     )
 
 
@@ -67,11 +84,49 @@ def _classes(metrics: Metrics) -> list[dict[str, Any]]:
             "label": scores.label,
             "support": scores.support,
             "f1": scores.f1,
-            "cells": [scores.precision, scores.recall] if scores.support else [None, None],
+            "cells": [scores.precision, scores.recall, scores.average_precision]
+            if scores.support
+            else [None] * 3,
+            "threshold": scores.threshold,
         }
         for scores in metrics.per_class
     ]
     return sorted(rows, key=lambda row: (row["support"] == 0, row["f1"], row["label"]))
+
+
+def _slices(metrics: Metrics, problem_type: str) -> list[dict[str, Any]]:
+    """A table for each thing that the examples are divided by.
+
+    Labels have a table of their own, except for numbers.
+    """
+    names = slice_metrics(problem_type)
+    titles = {LENGTH: "By length in tokens", LABEL: "By the true number"}
+    tables = []
+    for by in dict.fromkeys(part.by for part in metrics.slices):
+        if by == LABEL and problem_type != REGRESSION:
+            continue
+        parts = [part for part in metrics.slices if part.by == by]
+        # Of errors the largest, of scores the whole, is a full bar.
+        full = max(p.metrics[names[0]] for p in parts) if problem_type == REGRESSION else 1
+        tables.append(
+            {
+                "title": titles.get(by, f"By {by}"),
+                "heads": [metric_name(name, problem_type) for name in names],
+                "rows": [
+                    {
+                        "value": part.value,
+                        "count": part.num_examples,
+                        "share": part.metrics[names[0]] / (full or 1),
+                        "cells": [
+                            metric_text(name, part.metrics[name]) if name in part.metrics else "–"
+                            for name in names
+                        ],
+                    }
+                    for part in parts
+                ],
+            }
+        )
+    return tables
 
 
 def _data(dataset: TokenizedDatasetManifest) -> dict[str, Any]:
@@ -81,7 +136,7 @@ def _data(dataset: TokenizedDatasetManifest) -> dict[str, Any]:
     ]
     return {
         "facts": [
-            ("Source", dataset.dataset),
+            ("Source", without_secrets(dataset.dataset)),
             ("Text", " + ".join(columns)),
             ("Label", dataset.label_column),
             *([("Labels", count_text(len(dataset.label_names)))] if dataset.label_names else []),
@@ -105,46 +160,3 @@ def _data(dataset: TokenizedDatasetManifest) -> dict[str, Any]:
             for name, counts in dataset.splits.items()
         ],
     }
-
-
-def _training(model: ModelManifest) -> dict[str, Any]:
-    told = headline(model.problem_type)
-    names = {told.followed: told.followed_name}
-    done = count_text(model.updates_done)
-    facts = [
-        ("Base model", model.base_model),
-        ("Task", f"{model.task}, {model.problem_type}"),
-        ("Updates", f"{done} of {count_text(model.num_train_steps)} planned"),
-        ("Batch size", count_text(model.batch_size)),
-        ("Gradient accumulation", count_text(model.gradient_accumulation_steps)),
-        ("Seed", str(model.seed)),
-    ]
-    if model.stopped_at:
-        facts.append(("Stopped early", model.stopped_at.reason))
-    facts += [
-        (f"Validation {names.get(name, name.replace('_', ' '))}", number_text(value))
-        for name, value in model.validation_metrics.items()
-    ]
-    return {
-        "sentence": describe(model.optimizer),
-        "plan": _plan(model),
-        "facts": facts,
-        "settings": settings(model.optimizer),
-        "environment": [
-            (name, value if isinstance(value, str) else json.dumps(value, sort_keys=True))
-            for name, value in model.environment.items()
-        ],
-    }
-
-
-def _plan(model: ModelManifest) -> str:
-    """How the number of updates came about, in the manifest's own numbers; nothing is recounted."""
-    batch = count_text(model.batch_size)
-    if model.gradient_accumulation_steps > 1:
-        batch = f"({batch} × {count_text(model.gradient_accumulation_steps)} accumulated)"
-    epoch = (
-        f"{count_text(model.num_train_examples)} examples ÷ {batch}"
-        f" = {count_text(model.steps_per_epoch)} steps"
-    )
-    epochs = "1 epoch" if model.num_train_epochs == 1 else f"{model.num_train_epochs:.4g} epochs"
-    return f"{epoch} × {epochs} = {count_text(model.num_train_steps)} steps"

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.uris import without_secrets
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 _SCHEME = re.compile(r"(s3|gs|file)://.|(?![A-Za-z][A-Za-z0-9+.-]*://).", re.IGNORECASE)
 RESUME = ("retry", "exact", "any")
 PRECISIONS = ("auto", "float32", "bfloat16")
-# Metrics of which less is better; of all others, more is.
-_LESS_IS_BETTER = ("loss", "mae", "mse", "rmse")
 
 
 def check_precision(precision: str) -> None:
@@ -102,7 +101,7 @@ class Selection:
 
     def best(self, evaluations: list[Evaluation]) -> int:
         """The index of the best evaluation, the earliest of equal ones; NaN is worst."""
-        sign = 1 if self.metric in _LESS_IS_BETTER else -1
+        sign = 1 if self.metric in LESS_IS_BETTER else -1
         values = [sign * e.metrics[self.metric] for e in evaluations]
         return min(range(len(values)), key=lambda i: (math.isnan(values[i]), values[i]))
 

@@ -16,6 +16,7 @@ from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.build_optimizer.optimizers import build_optimizer
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import devices, distribution, models
+from kfp_finetune.components.finetune.calibration import calibrate
 from kfp_finetune.components.finetune.callbacks import (
     Clock,
     Evaluate,
@@ -205,6 +206,7 @@ def finetune(
             best.put_back()
         if vocabulary is not None:
             vocabulary.put_back(network)
+        fitted = calibrate(network, tokenized_dataset_path, data, plan.batch_size)
         manifest = model_artifact.ModelManifest(
             task=data.task,
             problem_type=data.problem_type,
@@ -228,6 +230,8 @@ def finetune(
             seed=seed,
             label_smoothing_factor=label_smoothing_factor,
             class_weights=class_weights,
+            temperature=fitted.temperature,
+            thresholds=fitted.thresholds,
             **selection.chosen(history.evaluations),
             environment=environment,
         )

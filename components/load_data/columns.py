@@ -24,6 +24,7 @@ class ColumnMapping:
         labels: The label; several: one 0/1 column per label.
         group: Rows with the same value here go to the same split.
         split: Names each row's split.
+        slices: Whose values the evaluation compares scores by.
         notes: What was guessed, as sentences for the user.
     """
 
@@ -32,6 +33,7 @@ class ColumnMapping:
     labels: tuple[str, ...]
     group: str | None = None
     split: str | None = None
+    slices: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -43,7 +45,9 @@ class ColumnMapping:
     def all(self) -> tuple[str, ...]:
         """Every column in use."""
         return tuple(
-            c for c in (*self.texts, *self.labels, self.group, self.split) if c is not None
+            c
+            for c in (*self.texts, *self.labels, self.group, self.split, *self.slices)
+            if c is not None
         )
 
     @property
@@ -59,6 +63,7 @@ def map_columns(
     label_column: str | None = None,
     group_column: str | None = None,
     split_column: str | None = None,
+    slice_columns: str | None = None,
 ) -> ColumnMapping:
     """Find the columns.
 
@@ -73,18 +78,22 @@ def map_columns(
             per label.
         group_column: The column whose equal values stay in one split.
         split_column: The column that names each row's split.
+        slice_columns: The columns to compare scores by, separated by commas.
 
     Raises:
         InputError: If a named column is not there, one is used twice, or a guess is ambiguous.
     """
-    labels = _label_columns(source, label_column)
+    labels = _listed(source, label_column)
+    slices = _listed(source, slice_columns)
     named = {
         "text_column": text_column,
         "text_pair_column": text_pair_column,
         "group_column": group_column,
         "split_column": split_column,
     }
-    for parameter, name in [*named.items(), *(("label_column", label) for label in labels)]:
+    listed = [("label_column", name) for name in labels]
+    listed += [("slice_columns", name) for name in slices]
+    for parameter, name in [*named.items(), *listed]:
         if name is not None and name not in source.columns:
             raise _no_such_column(source, parameter, name)
     taken = [name for name in (text_column, text_pair_column, *labels) if name is not None]
@@ -95,7 +104,7 @@ def map_columns(
             expected="a different column for each",
             remedy="name different ones of " + _list(source),
         )
-    taken += [name for name in (group_column, split_column) if name is not None]
+    taken += [name for name in (group_column, split_column, *slices) if name is not None]
     notes = []
     if not labels:
         guess, why = _guess(source, "label_column", _LABEL_NAMES, taken, leftovers=False)
@@ -106,17 +115,18 @@ def map_columns(
         text_column, why = _guess(source, "text_column", _TEXT_NAMES, taken, leftovers=True)
         notes.append(f"using column '{text_column}' as text: {why}")
     return ColumnMapping(
-        text_column, text_pair_column, labels, group_column, split_column, tuple(notes)
+        text_column, text_pair_column, labels, group_column, split_column, slices, tuple(notes)
     )
 
 
-def _label_columns(source: Source, label_column: str | None) -> tuple[str, ...]:
-    if label_column is None:
+def _listed(source: Source, value: str | None) -> tuple[str, ...]:
+    """The columns that a parameter names: one, which may have a comma in its name, or several."""
+    if value is None:
         return ()
-    if label_column in source.columns or "," not in label_column:
-        return (label_column,)
-    names = tuple(name.strip() for name in label_column.split(",") if name.strip())
-    return names or (label_column,)
+    if value in source.columns or "," not in value:
+        return (value,)
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    return names or (value,)
 
 
 def _guess(

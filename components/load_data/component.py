@@ -30,6 +30,7 @@ def load_data(
     text_pair_column: Optional[str] = None,
     label_column: Optional[str] = None,
     label_names: Optional[str] = None,
+    slice_columns: Optional[str] = None,
     column_names: Optional[str] = None,
     delimiter: Optional[str] = None,
     quoting: str = "auto",
@@ -75,6 +76,7 @@ def load_data(
         label_column: Column of the label, guessed only where one alone can be meant; several,
             separated by commas, are one 0/1 column per label.
         label_names: File of all labels in order, one a line or a JSON list; numbers count them.
+        slice_columns: Columns that the report compares scores by, separated by commas.
         column_names: Names for the columns of files without a header, separated by commas.
         delimiter: Between the cells of .csv and .tsv files, e.g. ; or tab.
         quoting: Quotes in .csv and .tsv files: auto, minimal (RFC 4180) or none (plain characters).
@@ -123,6 +125,7 @@ def load_data(
             text_pair_column=text_pair_column,
             label_column=label_column,
             label_names=label_names,
+            slice_columns=slice_columns,
             column_names=column_names,
             delimiter=delimiter,
             quoting=quoting,

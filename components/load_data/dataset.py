@@ -118,6 +118,7 @@ def _write(
         text_column=data.columns.text,
         text_pair_column=data.columns.text_pair,
         label_column=",".join(data.columns.labels),
+        slice_columns=list(data.columns.slices),
         max_length=parameters.max_length,
         pad_token_id=tokenizer.pad_token_id,
         vocab_size=len(tokenizer),

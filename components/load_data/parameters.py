@@ -39,6 +39,7 @@ class Parameters:
     text_pair_column: str | None = None
     label_column: str | None = None
     label_names: str | None = None
+    slice_columns: str | None = None
     column_names: str | None = None
     delimiter: str | None = None
     quoting: str = "auto"

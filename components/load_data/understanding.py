@@ -58,6 +58,7 @@ def understand(parameters: Parameters) -> Understood:
         parameters.label_column,
         parameters.group_column,
         parameters.split_column,
+        parameters.slice_columns,
     )
     notes.extend(columns.notes)
     labels, splits = Values(), Values()
@@ -99,7 +100,11 @@ def understand_for_evaluation(
     source = open_source(parameters.dataset, split or parameters.train_split, options)
     notes.extend(source.notes)
     columns = map_columns(
-        source, parameters.text_column, parameters.text_pair_column, parameters.label_column
+        source,
+        parameters.text_column,
+        parameters.text_pair_column,
+        parameters.label_column,
+        slice_columns=parameters.slice_columns,
     )
     notes.extend(columns.notes)
     labels = Values()

@@ -22,6 +22,7 @@ from kfp_finetune.components.load_data.columns import ColumnMapping
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.load_data.tokenization import Tokenize, Tokens
 from kfp_finetune.components.runtime import Progress
+from kfp_finetune.components.tasks.label_names import clean
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL
 from kfp_finetune.components.tasks.text_classification import label_type
 
@@ -73,12 +74,13 @@ class DatasetWriter:
                 has_token_type_ids=self._tokenize.has_token_type_ids,
                 keep_text=split != "train",
                 has_text_pair=self._columns.text_pair is not None,
+                slice_columns=self._columns.slices,
             )
             for split in SPLITS
         }
         with artifact.split_writers(path, schemas) as writers:
             for part in parts:
-                for rows, texts, tokens in self._tokenized(part):
+                for rows, kept, tokens in self._tokenized(part):
                     labels = self._targets.of(part.rows.labels[rows])
                     columns = _columns(rows, labels, tokens, schemas["train"])
                     of_split = part.split[rows]
@@ -86,20 +88,21 @@ class DatasetWriter:
                         split, schema = SPLITS[number], schemas[SPLITS[number]]
                         chosen = np.flatnonzero(of_split == number)
                         arrays = [column.take(pa.array(chosen)) for column in columns]
-                        for cells, field in zip(texts, list(schema)[len(columns) :], strict=False):
+                        for cells, field in zip(kept, list(schema)[len(columns) :], strict=False):
                             arrays.append(pa.array([cells[i] for i in chosen.tolist()], field.type))
                         writers[split].write_batch(
                             pa.RecordBatch.from_arrays(arrays, schema=schema)
                         )
+                        texts = kept[: len(self._columns.texts)]
                         self._remember(split, rows, labels, texts, chosen)
                         self.rows[split] += len(chosen)
                     self._progress.update(sum(self.rows.values()))
 
     def _tokenized(
         self, part: Assigned
-    ) -> Iterator[tuple[NDArray[np.int64], list[list[str]], Tokens]]:
-        """Batches of rows that go to a split: their numbers, their texts, their token ids."""
-        waiting: deque[tuple[NDArray[np.int64], list[list[str]], Future[list[Any]]]] = deque()
+    ) -> Iterator[tuple[NDArray[np.int64], list[list[Any]], Tokens]]:
+        """Batches of rows that go to a split: their numbers, what is kept, their token ids."""
+        waiting: deque[tuple[NDArray[np.int64], list[list[Any]], Future[list[Any]]]] = deque()
         with ThreadPoolExecutor(max_workers=_BATCHES_AT_ONCE) as encoders:
             start = 0
             for batch in part.rows.source.read():
@@ -111,13 +114,17 @@ class DatasetWriter:
                 ]
                 if len(chosen):
                     future = encoders.submit(self._tokenize.encode, *texts)
-                    waiting.append((chosen + start, texts, future))
+                    slices = [
+                        [_slice_value(batch.columns[column][i]) for i in chosen.tolist()]
+                        for column in self._columns.slices
+                    ]
+                    waiting.append((chosen + start, texts + slices, future))
                 start += size
                 if len(waiting) > _BATCHES_AT_ONCE:
-                    rows, texts, future = waiting.popleft()
-                    yield rows, texts, self._tokenize.tokens(future.result())
-            for rows, texts, future in waiting:
-                yield rows, texts, self._tokenize.tokens(future.result())
+                    rows, kept, future = waiting.popleft()
+                    yield rows, kept, self._tokenize.tokens(future.result())
+            for rows, kept, future in waiting:
+                yield rows, kept, self._tokenize.tokens(future.result())
 
     def _remember(
         self,
@@ -143,6 +150,11 @@ class DatasetWriter:
                     label=label,
                 )
             )
+
+
+def _slice_value(value: Any) -> str | None:
+    value = clean(value)
+    return None if value is None else str(value)
 
 
 def _columns(

@@ -36,6 +36,7 @@ def finetune(
     text_pair_column: Optional[str] = None,
     label_column: Optional[str] = None,
     label_names: Optional[str] = None,
+    slice_columns: Optional[str] = None,
     column_names: Optional[str] = None,
     delimiter: Optional[str] = None,
     quoting: str = "auto",
@@ -76,6 +77,7 @@ def finetune(
     metric_for_best_model: str = "loss",
     load_best_model_at_end: bool = False,
     early_stopping_patience: Optional[int] = None,
+    texts_in_report: bool = True,
     checkpoint_dir: Optional[str] = None,
     checkpoint_every_steps: Optional[int] = None,
     checkpoint_every_minutes: float = 5.0,
@@ -107,6 +109,7 @@ def finetune(
         label_column: Column of the label, guessed only where one alone can be meant; several,
             separated by commas, are one 0/1 column per label.
         label_names: File of all labels in order, one a line or a JSON list; numbers count them.
+        slice_columns: Columns that the report compares scores by, separated by commas.
         column_names: Names for the columns of files without a header, separated by commas.
         delimiter: Between the cells of .csv and .tsv files, e.g. ; or tab.
         quoting: Quotes in .csv and .tsv files: auto, minimal (RFC 4180) or none (plain characters).
@@ -155,6 +158,7 @@ def finetune(
         load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
         early_stopping_patience: Evaluations without a better one after which training ends; the
             schedule is the same. Not given: it does not end early.
+        texts_in_report: Show examples with their texts; false leaves them out, for private data.
         checkpoint_dir: A folder, a mounted volume or a URI (s3://, gs://) to save the training in,
             so that it can be resumed; not saved if not given.
         checkpoint_every_steps: Steps between two checkpoints; instead of checkpoint_every_minutes.
@@ -186,6 +190,7 @@ def finetune(
         text_pair_column=text_pair_column,
         label_column=label_column,
         label_names=label_names,
+        slice_columns=slice_columns,
         column_names=column_names,
         delimiter=delimiter,
         quoting=quoting,
@@ -252,4 +257,5 @@ def finetune(
     evaluate(
         tokenized_dataset=data.outputs["tokenized_dataset"],
         model=trained.outputs["model"],
+        texts_in_report=texts_in_report,
     )

@@ -1,11 +1,6 @@
 from __future__ import annotations
 
-import json
-import os
 import re
-import select
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,114 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kfp_finetune.components.artifacts.metrics import Metrics
-from kfp_finetune.components.artifacts.model import ModelManifest, StoppedAt
+from kfp_finetune.components.artifacts.model import StoppedAt
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
 from kfp_finetune.components.artifacts.tokenized_dataset import (
     SplitCounts,
-    TokenizedDatasetManifest,
 )
 from kfp_finetune.components.build_optimizer.curve import render_curve
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
-from kfp_finetune.components.evaluate.confusion import confusion_matrices
+from kfp_finetune.components.evaluate.confusion import by_errors, confusion_matrices, roc_curves
 from kfp_finetune.components.evaluate.report import render_report
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
-from kfp_finetune.components.tasks.scores import measure
+from kfp_finetune.components.tasks.scores.measure import measure
+from tests.evaluate.browser import CHROMIUM, Chromium
+from tests.evaluate.inputs import make_inputs, names_of
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = "</script><script>alert(\"x\")</script> 'quoted' & <b>bold</b>"
-
-
-FOLLOWED = {SINGLE_LABEL: "accuracy", MULTI_LABEL: "micro_f1", REGRESSION: "mae"}
-
-
-def make_outputs(
-    random: np.random.Generator, problem_type: str, count: int, skill: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Synthetic labels and logits that fit each other, the better the higher the skill."""
-    if problem_type == REGRESSION:
-        labels = random.normal(3, 1, (600, 1))
-        return labels, labels + random.normal(size=labels.shape) * 2 / skill
-    if problem_type == MULTI_LABEL:
-        marks = random.random((60 * count, count)) < 0.6 / np.arange(2, count + 2)
-        bias = random.normal(size=count) + skill
-        return marks, random.normal(size=marks.shape) + (2 * marks - 1.3) * bias
-    labels = np.concatenate([np.arange(count), random.integers(0, count, 40 * count)])
-    logits = random.normal(size=(len(labels), count))
-    logits[np.arange(len(labels)), labels] += skill + random.normal(size=count)[labels]
-    logits[np.arange(len(labels)), (labels + labels % 3) % count] += 1.5
-    return labels, logits
-
-
-def make_inputs(
-    names: list[str],
-    *,
-    problem_type: str = SINGLE_LABEL,
-    steps_per_epoch: int = 282,
-    epochs: int = 3,
-    skill: float = 3.0,
-) -> tuple[Metrics, ModelManifest, list[dict[str, Any]], TokenizedDatasetManifest]:
-    """A plausible run: synthetic logits, a schedule with warmup and a falling loss."""
-    random = np.random.default_rng(7)
-    count, steps = max(len(names), 1), steps_per_epoch * epochs
-    labels, logits = make_outputs(random, problem_type, count, skill)
-    schedule = Schedule(warmup_steps=steps // 10, num_train_steps=steps)
-    log: list[dict[str, Any]] = []
-    for step, rate in enumerate(learning_rates(schedule)[:-1]):
-        level = 0.3 + (np.log(max(count, 2)) - 0.3) * np.exp(-4 * step / steps)
-        loss = float(level * random.gamma(30, 1 / 30))
-        log.append({"step": step, "learning_rate": float(rate), "loss": loss})
-        if (step + 1) % steps_per_epoch == 0:
-            share = (step + 1) / steps
-            validation = {"loss": float(level * 1.1), FOLLOWED[problem_type]: 0.5 + 0.42 * share}
-            log.append({"step": step + 1, "validation": validation})
-    model = ModelManifest(
-        task="text-classification",
-        problem_type=problem_type,
-        label_names=names,
-        max_length=128,
-        base_model="sentence-transformers/all-MiniLM-L6-v2",
-        dataset="/data/banking77",
-        num_train_examples=steps_per_epoch * 32 - 21,
-        batch_size=32,
-        gradient_accumulation_steps=1,
-        num_train_epochs=epochs,
-        steps_per_epoch=steps_per_epoch,
-        num_train_steps=steps,
-        updates_done=steps,
-        optimizer=OptimizerConfig(schedule=schedule),
-        seed=42,
-        validation_metrics={"loss": 0.41, FOLLOWED[problem_type]: 0.92},
-        environment={
-            "tensorflow": "2.21.0",
-            "transformers": "4.57.6",
-            "python": "3.11.9",
-            "threads": 2,
-            "precision": "bfloat16",
-        },
-    )
-    dataset = TokenizedDatasetManifest(
-        task=model.task,
-        problem_type=model.problem_type,
-        label_names=names,
-        text_column="text",
-        label_column="category",
-        max_length=128,
-        pad_token_id=0,
-        vocab_size=30_522,
-        has_token_type_ids=True,
-        truncated_share=0.0123,
-        dataset=model.dataset,
-        model=model.base_model,
-        splits={
-            "train": SplitCounts(
-                rows_read=9013, rows=9003, dropped={"empty text": 7, "missing label": 3}
-            ),
-            "validation": SplitCounts(rows_read=1000, rows=1000),
-            "test": SplitCounts(rows_read=len(labels), rows=len(labels)),
-        },
-    )
-    return measure(problem_type, labels, logits, names, "test"), model, log, dataset
 
 
 class Outline(HTMLParser):
@@ -158,10 +60,6 @@ class Outline(HTMLParser):
             self.text += " " + " ".join(data.split())
 
 
-def names_of(count: int) -> list[str]:
-    return [f"label_{i}_with_a_rather_long_name_of_its_own"[: 14 + i % 25] for i in range(count)]
-
-
 @pytest.fixture(scope="module")
 def page() -> str:
     return render_report(*make_inputs(names_of(6)))
@@ -170,8 +68,8 @@ def page() -> str:
 @pytest.mark.parametrize(
     ("problem_type", "count", "between"),
     [
-        (SINGLE_LABEL, 6, ["confusion", "classes"]),
-        (MULTI_LABEL, 28, ["classes"]),
+        (SINGLE_LABEL, 6, ["confusion", "classes", "calibration"]),
+        (MULTI_LABEL, 28, ["classes", "calibration"]),
         (REGRESSION, 0, []),
     ],
 )
@@ -180,7 +78,8 @@ def test_every_tag_is_closed_and_sections_come_in_reading_order(
 ) -> None:
     outline = Outline(render_report(*make_inputs(names_of(count), problem_type=problem_type)))
     assert outline.open == []
-    assert outline.sections == ["verdict", "metrics", "curves", *between, "data", "training"]
+    last = ["slices", "mistakes", "data", "reproduce"]
+    assert outline.sections == ["verdict", "metrics", "curves", *between, *last]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +111,9 @@ def test_the_same_input_gives_the_same_bytes(page: str) -> None:
 @pytest.mark.parametrize("problem_type", [SINGLE_LABEL, MULTI_LABEL, REGRESSION])
 def test_text_from_data_is_escaped_everywhere(problem_type: str) -> None:
     names = [] if problem_type == REGRESSION else [HOSTILE, "b", "c"]
-    metrics, model, log, dataset = make_inputs(names, problem_type=problem_type)
+    metrics, model, log, dataset = make_inputs(
+        names, problem_type=problem_type, text=HOSTILE, column=HOSTILE
+    )
     model = model.model_copy(
         update={
             "base_model": HOSTILE,
@@ -259,7 +160,7 @@ def test_the_page_of_several_labels_tells_f1_its_baseline_and_its_curve() -> Non
         f"against {scores['constant_baseline_micro_f1']:.3f} for always giving the same labels",
         f"{scores['subset_accuracy']:.1%} have exactly the right labels",
         "Validation micro-F1",
-        "guessing evenly 0.693",
+        f"Log loss {scores['loss']:.3f}",
     ):
         assert part in text
 
@@ -274,7 +175,7 @@ def test_the_page_of_numbers_tells_the_error_its_baseline_and_its_curve() -> Non
         "Validation mean absolute error",
     ):
         assert part in text
-    assert "label" not in text.split("Data")[0]
+    assert "confus" not in text.lower()
 
 
 @pytest.mark.parametrize(
@@ -305,13 +206,63 @@ def test_large_numbers_are_written_in_their_own_unit() -> None:
 
 @pytest.mark.parametrize(
     ("problem_type", "count", "matrices"),
-    [(SINGLE_LABEL, 3, 1), (MULTI_LABEL, 3, 0), (REGRESSION, 0, 0)],
+    [(SINGLE_LABEL, 3, 1), (MULTI_LABEL, 3, 0), (MULTI_LABEL, 28, 0), (REGRESSION, 0, 0)],
 )
 def test_only_one_label_per_example_has_a_confusion_matrix(
     problem_type: str, count: int, matrices: int
 ) -> None:
     metrics = make_inputs(names_of(count), problem_type=problem_type)[0]
     assert confusion_matrices(metrics) == [(names_of(3), metrics.confusion_matrix)] * matrices
+
+
+def test_many_labels_are_told_by_those_that_are_confused_most() -> None:
+    metrics = make_inputs(names_of(77))[0]
+    ((names, small),) = confusion_matrices(metrics)
+    whole = np.array(metrics.confusion_matrix)
+    assert len(names) == len(small) == 20
+    assert names[-1] == "58 other labels"
+    assert np.sum(small) == whole.sum()
+    for i, name in enumerate(names[:-1]):
+        label = metrics.label_names.index(name)
+        assert sum(small[i]) == whole[label].sum()
+        assert small[i][i] == whole[label, label]
+
+
+def test_two_labels_have_a_roc_curve() -> None:
+    ((false, true, thresholds),) = roc_curves(make_inputs(names_of(2))[0])
+    assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
+    assert thresholds == sorted(thresholds, reverse=True)
+    assert roc_curves(make_inputs(names_of(3))[0]) == []
+
+
+def test_the_page_tells_intervals_calibration_slices_and_mistakes(page: str) -> None:
+    metrics = make_inputs(names_of(6))[0]
+    text = Outline(page).text
+    low, high = metrics.intervals["accuracy"]
+    surest = metrics.mistakes[0]
+    pair = metrics.confused_pairs[0]
+    for part in (
+        f"{low:.1%} to {high:.1%}, baseline {metrics.baseline['accuracy']:.1%}",
+        f"ECE {metrics.metrics['calibrated_ece']:.3f}",
+        "By channel",
+        f"{pair.count}, {pair.share:.1%} of the label",
+        f"row {surest.row}",
+        f"{surest.confidence:.1%}",
+        str(surest.text),
+    ):
+        assert part in text
+    assert pair.count == max(np.array(metrics.confusion_matrix)[~np.eye(6, dtype=bool)])
+
+
+@pytest.mark.parametrize("problem_type", [SINGLE_LABEL, MULTI_LABEL, REGRESSION])
+def test_texts_that_are_to_be_left_out_are_nowhere(problem_type: str) -> None:
+    names = [] if problem_type == REGRESSION else names_of(6)
+    inputs = make_inputs(names, problem_type=problem_type, text="secret", with_texts=False)
+    assert inputs[0].mistakes
+    assert "secret" not in inputs[0].model_dump_json()
+    assert "secret" not in render_report(*inputs)
+    shown = make_inputs(names, problem_type=problem_type, text="secret")
+    assert "secret" in render_report(*shown)
 
 
 def test_the_plan_and_the_counts_of_rows_can_be_read(page: str) -> None:
@@ -351,111 +302,6 @@ def test_a_log_of_nothing_or_one_update_makes_a_page(
     assert Outline(render_report(metrics, model, log, dataset)).open == []
 
 
-class Chromium:
-    """A headless browser over the DevTools pipe; what its page complains about or asks for."""
-
-    def __init__(self, folder: Path) -> None:
-        down, up = os.pipe(), os.pipe()
-
-        def wire() -> None:
-            os.dup2(os.dup(down[0]), 3)
-            os.dup2(os.dup(up[1]), 4)
-
-        command = [
-            str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-            "--no-first-run", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", "--remote-debugging-pipe", f"--user-data-dir={folder}",
-        ]  # fmt: skip
-        quiet = subprocess.DEVNULL
-        self.process = subprocess.Popen(
-            command, preexec_fn=wire, close_fds=False, stdout=quiet, stderr=quiet
-        )
-        os.close(down[0])
-        os.close(up[1])
-        self.sink, self.source = os.fdopen(down[1], "wb", 0), os.fdopen(up[0], "rb", 0)
-        self.rest, self.sent, self.session = b"", 0, ""
-        self.problems: list[str] = []
-        self.requests: list[str] = []
-        self.loaded = False
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
-        self.session = attached["sessionId"]
-        for domain in ("Page", "Network", "Runtime", "Log"):
-            self.call(f"{domain}.enable")
-
-    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        self.sent += 1
-        message = {"id": self.sent, "method": method, "params": parameters}
-        if self.session:
-            message["sessionId"] = self.session
-        self.sink.write(json.dumps(message).encode() + b"\0")
-        while (answer := self.next()).get("id") != self.sent:
-            pass
-        assert "error" not in answer, answer
-        return dict(answer["result"])
-
-    def next(self) -> dict[str, Any]:
-        while b"\0" not in self.rest:
-            assert select.select([self.source], [], [], 60)[0], "chromium does not answer"
-            read = os.read(self.source.fileno(), 1 << 20)
-            assert read, "chromium is gone"
-            self.rest += read
-        line, self.rest = self.rest.split(b"\0", 1)
-        event: dict[str, Any] = json.loads(line)
-        kind, found = event.get("method", ""), event.get("params", {})
-        if kind == "Network.requestWillBeSent":
-            self.requests.append(found["request"]["url"])
-        elif kind in ("Runtime.exceptionThrown", "Log.entryAdded", "Network.loadingFailed"):
-            self.problems.append(f"{kind}: {found}")
-        elif kind == "Runtime.consoleAPICalled":
-            self.problems.append(f"console: {found['args']}")
-        self.loaded = self.loaded or kind == "Page.loadEventFired"
-        return event
-
-    def show(self, file: Path, width: int, *, dark: bool = False, height: int = 900) -> None:
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width, height=height, deviceScaleFactor=1, mobile=False,
-        )  # fmt: skip
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[scheme])
-        self.requests.clear()
-        self.loaded = False
-        self.call("Page.navigate", url=file.as_uri())
-        while not self.loaded:
-            self.next()
-
-    def run(self, script: str) -> Any:
-        found = self.call("Runtime.evaluate", expression=script, returnByValue=True)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
-
-    def hover(self, selector: str, across: float, down: float, scroll_to: str = "") -> str:
-        """Move the pointer over a part of the page and read what the page then tells."""
-        box = self.run(
-            "var at = name => document.querySelector(name);"
-            f"at({scroll_to or selector!r}).scrollIntoView({{block: 'center'}});"
-            f"(b => [b.x, b.y, b.width, b.height])(at({selector!r}).getBoundingClientRect())"
-        )
-        # The browser reports the scrolling itself a frame later, and that hides the read-out.
-        self.call(
-            "Runtime.evaluate",
-            expression="new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))",
-            awaitPromise=True,
-        )
-        self.call(
-            "Input.dispatchMouseEvent", type="mouseMoved",
-            x=box[0] + across * box[2], y=box[1] + down * box[3],
-        )  # fmt: skip
-        return str(self.run("tip.style.visibility === 'visible' ? tip.innerText : ''"))
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.sink.close()
-        self.source.close()
-
-
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Any:
     if not CHROMIUM:
@@ -468,7 +314,8 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1200, 390])
 @pytest.mark.parametrize(
-    "kind", ["curve", "6 labels", "77 labels", "28 labels, several", "0 labels, a number"]
+    "kind",
+    ["curve", "6 labels", "77 labels", "150 labels", "28 labels, several", "0 labels, a number"],
 )
 def test_a_browser_finds_no_error_no_request_and_nothing_too_wide(
     chromium: Chromium, tmp_path: Path, kind: str, width: int, dark: bool
@@ -481,13 +328,23 @@ def test_a_browser_finds_no_error_no_request_and_nothing_too_wide(
             kind.split()[-1], SINGLE_LABEL
         )
         names = names_of(int(kind.split()[0]))
-        page = render_report(*make_inputs(names, problem_type=problem_type))
+        inputs = make_inputs(names, problem_type=problem_type)
+        page = render_report(*inputs)
     file = tmp_path / "page.html"
     file.write_text(page, encoding="utf-8")
     chromium.show(file, width, dark=dark)
     assert "update" in chromium.hover("[data-chart]", 0.4, 0.5)
     if 'id="matrix"' in page:
-        assert "true: label_0" in chromium.hover("#matrix svg", 0.01, 0.01, ".corner")
+        assert "true: label_0" in chromium.hover("#matrix svg", 0.003, 0.003, ".corner")
+        chromium.run("document.querySelector('[data-order=errors]').click()")
+        order = chromium.run("[...document.querySelectorAll('.down span')].map(s => s.innerText)")
+        assert order == [
+            inputs[0].label_names[i] for i in by_errors(np.array(inputs[0].confusion_matrix))
+        ]
+        told = chromium.hover("#matrix svg", 0.003, 0.003, ".corner")
+        assert f"true: {order[0]}\npredicted: {order[0]}" in told
+    if 'id="calibration"' in page:
+        assert "were right" in chromium.hover(".hover:last-of-type", 0.5, 0.5)
     if 'id="per-class"' in page:
         chromium.run("document.querySelector('#per-class thead th:last-child button').click()")
         shown = chromium.run(

@@ -17,7 +17,7 @@ from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
-from kfp_finetune.components.tasks.scores import measure
+from kfp_finetune.components.tasks.scores.measure import measure
 
 # (seed, number of labels, number of examples)
 SHAPES = st.tuples(st.integers(0, 2**32 - 1), st.integers(2, 200), st.integers(1, 300))
@@ -83,15 +83,12 @@ def test_renaming_and_reordering_examples_changes_no_number(shape: tuple[int, in
 def test_perfect_predictions_score_one_and_lose_nothing() -> None:
     labels = np.array([0, 1, 2, 2])
     found = measure(SINGLE_LABEL, labels, 1000.0 * np.eye(3)[labels], ["a", "b", "c"], "test")
-    assert found.metrics == {
-        "accuracy": 1,
-        "macro_f1": 1,
-        "weighted_f1": 1,
-        "macro_precision": 1,
-        "macro_recall": 1,
-        "loss": 0,
-        "majority_baseline_accuracy": 0.5,
-    }
+    zero, half = {"loss", "ece"}, {"majority_baseline_accuracy"}
+    assert {name for name, value in found.metrics.items() if value == 0} == zero
+    assert {name for name, value in found.metrics.items() if value == 0.5} == half
+    assert {value for name, value in found.metrics.items() if name not in zero | half} == {1}
+    for name in ("accuracy", "macro_f1", "loss"):
+        assert found.intervals[name] == (found.metrics[name], found.metrics[name])
 
 
 def test_a_label_that_is_absent_has_a_row_of_zeros_and_does_not_lower_the_mean() -> None:
@@ -146,7 +143,7 @@ def test_several_labels_are_scored_as_by_hand() -> None:
         [[2.0, 1.0, -1.0], [-1.0, 0.5, 0.0], [3.0, -2.0, -0.1]],
     )
     weighted = (3 * 0.8 + 1 * 2 / 3 + 1 * 0) / 5
-    assert found.metrics == pytest.approx(
+    expected = pytest.approx(
         {
             "micro_f1": 6 / 9,
             "micro_precision": 3 / 4,
@@ -162,8 +159,11 @@ def test_several_labels_are_scored_as_by_hand() -> None:
             )
             / 9,
             "constant_baseline_micro_f1": 2 * 3 / (3 + 5),  # the first label, for every row
+            "roc_auc": (1 + 1 / 2) / 2,
+            "average_precision": (1 + 1 / 2) / 2,
         }
     )
+    assert {n: v for n, v in found.metrics.items() if n != "ece"} == expected
     rows = [(r.label, r.precision, r.recall, r.support) for r in found.per_class]
     assert rows == [
         ("label 0", 1, pytest.approx(2 / 3), 3),
@@ -248,6 +248,7 @@ def test_numbers_are_scored_as_by_hand() -> None:
             "mae": 1.0,
             "rmse": math.sqrt(1.5),
             "loss": 1.5,
+            "mean_error": 0.5,
             "mean_baseline_mae": 1.5,
             "r2": 1 - 6 / 14,
             "pearson": covariance / math.sqrt(true * predicted),
@@ -269,7 +270,7 @@ def test_what_is_undefined_for_equal_numbers_is_left_out(
     labels: list[float], predictions: list[float], missing: set[str]
 ) -> None:
     found = regression(labels, predictions).metrics
-    names = {"mae", "rmse", "loss", "mean_baseline_mae", "r2", "pearson", "spearman"}
+    names = {"mae", "rmse", "loss", "mean_error", "mean_baseline_mae", "r2", "pearson", "spearman"}
     assert set(found) == names - missing
 
 

@@ -1,0 +1,166 @@
+"""The scores of a classifier that gives one label to each example."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.special import log_softmax, softmax
+from sklearn.metrics import (
+    confusion_matrix,
+    precision_recall_fscore_support,
+    roc_curve,
+)
+
+from kfp_finetune.components.artifacts.metrics import ClassScores, Metrics, RocCurve
+from kfp_finetune.components.tasks.scores.calibration import calibration
+from kfp_finetune.components.tasks.scores.ranking import mean_of_known, rank_scores
+from kfp_finetune.components.tasks.scores.tally import Tally, share, stack
+
+# The true label among the k likeliest, where there are more labels than the number beside it.
+_TOP = {3: 5, 5: 10}
+_ROC_POINTS = 200
+
+
+def single_label(
+    labels: np.ndarray, logits: np.ndarray, label_names: list[str], split: str, temperature: float
+) -> Metrics:
+    """Measure classes.
+
+    The predicted label is the one with the largest logit (the first of equal ones). `loss` is the
+    mean cross-entropy (log loss) in nats, from a float64 log-softmax. The macro and weighted
+    averages are scikit-learn's: they run over the labels that occur in the split or among the
+    predictions, so a label of the model that this split does not know does not pull them down.
+
+    Args:
+        labels: Ids, shape [examples].
+        logits: Shape [examples, labels].
+        label_names: The label of id i is `label_names[i]`.
+        split: The split's name.
+        temperature: What logits are divided by for calibrated probabilities.
+
+    Returns:
+        Scalars `accuracy`, `balanced_accuracy` (the mean recall of the labels that occur),
+        `macro_f1`, `micro_f1` (with one label per example the same as accuracy), `weighted_f1`,
+        `macro_precision`, `macro_recall`, `matthews_correlation`, `loss`, `top_3_accuracy` and
+        `top_5_accuracy` for many labels, `ece` and, where there is a temperature, `calibrated_ece`,
+        `roc_auc` and `average_precision` (of the second of two labels; of more, the mean of each
+        one against the rest) and `majority_baseline_accuracy` (the share of the most frequent
+        label); scores for every label (0 where they are undefined), and the confusion matrix.
+    """
+    predicted = logits.argmax(axis=1)
+    ids = np.arange(len(label_names))
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=ids, zero_division=0
+    )
+    macro = precision_recall_fscore_support(labels, predicted, average="macro", zero_division=0)
+    tally = single_label_tally(labels, logits)
+    scores = tally.overall()
+    probabilities = softmax(logits, axis=1)
+    areas, precisions = rank_scores(labels[:, np.newaxis] == ids, probabilities)
+    calibrated = calibration(labels, logits, temperature)
+    binary = len(label_names) == 2 and areas[1] is not None
+    metrics = {
+        **scores,
+        "micro_f1": scores["accuracy"],
+        "macro_precision": float(macro[0]),
+        "macro_recall": float(macro[1]),
+        **_top_accuracies(labels, logits),
+        "ece": calibrated.before.ece,
+        "majority_baseline_accuracy": float(support.max() / len(labels)),
+    }
+    if calibrated.after:
+        metrics["calibrated_ece"] = calibrated.after.ece
+    for name, values in (("roc_auc", areas), ("average_precision", precisions)):
+        value = values[1] if len(label_names) == 2 else mean_of_known(values)
+        if value is not None:
+            metrics[name] = value
+    return Metrics(
+        split=split,
+        num_examples=len(labels),
+        metrics=metrics,
+        intervals=tally.intervals(),
+        baseline=_baseline(labels, support),
+        per_class=[
+            ClassScores(
+                label=name,
+                precision=precision[i],
+                recall=recall[i],
+                f1=f1[i],
+                support=support[i],
+                roc_auc=areas[i],
+                average_precision=precisions[i],
+            )
+            for i, name in enumerate(label_names)
+        ],
+        confusion_matrix=confusion_matrix(labels, predicted, labels=ids).tolist(),
+        label_names=label_names,
+        roc_curve=_roc_curve(labels, probabilities) if binary else None,
+        calibration=calibrated,
+    )
+
+
+def single_label_tally(labels: np.ndarray, logits: np.ndarray) -> Tally:
+    """Accuracy, balanced accuracy, F1, Matthews correlation and loss of any weighting."""
+    count = logits.shape[1]
+    predicted = logits.argmax(axis=1)
+    right = _one_hot(labels, count) * (labels == predicted)[:, np.newaxis]
+    columns = stack(
+        _one_hot(labels, count), _one_hot(predicted, count), right, _losses(labels, logits)
+    )
+
+    def scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
+        true, given, hits = (sums[:, i * count : (i + 1) * count] for i in range(3))
+        total, right = true.sum(axis=1), hits.sum(axis=1)
+        f1 = share(2 * hits, true + given)
+        recall = share(hits, true)
+        # The multiclass correlation of Gorodkin (2004), as scikit-learn has it.
+        spread = (total**2 - (true**2).sum(axis=1)) * (total**2 - (given**2).sum(axis=1))
+        covariance = right * total - (true * given).sum(axis=1)
+        return {
+            "accuracy": share(right, total),
+            "balanced_accuracy": share(recall.sum(axis=1), (true > 0).sum(axis=1)),
+            "macro_f1": share(f1.sum(axis=1), (true + given > 0).sum(axis=1)),
+            "weighted_f1": share((f1 * true).sum(axis=1), total),
+            "matthews_correlation": share(covariance, np.sqrt(spread)),
+            "loss": share(sums[:, -1], total),
+        }
+
+    return Tally(columns, scores_of)
+
+
+def _one_hot(ids: np.ndarray, count: int) -> csr_array:
+    return csr_array((np.ones(len(ids)), ids, np.arange(len(ids) + 1)), shape=(len(ids), count))
+
+
+def _losses(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    chosen: np.ndarray = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+    return chosen
+
+
+def _baseline(labels: np.ndarray, support: np.ndarray) -> dict[str, float]:
+    """Scores of always giving the split's most frequent label, with its frequencies for odds."""
+    with np.errstate(divide="ignore"):
+        odds = np.log(support / support.sum())
+    always = np.broadcast_to(odds, (len(labels), len(support)))
+    return single_label_tally(labels, always).overall()
+
+
+def _top_accuracies(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    own = logits[np.arange(len(labels)), labels][:, np.newaxis]
+    before = np.arange(logits.shape[1]) < labels[:, np.newaxis]  # of equal ones, the first wins
+    rank = ((logits > own) | ((logits == own) & before)).sum(axis=1)
+    return {
+        f"top_{k}_accuracy": float((rank < k).mean())
+        for k, above in _TOP.items()
+        if logits.shape[1] > above
+    }
+
+
+def _roc_curve(labels: np.ndarray, probabilities: np.ndarray) -> RocCurve:
+    false, true, thresholds = roc_curve(labels, probabilities[:, 1])
+    chosen = np.unique(np.linspace(0, len(false) - 1, _ROC_POINTS).round().astype(int))
+    return RocCurve(
+        false_positive_rates=false[chosen].tolist(),
+        true_positive_rates=true[chosen].tolist(),
+        thresholds=np.minimum(thresholds[chosen], 1).tolist(),  # the first one is infinite
+    )

@@ -1,0 +1,154 @@
+"""The table of runs, and what is removed from it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+from typing import Any
+
+import pytest
+
+from kfp_finetune.cli.run_folder import RunFolder
+from tests.cli.conftest import Cli
+
+SCORES = {"first": 0.9, "second": 0.8, "failed": None, "killed": None}
+
+
+@pytest.fixture
+def filled(cli: Cli) -> Cli:
+    """Two runs that succeeded, one that failed and one that was killed."""
+    status: dict[str, Any] = {"failed": "failed", "killed": "running"}
+    for day, (name, score) in enumerate(SCORES.items(), start=1):
+        folder = RunFolder.create(
+            cli.folder / "runs",
+            name,
+            "finetune",
+            {
+                "dataset": str(cli.folder / "data.csv"),
+                "model": "owner/model",
+                "lr_scheduler_type": "linear",
+                "learning_rate": 5e-5,
+            },
+        )
+        folder.record.status = status.get(name, "succeeded")
+        folder.record.started_at = f"2026-01-0{day}T10:00:00+00:00"
+        if score is not None:
+            folder.record.outputs = {"num_train_steps": 12}
+            folder.record.metrics = {"accuracy": score, "loss": score, "other": 0.1}
+        folder.save()
+    return cli
+
+
+def names(out: str) -> list[str]:
+    return [line.split()[0] for line in out.splitlines()[1:]]
+
+
+def test_the_newest_come_first_and_what_was_killed_is_told(filled: Cli) -> None:
+    code, out, err = filled("runs")
+    assert (code, err) == (0, "")
+    head, *rows = out.splitlines()
+    assert head.split()[:5] == ["run", "dataset", "model", "schedule", "steps"]
+    assert head.split()[-4:] == ["accuracy", "loss", "status", "started"]
+    assert [(row.split()[0], row.split()[-3]) for row in rows] == [
+        ("killed", "interrupted"),
+        ("failed", "failed"),
+        ("second", "succeeded"),
+        ("first", "succeeded"),
+    ]
+    assert rows[3].split()[1:6] == ["data.csv", "owner/model", "linear", "5e-05", "12"]
+    assert "0.9000" in rows[3]
+    assert filled.record("killed")["status"] == "running"  # a table changes nothing
+
+
+def test_a_run_that_is_held_is_running(filled: Cli) -> None:
+    with (filled.folder / "runs" / "killed" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert json.loads(filled("runs", "--json")[1])[0]["status"] == "running"
+
+
+@pytest.mark.parametrize(
+    ("metric", "order"), [("accuracy", ["first", "second"]), ("loss", ["second", "first"])]
+)
+def test_the_best_come_first_and_runs_without_the_metric_last(
+    filled: Cli, metric: str, order: list[str]
+) -> None:
+    assert names(filled("runs", "--sort", metric)[1])[:2] == order
+
+
+def test_a_run_of_the_command_line_is_in_the_table(cli: Cli) -> None:
+    assert cli.run("--name", "real")[0] == 0
+    (told,) = json.loads(cli("runs", "--json")[1])
+    assert (told["name"], told["status"]) == ("real", "succeeded")
+    assert told["metrics"] == cli.record("real")["metrics"] != {}
+    assert names(cli("runs")[1]) == ["real"]
+
+
+def test_a_metric_that_is_not_told_is_shown_when_it_is_asked_for(filled: Cli) -> None:
+    assert "other" not in filled("runs")[1]
+    assert "other" in filled("runs", "--sort", "other")[1].splitlines()[0]
+
+
+def test_an_unknown_metric_is_told(filled: Cli) -> None:
+    code, out, err = filled("runs", "--sort", "acuracy")
+    assert (code, out) == (2, "")
+    assert "no run has the metric 'acuracy'" in err
+    assert "one of accuracy, loss, other" in err
+
+
+def test_machines_get_everything(filled: Cli) -> None:
+    told = json.loads(filled("runs", "--json")[1])
+    first = told[-1]
+    assert first["name"] == "first"
+    assert first["metrics"] == {"accuracy": 0.9, "loss": 0.9, "other": 0.1}
+    assert first["folder"] == str(filled.folder / "runs" / "first")
+    assert first["num_train_steps"] == 12
+
+
+def test_on_a_narrow_terminal_no_line_is_wider_than_it(filled: Cli) -> None:
+    parent, child = pty.openpty()
+    process = filled.start(
+        "runs", stdout=child, stderr=child, environment={"COLUMNS": "50", "TERM": "xterm"}
+    )
+    process.wait(60)
+    os.close(child)
+    lines = os.read(parent, 100_000).decode().splitlines()
+    os.close(parent)
+    assert any("first" in line for line in lines)
+    assert any("accuracy 0.9000" in line for line in lines)
+    assert max(map(len, lines)) <= 50
+
+
+def test_a_damaged_record_hides_no_other_run(filled: Cli) -> None:
+    (filled.folder / "runs" / "second" / "run.json").write_text("{")
+    code, out, err = filled("runs")
+    assert code == 0
+    assert names(out) == ["killed", "failed", "first"]
+    assert "passed over runs/second" in err
+
+
+def test_no_folder_and_no_runs(cli: Cli) -> None:
+    code, _, err = cli("runs")
+    assert code == 2
+    assert "there are no runs" in err
+    (cli.folder / "runs").mkdir()
+    assert cli("runs")[:2] == (0, "no runs in runs\n")
+    assert cli("runs", "--json")[1] == "[]\n"
+
+
+def test_what_came_to_nothing_is_removed_only_by_agreement(filled: Cli) -> None:
+    code, out, err = filled("runs", "--prune")
+    assert code == 2
+    assert "give --yes" in err
+    assert "failed: failed" in out
+    runs = filled.folder / "runs"
+    assert (runs / "failed").is_dir()
+    code, out, _ = filled("runs", "--prune", "--yes")
+    assert code == 0
+    assert "removed 2 runs" in out
+    assert sorted(p.name for p in runs.glob("[a-z]*")) == ["first", "second"]
+    assert filled("runs", "--prune", "--yes")[:2] == (
+        0,
+        "nothing to remove: no run has failed or was interrupted\n",
+    )

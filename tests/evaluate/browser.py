@@ -1,0 +1,118 @@
+"""A headless browser, driven over its DevTools pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+class Chromium:
+    """A headless browser over the DevTools pipe; what its page complains about or asks for."""
+
+    def __init__(self, folder: Path) -> None:
+        down, up = os.pipe(), os.pipe()
+
+        def wire() -> None:
+            os.dup2(os.dup(down[0]), 3)
+            os.dup2(os.dup(up[1]), 4)
+
+        command = [
+            str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+            "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", "--remote-debugging-pipe", f"--user-data-dir={folder}",
+        ]  # fmt: skip
+        quiet = subprocess.DEVNULL
+        self.process = subprocess.Popen(
+            command, preexec_fn=wire, close_fds=False, stdout=quiet, stderr=quiet
+        )
+        os.close(down[0])
+        os.close(up[1])
+        self.sink, self.source = os.fdopen(down[1], "wb", 0), os.fdopen(up[0], "rb", 0)
+        self.rest, self.sent, self.session = b"", 0, ""
+        self.problems: list[str] = []
+        self.requests: list[str] = []
+        self.loaded = False
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self.session = attached["sessionId"]
+        for domain in ("Page", "Network", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self.sent += 1
+        message = {"id": self.sent, "method": method, "params": parameters}
+        if self.session:
+            message["sessionId"] = self.session
+        self.sink.write(json.dumps(message).encode() + b"\0")
+        while (answer := self.next()).get("id") != self.sent:
+            pass
+        assert "error" not in answer, answer
+        return dict(answer["result"])
+
+    def next(self) -> dict[str, Any]:
+        while b"\0" not in self.rest:
+            assert select.select([self.source], [], [], 60)[0], "chromium does not answer"
+            read = os.read(self.source.fileno(), 1 << 20)
+            assert read, "chromium is gone"
+            self.rest += read
+        line, self.rest = self.rest.split(b"\0", 1)
+        event: dict[str, Any] = json.loads(line)
+        kind, found = event.get("method", ""), event.get("params", {})
+        if kind == "Network.requestWillBeSent":
+            self.requests.append(found["request"]["url"])
+        elif kind in ("Runtime.exceptionThrown", "Log.entryAdded", "Network.loadingFailed"):
+            self.problems.append(f"{kind}: {found}")
+        elif kind == "Runtime.consoleAPICalled":
+            self.problems.append(f"console: {found['args']}")
+        self.loaded = self.loaded or kind == "Page.loadEventFired"
+        return event
+
+    def show(self, file: Path, width: int, *, dark: bool = False, height: int = 900) -> None:
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self.requests.clear()
+        self.loaded = False
+        self.call("Page.navigate", url=file.as_uri())
+        while not self.loaded:
+            self.next()
+
+    def run(self, script: str) -> Any:
+        found = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    def hover(self, selector: str, across: float, down: float, scroll_to: str = "") -> str:
+        """Move the pointer over a part of the page and read what the page then tells."""
+        box = self.run(
+            "var at = name => document.querySelector(name);"
+            f"at({scroll_to or selector!r}).scrollIntoView({{block: 'center'}});"
+            f"(b => [b.x, b.y, b.width, b.height])(at({selector!r}).getBoundingClientRect())"
+        )
+        # The browser reports the scrolling itself a frame later, and that hides the read-out.
+        self.call(
+            "Runtime.evaluate",
+            expression="new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))",
+            awaitPromise=True,
+        )
+        self.call(
+            "Input.dispatchMouseEvent", type="mouseMoved",
+            x=box[0] + across * box[2], y=box[1] + down * box[3],
+        )  # fmt: skip
+        return str(self.run("tip.style.visibility === 'visible' ? tip.innerText : ''"))
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.sink.close()
+        self.source.close()

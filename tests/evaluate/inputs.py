@@ -1,0 +1,139 @@
+"""Plausible runs without a training: synthetic logits, a schedule with warmup, a falling loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
+from kfp_finetune.components.artifacts.tokenized_dataset import (
+    SplitCounts,
+    TokenizedDatasetManifest,
+    slice_name,
+)
+from kfp_finetune.components.build_optimizer.schedules import learning_rates
+from kfp_finetune.components.evaluate.evaluation import score
+from kfp_finetune.components.evaluate.predictions import Predictions
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+
+FOLLOWED = {SINGLE_LABEL: "accuracy", MULTI_LABEL: "micro_f1", REGRESSION: "mae"}
+
+
+def names_of(count: int) -> list[str]:
+    return [f"label_{i}_with_a_rather_long_name_of_its_own"[: 14 + i % 25] for i in range(count)]
+
+
+def make_outputs(
+    random: np.random.Generator, problem_type: str, count: int, skill: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Synthetic labels and logits that fit each other, the better the higher the skill."""
+    if problem_type == REGRESSION:
+        labels = random.normal(3, 1, (600, 1))
+        return labels, labels + random.normal(size=labels.shape) * 2 / skill
+    if problem_type == MULTI_LABEL:
+        marks = random.random((60 * count, count)) < 0.6 / np.arange(2, count + 2)
+        bias = random.normal(size=count) + skill
+        return marks, random.normal(size=marks.shape) + (2 * marks - 1.3) * bias
+    labels = np.concatenate([np.arange(count), random.integers(0, count, 40 * count)])
+    logits = random.normal(size=(len(labels), count))
+    logits[np.arange(len(labels)), labels] += skill + random.normal(size=count)[labels]
+    logits[np.arange(len(labels)), (labels + labels % 3) % count] += 1.5
+    return labels, logits
+
+
+def make_inputs(
+    names: list[str],
+    *,
+    problem_type: str = SINGLE_LABEL,
+    steps_per_epoch: int = 282,
+    epochs: int = 3,
+    skill: float = 3.0,
+    text: str = "message",
+    column: str = "channel",
+    with_texts: bool = True,
+) -> tuple[Metrics, ModelManifest, list[dict[str, Any]], TokenizedDatasetManifest]:
+    """A plausible run: synthetic logits, a schedule with warmup and a falling loss."""
+    random = np.random.default_rng(7)
+    count, steps = max(len(names), 1), steps_per_epoch * epochs
+    labels, logits = make_outputs(random, problem_type, count, skill)
+    schedule = Schedule(warmup_steps=steps // 10, num_train_steps=steps)
+    log: list[dict[str, Any]] = []
+    for step, rate in enumerate(learning_rates(schedule)[:-1]):
+        level = 0.3 + (np.log(max(count, 2)) - 0.3) * np.exp(-4 * step / steps)
+        loss = float(level * random.gamma(30, 1 / 30))
+        log.append({"step": step, "learning_rate": float(rate), "loss": loss})
+        if (step + 1) % steps_per_epoch == 0:
+            share = (step + 1) / steps
+            validation = {"loss": float(level * 1.1), FOLLOWED[problem_type]: 0.5 + 0.42 * share}
+            log.append({"step": step + 1, "validation": validation})
+    model = ModelManifest(
+        task="text-classification",
+        problem_type=problem_type,
+        label_names=names,
+        max_length=128,
+        base_model="sentence-transformers/all-MiniLM-L6-v2",
+        dataset="/data/banking77",
+        num_train_examples=steps_per_epoch * 32 - 21,
+        batch_size=32,
+        gradient_accumulation_steps=1,
+        num_train_epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        num_train_steps=steps,
+        updates_done=steps,
+        optimizer=OptimizerConfig(schedule=schedule),
+        seed=42,
+        temperature=1.4 if problem_type == SINGLE_LABEL else 1,
+        thresholds=[0.4] * count if problem_type == MULTI_LABEL else None,
+        validation_metrics={"loss": 0.41, FOLLOWED[problem_type]: 0.92},
+        environment={
+            "tensorflow": "2.21.0",
+            "transformers": "4.57.6",
+            "python": "3.11.9",
+            "threads": 2,
+            "precision": "bfloat16",
+        },
+    )
+    dataset = TokenizedDatasetManifest(
+        task=model.task,
+        problem_type=model.problem_type,
+        label_names=names,
+        text_column="text",
+        label_column="category",
+        slice_columns=[column],
+        max_length=128,
+        pad_token_id=0,
+        vocab_size=30_522,
+        has_token_type_ids=True,
+        truncated_share=0.0123,
+        dataset=model.dataset,
+        model=model.base_model,
+        splits={
+            "train": SplitCounts(
+                rows_read=9013, rows=9003, dropped={"empty text": 7, "missing label": 3}
+            ),
+            "validation": SplitCounts(rows_read=1000, rows=1000),
+            "test": SplitCounts(rows_read=len(labels), rows=len(labels)),
+        },
+    )
+    predictions = synthetic_predictions(random, labels, logits, text, column)
+    return score(predictions, model, dataset, with_texts=with_texts), model, log, dataset
+
+
+def synthetic_predictions(
+    random: np.random.Generator, labels: np.ndarray, logits: np.ndarray, text: str, column: str
+) -> Predictions:
+    """Rows with a text, a length and a slice column, beside their labels and logits."""
+    count = len(labels)
+    table = pa.table(
+        {
+            "row": np.arange(count),
+            "text": [f"{text} {i} " + "of words " * (i % 50) for i in range(count)],
+            slice_name(column): [("mail", "chat", None)[i % 3] for i in range(count)],
+        }
+    )
+    lengths = np.minimum(random.geometric(1 / 30, count), 128)
+    return Predictions(table, labels, logits.astype(np.float32), lengths)

@@ -1,0 +1,137 @@
+"""Parts of a split, and the mistakes in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from kfp_finetune.components.artifacts.metrics import Slice
+from kfp_finetune.components.artifacts.tokenized_dataset import slice_name
+from kfp_finetune.components.evaluate.mistakes import MOST_EXAMPLES, find_mistakes
+from kfp_finetune.components.evaluate.predictions import Predictions
+from kfp_finetune.components.evaluate.slices import MOST_VALUES, score_slices
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from tests.evaluate.inputs import make_inputs, names_of
+
+TYPES = [(SINGLE_LABEL, 6), (MULTI_LABEL, 6), (REGRESSION, 0)]
+
+
+def by(slices: list[Slice], what: str) -> dict[str, Slice]:
+    return {part.value: part for part in slices if part.by == what}
+
+
+def of_one_label(count: int = 900, columns: dict[str, Any] | None = None) -> Any:
+    """Predictions of 3 labels that are sure and right, and the manifest they belong to."""
+    random = np.random.default_rng(3)
+    labels = np.arange(count) % 3
+    logits = (4 * np.eye(3)[labels] + random.normal(size=(count, 3))).astype(np.float32)
+    table = pa.table(
+        {
+            "row": np.arange(count) + 1000,
+            "text": [f"text {i}" for i in range(count)],
+            **{slice_name(n): v for n, v in (columns or {}).items()},
+        }
+    )
+    model = make_inputs(names_of(3))[1]
+    return Predictions(table, labels, logits, np.arange(count) % 20 + 1), model
+
+
+@pytest.mark.parametrize(("problem_type", "labels"), TYPES)
+def test_slices_of_a_kind_hold_every_example_once(problem_type: str, labels: int) -> None:
+    metrics = make_inputs(names_of(labels), problem_type=problem_type)[0]
+    kinds = ("tokens", "channel", *(() if problem_type == MULTI_LABEL else ("label",)))
+    for kind in kinds:
+        parts = by(metrics.slices, kind).values()
+        assert sum(part.num_examples for part in parts) == metrics.num_examples
+        mean = sum(part.metrics["loss"] * part.num_examples for part in parts)
+        assert mean / metrics.num_examples == pytest.approx(metrics.metrics["loss"])
+
+
+def test_slices_by_label_are_the_recalls_and_the_labels_f1() -> None:
+    metrics = make_inputs(names_of(6))[0]
+    for row in metrics.per_class:
+        assert by(metrics.slices, "label")[row.label].metrics["accuracy"] == pytest.approx(
+            row.recall
+        )
+    several = make_inputs(names_of(6), problem_type=MULTI_LABEL)[0]
+    for row in several.per_class:
+        assert by(several.slices, "label")[row.label].num_examples == row.support
+
+
+def test_lengths_are_grouped_by_powers_of_two_and_the_longest_stand_alone() -> None:
+    predictions, model = of_one_label()
+    parts = by(score_slices(predictions, model, [], 20), "tokens")
+    sizes = {name: part.num_examples for name, part in parts.items()}
+    assert sizes == {"1 to 8": 360, "9 to 16": 360, "17 to 19": 135, "20 (the most)": 45}
+
+
+def test_the_rarest_of_many_values_are_taken_together() -> None:
+    values = [f"value {i % 30}" for i in range(900)]
+    values[:100] = [None] * 100
+    predictions, model = of_one_label(columns={"c": values})
+    parts = by(score_slices(predictions, model, ["c"], 20), "c")
+    assert next(iter(parts)) == "(empty)"
+    assert len(parts) == MOST_VALUES + 1
+    assert list(parts)[-1] == "11 rarer values"
+
+
+def test_wrong_labels_are_found_first_where_the_model_is_good() -> None:
+    predictions, model = of_one_label()
+    flipped = np.random.default_rng(0).choice(900, MOST_EXAMPLES, replace=False)
+    labels = predictions.labels.copy()
+    labels[flipped] = (labels[flipped] + 1) % 3
+    wrong = Predictions(predictions.table, labels, predictions.logits, predictions.lengths)
+    found = find_mistakes(wrong, model, with_texts=True)["suspected_label_errors"]
+    rows = {example.row - 1001 for example in found}
+    # About half of them pass: those of which the model is surer than of the average example.
+    assert len(rows) >= 0.4 * MOST_EXAMPLES
+    assert len(rows & set(flipped.tolist())) >= 0.9 * len(rows)
+    # Nothing is suspected that the model agrees with.
+    right = set(np.flatnonzero(predictions.logits.argmax(axis=1) == labels).tolist())
+    assert not rows & right
+
+
+def test_mistakes_are_mistakes_the_surest_first_with_the_text_of_their_row() -> None:
+    predictions, model = of_one_label(3000)
+    found = find_mistakes(predictions, model, with_texts=True)
+    confidences = [example.confidence for example in found["mistakes"]]
+    assert confidences == sorted(confidences, reverse=True)
+    for example in found["mistakes"]:
+        i = example.row - 1001
+        assert example.text == f"text {i}"
+        assert example.label == model.label_names[predictions.labels[i]] != example.predicted
+    pairs = found["confused_pairs"]
+    wrong = (predictions.logits.argmax(axis=1) != predictions.labels).sum()
+    assert sum(pair.count for pair in pairs) == wrong
+    assert [p.count for p in pairs] == sorted((p.count for p in pairs), reverse=True)
+
+
+def test_several_labels_name_the_one_that_is_surely_wrong() -> None:
+    metrics = make_inputs(names_of(6), problem_type=MULTI_LABEL)[0]
+    for example in metrics.mistakes:
+        true, given = (set(text.split(", ")) for text in (example.label, example.predicted))
+        assert example.about in true ^ given
+        assert example.confidence is not None and 0 < example.confidence < 1
+
+
+def test_of_numbers_the_largest_errors_are_shown() -> None:
+    metrics = make_inputs([], problem_type=REGRESSION)[0]
+    errors = [abs(float(e.label) - float(e.predicted)) for e in metrics.mistakes]
+    assert errors == pytest.approx(sorted(errors, reverse=True), abs=1e-3)  # as they are written
+    assert len(errors) == MOST_EXAMPLES
+    assert metrics.suspected_label_errors == []
+
+
+def test_perfect_predictions_have_no_mistakes() -> None:
+    predictions, model = of_one_label()
+    sure = Predictions(
+        predictions.table,
+        predictions.labels,
+        9 * np.eye(3)[predictions.labels],
+        predictions.lengths,
+    )
+    found = find_mistakes(sure, model, with_texts=True)
+    assert found == {"mistakes": [], "confused_pairs": [], "suspected_label_errors": []}
