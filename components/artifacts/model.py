@@ -42,6 +42,8 @@ class ModelManifest(BaseModel):
     problem_type: str
     label_names: list[str]
     max_length: int
+    text_column: str = Field(default="", description="of the data that it was trained on")
+    text_pair_column: str | None = Field(default=None, description="not None: it reads pairs")
     base_model: str
     base_model_fingerprint: str = ""
     dataset: str
@@ -68,6 +70,11 @@ class ModelManifest(BaseModel):
     label_smoothing_factor: float = 0.0
     class_weights: str = "none"
     validation_metrics: dict[str, float] = Field(default_factory=dict)
+    temperature: float = 1.0
+    thresholds: list[float] | None = None
+    weights_format: Literal["pt", "tf"] = Field(
+        default="tf", description="whose names and layouts the weights have"
+    )
     environment: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -14,7 +14,6 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import devices, models
 from kfp_finetune.components.finetune.inputs import Rows, evaluation_dataset
 from kfp_finetune.components.runtime import Progress
-from kfp_finetune.components.tasks import get_task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,14 +52,7 @@ def predict_split(
             remedy="give --test-dataset, or a --test-fraction above 0",
         )
     devices.configure(model.seed)
-    network = models.load_classifier(
-        Path(model_path),
-        num_labels=get_task(model.task).num_outputs(model.label_names),
-        label_names=model.label_names,
-        problem_type=model.problem_type,
-        seed=model.seed,
-        fresh_head=False,
-    )
+    network = models.load_trained(Path(model_path), model)
     rows = Rows(tokenized_dataset.open_split(tokenized_dataset_path, split), data)
     dataset, order = evaluation_dataset(rows, BATCH_SIZE)
     logits = np.zeros((len(order), network.config.num_labels), np.float32)
