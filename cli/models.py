@@ -43,3 +43,12 @@ def find_model(name: str, runs_dir: Path) -> Path:
             remedy=f"kfp-finetune resume {run.record.name}, or give another run",
         )
     return path
+
+
+def run_of(model: Path) -> RunFolder | None:
+    """The run that a model's folder belongs to; None if it stands alone."""
+    for folder in model.parents:
+        if (folder / RECORD).is_file():
+            run = RunFolder.open(folder)
+            return run if folder / run.record.artifacts.get("model", "") == model else None
+    return None
