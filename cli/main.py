@@ -67,10 +67,12 @@ def run(
 ) -> None:
     """Fine-tune a model here; without a dataset, on the bundled sample."""
     from kfp_finetune.cli.config import settings
+    from kfp_finetune.cli.models import base_model
     from kfp_finetune.cli.run import execute
 
     chosen = catalog.find(pipeline)
     values = settings(chosen, flags, config)
+    values["model"] = base_model(values["model"], runs_dir)
     execute(chosen, values, runs_dir=runs_dir, name=name, use_cache=not no_cache)
 
 

@@ -45,6 +45,17 @@ def find_model(name: str, runs_dir: Path) -> Path:
     return path
 
 
+def base_model(name: str, runs_dir: Path) -> str:
+    """What `--model` means: the model of an earlier run where it names one, else what it says.
+
+    Raises:
+        InputError: If that run has left no model.
+    """
+    is_model = (Path(name) / "config.json").is_file()
+    is_run = any((folder / RECORD).is_file() for folder in (runs_dir / name, Path(name)))
+    return str(find_model(name, runs_dir)) if is_run and not is_model else name
+
+
 def run_of(model: Path) -> RunFolder | None:
     """The run that a model's folder belongs to; None if it stands alone."""
     for folder in model.parents:

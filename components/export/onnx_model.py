@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FILE = "model.onnx"
 _OPSET = 17
+_CANNOT_BE_WRITTEN = ("deberta",)  # it permutes axes by a tensor's value, which ONNX does not know
 _LARGEST_FILE = 2**31  # protobuf's
 
 
@@ -50,10 +51,17 @@ def write(network: TFPreTrainedModel, names: Sequence[str], folder: Path) -> Non
         folder: Where to; it exists.
 
     Raises:
-        InputError: If the weights do not fit into one file.
+        InputError: If the family cannot be written, or the weights do not fit into one file.
     """
     import tf2onnx
 
+    if network.config.model_type in _CANNOT_BE_WRITTEN:
+        raise InputError(
+            f"a {network.config.model_type} cannot be written as ONNX",
+            where="--format onnx",
+            expected="another format, or a model of another family; deberta-v2 can be",
+            remedy="--format savedmodel, or --format pt",
+        )
     size = sum(weight.shape.num_elements() * weight.dtype.size for weight in network.weights)
     if size >= _LARGEST_FILE:
         raise InputError(
@@ -73,24 +81,34 @@ def write(network: TFPreTrainedModel, names: Sequence[str], folder: Path) -> Non
         tf.function(serve, input_signature=signature),
         input_signature=signature,
         opset=_OPSET,
-        custom_op_handlers={"Erfc": (_erfc, [])},
+        custom_op_handlers={"Erfc": (_erfc, []), "SelectV2": (_where, [])},
         output_path=str(folder / FILE),
     )
 
 
 def _erfc(graph: Any, node: Any, _name: str, _arguments: list[Any]) -> None:
-    """Write erfc(x) as 1 - erf(x), which ONNX has; TensorFlow's optimizer turned it round."""
-    shape, dtype = graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
+    """Write erfc(x) as 1 - erf(x): TensorFlow's optimizer made it of that, and ONNX has no erfc."""
     one = graph.make_const(f"{node.name}_one", np.array(1, np.float32))
-    erf = graph.make_node("Erf", node.input, shapes=[shape], dtypes=[dtype])
+    erf = graph.make_node(
+        "Erf",
+        node.input,
+        shapes=[graph.get_shape(node.input[0])],
+        dtypes=[graph.get_dtype(node.input[0])],
+    )
+    _replace(graph, node, "Sub", [one.output[0], erf.output[0]])
+
+
+def _where(graph: Any, node: Any, _name: str, _arguments: list[Any]) -> None:
+    """Choose, where tf2onnx multiplies by 0 and 1: 0 times the NaN that is not chosen is NaN."""
+    _replace(graph, node, "Where", list(node.input))
+
+
+def _replace(graph: Any, node: Any, kind: str, inputs: list[str]) -> None:
+    """Put an ONNX operation in a node's place."""
+    shape, dtype = graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
     graph.remove_node(node.name)
     graph.make_node(
-        "Sub",
-        [one.output[0], erf.output[0]],
-        name=node.name,
-        outputs=node.output,
-        shapes=[shape],
-        dtypes=[dtype],
+        kind, inputs, name=node.name, outputs=node.output, shapes=[shape], dtypes=[dtype]
     )
 
 
