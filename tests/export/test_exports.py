@@ -49,6 +49,7 @@ def test_an_export_stands_alone(form: str, model: Path, tmp_path: Path) -> None:
     assert config["id2label"] == {"0": "negative", "1": "neutral", "2": "positive"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["savedmodel", "onnx"])
 def test_the_cards_own_lines_run(form: str, model: Path, tmp_path: Path) -> None:
     export(model, tmp_path / "out", form)
