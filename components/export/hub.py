@@ -8,7 +8,10 @@ from pathlib import Path
 
 import requests
 from huggingface_hub import HfApi, constants, errors
-from huggingface_hub.utils import disable_progress_bars, validate_repo_id
+from huggingface_hub.utils import (  # type: ignore[attr-defined]
+    disable_progress_bars,
+    validate_repo_id,
+)
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.hub import why_not_reached
@@ -82,7 +85,7 @@ def upload(folder: Path, hub_id: str, *, private: bool) -> str:
             commit_message="Upload a model that kfp-finetune trained",
         )
     except (OSError, requests.RequestException) as error:
-        status = getattr(getattr(error, "response", None), "status_code", None)
+        status = getattr(getattr(error, "response", None), "status_code", 0)
         found, remedy = _REFUSALS.get(status, (why_not_reached(error), "try again"))
         raise InputError(
             f"the model cannot be uploaded: {found}",

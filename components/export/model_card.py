@@ -89,32 +89,33 @@ def render_model_card(
 
 
 def _metadata(name: str, model: ModelManifest, metrics: Metrics | None) -> ModelCardData:
-    on_hub = {
-        field: source
-        for field, source in (("base_model", model.base_model), ("datasets", model.dataset))
-        if _is_on_hub(source)
-    }
-    results = [
-        EvalResult(
-            task_type=model.task,
-            dataset_type=_public(model.dataset),
-            dataset_name=_public(model.dataset),
-            dataset_split=metrics.split,
-            metric_type=_ON_THE_HUB[metric],
-            metric_name=metric.replace("_", " "),
-            metric_value=round(value, 6),
-        )
-        for metric, value in (metrics.metrics.items() if metrics else ())
-        if metric in _ON_THE_HUB
-    ]
+    dataset = _public(model.dataset)
+    results = (
+        [
+            EvalResult(
+                task_type=model.task,
+                dataset_type=dataset,
+                dataset_name=dataset,
+                dataset_split=metrics.split,
+                metric_type=_ON_THE_HUB[metric],
+                metric_name=metric.replace("_", " "),
+                metric_value=round(value, 6),
+            )
+            for metric, value in metrics.metrics.items()
+            if metric in _ON_THE_HUB
+        ]
+        if metrics
+        else []
+    )
     return ModelCardData(
+        base_model=model.base_model if _is_on_hub(model.base_model) else None,
+        datasets=model.dataset if _is_on_hub(model.dataset) else None,
         library_name="transformers",
         pipeline_tag=model.task,
         tags=["kfp-finetune", "tensorflow"],
         metrics=sorted({result.metric_type for result in results}) or None,
         model_name=name,
         eval_results=results or None,
-        **on_hub,
     )
 
 
