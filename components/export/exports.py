@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CARD = "README.md"
 # How far a logit may be from the model's own. Weights that are read back are the same weights.
 _TOLERANCES = {"pt": 0.0, "savedmodel": 1e-5, "onnx": 1e-4}
+_MODULES: dict[str, Any] = {"savedmodel": saved_model, "onnx": onnx_model}
 _ROWS, _WIDTH = 8, 24
 
 
@@ -57,7 +58,7 @@ def export(model_path: Path, manifest: ModelManifest, card: str, form: str, outp
     temporary = output.with_name(f".{output.name}.{uuid.uuid4().hex}.tmp")
     try:
         temporary.mkdir()
-        logits = _WRITERS[form](network, manifest, features, temporary)
+        logits = _write(form, network, manifest, features, temporary)
         models.save_tokenizer(model_path, temporary)
         write_text(temporary / CARD, card)
         difference = float(np.abs(logits - _logits(network, features)).max())
@@ -71,9 +72,15 @@ def export(model_path: Path, manifest: ModelManifest, card: str, form: str, outp
     return difference
 
 
-def _write_pytorch(
-    network: TFPreTrainedModel, manifest: ModelManifest, features: Any, folder: Path
+def _write(
+    form: str, network: TFPreTrainedModel, manifest: ModelManifest, features: Any, folder: Path
 ) -> NDArray[np.float32]:
+    """Write a model in a format, and answer with what was written."""
+    if form != "pt":
+        written = _MODULES[form]
+        written.write(network, list(features), folder)
+        pytorch_weights.write_config(network, folder)
+        return written.logits(folder, features)
     if pytorch_weights.format_of(network) != "pt":
         raise InputError(
             f"a {network.config.model_type}'s weights are written in TensorFlow's format only",
@@ -83,25 +90,6 @@ def _write_pytorch(
         )
     pytorch_weights.write(network, folder)
     return _logits(models.load_trained(folder, manifest), features)
-
-
-def _write_saved_model(
-    network: TFPreTrainedModel, manifest: ModelManifest, features: Any, folder: Path
-) -> NDArray[np.float32]:
-    saved_model.write(network, list(features), folder)
-    pytorch_weights.write_config(network, folder)
-    return saved_model.logits(folder, features)
-
-
-def _write_onnx(
-    network: TFPreTrainedModel, manifest: ModelManifest, features: Any, folder: Path
-) -> NDArray[np.float32]:
-    onnx_model.write(network, list(features), folder)
-    pytorch_weights.write_config(network, folder)
-    return onnx_model.logits(folder, features)
-
-
-_WRITERS = {"pt": _write_pytorch, "savedmodel": _write_saved_model, "onnx": _write_onnx}
 
 
 def _some_features(
