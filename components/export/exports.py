@@ -54,7 +54,7 @@ def export(model_path: Path, manifest: ModelManifest, card: str, form: str, outp
     output = output.absolute()
     _check_output(output)
     network, tokenizer = models.load_trained(model_path, manifest), load_tokenizer(model_path)
-    features = _some_features(network, tokenizer, manifest)
+    features = _some_features(tokenizer, manifest)
     temporary = output.with_name(f".{output.name}.{uuid.uuid4().hex}.tmp")
     try:
         temporary.mkdir()
@@ -93,7 +93,7 @@ def _write(
 
 
 def _some_features(
-    network: TFPreTrainedModel, tokenizer: PreTrainedTokenizerFast, manifest: ModelManifest
+    tokenizer: PreTrainedTokenizerFast, manifest: ModelManifest
 ) -> dict[str, NDArray[np.int32]]:
     """Rows of 3 tokens and more, to compare logits on; the longest has none that pads.
 

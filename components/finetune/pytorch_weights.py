@@ -1,7 +1,7 @@
 """A model's weights and configuration as PyTorch's `save_pretrained` writes them, without PyTorch.
 
-`weights.py` the other way round: what is written here it reads back, and so does Transformers in
-any version, on PyTorch.
+`weights.py` the other way round: what is written here it reads back, and so does Transformers on
+PyTorch.
 """
 
 from __future__ import annotations
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 
 # Their convolutions are split into kernels whose layout Transformers' names do not tell.
 _IN_TENSORFLOW_FORMAT = ("convbert",)
-# PyTorch's axes from TensorFlow's: a dense kernel is [in, out] here and [out, in] there.
-_AXES = {
-    TransposeType.SIMPLE: (1, 0),
-    TransposeType.CONV1D: (2, 1, 0),
-    TransposeType.CONV2D: (3, 2, 0, 1),
-}
 
 
 def format_of(model: TFPreTrainedModel) -> Literal["pt", "tf"]:
@@ -69,6 +63,7 @@ def pytorch_tensors(model: TFPreTrainedModel) -> dict[str, NDArray[np.float32]]:
         )
         if not any(re.search(pattern, name) for pattern in left_out):
             value = weight.numpy()
-            axes = _AXES.get(transpose)
-            tensors[name] = value if axes is None else np.ascontiguousarray(value.transpose(axes))
+            # A dense kernel is [in, out] here and [out, in] there.
+            is_kernel = transpose is TransposeType.SIMPLE
+            tensors[name] = np.ascontiguousarray(value.T) if is_kernel else value
     return tensors
