@@ -80,7 +80,8 @@ def _write(
         written = _MODULES[form]
         written.write(network, list(features), folder)
         pytorch_weights.write_config(network, folder)
-        return written.logits(folder, features)
+        answers: NDArray[np.float32] = written.logits(folder, features)
+        return answers
     if pytorch_weights.format_of(network) != "pt":
         raise InputError(
             f"a {network.config.model_type}'s weights are written in TensorFlow's format only",

@@ -14,8 +14,9 @@ from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.evaluate import predictor as module
-from kfp_finetune.components.evaluate.predictions import predict_split
 from kfp_finetune.components.evaluate.predictor import Predictor
+from kfp_finetune.components.finetune import models
+from kfp_finetune.components.finetune.inputs import Rows, evaluation_dataset
 from tests import tiny
 from tests.checkpoints import LABELS
 from tests.trained import write_trained
@@ -44,8 +45,12 @@ def test_it_answers_as_evaluate_does(tiny_model: Path, tiny_data: Path, tmp_path
         config = config.replace(f'"{ours}"', f'"{theirs}"')
     (folder / "config.json").write_text(config)
     manifest = model_artifact.read(folder)
-    _, expected = predict_split(str(tiny_data), data, str(folder), manifest, "test")
-    texts = tokenized_dataset.open_split(tiny_data, "test")["text"].to_pylist()
+    split = tokenized_dataset.open_split(tiny_data, "test")
+    texts = split["text"].to_pylist()
+    batches, order = evaluation_dataset(Rows(split, data), 8)
+    forward = models.forward(models.load_trained(folder, manifest))
+    expected = np.zeros((len(texts), 3), np.float32)
+    expected[order] = np.concatenate([forward(features) for features, _ in batches])
     predictor = Predictor.load(folder)
     np.testing.assert_allclose(predictor.logits(texts), expected, atol=1e-6)
     most_probable = [data.label_names[i] for i in expected.argmax(axis=1)]
