@@ -37,7 +37,7 @@ pipeline: $(VENV)/ready-dev  ## compile the pipelines into the YAML that is comm
 	@$(BIN)/kfp-finetune compile -o pipelines/finetune/pipeline.yaml
 
 lock: $(VENV)/ready-dev  ## resolve the dependencies anew, once, and write both lock files
-	@$(LOCK) --upgrade --extra train --extra s3 --extra gcs --extra dev -o requirements-dev.lock
+	@$(LOCK) --upgrade --extra train --extra s3 --extra gcs --extra onnx --extra dev -o requirements-dev.lock
 	@$(LOCK) --extra train --extra s3 --extra gcs --constraint requirements-dev.lock -o requirements.lock
 
 clean:  ## remove the environment and everything built

@@ -42,6 +42,8 @@ class ModelManifest(BaseModel):
     problem_type: str
     label_names: list[str]
     max_length: int
+    text_column: str = Field(default="", description="of the data that it was trained on")
+    text_pair_column: str | None = Field(default=None, description="not None: it reads pairs")
     base_model: str
     base_model_fingerprint: str = ""
     dataset: str
@@ -78,6 +80,9 @@ class ModelManifest(BaseModel):
         default=None,
         description="multi-label: the probability of each label above which it is given, fitted on"
         " the validation split; None: 0.5",
+    )
+    weights_format: Literal["pt", "tf"] = Field(
+        default="tf", description="whose names and layouts the weights have"
     )
     environment: dict[str, Any] = Field(default_factory=dict)
 

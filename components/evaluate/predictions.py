@@ -16,7 +16,6 @@ from kfp_finetune.components.finetune import devices, models
 from kfp_finetune.components.finetune.inputs import Rows
 from kfp_finetune.components.finetune.predictions import predict
 from kfp_finetune.components.runtime import Progress
-from kfp_finetune.components.tasks import get_task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,14 +66,7 @@ def predict_split(
             remedy="give --test-dataset, or a --test-fraction above 0",
         )
     devices.configure(model.seed)
-    network = models.load_classifier(
-        Path(model_path),
-        num_labels=get_task(model.task).num_outputs(model.label_names),
-        label_names=model.label_names,
-        problem_type=model.problem_type,
-        seed=model.seed,
-        fresh_head=False,
-    )
+    network = models.load_trained(Path(model_path), model)
     table = tokenized_dataset.open_split(tokenized_dataset_path, split)
     rows = Rows(table, data)
     progress = Progress("evaluate", table.num_rows, "rows")

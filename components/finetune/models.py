@@ -18,8 +18,9 @@ import tf_keras
 from transformers import AutoConfig, TFAutoModelForSequenceClassification, TFPreTrainedModel
 from transformers.utils import logging as transformers_logging
 
+from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune import layers
+from kfp_finetune.components.finetune import layers, pytorch_weights
 from kfp_finetune.components.finetune.weights import (
     Checkpoint,
     Loaded,
@@ -33,6 +34,7 @@ from kfp_finetune.components.load_data.pretrained import (
     first_line,
     read_config,
 )
+from kfp_finetune.components.tasks import get_task
 
 # They branch on the value of a tensor in Python.
 _NEEDS_AUTOGRAPH = ("deberta", "deberta-v2")
@@ -99,19 +101,49 @@ def load_classifier(
     return model
 
 
+def load_trained(folder: Path, manifest: ModelManifest) -> TFPreTrainedModel:
+    """Load a model that finetune wrote.
+
+    Args:
+        folder: Its folder.
+        manifest: Its manifest.
+
+    Raises:
+        InputError: If a file is missing or damaged, or is of another model than the manifest.
+    """
+    return load_classifier(
+        folder,
+        num_labels=get_task(manifest.task).num_outputs(manifest.label_names),
+        label_names=manifest.label_names,
+        problem_type=manifest.problem_type,
+        seed=manifest.seed,
+        fresh_head=False,
+    )
+
+
 def save(model: TFPreTrainedModel, tokenizer_folder: Path, path: Path) -> None:
     """Write a model's configuration, weights (safetensors) and tokenizer into one folder.
+
+    Names and layouts of the weights are PyTorch's, or what `pytorch_weights.format_of` says.
 
     Args:
         model: A model from `load_classifier`.
         tokenizer_folder: Where the tokenizer's files are copied from.
         path: Where to; made if it is not there.
     """
-    with _quiet_transformers():
-        model.save_pretrained(path, safe_serialization=True)
+    if pytorch_weights.format_of(model) == "pt":
+        pytorch_weights.write(model, path)
+    else:
+        with _quiet_transformers():
+            model.save_pretrained(path, safe_serialization=True)
+    save_tokenizer(tokenizer_folder, path)
+
+
+def save_tokenizer(folder: Path, path: Path) -> None:
+    """Copy a tokenizer's files from one folder into another."""
     for name in TOKENIZER_FILES:
-        if (tokenizer_folder / name).is_file():
-            shutil.copyfile(tokenizer_folder / name, path / name)
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, path / name)
 
 
 def forward(model: TFPreTrainedModel) -> Any:

@@ -15,7 +15,7 @@ from kfp_finetune.components.artifacts import optimizer_config as optimizer_arti
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.build_optimizer.optimizers import build_optimizer
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune import devices, distribution, models
+from kfp_finetune.components.finetune import devices, distribution, models, pytorch_weights
 from kfp_finetune.components.finetune.calibration import calibrate
 from kfp_finetune.components.finetune.callbacks import (
     Clock,
@@ -212,6 +212,8 @@ def finetune(
             problem_type=data.problem_type,
             label_names=data.label_names,
             max_length=data.max_length,
+            text_column=data.text_column,
+            text_pair_column=data.text_pair_column,
             base_model=base_model,
             base_model_fingerprint=model_fingerprint,
             dataset=data.dataset,
@@ -233,6 +235,7 @@ def finetune(
             temperature=fitted.temperature,
             thresholds=fitted.thresholds,
             **selection.chosen(history.evaluations),
+            weights_format=pytorch_weights.format_of(network),
             environment=environment,
         )
         if distribution.is_chief(strategy):

@@ -1,0 +1,143 @@
+"""A trained model as a folder that stands alone: written, read back, compared, then named."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from transformers import PreTrainedTokenizerFast, TFPreTrainedModel
+
+from kfp_finetune.components.artifacts.files import write_text
+from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.export import onnx_model, saved_model
+from kfp_finetune.components.finetune import models, pytorch_weights
+from kfp_finetune.components.load_data.pretrained import load_tokenizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CARD = "README.md"
+# How far a logit may be from the model's own. Weights that are read back are the same weights.
+_TOLERANCES = {"pt": 0.0, "savedmodel": 1e-5, "onnx": 1e-4}
+_MODULES: dict[str, Any] = {"savedmodel": saved_model, "onnx": onnx_model}
+_ROWS, _WIDTH = 8, 24
+
+
+def export(model_path: Path, manifest: ModelManifest, card: str, form: str, output: Path) -> float:
+    """Write a model, its tokenizer and its card into a new folder.
+
+    All of it is written beside the folder, read back and compared with the model, and only then
+    gets its name.
+
+    Args:
+        model_path: What finetune wrote.
+        manifest: Its manifest.
+        card: The model card.
+        form: "pt": safetensors in PyTorch's names; "savedmodel": TensorFlow's, with a signature
+            from token ids to logits; "onnx": the same as ONNX.
+        output: The folder; not there, or empty.
+
+    Returns:
+        The largest difference between a logit of what was written and the model's.
+
+    Raises:
+        InputError: If the folder cannot be written, the model cannot be read, or its family cannot
+            be written in this format.
+        RuntimeError: If what was written does not give the model's logits.
+    """
+    output = output.absolute()
+    _check_output(output)
+    network, tokenizer = models.load_trained(model_path, manifest), load_tokenizer(model_path)
+    features = _some_features(tokenizer, manifest)
+    temporary = output.with_name(f".{output.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        temporary.mkdir()
+        logits = _write(form, network, manifest, features, temporary)
+        models.save_tokenizer(model_path, temporary)
+        write_text(temporary / CARD, card)
+        difference = float(np.abs(logits - _logits(network, features)).max())
+        if not difference <= _TOLERANCES[form]:
+            raise RuntimeError(f"what was written gives logits that differ by {difference:g}")
+        temporary.replace(output)
+    except OSError as error:
+        raise _unwritable(output, error.strerror or str(error)) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return difference
+
+
+def _write(
+    form: str, network: TFPreTrainedModel, manifest: ModelManifest, features: Any, folder: Path
+) -> NDArray[np.float32]:
+    """Write a model in a format, and answer with what was written."""
+    if form != "pt":
+        written = _MODULES[form]
+        written.write(network, list(features), folder)
+        pytorch_weights.write_config(network, folder)
+        answers: NDArray[np.float32] = written.logits(folder, features)
+        return answers
+    if pytorch_weights.format_of(network) != "pt":
+        raise InputError(
+            f"a {network.config.model_type}'s weights are written in TensorFlow's format only",
+            where="--format pt",
+            expected="another format, or a model of another family",
+            remedy="--format savedmodel, or --format onnx",
+        )
+    pytorch_weights.write(network, folder)
+    return _logits(models.load_trained(folder, manifest), features)
+
+
+def _some_features(
+    tokenizer: PreTrainedTokenizerFast, manifest: ModelManifest
+) -> dict[str, NDArray[np.int32]]:
+    """Rows of 3 tokens and more, to compare logits on; the longest has none that pads.
+
+    Returns:
+        What the model is called with, each of shape [8, width].
+    """
+    random = np.random.default_rng(0)
+    width = min(_WIDTH, manifest.max_length)
+    lengths = np.linspace(min(3, width), width, _ROWS).astype(int)
+    mask = np.arange(width) < lengths[:, np.newaxis]
+    ids = random.integers(0, len(tokenizer), mask.shape)
+    features = {"input_ids": np.where(mask, ids, tokenizer.pad_token_id), "attention_mask": mask}
+    if manifest.text_pair_column is not None and "token_type_ids" in tokenizer.model_input_names:
+        features["token_type_ids"] = mask & (np.arange(width) >= lengths[:, np.newaxis] // 2)
+    return {name: value.astype(np.int32) for name, value in features.items()}
+
+
+def _logits(network: TFPreTrainedModel, features: Any) -> NDArray[np.float32]:
+    tensors = {name: tf.constant(value) for name, value in features.items()}
+    logits: NDArray[np.float32] = models.forward(network)(tensors).numpy()
+    return logits
+
+
+def _check_output(output: Path) -> None:
+    if output.is_dir() and not any(output.iterdir()):
+        return
+    if output.exists() or output.is_symlink():
+        raise InputError(
+            "there already is something",
+            where=str(output),
+            expected="the name of a new folder, or an empty one",
+            remedy="give another with -o, or remove what is there",
+        )
+    if not output.parent.is_dir():
+        raise _unwritable(output, "the folder that it is to be in is not there")
+    if not os.access(output.parent, os.W_OK):
+        raise _unwritable(output, "the folder that it is to be in cannot be written to")
+
+
+def _unwritable(output: Path, why: str) -> InputError:
+    return InputError(
+        f"the export cannot be written: {why}",
+        where=str(output),
+        expected="a new folder in one that exists and can be written",
+        remedy="give another with -o",
+    )

@@ -1,0 +1,148 @@
+"""The model card: README.md with the metadata that the Hugging Face Hub reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from kfp_finetune.components.artifacts.data_report import DataReport
+from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.build_optimizer.curve import describe
+from kfp_finetune.components.load_data.readers.locations import is_hub_id
+from kfp_finetune.components.load_data.readers.uris import is_uri, without_secrets
+from kfp_finetune.components.pages.page import count_text, number_text
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+
+# The Hub's names of metrics, where it has one: huggingface.co/metrics.
+_ON_THE_HUB = {
+    "accuracy": "accuracy",
+    "macro_f1": "f1",
+    "micro_f1": "f1",
+    "mae": "mae",
+    "rmse": "rmse",
+    "pearson": "pearsonr",
+    "spearman": "spearmanr",
+}
+_MOST_LABELS = 200
+_KINDS = {
+    SINGLE_LABEL: "gives a text one of {} labels",
+    MULTI_LABEL: "gives a text any of {} labels",
+    REGRESSION: "predicts a number for a text",
+}
+
+
+def render_model_card(
+    name: str,
+    model: ModelManifest,
+    metrics: Metrics | None = None,
+    data: DataReport | None = None,
+    form: str = "pt",
+) -> str:
+    """Write a model's card.
+
+    Nothing in it tells where files lay on the machine that trained the model.
+
+    Args:
+        name: What the model is called: its id on the Hub, or its folder.
+        model: Its manifest.
+        metrics: What evaluate measured; None where there is nothing.
+        data: What load_data found; None where there is nothing.
+        form: Which of the export formats it is told how to load.
+
+    Returns:
+        The card: YAML between two lines of dashes, and Markdown.
+    """
+    environment = Environment(  # noqa: S701 - Markdown: `_escaped` is for what comes from data
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(count=count_text, number=number_text, escaped=_escaped)
+    pairs = model.text_pair_column is not None
+    kind = _KINDS[model.problem_type].format(len(model.label_names))
+    return environment.get_template("model_card.md.jinja").render(
+        metadata=_metadata(name, model, metrics).to_yaml(),
+        name=name,
+        literal=json.dumps(name),
+        form=form,
+        kind=kind.replace("a text", "a pair of texts") if pairs else kind,
+        pairs=pairs,
+        model=model,
+        base_model=_public(model.base_model),
+        dataset=_public(model.dataset),
+        optimizer=describe(model.optimizer),
+        label_thresholds=list(zip(model.label_names, model.thresholds or (), strict=False)),
+        scores=_scores(metrics) if metrics else [],
+        metrics=metrics,
+        splits=[name for name, rows in data.rows_kept.items() if rows] if data else [],
+        rows=data.rows_kept if data else {},
+        labels=dict(list(data.labels.items())[:_MOST_LABELS]) if data else {},
+        more_labels=max(0, len(data.labels) - _MOST_LABELS) if data else 0,
+        data=data,
+    )
+
+
+def _metadata(name: str, model: ModelManifest, metrics: Metrics | None) -> ModelCardData:
+    dataset = _public(model.dataset)
+    results = (
+        [
+            EvalResult(
+                task_type=model.task,
+                dataset_type=dataset,
+                dataset_name=dataset,
+                dataset_split=metrics.split,
+                metric_type=_ON_THE_HUB[metric],
+                metric_name=metric.replace("_", " "),
+                metric_value=round(value, 6),
+            )
+            for metric, value in metrics.metrics.items()
+            if metric in _ON_THE_HUB
+        ]
+        if metrics
+        else []
+    )
+    return ModelCardData(
+        base_model=model.base_model if _is_on_hub(model.base_model) else None,
+        datasets=model.dataset if _is_on_hub(model.dataset) else None,
+        library_name="transformers",
+        pipeline_tag=model.task,
+        tags=["kfp-finetune", "tensorflow"],
+        metrics=sorted({result.metric_type for result in results}) or None,
+        model_name=name,
+        eval_results=results or None,
+    )
+
+
+def _scores(metrics: Metrics) -> list[tuple[str, str, str]]:
+    """Name, value and 95 % interval of every scalar."""
+    intervals: dict[str, Any] = getattr(metrics, "intervals", {})
+    return [
+        (
+            name.replace("_", " "),
+            number_text(value),
+            " – ".join(map(number_text, intervals[name])) if name in intervals else "",
+        )
+        for name, value in metrics.metrics.items()
+    ]
+
+
+def _is_on_hub(source: str) -> bool:
+    return is_hub_id(source) and not Path(source).exists()
+
+
+def _public(source: str) -> str:
+    """What a model or dataset is called, without the place where it lies on a disk."""
+    if is_uri(source):
+        return without_secrets(source)
+    return source if _is_on_hub(source) else Path(source).name
+
+
+def _escaped(text: str) -> str:
+    """Text from data, in a cell of a Markdown table."""
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|~#" else c for c in " ".join(text.split()))

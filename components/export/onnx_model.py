@@ -1,0 +1,122 @@
+"""A model as ONNX, as onnxruntime and Transformers' ONNX runtimes take it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from transformers import TFPreTrainedModel
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.finetune import models
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FILE = "model.onnx"
+_OPSET = 17
+_CANNOT_BE_WRITTEN = ("deberta",)  # it permutes axes by a tensor's value, which ONNX does not know
+_LARGEST_FILE = 2**31  # protobuf's
+
+
+def check_installed() -> None:
+    """Check that what writes and what runs ONNX is there.
+
+    Raises:
+        InputError: If it is not.
+    """
+    missing = [name for name in ("tf2onnx", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"not installed: {', '.join(missing)}",
+            where="--format onnx",
+            expected="what writes ONNX, and what it is checked with",
+            remedy="pip install 'kfp-finetune[onnx]'",
+        )
+
+
+def write(network: TFPreTrainedModel, names: Sequence[str], folder: Path) -> None:
+    """Write a model as model.onnx.
+
+    It takes token ids by name, int64 as is usual there, shape [batch, width], and gives `logits`,
+    float32, shape [batch, outputs].
+
+    Args:
+        network: The model.
+        names: What it takes: `input_ids`, `attention_mask`, maybe `token_type_ids`.
+        folder: Where to; it exists.
+
+    Raises:
+        InputError: If the family cannot be written, or the weights do not fit into one file.
+    """
+    import tf2onnx
+
+    if network.config.model_type in _CANNOT_BE_WRITTEN:
+        raise InputError(
+            f"a {network.config.model_type} cannot be written as ONNX",
+            where="--format onnx",
+            expected="another format, or a model of another family; deberta-v2 can be",
+            remedy="--format savedmodel, or --format pt",
+        )
+    size = sum(weight.shape.num_elements() * weight.dtype.size for weight in network.weights)
+    if size >= _LARGEST_FILE:
+        raise InputError(
+            f"the weights take {size / 1e9:.1f} GB",
+            where="--format onnx",
+            expected="less than 2.1 GB, which is what an ONNX file holds",
+            remedy="--format savedmodel, or --format pt",
+        )
+    logits = models.logits_of(network)
+
+    def serve(*token_ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = {n: tf.cast(ids, tf.int32) for n, ids in zip(names, token_ids, strict=True)}
+        return {"logits": logits(features)}
+
+    signature = [tf.TensorSpec([None, None], tf.int64, name=name) for name in names]
+    tf2onnx.convert.from_function(
+        tf.function(serve, input_signature=signature),
+        input_signature=signature,
+        opset=_OPSET,
+        custom_op_handlers={"Erfc": (_erfc, []), "SelectV2": (_where, [])},
+        output_path=str(folder / FILE),
+    )
+
+
+def _erfc(graph: Any, node: Any, _name: str, _arguments: list[Any]) -> None:
+    """Write erfc(x) as 1 - erf(x): TensorFlow's optimizer made it of that, and ONNX has no erfc."""
+    one = graph.make_const(f"{node.name}_one", np.array(1, np.float32))
+    erf = graph.make_node(
+        "Erf",
+        node.input,
+        shapes=[graph.get_shape(node.input[0])],
+        dtypes=[graph.get_dtype(node.input[0])],
+    )
+    _replace(graph, node, "Sub", [one.output[0], erf.output[0]])
+
+
+def _where(graph: Any, node: Any, _name: str, _arguments: list[Any]) -> None:
+    """Choose, where tf2onnx multiplies by 0 and 1: 0 times the NaN that is not chosen is NaN."""
+    _replace(graph, node, "Where", list(node.input))
+
+
+def _replace(graph: Any, node: Any, kind: str, inputs: list[str]) -> None:
+    """Put an ONNX operation in a node's place."""
+    shape, dtype = graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
+    graph.remove_node(node.name)
+    graph.make_node(
+        kind, inputs, name=node.name, outputs=node.output, shapes=[shape], dtypes=[dtype]
+    )
+
+
+def logits(folder: Path, features: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+    """What a written model answers in onnxruntime, float32, shape [batch, outputs]."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(folder / FILE, providers=["CPUExecutionProvider"])
+    given = {name: value.astype(np.int64) for name, value in features.items()}
+    answer: NDArray[np.float32] = session.run(["logits"], given)[0]
+    return answer

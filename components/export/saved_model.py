@@ -1,0 +1,48 @@
+"""A model as a TensorFlow SavedModel, as TensorFlow Serving and tf.saved_model.load take it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+from transformers import TFPreTrainedModel
+
+from kfp_finetune.components.finetune import models
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SIGNATURE = "serving_default"
+
+
+def write(network: TFPreTrainedModel, names: Sequence[str], folder: Path) -> None:
+    """Write a model with the signature `serving_default`.
+
+    It takes token ids, int32, shape [batch, width], by name, and gives `logits`, float32, shape
+    [batch, outputs].
+
+    Args:
+        network: The model.
+        names: What it takes: `input_ids`, `attention_mask`, maybe `token_type_ids`.
+        folder: Where to; it exists.
+    """
+    logits = models.logits_of(network)
+    serve = tf.function(lambda **features: {"logits": logits(features)})
+    signature = serve.get_concrete_function(
+        **{name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
+    )
+    # Not the model itself: Keras would save how it is trained, for every way of calling it.
+    module = tf.Module()
+    module.all_weights = network.weights
+    tf.saved_model.save(module, str(folder), {SIGNATURE: signature})
+
+
+def logits(folder: Path, features: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+    """What a written model answers, float32, shape [batch, outputs]."""
+    loaded = tf.saved_model.load(str(folder))
+    tensors = {name: tf.constant(value) for name, value in features.items()}
+    answer: NDArray[np.float32] = loaded.signatures[SIGNATURE](**tensors)["logits"].numpy()
+    return answer

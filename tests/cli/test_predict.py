@@ -1,0 +1,139 @@
+"""`kfp-finetune predict`: texts from everywhere, and what is said when they are wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kfp_finetune.cli import predict as command
+from kfp_finetune.components.errors import InputError
+from tests import tiny
+from tests.checkpoints import LABELS
+from tests.trained import write_trained
+
+COMMAND = Path(sys.executable).with_name("kfp-finetune")
+TEXTS = [row["text"] for row in tiny.rows(12, seed=5)]
+
+
+@pytest.fixture
+def work(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a model, one for pairs, and texts in files."""
+    write_trained(tmp_path / "model", tiny_model)
+    write_trained(tmp_path / "pairs", tiny_model, text_pair_column="other")
+    (tmp_path / "rows.txt").write_text("".join(text + "\n" for text in TEXTS))
+    tiny.write_csv(tmp_path / "two.csv", [{"a": t, "b": t, "c": t} for t in TEXTS])
+    (tmp_path / "gap.csv").write_text("text,label\ngood,a\n,b\n")
+    (tmp_path / "gap.txt").write_text("good\n\nbad\n")
+    (tmp_path / "pairs.txt").write_text("good parcel\tbad card\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def predict(model: str, *texts: str, **options: Any) -> None:
+    settings = {
+        "runs_dir": Path("runs"),
+        "file": None,
+        "text_column": None,
+        "text_pair_column": None,
+        "batch_size": 32,
+        "top_k": None,
+        "calibrated": True,
+    }
+    command.predict(model, texts, **(settings | options))
+
+
+def answers(capsys: pytest.CaptureFixture[str], model: str, **options: Any) -> list[Any]:
+    predict(model, **options)
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_line_for_every_text_wherever_they_come_from(
+    work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO("\n".join(TEXTS).encode()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    expected = answers(capsys, "model", file="-", batch_size=5)
+    assert len(expected) == len(TEXTS)
+    assert all(answer["label"] in LABELS for answer in expected)
+    assert all(0 < answer["probability"] <= 1 for answer in expected)
+    assert answers(capsys, "model", file="two.csv", text_column="b", batch_size=5) == expected
+
+
+def test_more_than_the_most_probable_label(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = answers(capsys, "model", file="rows.txt", top_k=2)[0]
+    assert list(first) == ["label", "probability", "probabilities"]
+    assert len(first["probabilities"]) == 2
+    assert next(iter(first["probabilities"].items())) == (first["label"], first["probability"])
+
+
+def test_texts_of_the_command_line(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict("model", "good\x1b[31m parcel", top_k=3)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "good [31m parcel"
+    assert {line.split()[1] for line in lines[1:]} == set(LABELS)
+    predict("pairs", "good parcel", "bad card")
+    assert capsys.readouterr().out.splitlines()[:2] == ["good parcel", "bad card"]
+
+
+def test_pairs_of_a_file(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    columns = {"text_column": "a", "text_pair_column": "b"}
+    assert len(answers(capsys, "pairs", file="two.csv", **columns)) == len(TEXTS)
+
+
+WRONG = {
+    "nothing": (("model",), {}, "there is nothing to predict for"),
+    "both": (("model", "good"), {"file": "rows.txt"}, "there are texts and a file"),
+    "no model": (("gone", "good"), {}, "there is no run 'gone'"),
+    "no file": (("model",), {"file": "gone.csv"}, "there is no file"),
+    "no text file": (("model",), {"file": "gone.txt"}, "there is no file"),
+    "no column": (("model",), {"file": "two.csv"}, "there is no column 'text'"),
+    "a gap": (("model",), {"file": "gap.csv"}, "no text in column 'text'"),
+    "a blank line": (("model",), {"file": "gap.txt"}, "the line is blank"),
+    "an empty text": (("model", ""), {}, "there is no text"),
+    "a column of lines": (
+        ("model",),
+        {"file": "-", "text_column": "text"},
+        "there are no columns",
+    ),
+    "a second column": (
+        ("model",),
+        {"file": "two.csv", "text_pair_column": "b"},
+        "the model reads one text",
+    ),
+    "half a pair": (("pairs", "good"), {}, "the second text of the last pair is missing"),
+    "one text a line": (("pairs",), {"file": "rows.txt"}, "the line holds one text: "),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input(case: str, work: Path) -> None:
+    given, options, found = WRONG[case]
+    with pytest.raises(InputError) as caught:
+        predict(*given, **options)
+    assert found in caught.value.found
+    assert caught.value.where and caught.value.expected and caught.value.remedy
+
+
+def test_the_command(work: Path) -> None:
+    def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [COMMAND, "predict", *arguments], input=stdin, capture_output=True, check=False
+        )
+
+    done = run("model", "--file", "-", "--top-k", "3", stdin="gut für Ärger\nbad\n".encode())
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [len(json.loads(line)["probabilities"]) for line in done.stdout.splitlines()] == [3, 3]
+    wrong = run("model", "--file", "-", stdin=b"good\nb\xffd\n")
+    assert wrong.returncode == 2
+    assert wrong.stderr.decode() == (
+        "error: not UTF-8: byte 0xff, invalid start byte\n"
+        "  where:    standard input, line 2\n"
+        "  expected: lines of text encoded as UTF-8\n"
+        "  remedy:   convert them, for instance with iconv\n"
+    )

@@ -1,0 +1,118 @@
+"""What is exported gives the model's logits where it is used, or is not there at all."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kfp_finetune.components.artifacts import model as model_artifact
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.export import exports, onnx_model, saved_model
+from kfp_finetune.components.export.model_card import render_model_card
+from kfp_finetune.components.load_data import pretrained
+from tests.trained import write_trained
+
+FORMATS = {"pt": "model.safetensors", "savedmodel": "saved_model.pb", "onnx": "model.onnx"}
+
+REFUSED = {
+    ("convbert", "pt"): "a convbert's weights are written in TensorFlow's format only",
+    ("deberta", "onnx"): "a deberta cannot be written as ONNX",
+}
+
+
+def export(model: Path, output: Path, form: str) -> float:
+    read = model_artifact.read(model)
+    card = render_model_card(str(output), read, form=form)
+    return exports.export(model, read, card, form, output)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_trained(tmp_path_factory.mktemp("trained") / "model", tiny_model)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_export_stands_alone(form: str, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()  # an empty one may be there
+    assert export(model, tmp_path / "out", form) <= 1e-5
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {FORMATS[form], "README.md", "config.json", "tokenizer.json"} <= files
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["architectures"] == ["BertForSequenceClassification"]
+    assert config["id2label"] == {"0": "negative", "1": "neutral", "2": "positive"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["savedmodel", "onnx"])
+def test_the_cards_own_lines_run(form: str, model: Path, tmp_path: Path) -> None:
+    export(model, tmp_path / "out", form)
+    card = (tmp_path / "out" / "README.md").read_text()
+    (lines,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    said = subprocess.run(
+        [sys.executable, "-c", lines], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert said.returncode == 0, said.stderr
+    assert len(re.findall(r"-?\d+\.\d+", said.stdout)) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("family", pretrained.FAMILIES)
+def test_every_family(family: str, form: str, tiny_model: Path, tmp_path: Path) -> None:
+    pair = {"text_pair_column": "other"} if family == "bert" else {}
+    model = write_trained(tmp_path / "model", tiny_model, family, **pair)
+    if (family, form) in REFUSED:
+        with pytest.raises(InputError, match=REFUSED[family, form]):
+            export(model, tmp_path / "out", form)
+        assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    else:
+        assert export(model, tmp_path / "out", form) <= 1e-4
+
+
+def test_what_is_not_right_leaves_nothing(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = saved_model.logits
+    monkeypatch.setattr(saved_model, "logits", lambda *given: right(*given) + np.float32(1e-3))
+    with pytest.raises(RuntimeError, match=r"logits that differ by 0\.00"):
+        export(model, tmp_path / "out", "savedmodel")
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_it_cannot_be_written(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("years of work")
+    (tmp_path / "file").write_text("")
+    for output, found in {
+        "full": "there already is something",
+        "file": "there already is something",
+        "nowhere/out": "the folder that it is to be in is not there",
+        "file/out": "the folder that it is to be in is not there",
+    }.items():
+        with pytest.raises(InputError, match=found):
+            export(model, tmp_path / output, "pt")
+    assert (tmp_path / "full" / "thesis.tex").read_text() == "years of work"
+
+
+def test_weights_cut_short_leave_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    folder = write_trained(tmp_path / "model", tiny_model)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(InputError, match="the file is damaged"):
+        export(folder, tmp_path / "out", "pt")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_onnx_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_model, "find_spec", lambda name: None)
+    with pytest.raises(InputError) as caught:
+        onnx_model.check_installed()
+    assert caught.value.found == "not installed: tf2onnx, onnxruntime"
+    assert caught.value.remedy == "pip install 'kfp-finetune[onnx]'"

@@ -1,0 +1,106 @@
+"""What is saved is what PyTorch's classes save and read, to the last bit; without PyTorch."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from safetensors import safe_open
+from safetensors.numpy import load_file
+from scipy.special import softmax
+
+from kfp_finetune.components.finetune import models
+from kfp_finetune.components.finetune.weights import WEIGHTS
+from kfp_finetune.components.load_data import pretrained
+from tests.checkpoints import LABELS, write_checkpoint
+from tests.finetune.test_models import load
+
+FAMILIES = [family for family in pretrained.FAMILIES if family != "convbert"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_checkpoint_comes_back_as_the_file_it_was(family: str, tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "pytorch", family)
+    models.save(load(folder), folder, tmp_path / "saved")
+    assert (tmp_path / "saved" / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
+    saved, config = (
+        json.loads((place / "config.json").read_text()) for place in (tmp_path / "saved", folder)
+    )
+    assert saved == config | {"problem_type": "single_label_classification"}
+
+
+def test_convbert_stays_in_tensorflows_format(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "pytorch", "convbert")
+    models.save(load(folder), folder, tmp_path / "saved")
+    with safe_open(tmp_path / "saved" / WEIGHTS, framework="np") as archive:
+        assert archive.metadata() == {"format": "tf"}
+
+
+@pytest.mark.real
+def test_a_real_encoder_comes_back_bit_for_bit(shared: Path, tmp_path: Path) -> None:
+    folder = shared / "models" / "all-MiniLM-L6-v2"
+    models.save(load(folder), folder, tmp_path)
+    before, after = load_file(folder / WEIGHTS), load_file(tmp_path / WEIGHTS)
+    del before["embeddings.position_ids"]  # a buffer of old versions: 0, 1, 2, ...
+    head = {"classifier.weight", "classifier.bias"}
+    assert after.keys() == {f"bert.{name}" for name in before} | head
+    for name, tensor in before.items():
+        assert tensor.dtype == after[f"bert.{name}"].dtype
+        np.testing.assert_array_equal(tensor, after[f"bert.{name}"], err_msg=name)
+
+
+def rows_of_tokens(count: int, pad: int) -> dict[str, list[list[int]]]:
+    """Token ids of rows of 3 to 24 tokens, padded."""
+    random = np.random.RandomState(0)
+    ids = random.randint(3, 40, (count, 24))
+    mask = (np.arange(24) < random.randint(3, 25, (count, 1))).astype(int)
+    return {
+        "input_ids": np.where(mask, ids, pad).tolist(),
+        "attention_mask": mask.tolist(),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.real
+def test_pytorch_gives_our_logits(shared: Path, tmp_path: Path) -> None:
+    """Of 100 texts to the real encoder, of 100 rows of tokens to a tiny one of every family."""
+    python = os.environ.get("TORCH_PYTHON")
+    if not python:
+        pytest.skip("TORCH_PYTHON names no Python that has PyTorch; .ci/run makes one")
+    with (shared / "data/banking77/banking_data/test.csv").open(newline="") as file:
+        texts = [row["text"] for row in csv.DictReader(file)][::30][:100]
+    encoder = shared / "models" / "all-MiniLM-L6-v2"
+    model = load(encoder)
+    models.save(model, encoder, tmp_path / "real")
+    (tmp_path / "real" / "asked.json").write_text(json.dumps(texts))
+    batch = pretrained.load_tokenizer(encoder)(
+        texts, padding=True, truncation=True, max_length=128, return_tensors="tf"
+    )
+    ours: dict[str, Any] = {"real": models.forward(model)(dict(batch)).numpy()}
+    for family in FAMILIES:
+        model = load(write_checkpoint(tmp_path / "checkpoints" / family, family))
+        models.save(model, tmp_path, tmp_path / family)
+        asked = rows_of_tokens(100, model.config.pad_token_id)
+        (tmp_path / family / "asked.json").write_text(json.dumps(asked))
+        features = {name: tf.constant(rows, tf.int32) for name, rows in asked.items()}
+        ours[family] = models.forward(model)(features).numpy()
+
+    script = Path(__file__).with_name("pytorch_answers.py")
+    done = subprocess.run([python, script, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name, logits in ours.items():
+        theirs = json.loads((tmp_path / name / "answered.json").read_text())
+        assert logits.shape == (100, 3)
+        assert np.ptp(logits, axis=0).min() > 1e-3  # there is something to compare
+        np.testing.assert_allclose(theirs["logits"], logits, atol=1e-5, rtol=0, err_msg=name)
+        if "pipeline" in theirs:
+            said = {answer["label"]: answer["score"] for answer in theirs["pipeline"]}
+            expected = dict(zip(LABELS, softmax(logits[0]), strict=True))
+            assert said == pytest.approx(expected, abs=1e-5)
