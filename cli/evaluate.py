@@ -11,12 +11,12 @@ from typing import Any
 
 from kfp_finetune.cli import locations, scores
 from kfp_finetune.cli.followed import followed, quiet_libraries
+from kfp_finetune.cli.models import find_model, run_of
 from kfp_finetune.cli.preflight import check_installed
 from kfp_finetune.cli.processes import interruptible
-from kfp_finetune.cli.run_folder import default_name
+from kfp_finetune.cli.run_folder import RunFolder, default_name
 from kfp_finetune.cli.screen import clean
 from kfp_finetune.cli.summary import shown
-from kfp_finetune.cli.trained import Trained, find_model
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.errors import InputError
@@ -51,32 +51,37 @@ def evaluate_model(
             expected="the data to score the model on: a file, a folder, a URI or a Hub id",
             remedy="give --dataset DATA",
         )
-    trained = find_model(name, runs_dir)
+    model = find_model(name, runs_dir)
+    run = run_of(model)
+    source = run.path if run else model
     given = {**flags, "dataset": locations.absolute("dataset", flags["dataset"], Path())}
-    folder = output or trained.folder.with_name(
-        f"{trained.folder.name}-on-{default_name(given['dataset'])}"
-    )
+    folder = output or source.with_name(f"{source.name}-on-{default_name(given['dataset'])}")
     _check_writable(folder)
     with interruptible(), tempfile.TemporaryDirectory(prefix="kfp-finetune-") as temporary:
-        metrics = _evaluate(trained, given, split, Path(temporary))
+        metrics = _evaluate(model, run, given, split, Path(temporary))
         _keep(Path(temporary), folder)
-    title, *rest = _told(metrics, trained, given["dataset"], folder)
+    title, *rest = _told(metrics, source.name, given["dataset"], folder)
     print("\n".join([clean(title), *(f"  {clean(line)}" for line in rest)]))
 
 
 def _evaluate(
-    trained: Trained, given: dict[str, Any], split: str | None, temporary: Path
+    folder: Path,
+    run: RunFolder | None,
+    given: dict[str, Any],
+    split: str | None,
+    temporary: Path,
 ) -> Metrics:
     from kfp_finetune.components.load_data.dataset import load_evaluation_data
     from kfp_finetune.components.load_data.parameters import Parameters
 
-    model = model_artifact.read(trained.model)
+    model = model_artifact.read(folder)
     texts_in_report = given.pop("texts_in_report", True)
-    columns = {n: trained.parameters[n] for n in _COLUMNS if trained.parameters.get(n)}
+    before = run.record.parameters if run else {}
+    columns = {n: before[n] for n in _COLUMNS if before.get(n)}
     parameters = Parameters(
         **{**columns, **given},
         test_split=split,
-        model=str(trained.model),
+        model=str(folder),
         task=model.task,
         max_length=model.max_length,
     )
@@ -93,7 +98,7 @@ def _evaluate(
 
         return evaluation.evaluate(
             tokenized_dataset_path=str(data),
-            model_path=str(trained.model),
+            model_path=str(folder),
             metrics_path=str(temporary / METRICS),
             report_path=str(temporary / REPORT),
             texts_in_report=texts_in_report,
@@ -128,13 +133,13 @@ def _unwritable(folder: Path, reason: str) -> InputError:
     )
 
 
-def _told(metrics: Metrics, trained: Trained, dataset: str, folder: Path) -> list[str]:
+def _told(metrics: Metrics, model: str, dataset: str, folder: Path) -> list[str]:
     rows = scores.lines(metrics)
     rows += [
         (n, shown(folder.absolute() / f)) for n, f in (("metrics", METRICS), ("report", REPORT))
     ]
     width = max(len(name) for name, _ in rows)
     return [
-        f"{trained.folder.name} on {without_secrets(dataset)}: {metrics.num_examples:,} examples",
+        f"{model} on {without_secrets(dataset)}: {metrics.num_examples:,} examples",
         *(f"{name:<{width}}  {text}" for name, text in rows),
     ]
