@@ -38,6 +38,7 @@ _MEANS = (
     "checkpoint_every_minutes",
     "checkpoints_to_keep",
     "resume_from_checkpoint",
+    "tensorboard_dir",
 )
 
 

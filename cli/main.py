@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from kfp_finetune.cli import catalog, parameters
+from kfp_finetune.cli.cluster.options import PlatformFlags, takes
 from kfp_finetune.cli.failures import LoggedError, logged
 from kfp_finetune.cli.screen import clean
 from kfp_finetune.components.errors import InputError
@@ -121,11 +122,10 @@ def check(
 
 
 @app.command("compile")
+@takes(flags=PlatformFlags)
 def compile_(
+    flags: PlatformFlags,
     pipeline: PipelineOption = "finetune",
-    image: Annotated[
-        str | None, typer.Option(help="The image of every step, instead of the built-in one.")
-    ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")] = Path(
         "pipeline.yaml"
     ),
@@ -133,7 +133,8 @@ def compile_(
     """Write a pipeline as YAML for Kubeflow Pipelines."""
     from kfp_finetune.cli.compile import compile_pipeline
 
-    compile_pipeline(catalog.find(pipeline), output, image)
+    chosen = catalog.find(pipeline)
+    compile_pipeline(chosen, output, flags.load(chosen))
     print(f"wrote {output}")
 
 
