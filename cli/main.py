@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from kfp_finetune.cli import catalog, parameters
-from kfp_finetune.cli.cluster.options import PlatformFlags, takes
+from kfp_finetune.cli.cluster import commands
+from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, takes
 from kfp_finetune.cli.failures import LoggedError, logged
 from kfp_finetune.cli.screen import clean
 from kfp_finetune.components.errors import InputError
@@ -138,20 +139,37 @@ def compile_(
     print(f"wrote {output}")
 
 
+commands.register(app, _parameters())
+
+
 @app.command("tensorboard")
+@takes(connection=Connection)
 def tensorboard(
+    connection: Connection,
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Names or folders of runs; the newest if none."),
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Names or folders of runs; the newest if none. With --host also cluster runs.",
+        ),
     ] = None,
     runs_dir: RunsDirOption = Path("runs"),
     port: Annotated[int, typer.Option(help="The first port to try.", min=0, max=65535)] = 6006,
     bind: Annotated[str, typer.Option(help="The address to listen on.")] = "localhost",
+    pipeline_root: commands.RootOption = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Keep copying what cluster runs go on writing.")
+    ] = False,
 ) -> None:
     """Open TensorBoard on runs, side by side: the learning rate of every step, the losses."""
     from kfp_finetune.cli.tensorboard import serve
 
-    serve(runs or [], runs_dir, bind, port)
+    if connection.host is None:
+        serve(runs or [], runs_dir, bind, port)
+        return
+    from kfp_finetune.cli.cluster.live import serve_with_cluster
+
+    serve_with_cluster(runs or [], runs_dir, bind, port, connection, pipeline_root, follow=follow)
 
 
 def _inert(message: str) -> str:

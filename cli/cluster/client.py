@@ -106,7 +106,7 @@ class Cluster:
     def runs(self, name: str | None = None) -> Iterator[Any]:
         """The runs of the namespace, the newest first, page by page."""
         wanted = json.dumps(
-            {"predicates": [{"operation": "EQUALS", "key": "name", "string_value": name}]}
+            {"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]}
         )
         token = ""
         while True:
@@ -132,7 +132,7 @@ class Cluster:
         import kfp_server_api
 
         service = self._client.experiments
-        wanted = {"operation": "EQUALS", "key": "name", "string_value": name}
+        wanted = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
         found = self._ask(
             lambda: service.experiment_service_list_experiments(
                 namespace=self.namespace or "",
@@ -189,9 +189,17 @@ class Cluster:
         return str(created.recurring_run_id)
 
     def upload(self, file: Path, name: str, version: str) -> tuple[str, str]:
-        """Register a pipeline, or a further version of it; returns the ids of both."""
+        """Register a version of a pipeline, if it is not; returns the ids of both.
+
+        Args:
+            file: The compiled pipeline.
+            name: The pipeline's name; it is made if it is not there.
+            version: The version's name; the same name is the same content.
+        """
+        import kfp_server_api
+
         service = self._client.pipelines
-        wanted = {"operation": "EQUALS", "key": "name", "string_value": name}
+        wanted = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
         listed = self._ask(
             lambda: service.pipeline_service_list_pipelines(
                 namespace=self.namespace or "",
@@ -200,19 +208,32 @@ class Cluster:
             ),
             f"pipeline {name}",
         )
-        uploads = self._client.pipeline_uploads
         if listed.pipelines:
             pipeline_id = str(listed.pipelines[0].pipeline_id)
         else:
+            pipeline = kfp_server_api.V2beta1Pipeline(
+                display_name=name, name=name, namespace=self.namespace
+            )
             made = self._send(
-                lambda: uploads.upload_pipeline(
-                    str(file), name=name, namespace=self.namespace or "", _request_timeout=TIMEOUT
+                lambda: service.pipeline_service_create_pipeline(
+                    pipeline, _request_timeout=TIMEOUT
                 ),
                 f"pipeline {name}",
             )
             pipeline_id = str(made.pipeline_id)
+        wanted["stringValue"] = version
+        versions = self._ask(
+            lambda: service.pipeline_service_list_pipeline_versions(
+                pipeline_id,
+                filter=json.dumps({"predicates": [wanted]}),
+                _request_timeout=TIMEOUT,
+            ),
+            f"version {version}",
+        )
+        for known in versions.pipeline_versions or []:
+            return pipeline_id, str(known.pipeline_version_id)
         uploaded = self._send(
-            lambda: uploads.upload_pipeline_version(
+            lambda: self._client.pipeline_uploads.upload_pipeline_version(
                 str(file), name=version, pipelineid=pipeline_id, _request_timeout=TIMEOUT
             ),
             f"version {version}",
@@ -252,7 +273,7 @@ class Cluster:
         import kfp
 
         class Client(kfp.Client):
-            """Does not ask how the server is, five times and five seconds apart, when it is made."""
+            """Is made without asking how the server is, five times and five seconds apart."""
 
             def get_kfp_healthz(self, sleep_duration: int = 5) -> Any:
                 return SimpleNamespace(multi_user=False)
@@ -380,7 +401,9 @@ class _BusyError(Exception):
 
 
 def _host(connection: Connection) -> str:
-    host = connection.host or (_IN_CLUSTER if _POD.is_file() else "")
+    host = connection.host or os.environ.get("KF_PIPELINES_ENDPOINT") or ""
+    if not host and _POD.is_file():
+        host = _IN_CLUSTER
     if not host:
         raise InputError(
             "no cluster is given",

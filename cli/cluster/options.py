@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from kfp_finetune.cli import parameters
+from kfp_finetune.components.errors import InputError
 
 if TYPE_CHECKING:
     from kfp_finetune.cli.catalog import Pipeline
     from kfp_finetune.cli.cluster.platform import Platform
+    from kfp_finetune.cli.cluster.submit import Submission
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,8 @@ class Connection:
     host: Annotated[
         str | None,
         typer.Option(
-            envvar="KF_PIPELINES_ENDPOINT",
-            help="Address of Kubeflow Pipelines, such as http://localhost:8080; in a pod of the"
-            " cluster it is found. A bearer token or cookies may be in KFP_TOKEN or KFP_COOKIES.",
+            help="Address of Kubeflow Pipelines, such as http://localhost:8080. A bearer token or"
+            " cookies may be in KFP_TOKEN or KFP_COOKIES.",
         ),
     ] = None
     namespace: Annotated[
@@ -93,6 +94,85 @@ class PlatformFlags:
             gpus=self.gpus,
             secrets=self.secret or (),
         )
+
+
+@dataclass(frozen=True)
+class SubmissionFlags:
+    """How a pipeline is started on a cluster."""
+
+    name: Annotated[
+        str | None, typer.Option(help="The run's name; the dataset's and the time if not given.")
+    ] = None
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Show the steps until the run has ended; 1 if it fails.")
+    ] = False
+    stage_uri: Annotated[
+        str | None,
+        typer.Option(
+            help="s3:// or gs:// folder to which local files are uploaded, under the hash of their"
+            " content; without it they are refused."
+        ),
+    ] = None
+    experiment: Annotated[str, typer.Option(help="Under which the run is shown.")] = "kfp-finetune"
+    service_account: Annotated[
+        str | None, typer.Option(help="Kubernetes service account of the pods.")
+    ] = None
+    pipeline_root: Annotated[
+        str | None, typer.Option(help="Where the artifacts go; the cluster's default if not given.")
+    ] = None
+    cron: Annotated[
+        str | None,
+        typer.Option(help='Start it again and again, such as "0 6 * * 1": Mondays at six.'),
+    ] = None
+    upload: Annotated[
+        bool, typer.Option("--upload", help="Register this version of the pipeline, and run that.")
+    ] = False
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Take nothing over from earlier runs.")
+    ] = False
+
+    def as_submission(self) -> Submission:
+        """What `submit` needs of it.
+
+        Raises:
+            InputError: If the options contradict each other.
+        """
+        from kfp_finetune.cli.cluster.submit import Submission
+
+        if self.cron is not None and self.wait:
+            raise InputError(
+                "--wait is given with --cron, and nothing is started now",
+                where="the command line",
+                expected="one of them",
+                remedy="leave one of them out",
+            )
+        return Submission(
+            experiment=self.experiment,
+            name=self.name,
+            service_account=self.service_account,
+            pipeline_root=self.pipeline_root,
+            stage_uri=self.stage_uri,
+            cron=self.cron,
+            upload=self.upload,
+            use_cache=not self.no_cache,
+        )
+
+    def check_local(self) -> None:
+        """Check that nothing is given that only a cluster knows.
+
+        Raises:
+            InputError: If something is.
+        """
+        plain = SubmissionFlags(name=self.name, no_cache=self.no_cache)
+        given = [f.name for f in fields(self) if getattr(self, f.name) != getattr(plain, f.name)]
+        if given:
+            options = ", ".join("--" + name.replace("_", "-") for name in given)
+            raise InputError(
+                f"{options} is given without --host",
+                where="the command line",
+                expected="a cluster",
+                remedy="add --host URL, or leave it out to run here",
+            )
 
 
 def takes(**groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

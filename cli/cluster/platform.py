@@ -208,7 +208,7 @@ def _explained(error: ValidationError, where: str) -> InputError:
 
 def _expected(place: tuple[int | str, ...]) -> str:
     known: Mapping[str, Any] = Platform.model_fields
-    if len(place) > 2 and place[0] == "steps" or place[0] == "defaults" and len(place) > 1:
+    if len(place) > {"steps": 2, "defaults": 1}.get(str(place[0]), len(place)):
         known = Step.model_fields
     if place[-1] in known:
         return "a value such as " + _EXAMPLES.get(str(place[-1]), "in the example")

@@ -51,7 +51,7 @@ def synced(logs: str, directory: str | None, owner: str) -> Iterator[None]:
 
 
 def run_name(owner: str) -> str:
-    """The run's name here, its id on a cluster, of .../RUN/steps/finetune or .../RUN_ID/finetune."""
+    """The run in .../RUN/steps/finetune, as it is here, or .../RUN_ID/finetune, on a cluster."""
     parts = owner.rstrip("/").split("/")
     if len(parts) > 2 and parts[-2] == "steps":
         return parts[-3]
