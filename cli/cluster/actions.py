@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -159,8 +160,7 @@ def logs(name: str, step: str, connection: Connection, root: str | None) -> None
     state = _step(run, step)
     text = read_log(cluster, run, state)
     if text is None:
-        for outputs in _stored(cluster, run, root, state.name):
-            text = "".join(outputs)
+        text = _stored_log(cluster, run, root, state.name)
     if text is None:
         where = f" -n {cluster.namespace}" if cluster.namespace else " -n kubeflow"
         raise InputError(
@@ -172,13 +172,20 @@ def logs(name: str, step: str, connection: Connection, root: str | None) -> None
     print(text, end="" if text.endswith("\n") else "\n")
 
 
-def _stored(cluster: Cluster, run: Any, root: str | None, step: str) -> list[list[str]]:
-    outputs = Outputs(cluster, run, root)
-    found = []
-    for of_step in outputs.of([step]):
-        files = [file for file in of_step.files if file.name.split("/")[0] == LOG]
-        found += [[outputs.read(file) for file in files]] if files else []
-    return found
+def _stored_log(cluster: Cluster, run: Any, root: str | None, step: str) -> str | None:
+    """What KFP has stored of a step's log; None if nothing, or the store is out of reach."""
+    try:
+        outputs = Outputs(cluster, run, root)
+        found = [
+            outputs.read(file)
+            for of_step in outputs.of([step])
+            for file in of_step.files
+            if file.name.split("/")[0] == LOG
+        ]
+    except InputError as error:
+        print(f"its log cannot be looked for in the store: {error.found}", file=sys.stderr)
+        return None
+    return "".join(found) if found else None
 
 
 def _step(run: Any, name: str) -> StepState:

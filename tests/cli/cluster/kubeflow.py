@@ -82,7 +82,7 @@ class Kubeflow:
         run.state, run.finished_at = state, run.created_at + timedelta(minutes=5)
         spec = run.pipeline_spec.get("pipeline_spec", run.pipeline_spec)
         details = []
-        for number, name in enumerate(spec["root"]["dag"]["tasks"]):
+        for number, name in enumerate(sorted(spec["root"]["dag"]["tasks"])):
             found = steps.get(name.replace("-", "_"), "SUCCEEDED")
             if found == "WAITING":
                 continue
