@@ -43,7 +43,7 @@ def changed(
             kept.pop(f"{name}_revision", None)
     if changes.get("dataset", kept.get("dataset")) != kept.get("dataset"):
         kept.pop("dataset_config", None)
-    after = pipeline_parameters.complete(known, kept | changes)
+    after = pipeline_parameters.complete(known, {**kept, **changes})
     shared = after.get("checkpoint_dir")
     if (
         shared

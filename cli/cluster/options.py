@@ -46,9 +46,13 @@ class Connection:
     @property
     def flags(self) -> str:
         """As they are to be typed again."""
-        parts = [("--host", self.host), ("--namespace", self.namespace)]
-        parts += [("--token-file", self.token_file), ("--cookies-file", self.cookies_file)]
-        return "".join(f" {name} {value}" for name, value in parts if value)
+        given = {
+            "--host": self.host,
+            "--namespace": self.namespace,
+            "--token-file": self.token_file,
+            "--cookies-file": self.cookies_file,
+        }
+        return "".join(f" {name} {value}" for name, value in given.items() if value)
 
 
 @dataclass(frozen=True)

@@ -59,17 +59,17 @@ class Step(_Settings):
     cpu_limit: Cpu | None = None
     memory_request: Memory | None = None
     memory_limit: Memory | None = None
-    accelerator: str | None = Field(None, description="a resource, such as nvidia.com/gpu")
-    accelerator_count: int = Field(1, ge=1)
+    accelerator: str | None = Field(default=None, description="a resource, such as nvidia.com/gpu")
+    accelerator_count: int = Field(default=1, ge=1)
     node_selector: dict[str, str] = {}
     tolerations: list[Toleration] = []
-    shm_size: Memory | None = Field(None, description="of /dev/shm; several GPUs want some")
-    retries: int | None = Field(None, ge=0)
-    retry_wait_seconds: int = Field(60, ge=0, description="before the first; then twice as long")
+    shm_size: Memory | None = Field(default=None, description="of /dev/shm; several GPUs want some")
+    retries: int | None = Field(default=None, ge=0)
+    retry_wait_seconds: int = Field(default=60, ge=0, description="before the first; then twice as long")
     retry_for_seconds: int = Field(
-        _WEEK, ge=1, description="since the step began; KFP's own hour ends before most trainings"
+        default=_WEEK, ge=1, description="since the step began; KFP's own hour ends before most trainings"
     )
-    timeout_seconds: int | None = Field(None, ge=1)
+    timeout_seconds: int | None = Field(default=None, ge=1)
     cache: bool = True
 
 
@@ -84,7 +84,7 @@ class Secret(_Settings):
 class TensorBoardPod(_Settings):
     """The pod in which Kubeflow's UI shows TensorBoard; it reads the logs from the store."""
 
-    image: Image | None = Field(None, description="one with tensorboard that can read the store")
+    image: Image | None = Field(default=None, description="one with tensorboard that can read the store")
     env: dict[str, str] = {}
     secrets: list[Secret] = []
 
@@ -115,7 +115,7 @@ class Platform(_Settings):
     checkpoints_pvc: str | None = None
     volumes: dict[str, str] = {}
     image_pull_secrets: list[str] = []
-    ttl_seconds: int | None = Field(None, ge=1)
+    ttl_seconds: int | None = Field(default=None, ge=1)
     tensorboard: TensorBoardPod | None = None
 
     def of(self, step: str) -> Step:

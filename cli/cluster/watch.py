@@ -95,7 +95,7 @@ def _seconds(task: Any) -> float | None:
     if task.start_time is None or task.start_time.year == 1970:
         return None
     end = task.end_time if task.end_time and task.end_time.year > 1970 else datetime.now(UTC)
-    return max(0.0, (end - task.start_time).total_seconds())
+    return float(max(0.0, (end - task.start_time).total_seconds()))
 
 
 def is_over(run: Any) -> bool:
