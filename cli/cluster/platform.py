@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from kfp_finetune.cli.config import read
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.uris import without_secrets
 
 HUB_CACHE = "/mnt/hub-cache"
 CHECKPOINTS = "/mnt/checkpoints"
@@ -32,7 +33,7 @@ Memory = Annotated[str, Field(pattern=r"^[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?$
 
 def _checked_image(image: str) -> str:
     if not _IMAGE.fullmatch(image):
-        raise ValueError("not an image reference such as registry.example.com/kfp-finetune:0.1.0")
+        raise ValueError(f"'{image}' is not an image reference")
     return image
 
 
@@ -65,9 +66,13 @@ class Step(_Settings):
     tolerations: list[Toleration] = []
     shm_size: Memory | None = Field(default=None, description="of /dev/shm; several GPUs want some")
     retries: int | None = Field(default=None, ge=0)
-    retry_wait_seconds: int = Field(default=60, ge=0, description="before the first; then twice as long")
+    retry_wait_seconds: int = Field(
+        default=60, ge=0, description="before the first; then twice as long"
+    )
     retry_for_seconds: int = Field(
-        default=_WEEK, ge=1, description="since the step began; KFP's own hour ends before most trainings"
+        default=_WEEK,
+        ge=1,
+        description="since the step began; KFP's own hour ends before most trainings",
     )
     timeout_seconds: int | None = Field(default=None, ge=1)
     cache: bool = True
@@ -84,7 +89,9 @@ class Secret(_Settings):
 class TensorBoardPod(_Settings):
     """The pod in which Kubeflow's UI shows TensorBoard; it reads the logs from the store."""
 
-    image: Image | None = Field(default=None, description="one with tensorboard that can read the store")
+    image: Image | None = Field(
+        default=None, description="one with tensorboard that can read the store"
+    )
     env: dict[str, str] = {}
     secrets: list[Secret] = []
 
@@ -199,8 +206,11 @@ def _explained(error: ValidationError, where: str) -> InputError:
     for problem in error.errors(include_url=False):
         place = ".".join(map(str, problem["loc"]))
         found = f"{place}: {problem['msg']}"
-        flag = {"image": "--image", "steps.finetune.cpu_limit": "--cpu"}.get(place)
-        problems.append(InputError(found, where=flag or where, expected=_expected(problem["loc"])))
+        if problem["type"] == "value_error":
+            found = str(problem["ctx"]["error"])
+        elif problem["type"] == "string_pattern_mismatch":
+            found = f"{place} is '{problem['input']}'"
+        problems.append(InputError(found, where=where, expected=_expected(problem["loc"])))
     joined = InputError.of_all(problems)
     joined.remedy = "mend it; docs/cluster.md has an example"
     return joined
@@ -211,7 +221,7 @@ def _expected(place: tuple[int | str, ...]) -> str:
     if len(place) > {"steps": 2, "defaults": 1}.get(str(place[0]), len(place)):
         known = Step.model_fields
     if place[-1] in known:
-        return "a value such as " + _EXAMPLES.get(str(place[-1]), "in the example")
+        return "a value such as " + _EXAMPLES.get(str(place[-1]), "the example's")
     return "one of " + ", ".join(known)
 
 
@@ -232,7 +242,7 @@ def _check(platform: Platform, steps: Sequence[str], where: str) -> None:
         for name in platform.steps
         if name not in steps
     ]
-    named = [*platform.env, *(platform.tensorboard.env if platform.tensorboard else ())]
+    named = platform.env | (platform.tensorboard.env if platform.tensorboard else {})
     problems += [
         InputError(
             f"env sets {name}, which looks like a secret: the compiled pipeline would show it",
@@ -240,8 +250,9 @@ def _check(platform: Platform, steps: Sequence[str], where: str) -> None:
             expected="a secret's name under secrets",
             remedy=f"put it into a Kubernetes secret, and --secret NAME/KEY={name}",
         )
-        for name in named
-        if _SECRET_NAME.search(name) and not _NAMES_A_FILE.search(name)
+        for name, value in named.items()
+        if (_SECRET_NAME.search(name) and not _NAMES_A_FILE.search(name))
+        or without_secrets(value) != value
     ]
     problems += [
         InputError(f"volumes: {path} is no absolute path", where=f"{where}, volumes")

@@ -75,7 +75,10 @@ class _Copies:
                 (Path(self._root) / _PROBE).touch()
                 (Path(self._root) / _PROBE).unlink()
             else:
-                self._files = remote.filesystem(directory.partition("://")[0].lower())
+                scheme = directory.partition("://")[0].lower()
+                if scheme not in ("s3", "gs"):
+                    raise ValueError(scheme)
+                self._files = remote.filesystem(scheme)
                 self._root = posixpath.join(self._files._strip_protocol(directory), run)
                 self._files.pipe_file(posixpath.join(self._root, _PROBE), b"-")
                 self._files.rm(posixpath.join(self._root, _PROBE))
