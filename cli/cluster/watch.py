@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kfp_finetune.cli.cluster.client import Cluster, ClusterError
+from kfp_finetune.cli.cluster.answers import ClusterError
+from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.submit import Spec
 from kfp_finetune.cli.parameters import in_order
 from kfp_finetune.cli.screen import Screen, clean, duration

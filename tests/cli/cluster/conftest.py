@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kfp_finetune.cli import main as command_line
-from kfp_finetune.cli.cluster import client, watch
+from kfp_finetune.cli.cluster import calls, watch
 from tests import tiny
 from tests.cli.cluster.kubeflow import Kubeflow, serve
 
@@ -60,7 +60,7 @@ def cli(
     monkeypatch.setenv("HOME", str(tmp_path))  # kfp keeps a context there
     for name in ("KFP_TOKEN", "KFP_COOKIES", "KF_PIPELINES_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(client, "_SECONDS_BETWEEN_ATTEMPTS", 0.01)
+    monkeypatch.setattr(calls, "_SECONDS_BETWEEN_ATTEMPTS", 0.01)
     monkeypatch.setattr(watch, "SECONDS_BETWEEN_LOOKS", 0.01)
     return Cli(served[0], capsys)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kfp_finetune.cli.cluster import client
+from kfp_finetune.cli.cluster import calls, client
 from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.kubeflow import Kubeflow
 
@@ -82,7 +82,8 @@ def test_a_slow_server(kubeflow: Kubeflow, cli: Cli, monkeypatch: pytest.MonkeyP
     run = kubeflow.add_run(display_name="one", pipeline_spec={})
     kubeflow.slow = 0.5
     assert cli("status", run.run_id)[0] == 0
-    monkeypatch.setattr(client, "TIMEOUT", (1, 0.1))
+    for module in (calls, client):
+        monkeypatch.setattr(module, "TIMEOUT", (1, 0.1))
     code, _, err = cli("status", run.run_id)
     assert (code, "cannot be reached (ReadTimeoutError)" in err) == (1, True)
 

@@ -105,6 +105,8 @@ def test_status_logs_and_terminate(kubeflow: Kubeflow, submit: Submit, cli: Cli)
         ["finetune", "running"], ["evaluate", "waiting"],
     ]  # fmt: skip
     assert cli("logs", run.run_id, "finetune") == (0, "step 1\nstep 2\n", "")
+    kubeflow.is_ui = True
+    assert cli("logs", run.run_id, "finetune") == (0, "step 1\nstep 2\n", "")
     code, _, err = cli("logs", "one", "finetun")
     assert (code, "there is no step 'finetun'" in err) == (2, True)
     code, out, _ = cli("terminate", "one")
