@@ -63,7 +63,7 @@ def steps_kept(
     tasks: Mapping[str, Any],
     before: Mapping[str, Any],
     after: Mapping[str, Any],
-    ignored: tuple[str, ...] = MEANS,
+    ignored: tuple[str, ...] = (),
 ) -> Iterator[str]:
     """The steps whose inputs are the same in two runs, so that the cache has them.
 
@@ -83,6 +83,17 @@ def steps_kept(
             affected.add(name)
         else:
             yield name.replace("-", "_")
+
+
+def say_kept(
+    spec: Mapping[str, Any],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    ignored: tuple[str, ...] = (),
+) -> None:
+    """Say what `steps_kept` tells; the cache may have lost it, or be another version's."""
+    kept = steps_kept(spec["root"]["dag"]["tasks"], before, after, ignored)
+    print("from the cache, if it still has it: " + (", ".join(kept) or "nothing"), flush=True)
 
 
 def rerun_here(
@@ -107,4 +118,7 @@ def rerun_here(
     record = RunFolder.open(find(name, runs_dir)).record
     pipeline = catalog.find(record.pipeline)
     after = changed(record.parameters, changes, pipeline)
+    before = {n: v for n, v in record.parameters.items() if n not in FINGERPRINTS}
+    if use_cache:
+        say_kept(pipeline_parameters.read_spec(pipeline.definition), before, after, MEANS)
     execute(pipeline, after, runs_dir=runs_dir, name=new_name, use_cache=use_cache)

@@ -26,7 +26,7 @@ from kfp_finetune.cli.cluster.watch import (
     wait,
 )
 from kfp_finetune.cli.processes import Interrupted, interruptible
-from kfp_finetune.cli.rerun import changed, steps_kept
+from kfp_finetune.cli.rerun import changed, say_kept
 from kfp_finetune.cli.run_folder import RECORD, RunFolder
 from kfp_finetune.cli.screen import Screen, duration, make_screen
 from kfp_finetune.cli.summary import shown, summary
@@ -89,9 +89,7 @@ def rerun(
     after = changed(before, changes, pipeline)
     arguments = submitting.prepare(pipeline, after, platform, submission, screen.heading)
     if run is not None and submission.use_cache and platform_flags == PlatformFlags():
-        kept = list(steps_kept(spec.tasks, _with_defaults(before, pipeline), arguments, ()))
-        said = ", ".join(kept) or "nothing"
-        screen.heading(f"from the cache, if it still has it: {said}")
+        say_kept(spec.pipeline, _with_defaults(before, pipeline), arguments)
     _start(cluster, arguments, spec, submission, screen, waits=flags.wait)
 
 

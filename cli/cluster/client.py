@@ -96,9 +96,6 @@ class Cluster:
 
     def runs(self, name: str | None = None) -> Iterator[Any]:
         """The runs of the namespace, the newest first, page by page."""
-        wanted = json.dumps(
-            {"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]}
-        )
         token = ""
         while True:
             options = {"page_token": token} if token else {}
@@ -109,7 +106,7 @@ class Cluster:
                     sort_by="created_at desc",
                     _request_timeout=TIMEOUT,
                     **options,
-                    **({"filter": wanted} if name else {}),
+                    **({"filter": _called(name)} if name else {}),
                 ),
                 "runs",
             )
@@ -123,11 +120,10 @@ class Cluster:
         import kfp_server_api
 
         service = self._calls.client.experiments
-        wanted = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
         found = self._calls.ask(
             lambda: service.experiment_service_list_experiments(
                 namespace=self.namespace or "",
-                filter=json.dumps({"predicates": [wanted]}),
+                filter=_called(name),
                 _request_timeout=TIMEOUT,
             ),
             f"experiment {name}",
@@ -190,11 +186,10 @@ class Cluster:
         import kfp_server_api
 
         service = self._calls.client.pipelines
-        wanted = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
         listed = self._calls.ask(
             lambda: service.pipeline_service_list_pipelines(
                 namespace=self.namespace or "",
-                filter=json.dumps({"predicates": [wanted]}),
+                filter=_called(name),
                 _request_timeout=TIMEOUT,
             ),
             f"pipeline {name}",
@@ -212,11 +207,10 @@ class Cluster:
                 f"pipeline {name}",
             )
             pipeline_id = str(made.pipeline_id)
-        wanted["stringValue"] = version
         versions = self._calls.ask(
             lambda: service.pipeline_service_list_pipeline_versions(
                 pipeline_id,
-                filter=json.dumps({"predicates": [wanted]}),
+                filter=_called(version),
                 _request_timeout=TIMEOUT,
             ),
             f"version {version}",
@@ -270,3 +264,9 @@ class Cluster:
         if status != 200 or not isinstance(health, dict):
             raise no_kubeflow(self.host)
         return bool(health.get("multi_user"))
+
+
+def _called(name: str) -> str:
+    """The API's filter for what is called so."""
+    wanted = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
+    return json.dumps({"predicates": [wanted]})
