@@ -2,68 +2,44 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.output import writing
 from kfp_finetune.components.artifacts.files import write_text
-from kfp_finetune.components.errors import InputError
 
-_IMAGE = re.compile(r"[\w][\w.:/@-]*", re.ASCII)
+if TYPE_CHECKING:
+    from kfp_finetune.cli.cluster.platform import Platform
 
 
-def compile_pipeline(pipeline: Pipeline, output: Path, image: str | None = None) -> None:
+def compile_pipeline(pipeline: Pipeline, output: Path, platform: Platform | None = None) -> None:
     """Write a pipeline as YAML, the same bytes every time.
 
     Args:
         pipeline: Which.
         output: The file to write; its folder exists.
-        image: The image of every step; None for the one the components declare.
+        platform: What the cluster gives the steps; None: nothing in particular.
 
     Raises:
-        InputError: If the image is not a reference, or the file cannot be written.
+        InputError: If the file cannot be written.
     """
-    if image is not None and not _IMAGE.fullmatch(image):
-        raise InputError(
-            f"'{image}' is not an image reference",
-            where="--image",
-            expected="such as registry.example.com/kfp-finetune:0.1.0",
-            remedy="give the reference that `docker pull` takes",
-        )
-    text = _compile(pipeline.load())
-    if image is not None:
-        text = _with_image(text, image)
+    text = compiled(pipeline, platform)
     with writing("the pipeline", output):
         write_text(output, text)
 
 
-def _compile(pipeline: Any) -> str:
+def compiled(pipeline: Pipeline, platform: Platform | None = None) -> str:
+    """The same as text: a YAML document, and a second one where the platform sets anything."""
     from kfp import compiler
 
+    definition = pipeline.load()
+    if platform is not None:
+        from kfp_finetune.cli.cluster.configure import configured
+
+        definition = configured(definition, platform)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "pipeline.yaml")
-        compiler.Compiler().compile(pipeline, str(file))
+        compiler.Compiler().compile(definition, str(file))
         return file.read_text(encoding="utf-8")
-
-
-def _with_image(text: str, image: str) -> str:
-    """The compiled pipeline with another image in every step."""
-    import yaml
-    from kfp import components
-
-    documents = list(yaml.safe_load_all(text))
-    for executor in documents[0]["deploymentSpec"]["executors"].values():
-        if "container" in executor:
-            executor["container"]["image"] = image
-    again = _compile(components.load_component_from_text(yaml.safe_dump_all(documents)))
-    # KFP heads what it compiles a second time with the description of some step.
-    return text[: _body(text)] + again[_body(again) :]
-
-
-def _body(text: str) -> int:
-    """Where the comments at the head of a compiled pipeline end."""
-    found = re.search(r"^[^#]", text, re.MULTILINE)
-    return found.start() if found else len(text)

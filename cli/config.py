@@ -41,11 +41,12 @@ def given(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) -> 
     values: dict[str, Any] = {}
     if config is not None:
         values = parameters.check(known, read(config), str(config))
-        values = _with_paths(values, config.parent)
-    return values | _with_paths(flags, Path())
+        values = with_paths(values, config.parent)
+    return values | with_paths(flags, Path())
 
 
-def _with_paths(values: Mapping[str, Any], base: Path) -> dict[str, Any]:
+def with_paths(values: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """The same with relative paths made absolute; `base` is what they are relative to."""
     return {
         name: locations.absolute(name, value, base)
         if name in locations.PATH_PARAMETERS and isinstance(value, str)

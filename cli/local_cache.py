@@ -32,12 +32,13 @@ from kfp_finetune.components.runtime import emit
 
 _ENTRY = "entry.json"
 # Arguments that change how a task gets to its result, and nothing of the result.
-_MEANS = (
+MEANS = (
     "checkpoint_dir",
     "checkpoint_every_steps",
     "checkpoint_every_minutes",
     "checkpoints_to_keep",
     "resume_from_checkpoint",
+    "tensorboard_dir",
 )
 
 
@@ -76,7 +77,7 @@ class StepCache:
         custom_cache_key: str | None = None,
     ) -> str:
         """The key of a task that is due."""
-        told = {name: self._tell(v) for name, v in arguments.items() if name not in _MEANS}
+        told = {name: self._tell(v) for name, v in arguments.items() if name not in MEANS}
         if arguments.get("resume_from_checkpoint") == "any":
             told["made_from"] = uuid.uuid4().hex  # something else: not to be found by anybody
         parts = [component_name, image, full_command, told, env_vars or {}, custom_cache_key]

@@ -13,8 +13,9 @@ PATH_PARAMETERS = (
     "label_names",
     "model",
     "checkpoint_dir",
+    "tensorboard_dir",
 )
-_ALWAYS_PATHS = ("label_names", "checkpoint_dir")
+_ALWAYS_PATHS = ("label_names", "checkpoint_dir", "tensorboard_dir")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 _DATA = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".conll")
 

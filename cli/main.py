@@ -16,6 +16,8 @@ from typing import Annotated, Any
 import typer
 
 from kfp_finetune.cli import catalog, parameters
+from kfp_finetune.cli.cluster import commands
+from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, takes
 from kfp_finetune.cli.failures import LoggedError, logged
 from kfp_finetune.cli.screen import clean
 from kfp_finetune.components.errors import InputError
@@ -202,11 +204,10 @@ def runs(
 
 
 @app.command("compile")
+@takes(flags=PlatformFlags)
 def compile_(
+    flags: PlatformFlags,
     pipeline: PipelineOption = "finetune",
-    image: Annotated[
-        str | None, typer.Option(help="The image of every step, instead of the built-in one.")
-    ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")] = Path(
         "pipeline.yaml"
     ),
@@ -214,7 +215,8 @@ def compile_(
     """Write a pipeline as YAML for Kubeflow Pipelines."""
     from kfp_finetune.cli.compile import compile_pipeline
 
-    compile_pipeline(catalog.find(pipeline), output, image)
+    chosen = catalog.find(pipeline)
+    compile_pipeline(chosen, output, flags.load(chosen))
     print(f"wrote {output}")
 
 
@@ -305,20 +307,37 @@ def push(
     push(model, runs_dir, hub_id, private=private)
 
 
+commands.register(app, _parameters())
+
+
 @app.command("tensorboard")
+@takes(connection=Connection)
 def tensorboard(
+    connection: Connection,
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Names or folders of runs; the newest if none."),
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Names or folders of runs; the newest if none. With --host also cluster runs.",
+        ),
     ] = None,
     runs_dir: RunsDirOption = Path("runs"),
     port: Annotated[int, typer.Option(help="The first port to try.", min=0, max=65535)] = 6006,
     bind: Annotated[str, typer.Option(help="The address to listen on.")] = "localhost",
+    pipeline_root: commands.RootOption = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Keep copying what cluster runs go on writing.")
+    ] = False,
 ) -> None:
     """Open TensorBoard on runs, side by side: the learning rate of every step, the losses."""
     from kfp_finetune.cli.tensorboard import serve
 
-    serve(runs or [], runs_dir, bind, port)
+    if connection.host is None:
+        serve(runs or [], runs_dir, bind, port)
+        return
+    from kfp_finetune.cli.cluster.live import serve_with_cluster
+
+    serve_with_cluster(runs or [], runs_dir, bind, port, connection, pipeline_root, follow=follow)
 
 
 def _inert(message: str) -> str:

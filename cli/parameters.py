@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, wraps
 from pathlib import Path
@@ -61,6 +61,27 @@ class Parameter:
 
 
 @cache
+def read_spec(definition: Path) -> dict[str, Any]:
+    """Read a compiled pipeline; of its documents, that which is not the platform's.
+
+    Raises:
+        InputError: If the pipeline has not been compiled.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        with definition.open(encoding="utf-8") as file:
+            spec: dict[str, Any] = next(iter(yaml.load_all(file, loader)))
+            return spec
+    except FileNotFoundError:
+        raise InputError(
+            "the pipeline has not been compiled",
+            where=str(definition),
+            expected="the compiled pipeline beside its pipeline.py",
+            remedy=f"kfp-finetune compile -o {definition}",
+        ) from None
+
+
+@cache
 def load(definition: Path) -> tuple[Parameter, ...]:
     """Read the parameters of a compiled pipeline.
 
@@ -70,19 +91,7 @@ def load(definition: Path) -> tuple[Parameter, ...]:
     Raises:
         InputError: If the pipeline has not been compiled.
     """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        with definition.open(encoding="utf-8") as file:
-            # The second document, where there is one, is the platform's.
-            spec = next(iter(yaml.load_all(file, loader)))
-    except FileNotFoundError:
-        raise InputError(
-            "the pipeline has not been compiled",
-            where=str(definition),
-            expected="the compiled pipeline beside its pipeline.py",
-            remedy=f"kfp-finetune compile -o {definition}",
-        ) from None
-    root = spec["root"]
+    root = read_spec(definition)["root"]
     steps = _steps_of_parameters(root["dag"]["tasks"])
     order = list(dict.fromkeys(steps.values()))
     found = [
@@ -101,6 +110,25 @@ def load(definition: Path) -> tuple[Parameter, ...]:
     )
 
 
+def steps(definition: Path) -> list[str]:
+    """The steps of a compiled pipeline, in an order in which they can run."""
+    return [
+        task.replace("-", "_") for task in in_order(read_spec(definition)["root"]["dag"]["tasks"])
+    ]
+
+
+def in_order(tasks: Mapping[str, Any]) -> Iterator[str]:
+    """The names of a compiled pipeline's tasks, in an order in which they can run."""
+    waiting = dict(tasks)
+    while waiting:
+        ready = [
+            n for n, t in waiting.items() if not waiting.keys() & set(t.get("dependentTasks", []))
+        ]
+        for task_name in ready or list(waiting):
+            del waiting[task_name]
+            yield task_name
+
+
 def _parameter(name: str, declared: Mapping[str, Any], step: str) -> Parameter:
     kind = _TYPES[declared["parameterType"]]
     default = declared.get("defaultValue")
@@ -117,20 +145,12 @@ def _parameter(name: str, declared: Mapping[str, Any], step: str) -> Parameter:
 def _steps_of_parameters(tasks: Mapping[str, Any]) -> dict[str, str]:
     """The first step that takes each parameter, steps in the order in which they run."""
     steps: dict[str, str] = {}
-    waiting = dict(tasks)
-    while waiting:
-        ready = [n for n, t in waiting.items() if not waiting.keys() & set(_needs(t))]
-        for task_name in ready or list(waiting):
-            task = waiting.pop(task_name)
-            for source in task.get("inputs", {}).get("parameters", {}).values():
-                parameter = source.get("componentInputParameter")
-                if parameter:
-                    steps.setdefault(parameter, task_name.replace("-", "_"))
+    for task in in_order(tasks):
+        for source in tasks[task].get("inputs", {}).get("parameters", {}).values():
+            parameter = source.get("componentInputParameter")
+            if parameter:
+                steps.setdefault(parameter, task.replace("-", "_"))
     return steps
-
-
-def _needs(task: Mapping[str, Any]) -> list[str]:
-    return list(task.get("dependentTasks", []))
 
 
 def as_options(

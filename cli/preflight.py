@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib.util import find_spec
@@ -45,6 +46,15 @@ def preflight(pipeline: str, parameters: Mapping[str, Any]) -> None:
         InputError: If something is wrong.
     """
     check_installed()
+    check_settings(pipeline, parameters)
+
+
+def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:
+    """The same without asking what is installed: for a run that is elsewhere.
+
+    Raises:
+        InputError: If something is wrong.
+    """
     if pipeline == "finetune":
         from kfp_finetune.components.build_optimizer.parameters import (
             Parameters,
@@ -56,18 +66,21 @@ def preflight(pipeline: str, parameters: Mapping[str, Any]) -> None:
             check_precision,
         )
         from kfp_finetune.components.load_data.steps import check_step_parameters
-        from kfp_finetune.components.tasks import get_task
 
         check_step_parameters(**{name: parameters[name] for name in _STEP_PARAMETERS})
         build_optimizer_config(
             num_train_steps=parameters["max_steps"] or _NUM_TRAIN_STEPS,
             **{field.name: parameters[field.name] for field in fields(Parameters)},
         )
-        get_task(parameters["task"]).check_training_loss(
-            parameters["label_smoothing_factor"],
-            parameters["class_weights"],
-            parameters["problem_type"],
-        )
+        # The client has none of what tasks measure with.
+        with contextlib.suppress(ImportError):
+            from kfp_finetune.components.tasks import get_task
+
+            get_task(parameters["task"]).check_training_loss(
+                parameters["label_smoothing_factor"],
+                parameters["class_weights"],
+                parameters["problem_type"],
+            )
         check_precision(parameters["precision"])
         Selection(patience=parameters["early_stopping_patience"])
         Checkpointing(

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -44,15 +44,37 @@ def serve(names: Sequence[str], runs_dir: Path, bind: str, port: int) -> None:
     Raises:
         InputError: If a run is not there or has no logs, or there is no port or no TensorBoard.
     """
+    check_installed()
+    folders = [find(name, runs_dir) for name in names] or [newest(runs_dir)]
+    serve_logs({folder: logs_of(folder) for folder in dict.fromkeys(folders)}, bind, port)
+
+
+def check_installed() -> None:
+    """Check that TensorBoard is there.
+
+    Raises:
+        InputError: If it is not.
+    """
     if find_spec("tensorboard") is None:
         raise InputError(
             "TensorBoard is not installed",
             where="this Python environment",
             expected="the package tensorboard",
-            remedy="pip install 'kfp-finetune[train]'",
+            remedy="pip install tensorboard",
         )
-    folders = [find(name, runs_dir) for name in names] or [newest(runs_dir)]
-    logs = {folder: _logs(folder) for folder in dict.fromkeys(folders)}
+
+
+def serve_logs(logs: Mapping[Path, Path], bind: str, port: int) -> None:
+    """Show folders of event files in TensorBoard until interrupted.
+
+    Args:
+        logs: The runs' folders, after which they are called, to their event files'.
+        bind: The address to listen on.
+        port: The first port to try.
+
+    Raises:
+        InputError: If there is no port.
+    """
     port = _free_port(bind, port)
     with (
         contextlib.suppress(Interrupted),  # how it is meant to end
@@ -66,7 +88,12 @@ def serve(names: Sequence[str], runs_dir: Path, bind: str, port: int) -> None:
         _serve(shown, Path(temporary, "log"), bind, port)
 
 
-def _logs(folder: Path) -> Path:
+def logs_of(folder: Path) -> Path:
+    """The folder of a run's event files.
+
+    Raises:
+        InputError: If it has ended without any.
+    """
     record = RunFolder.open(folder).record
     logs = folder / record.artifacts.get("tensorboard_logs", _LOGS)
     # A run that is still going may not have come that far.

@@ -163,6 +163,11 @@ def run_of(output_uri: str) -> str:
     return parent if _UUID.fullmatch(last) else step
 
 
+def is_uuid(name: str) -> bool:
+    """Whether it is an id as KFP gives them to runs."""
+    return bool(_UUID.fullmatch(name))
+
+
 def available_cpus() -> int:
     """Processors this process may use: the CPU affinity, or a container's quota where smaller."""
     affinity = getattr(os, "sched_getaffinity", None)  # macOS has none

@@ -15,6 +15,7 @@ def finetune(
     model: dsl.Output[dsl.Model],
     tensorboard_logs: dsl.Output[dsl.Artifact],
     training_metrics: dsl.Output[dsl.Metrics],
+    mlpipeline_ui_metadata: dsl.Output[dsl.Artifact],
     model_revision: Optional[str] = None,
     batch_size: int = 32,
     num_train_epochs: float = 3.0,
@@ -34,6 +35,7 @@ def finetune(
     checkpoint_every_minutes: float = 5.0,
     checkpoints_to_keep: int = 2,
     resume_from_checkpoint: str = "retry",
+    tensorboard_dir: Optional[str] = None,
     model_fingerprint: str = "",
 ):
     """Fine-tune a Transformers model on TensorFlow: compile with the built optimizer, and fit.
@@ -69,49 +71,55 @@ def finetune(
         resume_from_checkpoint: Whose checkpoints to go on from: retry (only this run's own), exact
             (any run's that is equal in everything), any (also where something differs, which is not
             bit-identical).
+        tensorboard_dir: A folder, a mounted volume or a URI (s3://, gs://) to keep the event files
+            in during training, in a folder named for the run, so that curves can be seen live.
         model_fingerprint: Content of the model, so that a cache notices a new one.
 
     Returns:
         model: Weights, config, tokenizer, manifest and training log.
         tensorboard_logs: TensorBoard event files: the learning rate of every step, the losses.
         training_metrics: What was measured on the validation split after the last step.
+        mlpipeline_ui_metadata: Makes Kubeflow's UI offer TensorBoard.
     """
     from kfp_finetune.components import runtime
 
-    with runtime.step("finetune", model.path, tensorboard_logs.path):
-        from kfp_finetune.components.finetune import training
+    with runtime.step("finetune", model.path, tensorboard_logs.path, mlpipeline_ui_metadata.path):
+        from kfp_finetune.components.finetune import live_logs, training, ui_metadata
         from kfp_finetune.components.finetune.parameters import Checkpointing, Selection
 
-        manifest = training.finetune(
-            tokenized_dataset_path=tokenized_dataset.path,
-            optimizer_config_path=optimizer_config.path,
-            base_model=base_model,
-            model_revision=model_revision,
-            model_fingerprint=model_fingerprint,
-            batch_size=batch_size,
-            num_train_epochs=num_train_epochs,
-            max_steps=max_steps,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            drop_remainder=drop_remainder,
-            seed=seed,
-            precision=precision,
-            jit_compile=jit_compile,
-            label_smoothing_factor=label_smoothing_factor,
-            class_weights=class_weights,
-            selection=Selection(
-                metric_for_best_model, early_stopping_patience, load_best_model_at_end
-            ),
-            checkpointing=Checkpointing(
-                directory=checkpoint_dir,
-                every_steps=checkpoint_every_steps,
-                every_minutes=checkpoint_every_minutes,
-                keep=checkpoints_to_keep,
-                resume=resume_from_checkpoint,
-                owner=runtime.run_of(model.uri),
-            ),
-            model_path=model.path,
-            tensorboard_logs_path=tensorboard_logs.path,
-        )
+        owner = runtime.run_of(model.uri)
+        with live_logs.synced(tensorboard_logs.path, tensorboard_dir, owner):
+            manifest = training.finetune(
+                tokenized_dataset_path=tokenized_dataset.path,
+                optimizer_config_path=optimizer_config.path,
+                base_model=base_model,
+                model_revision=model_revision,
+                model_fingerprint=model_fingerprint,
+                batch_size=batch_size,
+                num_train_epochs=num_train_epochs,
+                max_steps=max_steps,
+                gradient_accumulation_steps=gradient_accumulation_steps,
+                drop_remainder=drop_remainder,
+                seed=seed,
+                precision=precision,
+                jit_compile=jit_compile,
+                label_smoothing_factor=label_smoothing_factor,
+                class_weights=class_weights,
+                selection=Selection(
+                    metric_for_best_model, early_stopping_patience, load_best_model_at_end
+                ),
+                checkpointing=Checkpointing(
+                    directory=checkpoint_dir,
+                    every_steps=checkpoint_every_steps,
+                    every_minutes=checkpoint_every_minutes,
+                    keep=checkpoints_to_keep,
+                    resume=resume_from_checkpoint,
+                    owner=owner,
+                ),
+                model_path=model.path,
+                tensorboard_logs_path=tensorboard_logs.path,
+            )
+        ui_metadata.write(mlpipeline_ui_metadata.path, tensorboard_logs.uri)
         for name, value in manifest.validation_metrics.items():
             training_metrics.log_metric(f"validation_{name}", value)
         model.metadata.update(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers import remote
+from kfp_finetune.components.load_data.readers import remote, remote_folders
 from kfp_finetune.components.load_data.readers.files import expand
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
 from kfp_finetune.components.load_data.readers.uris import is_uri, local_path, without_secrets
@@ -69,7 +69,8 @@ def check_unchanged(parameters: Mapping[str, Any]) -> None:
 def of_model(parameters: Mapping[str, Any]) -> str:
     """The fingerprint of the base model; "" if that cannot be told."""
     revision = parameters.get("model_revision") or "main"
-    return _of(str(parameters.get("model") or ""), str(revision), "model")
+    model = str(parameters.get("model") or "")
+    return _of(model, str(revision), "model", remote_folders.fingerprint)
 
 
 def pinned_revisions(parameters: Mapping[str, Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Where a pretrained model comes from: a folder on this disk, or the Hub."""
+"""Where a pretrained model comes from: a folder on this disk or in a store, or the Hub."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from pathlib import Path
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.pretrained import TOKENIZER_FILES
+from kfp_finetune.components.load_data.readers import remote_folders
 from kfp_finetune.components.load_data.readers.files import expand
 from kfp_finetune.components.load_data.readers.hub import why_not_reached
+from kfp_finetune.components.load_data.readers.uris import is_uri
 
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors")
 _H5 = "tf_model.h5"
+_WEIGHTS = (".safetensors", ".h5", ".bin", ".msgpack", ".onnx", ".pt", ".ot")
 
 
 def resolve(model: str, revision: str | None, *, weights: bool) -> Path:
     """Find a model's folder, downloading what is needed of it if it is on the Hub.
 
     Args:
-        model: A local folder, or a Hub id such as "google-bert/bert-base-uncased".
+        model: A local folder, a folder behind s3:// or gs://, or a Hub id such as
+            "google-bert/bert-base-uncased".
         revision: The Hub's branch, tag or commit; None: the default branch.
         weights: Whether the weights are wanted too, or only configuration and tokenizer.
 
@@ -28,6 +32,8 @@ def resolve(model: str, revision: str | None, *, weights: bool) -> Path:
     Raises:
         InputError: If there is no such folder, or the Hub cannot be reached or does not have it.
     """
+    if is_uri(model):
+        return remote_folders.fetch(model, () if weights else _WEIGHTS)
     path = expand(model)
     if model.strip() and path.is_dir():
         if revision:

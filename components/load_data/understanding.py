@@ -12,8 +12,10 @@ from kfp_finetune.components.load_data.assigned import Assigned, source_of
 from kfp_finetune.components.load_data.assignment import assign, assign_to_test
 from kfp_finetune.components.load_data.columns import ColumnMapping, map_columns
 from kfp_finetune.components.load_data.parameters import Parameters
+from kfp_finetune.components.load_data.readers import remote
 from kfp_finetune.components.load_data.readers.files import expand
 from kfp_finetune.components.load_data.readers.json_lines import parse
+from kfp_finetune.components.load_data.readers.uris import is_uri
 from kfp_finetune.components.load_data.rows import Rows, Values, in_rows, read_rows
 from kfp_finetune.components.load_data.sources import (
     Source,
@@ -155,7 +157,8 @@ def read_label_names(path: str) -> list[str]:
         InputError: If the file cannot be read, is empty, or names a label twice.
     """
     try:
-        text = expand(path).read_text(encoding="utf-8-sig")
+        file = remote.fetch(path).path if is_uri(path) else expand(path)
+        text = file.read_text(encoding="utf-8-sig")
         listed = parse(text) if path.endswith(".json") else text.split("\n")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None

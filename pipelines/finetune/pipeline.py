@@ -83,6 +83,7 @@ def finetune(
     checkpoint_every_minutes: float = 5.0,
     checkpoints_to_keep: int = 2,
     resume_from_checkpoint: str = "retry",
+    tensorboard_dir: Optional[str] = None,
     dataset_fingerprint: str = "",
     model_fingerprint: str = "",
 ):
@@ -167,6 +168,8 @@ def finetune(
         resume_from_checkpoint: Whose checkpoints to go on from: retry (only this run's own), exact
             (any run's that is equal in everything), any (also where something differs, which is not
             bit-identical).
+        tensorboard_dir: A folder, a mounted volume or a URI (s3://, gs://) to keep the event files
+            in during training, in a folder named for the run, so that curves can be seen live.
         dataset_fingerprint: Content of the data; filled in by kfp-finetune.
         model_fingerprint: Content of the model; filled in by kfp-finetune.
     """
@@ -251,6 +254,7 @@ def finetune(
         checkpoint_every_minutes=checkpoint_every_minutes,
         checkpoints_to_keep=checkpoints_to_keep,
         resume_from_checkpoint=resume_from_checkpoint,
+        tensorboard_dir=tensorboard_dir,
         model_fingerprint=model_fingerprint,
         **plan,
     )

@@ -19,7 +19,8 @@ from kfp_finetune.cli.compile import compile_pipeline
 # The whole command, with the toy in the real pipeline's place.
 _COMMAND = """
 from kfp_finetune.cli import catalog
-catalog.PIPELINES["finetune"] = catalog.Pipeline("toy", "toy_pipeline", "toy")
+toy = catalog.Pipeline("toy", "toy_pipeline", "toy")
+catalog.PIPELINES |= {"finetune": toy, "toy": toy}  # a run says which it was
 from kfp_finetune.cli.main import main
 main()
 """

@@ -112,7 +112,7 @@ def test_without_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(tensorboard, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="TensorBoard is not installed") as caught:
         tensorboard.serve([], tmp_path, "localhost", 6006)
-    assert caught.value.remedy == "pip install 'kfp-finetune[train]'"
+    assert caught.value.remedy == "pip install tensorboard"
 
 
 def test_the_newest_run_is_the_one_started_last(tmp_path: Path) -> None:

@@ -196,9 +196,9 @@ def test_files_folders_and_patterns_of_a_bucket(bucket: Bucket) -> None:
 
 def test_a_composite_object_of_google_is_told_by_its_generation() -> None:
     composite = {"type": "file", "crc32c": "G5wc/Q==", "generation": "1"}  # it has no MD5
-    tag = remote._tag("gs", composite)
-    assert tag and tag != remote._tag("gs", composite | {"generation": "2"})
-    assert remote._tag("gs", {"crc32c": "G5wc/Q=="}) == ""
+    tag = remote.tag("gs", composite)
+    assert tag and tag != remote.tag("gs", composite | {"generation": "2"})
+    assert remote.tag("gs", {"crc32c": "G5wc/Q=="}) == ""
 
 
 def read(parameters: dict[str, Any], folder: Path) -> str:

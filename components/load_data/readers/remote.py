@@ -22,7 +22,7 @@ from kfp_finetune.components.load_data.readers.remote_errors import failure, not
 from kfp_finetune.components.load_data.readers.unpacking import new_folder
 from kfp_finetune.components.load_data.readers.uris import SCHEMES, without_secrets
 
-_EXTRAS = {"s3": "s3", "gs": "gcs"}
+EXTRAS = {"s3": "s3", "gs": "gcs"}
 _BUCKETS = ("s3", "gs")
 _WEB = ("http", "https")
 _STRONG_ETAG = re.compile(r'"[^"]+"')  # a weak one, W/"...", stands for more than one content
@@ -73,7 +73,7 @@ def fetch(uri: str) -> Fetched:
     except InputError:
         raise
     except ImportError:
-        extra = _EXTRAS.get(scheme, "train")
+        extra = EXTRAS.get(scheme, "train")
         raise InputError(
             f"what reads {scheme}:// is not installed",
             where=name,
@@ -112,7 +112,7 @@ def fingerprint(
                 parts = [_hash(store, uri, note, fetched=fetched)]
         else:
             files = _list(store, uri, without_secrets(uri)).files
-            tags = [(path, _tag(scheme, info)) for path, (_, info) in sorted(files.items())]
+            tags = [(path, tag(scheme, info)) for path, (_, info) in sorted(files.items())]
             if not all(tag for _, tag in tags):
                 return ""
             parts = [repr(tags)]
@@ -191,7 +191,7 @@ def _list(filesystem: Any, uri: str, name: str) -> _Listing:
     return _Listing("folder", found)
 
 
-def _tag(scheme: str, info: dict[str, Any]) -> str:
+def tag(scheme: str, info: dict[str, Any]) -> str:
     """What a store says of a file that only this content has; "" if nothing."""
     if scheme == "s3":
         return f"{info['ETag']} {info['size']}" if info.get("ETag") else ""

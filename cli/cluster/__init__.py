@@ -1,0 +1,1 @@
+"""Kubeflow Pipelines on a cluster: submitting, watching, fetching."""

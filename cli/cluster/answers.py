@@ -1,0 +1,122 @@
+"""What a cluster's answers mean, each in one sentence.
+
+Never what kfp's exceptions say: they repeat headers and bodies, cookies among them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kfp_finetune.cli.failures import LoggedError
+from kfp_finetune.cli.screen import clean
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.uris import without_secrets
+
+BUSY = (429, 500, 502, 503, 504)
+
+
+class ClusterError(LoggedError):
+    """The cluster did not do what was asked; no fault of the input."""
+
+
+class BusyError(Exception):
+    """It did not work this time.
+
+    Args:
+        message: Why.
+        status: The HTTP status; 0 if there was no answer.
+        wait: Seconds that the server asks to wait; 0 if it does not.
+    """
+
+    def __init__(self, message: str, status: int, wait: float = 0.0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.wait = wait
+
+
+def explained(error: Any, what: str, host: str, namespace: str | None, flags: str) -> Exception:
+    """What a server's refusal means.
+
+    Args:
+        error: kfp_server_api's ApiException.
+        what: What was asked for: "run 1234".
+        host: Who refused.
+        namespace: Where; None where there are none.
+        flags: The connection's options, as they are typed.
+
+    Returns:
+        InputError where something else is to be asked for, `BusyError` where it may be asked again,
+        else `ClusterError`.
+    """
+    said = _message(error)
+    where = place(host, namespace)
+    status = error.status
+    if status == 401:
+        return InputError(
+            "who you are is not known here, or your token has expired: HTTP 401",
+            where=where,
+            expected="a token or cookies that this Kubeflow takes",
+            remedy="get a new one; --token-file FILE, or KFP_TOKEN or KFP_COOKIES",
+        )
+    if status == 403:
+        return InputError(
+            f"you may not do this here: HTTP 403{said}",
+            where=where,
+            expected="a namespace and a user with the right to it",
+            remedy="check --namespace, and whether you are a contributor to it",
+        )
+    if status == 404:
+        return InputError(
+            f"there is no {what.removeprefix('the ') or 'such thing'}: HTTP 404{said}",
+            where=where,
+            expected="an id that this Kubeflow knows",
+            remedy=f"kfp-finetune runs{flags} lists the runs",
+        )
+    if status in (400, 409):
+        return InputError(
+            f"{what} was refused: HTTP {status}{said}",
+            where=where,
+            expected="what this version of Kubeflow Pipelines takes",
+            remedy="change what it names" if status == 400 else "choose another name",
+        )
+    if status in BUSY:
+        wait = (error.headers or {}).get("Retry-After", "")
+        return BusyError(
+            f"{host} answered HTTP {status}{said}",
+            status,
+            min(float(wait), 30.0) if str(wait).isdecimal() else 0.0,
+        )
+    return ClusterError(f"{host} answered HTTP {status}{said}")
+
+
+def place(host: str, namespace: str | None) -> str:
+    """Where something was asked for, for messages."""
+    return f"{host}, namespace {namespace}" if namespace else host
+
+
+def no_kubeflow(host: str) -> InputError:
+    """What is said when something else answers."""
+    return InputError(
+        "what answers is not Kubeflow Pipelines; mostly it is a login page",
+        where=host,
+        expected="the address of its API or UI, and a token or cookies where it wants a login",
+        remedy="check --host; --token-file or --cookies-file, or KFP_TOKEN or KFP_COOKIES",
+    )
+
+
+def kind_of(error: Exception) -> str:
+    """What went wrong on the way, in a word."""
+    reason = getattr(error, "reason", None)
+    return type(reason if isinstance(reason, Exception) else error).__name__
+
+
+def _message(error: Any) -> str:
+    """What the server says went wrong, in one short line."""
+    try:
+        body = json.loads(error.body)
+        said = body.get("message") or body.get("error") or ""
+    except (TypeError, ValueError, AttributeError):
+        return ""
+    line = clean(without_secrets(str(said)))[:300]
+    return f": {line}" if line else ""

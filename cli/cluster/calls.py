@@ -1,0 +1,121 @@
+"""Calls to a cluster: made again where that is safe, and their failures said in a sentence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from kfp_finetune.cli.cluster.answers import (
+    BUSY,
+    BusyError,
+    ClusterError,
+    explained,
+    kind_of,
+)
+from kfp_finetune.cli.cluster.login import connect, host_of
+from kfp_finetune.cli.cluster.options import Connection
+
+# Seconds to connect, and to wait for an answer.
+TIMEOUT = (10, 60)
+_ATTEMPTS = 4
+_SECONDS_BETWEEN_ATTEMPTS = 1.0
+Result = TypeVar("Result")
+
+
+class Calls:
+    """Calls to one Kubeflow, as one user.
+
+    Args:
+        connection: Where and as whom.
+
+    Attributes:
+        connection: The same.
+        host: Its address.
+        namespace: The user's, where there are several; None: there is one, or it is not yet known.
+        client: A kfp.Client.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.host = host_of(connection)
+        self.namespace = connection.namespace
+        self.client = connect(connection, self.host)
+
+    def ask(self, call: Callable[[], Result], what: str = "") -> Result:
+        """Make a call that changes nothing, again if the server is busy or the line breaks."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self.once(call, what)
+            except BusyError as error:
+                if attempt == _ATTEMPTS:
+                    raise ClusterError(str(error)) from None
+                time.sleep(error.wait or _SECONDS_BETWEEN_ATTEMPTS * 2 ** (attempt - 1))
+        raise AssertionError
+
+    def send(self, call: Callable[[], Result], what: str) -> Result:
+        """Make a call that changes something: once, unless the server says it was not taken."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self.once(call, what)
+            except BusyError as error:
+                if error.status not in (429, 503) or attempt == _ATTEMPTS:
+                    tells = f"kfp-finetune runs{self.connection.flags} tells"
+                    unknown = f"; whether {what} was accepted is not known: {tells}"
+                    raise ClusterError(f"{error}{'' if error.status else unknown}") from None
+                time.sleep(error.wait or _SECONDS_BETWEEN_ATTEMPTS * 2 ** (attempt - 1))
+        raise AssertionError
+
+    def once(self, call: Callable[[], Result], what: str, *, renewed: bool = False) -> Result:
+        """Make a call; with a new token, if the old one has expired.
+
+        Args:
+            call: Makes it.
+            what: What it asks for, for messages.
+            renewed: Whether the token has just been read again.
+
+        Raises:
+            InputError: If something else has to be asked for.
+            BusyError: If it did not work this time.
+            ClusterError: If the server refuses otherwise.
+        """
+        import kfp_server_api
+        import urllib3
+
+        try:
+            return call()
+        except kfp_server_api.ApiException as error:
+            if error.status == 401 and not renewed and self.connection.token_file is not None:
+                # The file may hold another one by now.
+                self.client = connect(self.connection, self.host)
+                return self.once(call, what, renewed=True)
+            raise explained(error, what, self.host, self.namespace, self.connection.flags) from None
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise BusyError(f"{self.host} cannot be reached ({kind_of(error)})", 0) from None
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Ask what the API's description does not have, as the same user.
+
+        Returns:
+            The HTTP status and what came.
+        """
+        import kfp_server_api
+        import urllib3
+
+        api = self.client.runs.api_client
+        headers = dict(api.default_headers)
+        api.update_params_for_auth(headers, {}, ["Bearer"])
+        if api.cookie:
+            headers["Cookie"] = api.cookie
+        answer = api.rest_client.pool_manager.request(
+            "GET",
+            self.host + path,
+            headers=headers,
+            timeout=urllib3.Timeout(*TIMEOUT),
+            redirect=False,
+        )
+        if answer.status in (401, 403, *BUSY):
+            error = kfp_server_api.ApiException(status=answer.status, reason=answer.reason)
+            error.body, error.headers = answer.data, answer.headers
+            raise error
+        return int(answer.status), bytes(answer.data)

@@ -1,0 +1,139 @@
+"""The commands on a cluster: what they are called and what they take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kfp_finetune.cli import catalog, parameters
+from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, SubmissionFlags, takes
+
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="The run's id, or its name if only one has it.")
+]
+RunsDirOption = Annotated[Path, typer.Option("--runs-dir", help="The folder of runs.")]
+RootOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pipeline-root",
+        help="Where the run's artifacts are, if it was not said when it was submitted and is not"
+        " Kubeflow's own store. AWS_ENDPOINT_URL says where an S3 store is.",
+    ),
+]
+
+
+def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> None:
+    """Add the commands.
+
+    Args:
+        app: The command line.
+        offered: The pipeline's parameters.
+    """
+
+    @app.command("submit", cls=parameters.GroupedCommand)
+    @parameters.as_options(offered)
+    @takes(connection=Connection, submission=SubmissionFlags, platform=PlatformFlags)
+    def submit(
+        flags: dict[str, Any],
+        connection: Connection,
+        submission: SubmissionFlags,
+        platform: PlatformFlags,
+        pipeline: Annotated[str, typer.Option(help="Which pipeline.")] = "finetune",
+        config: Annotated[
+            Path | None,
+            typer.Option(help="YAML file of parameters; flags come first. Its paths are its own."),
+        ] = None,
+    ) -> None:
+        """Fine-tune a model on a Kubeflow cluster; takes the parameters of run."""
+        from kfp_finetune.cli.cluster import actions
+        from kfp_finetune.cli.config import settings
+
+        chosen = catalog.find(pipeline)
+        values = settings(chosen, flags, config)
+        actions.submit(chosen, values, connection, submission, platform)
+
+    @app.command("rerun", cls=parameters.GroupedCommand)
+    @parameters.as_options(offered)
+    @takes(connection=Connection, submission=SubmissionFlags, platform=PlatformFlags)
+    def rerun(
+        flags: dict[str, Any],
+        connection: Connection,
+        submission: SubmissionFlags,
+        platform: PlatformFlags,
+        run: Annotated[
+            str,
+            typer.Argument(
+                metavar="RUN",
+                help="A local run's name or folder; with --host also a cluster run's id or name.",
+            ),
+        ],
+        runs_dir: RunsDirOption = Path("runs"),
+    ) -> None:
+        """Run again with what is named changed; here, or with --host on a cluster."""
+        from kfp_finetune.cli.config import with_paths
+        from kfp_finetune.cli.rerun import rerun_here
+
+        changes = with_paths(flags, Path())
+        if connection.host is None:
+            submission.check_local()
+            rerun_here(
+                run,
+                changes,
+                runs_dir=runs_dir,
+                new_name=submission.name,
+                use_cache=not submission.no_cache,
+            )
+            return
+        from kfp_finetune.cli.cluster import actions
+
+        actions.rerun(run, changes, runs_dir, connection, submission, platform)
+
+    @app.command("status")
+    @takes(connection=Connection)
+    def status(connection: Connection, run: RunArgument) -> None:
+        """Show how far a cluster run is."""
+        from kfp_finetune.cli.cluster import actions
+
+        actions.status(run, connection)
+
+    @app.command("logs")
+    @takes(connection=Connection)
+    def logs(
+        connection: Connection,
+        run: RunArgument,
+        step: Annotated[str, typer.Argument(metavar="STEP", help="Such as finetune.")],
+        pipeline_root: RootOption = None,
+    ) -> None:
+        """Print what a step of a cluster run has printed."""
+        from kfp_finetune.cli.cluster import actions
+
+        actions.logs(run, step, connection, pipeline_root)
+
+    @app.command("terminate")
+    @takes(connection=Connection)
+    def terminate(connection: Connection, run: RunArgument) -> None:
+        """Cancel a cluster run."""
+        from kfp_finetune.cli.cluster import actions
+
+        actions.terminate(run, connection)
+
+    @app.command("fetch")
+    @takes(connection=Connection)
+    def fetch(
+        connection: Connection,
+        run: RunArgument,
+        output: Annotated[
+            Path | None,
+            typer.Option("-o", "--output", help="The run folder to make; runs/NAME if not given."),
+        ] = None,
+        pipeline_root: RootOption = None,
+        everything: Annotated[
+            bool, typer.Option("--all", help="Download the tokenized data, too.")
+        ] = False,
+    ) -> None:
+        """Download a cluster run: metrics, report, TensorBoard logs, model; or what is missing."""
+        from kfp_finetune.cli.cluster import actions
+
+        actions.fetch(run, connection, output, pipeline_root, everything=everything)

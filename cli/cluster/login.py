@@ -1,0 +1,102 @@
+"""How a cluster is reached, and as whom."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from kfp_finetune.cli.cluster.options import Connection
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.uris import without_secrets
+
+_IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
+# In a pod: its namespace, and the token that Kubeflow projects.
+POD = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_POD_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")
+
+
+def connect(connection: Connection, host: str) -> Any:
+    """A kfp.Client, which finds out how to authenticate.
+
+    Raises:
+        InputError: If a token or cookies cannot be read.
+    """
+    import kfp
+
+    class Client(kfp.Client):
+        """Is made without asking how the server is, five times and five seconds apart."""
+
+        def get_kfp_healthz(self, sleep_duration: int = 5) -> Any:
+            return SimpleNamespace(multi_user=False)
+
+    token = _secret(connection.token_file, "KFP_TOKEN", "--token-file")
+    cookies = _secret(connection.cookies_file, "KFP_COOKIES", "--cookies-file")
+    credentials = None
+    if token is None and cookies is None and _POD_TOKEN.is_file():
+        from kfp.client.set_volume_credentials import ServiceAccountTokenVolumeCredentials
+
+        credentials = ServiceAccountTokenVolumeCredentials()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is for servers newer than 2.0.0-beta.2
+        client = Client(
+            host=host,
+            existing_token=token,
+            cookies=cookies,
+            credentials=credentials,
+            ssl_ca_cert=os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE"),
+        )
+    # urllib3 would try again on its own, and warn.
+    client.runs.api_client.rest_client.pool_manager.connection_pool_kw["retries"] = False
+    return client
+
+
+def host_of(connection: Connection) -> str:
+    """The address of Kubeflow Pipelines.
+
+    Raises:
+        InputError: If there is none, or it is no address.
+    """
+    host = connection.host or os.environ.get("KF_PIPELINES_ENDPOINT") or ""
+    if not host and POD.is_file():
+        host = _IN_CLUSTER
+    if not host:
+        raise InputError(
+            "no cluster is given",
+            where="--host",
+            expected="the address of Kubeflow Pipelines, such as http://localhost:8080",
+            remedy="--host URL, or set KF_PIPELINES_ENDPOINT",
+        )
+    if not host.startswith(("http://", "https://")):
+        raise InputError(
+            f"'{without_secrets(host)}' is no address",
+            where="--host",
+            expected="http://... or https://...",
+            remedy=f"--host https://{without_secrets(host)}",
+        )
+    return host.rstrip("/")
+
+
+def _secret(file: Path | None, variable: str, option: str) -> str | None:
+    """A token or cookies: from a file, else from the environment."""
+    if file is None:
+        return os.environ.get(variable) or None
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"it cannot be read: {getattr(error, 'strerror', None) or 'not text'}",
+            where=f"{option} {file}",
+            expected="a text file",
+            remedy="check the path and its permissions",
+        ) from None
+    if not text or "\n" in text:
+        raise InputError(
+            "the file is empty" if not text else "the file has several lines",
+            where=f"{option} {file}",
+            expected="one line",
+            remedy="write it anew",
+        )
+    return text

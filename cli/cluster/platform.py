@@ -1,0 +1,263 @@
+"""What a cluster gives the steps: image, resources, secrets by name, volumes, retries.
+
+One YAML file says it (`--platform`), and flags the commonest of it. It goes into the compiled
+pipeline and is no parameter of it: a parameter would be part of every cache key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from kfp_finetune.cli.config import read
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.uris import without_secrets
+
+HUB_CACHE = "/mnt/hub-cache"
+CHECKPOINTS = "/mnt/checkpoints"
+_DOWNLOADING = ("load_data", "finetune")
+_IMAGE = re.compile(r"[\w][\w.:/@-]*", re.ASCII)
+_SECRET_NAME = re.compile(r"key|secret|token|passw|credential", re.IGNORECASE)
+_NAMES_A_FILE = re.compile(r"_(FILE|PATH|DIR)$", re.IGNORECASE)  # of a secret that is mounted
+_FLAG_SECRET = re.compile(r"([\w.-]+)/([\w.-]+)=(\w+)", re.ASCII)
+_WEEK = 7 * 24 * 3600
+
+# As kfp's setters take them.
+Cpu = Annotated[str, Field(pattern=r"^([0-9]*[.])?[0-9]+m?$")]
+Memory = Annotated[str, Field(pattern=r"^[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?$")]
+
+
+def _checked_image(image: str) -> str:
+    if not _IMAGE.fullmatch(image):
+        raise ValueError(f"'{image}' is not an image reference")
+    return image
+
+
+Image = Annotated[str, AfterValidator(_checked_image)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
+
+class Toleration(_Settings):
+    """A taint that a step's pod puts up with."""
+
+    key: str | None = None
+    operator: Literal["Equal", "Exists"] | None = None
+    value: str | None = None
+    effect: Literal["NoExecute", "NoSchedule", "PreferNoSchedule"] | None = None
+
+
+class Step(_Settings):
+    """What one step gets, or all of them."""
+
+    cpu_request: Cpu | None = None
+    cpu_limit: Cpu | None = None
+    memory_request: Memory | None = None
+    memory_limit: Memory | None = None
+    accelerator: str | None = Field(default=None, description="a resource, such as nvidia.com/gpu")
+    accelerator_count: int = Field(default=1, ge=1)
+    node_selector: dict[str, str] = {}
+    tolerations: list[Toleration] = []
+    shm_size: Memory | None = Field(default=None, description="of /dev/shm; several GPUs want some")
+    retries: int | None = Field(default=None, ge=0)
+    retry_wait_seconds: int = Field(
+        default=60, ge=0, description="before the first; then twice as long"
+    )
+    retry_for_seconds: int = Field(
+        default=_WEEK,
+        ge=1,
+        description="since the step began; KFP's own hour ends before most trainings",
+    )
+    timeout_seconds: int | None = Field(default=None, ge=1)
+    cache: bool = True
+
+
+class Secret(_Settings):
+    """A Kubernetes secret's keys as environment variables of every step."""
+
+    name: str
+    env: dict[str, str] = Field(description="environment variables to the secret's keys")
+    optional: bool = False
+
+
+class TensorBoardPod(_Settings):
+    """The pod in which Kubeflow's UI shows TensorBoard; it reads the logs from the store."""
+
+    image: Image | None = Field(
+        default=None, description="one with tensorboard that can read the store"
+    )
+    env: dict[str, str] = {}
+    secrets: list[Secret] = []
+
+
+class Platform(_Settings):
+    """All of it.
+
+    Attributes:
+        image: Of every step; None: the one the components declare.
+        defaults: What every step gets.
+        steps: What single steps get besides, by their names.
+        env: Environment variables of every step, such as AWS_ENDPOINT_URL; no secrets.
+        secrets: Environment variables that Kubernetes takes from secrets.
+        hub_cache_pvc: Volume that keeps what is downloaded from the Hub.
+        checkpoints_pvc: Volume for `checkpoint_dir`, mounted at `CHECKPOINTS`.
+        volumes: Other volumes: path in the container to claim.
+        image_pull_secrets: Names of secrets.
+        ttl_seconds: How long the finished workflow is kept; artifacts stay.
+        tensorboard: The UI's TensorBoard; None: what a usual Kubeflow needs.
+    """
+
+    image: Image | None = None
+    defaults: Step = Step()
+    steps: dict[str, Step] = {}
+    env: dict[str, str] = {}
+    secrets: list[Secret] = []
+    hub_cache_pvc: str | None = None
+    checkpoints_pvc: str | None = None
+    volumes: dict[str, str] = {}
+    image_pull_secrets: list[str] = []
+    ttl_seconds: int | None = Field(default=None, ge=1)
+    tensorboard: TensorBoardPod | None = None
+
+    def of(self, step: str) -> Step:
+        """What a step gets: its own settings over everybody's."""
+        own = self.steps.get(step, Step())
+        given = own.model_dump(include=own.model_fields_set)
+        return Step(**self.defaults.model_dump() | given)
+
+    def mounts(self, step: str) -> dict[str, str]:
+        """A step's volumes: path in the container to claim."""
+        mounts = dict(self.volumes)
+        if self.hub_cache_pvc and step in _DOWNLOADING:
+            mounts[HUB_CACHE] = self.hub_cache_pvc
+        if self.checkpoints_pvc and step == "finetune":
+            mounts[CHECKPOINTS] = self.checkpoints_pvc
+        return mounts
+
+
+def load(
+    file: Path | None,
+    steps: Sequence[str],
+    *,
+    image: str | None = None,
+    cpu: str | None = None,
+    memory: str | None = None,
+    gpus: int | None = None,
+    secrets: Sequence[str] = (),
+) -> Platform:
+    """Read a platform file and put the flags over it.
+
+    Args:
+        file: YAML with the attributes of `Platform`; None: nothing.
+        steps: The pipeline's steps.
+        image: `--image`.
+        cpu: `--cpu`, of finetune: request and limit.
+        memory: `--memory`, of finetune: request and limit.
+        gpus: `--gpus`, of finetune.
+        secrets: `--secret NAME/KEY=VARIABLE`.
+
+    Raises:
+        InputError: If something is wrong, all of it in one message.
+    """
+    values = read(file) if file is not None else {}
+    where = str(file) if file is not None else "the command line"
+    if image is not None:
+        values["image"] = image
+    of_flags = {
+        "cpu_request": cpu, "cpu_limit": cpu, "memory_request": memory, "memory_limit": memory
+    }  # fmt: skip
+    if gpus:
+        of_flags |= {"accelerator": "nvidia.com/gpu", "accelerator_count": str(gpus)}
+    of_flags = {name: value for name, value in of_flags.items() if value is not None}
+    if of_flags and isinstance(values.setdefault("steps", {}), dict):
+        own = values["steps"].get("finetune")
+        values["steps"]["finetune"] = (own if isinstance(own, dict) else {}) | of_flags
+    if secrets:
+        values["secrets"] = [*(values.get("secrets") or []), *map(_secret, secrets)]
+    try:
+        platform = Platform.model_validate(values)
+    except ValidationError as error:
+        raise _explained(error, where) from None
+    _check(platform, steps, where)
+    return platform
+
+
+def _secret(flag: str) -> dict[str, Any]:
+    found = _FLAG_SECRET.fullmatch(flag)
+    if found is None:
+        raise InputError(
+            f"--secret is '{flag}'" if "=" not in flag else "--secret cannot be read",
+            where="--secret",
+            expected="NAME/KEY=VARIABLE: a Kubernetes secret's name, its key, a variable's name",
+            remedy="for example --secret hub/token=HF_TOKEN; never the secret itself",
+        )
+    name, key, variable = found.groups()
+    return {"name": name, "env": {variable: key}}
+
+
+def _explained(error: ValidationError, where: str) -> InputError:
+    problems = []
+    for problem in error.errors(include_url=False):
+        place = ".".join(map(str, problem["loc"]))
+        found = f"{place}: {problem['msg']}"
+        if problem["type"] == "value_error":
+            found = str(problem["ctx"]["error"])
+        elif problem["type"] == "string_pattern_mismatch":
+            found = f"{place} is '{problem['input']}'"
+        problems.append(InputError(found, where=where, expected=_expected(problem["loc"])))
+    joined = InputError.of_all(problems)
+    joined.remedy = "mend it; docs/cluster.md has an example"
+    return joined
+
+
+def _expected(place: tuple[int | str, ...]) -> str:
+    known: Mapping[str, Any] = Platform.model_fields
+    if len(place) > {"steps": 2, "defaults": 1}.get(str(place[0]), len(place)):
+        known = Step.model_fields
+    if place[-1] in known:
+        return "a value such as " + _EXAMPLES.get(str(place[-1]), "the example's")
+    return "one of " + ", ".join(known)
+
+
+_EXAMPLES = {
+    "image": "registry.example.com/kfp-finetune:0.1.0",
+    "cpu_request": "4 or 500m", "cpu_limit": "4 or 500m",
+    "memory_request": "8Gi", "memory_limit": "8Gi", "shm_size": "2Gi",
+}  # fmt: skip
+
+
+def _check(platform: Platform, steps: Sequence[str], where: str) -> None:
+    problems = [
+        InputError(
+            f"there is no step {name}",
+            where=f"{where}, steps",
+            expected="one of " + ", ".join(steps),
+        )
+        for name in platform.steps
+        if name not in steps
+    ]
+    named = platform.env | (platform.tensorboard.env if platform.tensorboard else {})
+    problems += [
+        InputError(
+            f"env sets {name}, which looks like a secret: the compiled pipeline would show it",
+            where=f"{where}, env",
+            expected="a secret's name under secrets",
+            remedy=f"put it into a Kubernetes secret, and --secret NAME/KEY={name}",
+        )
+        for name, value in named.items()
+        if (_SECRET_NAME.search(name) and not _NAMES_A_FILE.search(name))
+        or without_secrets(value) != value
+    ]
+    problems += [
+        InputError(f"volumes: {path} is no absolute path", where=f"{where}, volumes")
+        for path in platform.volumes
+        if not path.startswith("/")
+    ]
+    if problems:
+        raise InputError.of_all(problems)

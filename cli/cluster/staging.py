@@ -1,0 +1,168 @@
+"""Puts local data where a cluster's steps can read it.
+
+A pod does not see this disk. What is local is uploaded under the hash of its content: the same
+content has the same URI, is uploaded once, and is found again in the cluster's cache.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.cli import locations
+from kfp_finetune.cli.cluster.store import Store
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data import fingerprints
+from kfp_finetune.components.load_data.readers.uris import local_path, without_secrets
+
+# Written by a step, so there is nothing to upload.
+_WRITTEN = ("checkpoint_dir", "tensorboard_dir")
+_READABLE = re.compile(r"(https?|s3|gs|hf)://")
+_WILDCARD = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class _Local:
+    """What a parameter names on this disk.
+
+    Attributes:
+        files: What is uploaded: path below the content's hash to file.
+        value: What stands for it below that.
+    """
+
+    files: dict[str, Path]
+    value: str
+
+
+def stage(
+    parameters: Mapping[str, Any],
+    stage_uri: str | None,
+    mounted: Iterable[str],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """The parameters as a cluster's steps can use them.
+
+    Args:
+        parameters: All of them; relative paths have been made absolute.
+        stage_uri: Where local files go (s3://, gs://); None: nowhere.
+        mounted: Paths that are volumes of the steps: what is below is theirs, not this disk's.
+        say: Is told what is uploaded.
+
+    Raises:
+        InputError: If something is local and there is no place for it, or it cannot be read or
+            uploaded.
+    """
+    staged = dict(parameters)
+    local = {}
+    volumes = [path.rstrip("/") + "/" for path in mounted]
+    for name in locations.PATH_PARAMETERS:
+        value = str(parameters.get(name) or "")
+        path = _on_this_disk(value)
+        if path is not None and not f"{path}/".startswith(tuple(volumes)):
+            local[name] = path
+    _check(local, stage_uri)
+    if not local or stage_uri is None:
+        return staged
+    store = Store.open(stage_uri)
+    for name, path in local.items():
+        staged[name] = _upload(store, name, _listed(name, path), say)
+    return staged
+
+
+def _on_this_disk(value: str) -> str | None:
+    """The path that a value names here; None if it is a URI, a Hub id or nothing."""
+    if value.lower().startswith("file://"):
+        return str(local_path(value))
+    if os.path.isabs(value):  # noqa: PTH117 - what is a path has been made absolute
+        return value
+    return None
+
+
+def _check(local: Mapping[str, str], stage_uri: str | None) -> None:
+    written = [name for name in _WRITTEN if name in local]
+    if written:
+        raise InputError(
+            "; ".join(f"{name} is {local[name]}" for name in written),
+            where=", ".join("--" + name.replace("_", "-") for name in written),
+            expected="s3://, gs://, or a folder of a volume that --platform mounts",
+            remedy="a step writes there and its pod does not see this disk: give one of those",
+        )
+    if local and stage_uri is None:
+        raise InputError(
+            "; ".join(f"{name} is {path}" for name, path in local.items()),
+            where=", ".join("--" + name.replace("_", "-") for name in local),
+            expected="what a pod can read: s3://, gs://, https://, or a Hub id",
+            remedy="--stage-uri s3://BUCKET/FOLDER uploads it for you",
+        )
+
+
+def _listed(name: str, path: str) -> _Local:
+    """What is to be uploaded of a file, a folder or a pattern."""
+    if _WILDCARD.search(path) and not Path(path).exists():
+        fixed = posixpath.dirname(path[: _WILDCARD.search(path).start()])  # type: ignore[union-attr]
+        found = sorted(f for f in map(Path, glob.glob(path, recursive=True)) if f.is_file())  # noqa: PTH207
+        files = {file.relative_to(fixed).as_posix(): file for file in found}
+        value = Path(path).relative_to(fixed).as_posix()
+    elif Path(path).is_dir():
+        files = {
+            file.relative_to(path).as_posix(): file
+            for file in sorted(Path(path).rglob("*"))
+            if file.is_file()
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        }
+        value = ""
+    else:
+        files = {Path(path).name: Path(path)} if Path(path).is_file() else {}
+        value = Path(path).name
+    if not files:
+        raise InputError(
+            "there is no file" if not Path(path).is_dir() else "the folder is empty",
+            where=f"{name}: {path}",
+            expected="what can be uploaded: a file, a folder or a pattern",
+            remedy="check the path",
+        )
+    return _Local(files, value)
+
+
+def _upload(store: Store, name: str, local: _Local, say: Callable[[str], None]) -> str:
+    """Upload what is not there yet.
+
+    Returns:
+        Its URI.
+    """
+    try:
+        hashes = {below: fingerprints.of_path(file) for below, file in local.files.items()}
+    except OSError as error:
+        raise InputError(
+            f"it cannot be read: {error.strerror or error}",
+            where=f"{name}: {error.filename}",
+            expected="files that this user may read",
+            remedy="check the permissions",
+        ) from None
+    folder = hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest()[:32]
+    there = {file.name: file.size for file in store.files(folder)}
+    missing = {
+        below: file
+        for below, file in local.files.items()
+        if there.get(below) != file.stat().st_size
+    }
+    where = without_secrets(store.uri(folder))
+    if missing:
+        size = sum(file.stat().st_size for file in missing.values())
+        say(f"uploading {name}: {_files(missing)}, {size / 1e6:,.1f} MB, to {where}")
+    else:
+        say(f"{name}: already in {where}")
+    for below, file in missing.items():
+        store.put(file, f"{folder}/{below}")
+    return store.uri(f"{folder}/{local.value}".rstrip("/"))
+
+
+def _files(files: Mapping[str, Path]) -> str:
+    return "1 file" if len(files) == 1 else f"{len(files):,} files"
