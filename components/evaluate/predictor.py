@@ -17,7 +17,7 @@ from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import models
-from kfp_finetune.components.finetune.inputs import WIDTH_MULTIPLE
+from kfp_finetune.components.finetune.inputs import padded_width
 from kfp_finetune.components.load_data.pretrained import load_tokenizer
 from kfp_finetune.components.load_data.tokenization import Tokenize, Tokens
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
@@ -139,7 +139,7 @@ class Predictor:
     def _features(self, tokens: Tokens, rows: NDArray[np.int64]) -> dict[str, tf.Tensor]:
         """One padded batch, int32, shape [rows, width]."""
         lengths = np.diff(tokens.starts)[rows]
-        width = -(-int(lengths.max()) // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
+        width = padded_width(int(lengths.max()))
         mask = np.arange(width) < lengths[:, np.newaxis]
         # Where each row's tokens are among all; what stands on padding is overwritten.
         places = np.where(mask, tokens.starts[rows, np.newaxis] + np.arange(width), 0)

@@ -236,12 +236,11 @@ def evaluation_dataset(rows: Rows, batch_size: int) -> tuple[tf.data.Dataset, ND
     return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4), order
 
 
-def _by_length(rows: Rows) -> NDArray[np.int64]:
-    return np.argsort(rows.lengths, kind="stable").astype(np.int64)
-
-
 def _width(rows: Rows, indices: NDArray[np.int64]) -> int:
-    """The length of the longest of some rows, as wide as this machine pads it."""
-    longest = int(rows.lengths[indices].max())
+    return padded_width(int(rows.lengths[indices].max()))
+
+
+def padded_width(longest: int) -> int:
+    """How wide this machine makes a batch whose longest row has so many tokens."""
     multiple = _ACCELERATOR_WIDTHS if tf.config.list_physical_devices("GPU") else 1
     return -(-longest // multiple) * multiple

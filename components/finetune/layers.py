@@ -42,7 +42,7 @@ def replace(model: Any) -> None:
         encoder.layer = [*others, FirstToken(last)]
 
 
-@tf.custom_gradient  # type: ignore[misc]
+@tf.custom_gradient
 def gelu(x: Any) -> tuple[Any, Any]:
     """The Gaussian error linear unit (1606.08415), x Φ(x), with the error function itself."""
     cdf = 0.5 * tf.math.erf(x * math.sqrt(0.5)) + 0.5
@@ -73,7 +73,7 @@ class LayerNorm(tf_keras.layers.Layer):
 
 
 def _layer_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
-    @tf.custom_gradient  # type: ignore[misc]
+    @tf.custom_gradient
     def normalize(x: Any, gamma: Any, beta: Any) -> tuple[Any, Any]:
         centered = x - tf.reduce_mean(x, -1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centered), -1, keepdims=True)

@@ -41,11 +41,11 @@ class UsedVocabulary:
                 used[chunk.flatten().to_numpy()] = True
         self.tokens: NDArray[np.int64] = np.flatnonzero(used)
         self._ids = np.cumsum(used, dtype=np.int32) - 1
-        self._table: tf.Variable | None = None
+        self._table: Any = None
 
     def ids_of(self, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
         """The ids of used tokens, given by the tokenizer's."""
-        return self._ids[tokens]  # type: ignore[no-any-return]
+        return self._ids[tokens]
 
     def shrink(self, network: Any) -> None:
         """Leave a model the embeddings of the used tokens only; it then takes ids of `ids_of`.
