@@ -111,8 +111,8 @@ def test_wrong_data(
 
 
 def test_what_is_no_model(runs: Path, data: Path, tmp_path: Path) -> None:
-    for name in ("nothing", str(tmp_path)):
-        with pytest.raises(InputError, match="is neither a run nor a model"):
+    for name, found in (("nothing", "there is no run 'nothing'"), (str(tmp_path), "not a model")):
+        with pytest.raises(InputError, match=found):
             evaluate(name, runs, dataset=str(data))
     with pytest.raises(InputError, match="there is no dataset"):
         evaluate("trained", runs)

@@ -50,7 +50,7 @@ def test_it_answers_as_evaluate_does(tiny_model: Path, tiny_data: Path, tmp_path
     batches, order = evaluation_dataset(Rows(split, data), 8)
     forward = models.forward(models.load_trained(folder, manifest))
     expected = np.zeros((len(texts), 3), np.float32)
-    expected[order] = np.concatenate([forward(features) for features, _ in batches])
+    expected[order] = np.concatenate([forward(features) for features in batches])
     predictor = Predictor.load(folder)
     np.testing.assert_allclose(predictor.logits(texts), expected, atol=1e-6)
     most_probable = [data.label_names[i] for i in expected.argmax(axis=1)]
