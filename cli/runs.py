@@ -154,8 +154,8 @@ def _described(folder: RunFolder) -> dict[str, Any]:
 
 
 def _table(folders: Sequence[RunFolder], sort: str | None) -> list[str]:
-    names = scores.headline(name for f in folders for name in f.record.metrics)
-    names = list(dict.fromkeys([*([sort] if sort else []), *names]))
+    told = {name for f in folders for name in scores.headline(f.record.metrics)}
+    names = ([sort] if sort else []) + [n for n in scores.HEADLINE if n in told and n != sort]
     heads = ["run", "dataset", "model", "schedule", "steps", *names, "status", "started"]
     rows = [_cells(folder, names) for folder in folders]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]

@@ -41,6 +41,11 @@ def filled(cli: Cli) -> Cli:
     return cli
 
 
+def change(cli: Cli, name: str, **values: Any) -> None:
+    path = cli.folder / "runs" / name / "run.json"
+    path.write_text(json.dumps(cli.record(name) | values))
+
+
 def names(out: str) -> list[str]:
     return [line.split()[0] for line in out.splitlines()[1:]]
 
@@ -88,6 +93,14 @@ def test_a_run_of_the_command_line_is_in_the_table(cli: Cli) -> None:
 def test_a_metric_that_is_not_told_is_shown_when_it_is_asked_for(filled: Cli) -> None:
     assert "other" not in filled("runs")[1]
     assert "other" in filled("runs", "--sort", "other")[1].splitlines()[0]
+
+
+def test_runs_of_different_kinds_are_each_told_by_their_own_metrics(filled: Cli) -> None:
+    change(filled, "second", metrics={"micro_f1": 0.7, "macro_f1": 0.6})
+    change(filled, "first", metrics={"accuracy": 0.9, "micro_f1": 0.9})
+    head, *rows = filled("runs")[1].splitlines()
+    assert head.split()[5:-2] == ["accuracy", "macro_f1", "micro_f1"]
+    assert rows[2].split()[-6:-3] == ["-", "0.6000", "0.7000"]
 
 
 def test_an_unknown_metric_is_told(filled: Cli) -> None:
