@@ -41,6 +41,11 @@ def filled(cli: Cli) -> Cli:
     return cli
 
 
+def change(cli: Cli, name: str, **values: Any) -> None:
+    path = cli.folder / "runs" / name / "run.json"
+    path.write_text(json.dumps(cli.record(name) | values))
+
+
 def names(out: str) -> list[str]:
     return [line.split()[0] for line in out.splitlines()[1:]]
 
