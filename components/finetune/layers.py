@@ -69,7 +69,8 @@ class LayerNorm(tf_keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Normalized in float32, of the inputs' shape [..., features] and type."""
         x = tf.cast(inputs, tf.float32)
-        return tf.cast(_layer_norm(x, self.gamma, self.beta, self.epsilon), inputs.dtype)
+        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        return tf.cast(_layer_norm(x, gamma, beta, self.epsilon), inputs.dtype)
 
 
 def _layer_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
@@ -107,7 +108,8 @@ class Dropout(tf_keras.layers.Dropout):
         words = self._random_generator._generator.uniform_full_int([-(-size // 4)], tf.uint64)
         drawn = tf.reshape(tf.bitcast(words, tf.int16), [-1])[:size]
         kept = tf.reshape(drawn, tf.shape(inputs)) >= tf.constant(dropped - values // 2, tf.int16)
-        return inputs * tf.where(kept, tf.cast(values / (values - dropped), inputs.dtype), 0)
+        outputs = inputs * tf.where(kept, tf.cast(values / (values - dropped), inputs.dtype), 0)
+        return tf.ensure_shape(outputs, inputs.shape)  # what is known of it, all later layers need
 
 
 class FirstToken(tf_keras.layers.Layer):

@@ -385,7 +385,7 @@ def test_a_retry_on_another_machine_goes_on_and_says_so(
     run = Run(tmp_path, tiny_data, tiny_model, saved={"owner": "one"})
     run.killed_at(5, kill)
     configure = devices.configure
-    monkeypatch.setattr(devices, "configure", lambda seed: configure(seed) | {"threads": 64})
+    monkeypatch.setattr(devices, "configure", lambda *how: configure(*how) | {"threads": 64})
     assert "environment.threads: " in refused(run, resume="exact")
     assert run(owner="one", resume="retry").differences[0].startswith("environment.threads: ")
 
