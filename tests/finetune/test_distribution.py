@@ -101,8 +101,8 @@ def test_each_row_of_a_batch_goes_to_one_device_and_all_get_equal_shapes(
         {"plan": {"batch_size": 7, "num_train_epochs": 1.0}, "adam_epsilon": 1e-3},
         {
             "plan": {"num_train_epochs": 1.5, "gradient_accumulation_steps": 3},
-            # Not one that decays weights: it would train the embeddings of all tokens, and TensorFlow
-            # takes gradients of other shapes in the same process for a mismatch between replicas.
+            # Not one that decays weights: it trains the embeddings of all tokens, and TensorFlow
+            # takes other shapes in the same process for a mismatch between replicas.
             "optimizer": "sgd",
             "momentum": 0.9,
             "max_grad_norm": 0.05,
