@@ -10,7 +10,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --custom-compile-command "make lock" pyproject.toml
 
-.PHONY: help run test check format pipeline lock clean
+.PHONY: bench help run test check format pipeline lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ check: $(VENV)/ready-dev  ## formatting, linting, types, import rules
 format: $(VENV)/ready-dev  ## format the code and mend what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/ready-dev  ## measure training beside other ways to do it; for a quiet machine
+	@$(BIN)/python benchmarks/training/bench.py
 
 pipeline: $(VENV)/ready-dev  ## compile the pipelines into the YAML that is committed
 	@$(BIN)/kfp-finetune compile -o pipelines/finetune/pipeline.yaml

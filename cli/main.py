@@ -176,7 +176,9 @@ def evaluate(
 
 
 @app.command("runs")
+@takes(connection=Connection)
 def runs(
+    connection: Connection,
     sort: Annotated[
         str | None,
         typer.Option(
@@ -194,10 +196,21 @@ def runs(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     runs_dir: RunsDirOption = Path("runs"),
 ) -> None:
-    """Compare runs: data, model, schedule, steps, metrics."""
+    """Compare runs: data, model, schedule, steps, metrics; with --host, those of a cluster."""
     from kfp_finetune.cli import runs as table
 
-    if prune:
+    if connection.host is not None:
+        if prune or sort:
+            raise InputError(
+                "a cluster's runs are neither sorted by a metric nor removed",
+                where="the command line",
+                expected="--sort and --prune without --host",
+                remedy="kfp-finetune fetch brings runs here, where they can be compared",
+            )
+        from kfp_finetune.cli.cluster.actions import cluster_runs
+
+        table.list_cluster_runs(cluster_runs(connection), as_json=json)
+    elif prune:
         table.prune(runs_dir, yes=yes)
     else:
         table.list_runs(runs_dir, sort=sort, as_json=json)

@@ -44,10 +44,35 @@ def list_runs(runs_dir: Path, *, sort: str | None, as_json: bool) -> None:
         text = "\n".join(_table(folders, sort))
     else:
         text = f"no runs in {shown(runs_dir.absolute())}"
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        raise Interrupted(signal.SIGPIPE) from None
+    _print(text)
+
+
+def list_cluster_runs(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    """Print a table of a cluster's runs, or one JSON list.
+
+    Args:
+        rows: As `cluster.actions.cluster_runs` returns them.
+        as_json: Whether for machines.
+    """
+    if as_json:
+        text = json.dumps(rows, indent=2, default=lambda time: time.isoformat())
+    else:
+        heads = ["run", "dataset", "model", "schedule", "status", "started", "id"]
+        cells = [
+            [
+                row["name"],
+                _short(row["dataset"]),
+                _short(row["model"]),
+                row["schedule"],
+                row["status"],
+                row["created_at"].astimezone().strftime("%Y-%m-%d %H:%M"),
+                row["id"],
+            ]
+            for row in rows
+        ]
+        shown_cells = [[clean(str(cell)) or _NOTHING for cell in row] for row in cells]
+        text = "\n".join(_aligned([heads, *shown_cells])) if rows else "no runs"
+    _print(text)
 
 
 def prune(runs_dir: Path, *, yes: bool) -> None:
@@ -91,6 +116,21 @@ def prune(runs_dir: Path, *, yes: bool) -> None:
                 remedy="remove it by hand",
             ) from None
     print(f"removed {len(ended)} run{'s' * (len(ended) > 1)}")
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise Interrupted(signal.SIGPIPE) from None
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def _open(runs_dir: Path) -> list[RunFolder]:
@@ -161,10 +201,7 @@ def _table(folders: Sequence[RunFolder], sort: str | None) -> list[str]:
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sum(widths) * 2
     if sum(widths) + 2 * len(widths) <= room:
-        return [
-            "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip()
-            for row in [heads, *rows]
-        ]
+        return _aligned([heads, *rows])
     lines = []
     for row in rows:
         run, dataset, model, schedule, steps, *values, status, started = row

@@ -37,6 +37,7 @@ def main() -> None:
         )
         load_data(parameters, data, str(Path(folder, "data.html")))
         rows = tokenized_dataset.read(data).splits["train"].rows
+        tokens = tokenized_dataset.open_split(data, "train")["input_ids"].combine_chunks()
         steps = count_steps(rows, 32, int(epochs)).num_train_steps
         optimizer_config.write(optimizer, build_optimizer_config(steps))
         manifest = training.finetune(
@@ -59,6 +60,7 @@ def main() -> None:
                 "ended": [event.wall_time for event in events],
                 "loss": sum(last) / len(last),
                 "accuracy": manifest.validation_metrics["accuracy"],
+                "tokens_per_example": len(tokens.values) / rows,
                 "precision": manifest.environment["precision"],
             }
         )
