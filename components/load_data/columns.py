@@ -84,7 +84,7 @@ def map_columns(
         InputError: If a named column is not there, one is used twice, or a guess is ambiguous.
     """
     labels = _listed(source, label_column)
-    slices = _listed(source, slice_columns)
+    slices = tuple(dict.fromkeys(_listed(source, slice_columns)))
     named = {
         "text_column": text_column,
         "text_pair_column": text_pair_column,
@@ -125,7 +125,7 @@ def _listed(source: Source, value: str | None) -> tuple[str, ...]:
         return ()
     if value in source.columns or "," not in value:
         return (value,)
-    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
     return names or (value,)
 
 
