@@ -343,7 +343,7 @@ def test_a_loss_that_is_not_finite_ends_training_with_its_step(
         run(tiny_data, tiny_model, tmp_path, plan, learning_rate=1e30)
     assert re.match(
         r"training diverged: the (loss|gradient) of update \d+ is (nan|inf) \(learning rate \S+\),"
-        r" made from [78] rows × (8|16) tokens: rows (\d+, ){6,7}\d+\n",
+        r" made from [78] rows × \d+ tokens: rows (\d+, ){6,7}\d+\n",
         str(error.value),
     )
     assert "remedy:   a lower --learning-rate" in str(error.value)
@@ -380,7 +380,7 @@ def test_memory_that_runs_out_is_said_with_the_batch_and_what_to_lower(
     with pytest.raises(InputError) as error:
         run(tiny_data, tiny_model, tmp_path, {"batch_size": 8, "num_train_epochs": 1.0})
     assert re.fullmatch(
-        r"memory ran out in update 0, of 8 rows × (8|16) tokens: rows (\d+, ){7}\d+\n"
+        r"memory ran out in update 0, of 8 rows × \d+ tokens: rows (\d+, ){7}\d+\n"
         r"  where:    batch_size, max_length\n"
         r"  expected: batches for which there is memory\n"
         r"  remedy:   --batch-size 4 --gradient-accumulation-steps 2, or a smaller --max-length",
