@@ -1,10 +1,13 @@
 """Training speed beside other ways to do the job, in turns, on the same rows of BANKING77.
 
     make bench      # or: python benchmarks/training/bench.py [--rounds 3] [--rows 3200]
+    python benchmarks/training/bench.py --accuracy
 
 Needs ../shared (data and checkpoint) and, for Hugging Face Trainer, an environment with torch,
 transformers, datasets and accelerate, whose Python is TORCH_PYTHON; without it, it is left out.
 Examples per second are those between the tenth update and the last: start-up is not counted.
+With --accuracy the course's flow and kfp-finetune train for three epochs on all rows but 1,000,
+which they are then measured on, with three seeds each.
 """
 
 from __future__ import annotations
@@ -26,20 +29,23 @@ from kfp_finetune.components.runtime import available_cpus, processor
 
 HERE = Path(__file__).parent
 SHARED = HERE.parents[2] / "shared"
+CHECKPOINT = str(SHARED / "models" / "all-MiniLM-L6-v2")
 BATCH, SKIPPED = 32, 10
 ENCODER_WEIGHTS = 10.6e6  # of all-MiniLM-L6-v2, its embeddings left out
 
 
 def main() -> None:
-    """Measure, write build/bench/training.json and print the table."""
+    """Measure, write build/bench/training.json and, from it, the table in benchmarks/README.md."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=3200)
+    parser.add_argument("--accuracy", action="store_true")
     given = parser.parse_args()
     work = HERE.parents[1] / "build" / "bench"
     work.mkdir(parents=True, exist_ok=True)
-    files = split(work, given.rows)
-    arguments = [*map(str, files), str(SHARED / "models" / "all-MiniLM-L6-v2"), "1", "1"]
+    if given.accuracy:
+        return compare_accuracy(work)
+    arguments = [*map(str, split(work, given.rows, 320)), CHECKPOINT, "1", "1"]
 
     found: dict[str, list[dict[str, Any]]] = {}
     for number in range(1, given.rounds + 1):
@@ -47,29 +53,49 @@ def main() -> None:
             found.setdefault(name, []).append(run(command))
             print(f"round {number}: {name} {speed(found[name][-1]):.1f} examples/s", flush=True)
     peaks = run([sys.executable, str(HERE / "limit.py")])
-    packages = ("tensorflow", "tf-keras", "transformers", "numpy")
+    versions = {name: version(name) for name in ("tensorflow", "tf-keras", "transformers")}
+    for result in found.get("Trainer, bf16", [])[:1]:
+        versions |= {f"{name} (Trainer)": text for name, text in result["versions"].items()}
     raw = {
         "processor": processor(),
         "threads": available_cpus(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in packages},
+        "versions": versions,
         "rows": given.rows,
         "peaks": peaks,
         "runs": found,
     }
     (work / "training.json").write_text(json.dumps(raw, indent=1))
-    print("\n".join(table(found, peaks)))
+    write_table(raw)
 
 
-def split(work: Path, rows: int) -> tuple[Path, Path]:
-    """Write so many rows to train on, and 320 to validate on."""
+def compare_accuracy(work: Path) -> None:
+    """Print what either flow reaches in three epochs, by seed."""
+    files = list(map(str, split(work, 9_003, 1_000)))
+    print("| seed | course | kfp-finetune |\n|---|---:|---:|")
+    both = []
+    for seed in ("1", "2", "3"):
+        given = [*files, CHECKPOINT, "3", seed]
+        both.append(
+            [
+                run([sys.executable, str(HERE / "course.py"), *given])["accuracy"],
+                run([sys.executable, str(HERE / "ours.py"), *given, "auto"])["accuracy"],
+            ]
+        )
+        print(f"| {seed} | {both[-1][0]:.3f} | {both[-1][1]:.3f} |", flush=True)
+    course, ours = (statistics.mean(column) for column in zip(*both, strict=True))
+    print(f"| mean | {course:.3f} | {ours:.3f} |")
+
+
+def split(work: Path, rows: int, held_out: int) -> tuple[Path, Path]:
+    """Write so many rows to train on, and as many others as said to validate on."""
     source = SHARED / "data" / "banking77" / "banking_data" / "train.csv"
     with source.open(newline="", encoding="utf-8") as file:
         found = list(csv.DictReader(file))
     ids = {name: i for i, name in enumerate(sorted({row["category"] for row in found}))}
     random.Random(0).shuffle(found)  # noqa: S311
     paths = work / "train.csv", work / "validation.csv"
-    for path, part in zip(paths, (found[:rows], found[rows : rows + 320]), strict=True):
+    for path, part in zip(paths, (found[:rows], found[rows : rows + held_out]), strict=True):
         with path.open("w", newline="", encoding="utf-8") as file:
             out = csv.writer(file)
             out.writerow(["text", "label"])
@@ -107,8 +133,19 @@ def speed(result: dict[str, Any]) -> float:
     return float(BATCH * (len(ended) - SKIPPED) / (ended[-1] - ended[SKIPPED - 1]))
 
 
-def table(found: dict[str, list[dict[str, Any]]], peaks: dict[str, float]) -> list[str]:
+def write_table(raw: dict[str, Any]) -> None:
+    """Put what was measured where benchmarks/README.md has a place for it."""
+    readme = HERE.parent / "README.md"
+    before, begin, rest = readme.read_text().partition("<!-- make bench: begin -->\n")
+    _, end, after = rest.partition("<!-- make bench: end -->\n")
+    lines = "\n".join(table(raw))
+    readme.write_text(f"{before}{begin}\n{lines}\n\n{end}{after}")
+    print(lines)
+
+
+def table(raw: dict[str, Any]) -> list[str]:
     """Medians over the rounds, and how much of the matrix units' peak is useful work."""
+    found, peaks = raw["runs"], raw["peaks"]
     medians = {name: statistics.median(map(speed, runs)) for name, runs in found.items()}
     tokens = found["kfp-finetune"][0]["tokens_per_example"]
     lines = ["| | examples/s | all rounds | of the course | useful GFLOP/s | loss | accuracy |"]
@@ -121,8 +158,17 @@ def table(found: dict[str, list[dict[str, Any]]], peaks: dict[str, float]) -> li
             f" {statistics.median(ratios):.2f} | {useful:.0f} | {runs[-1]['loss']:.3f} |"
             f" {runs[-1]['accuracy']:.3f} |"
         )
-    peak = ", ".join(f"{name} {value:.0f}" for name, value in peaks.items())
-    return [*lines, "", f"Peak of matrix products, GFLOP/s: {peak}"]
+    peak = ", ".join(f"{value:.0f} in {name}" for name, value in peaks.items())
+    versions = ", ".join(f"{name} {value}" for name, value in raw["versions"].items())
+    where = f"{raw['threads']} threads of {raw['processor'].partition(' (')[0]}"
+    if "amx_bf16" in raw["processor"]:
+        where += " with AMX"
+    return [
+        *lines,
+        "",
+        f"{raw['rows']:,} rows of {tokens:.1f} tokens; {where}; {versions}.",
+        f"Peak of matrix products, GFLOP/s: {peak}.",
+    ]
 
 
 if __name__ == "__main__":

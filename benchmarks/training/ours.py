@@ -1,6 +1,6 @@
 """kfp-finetune's step finetune, with everything that it does beside: log, checks, evaluation.
 
-python ours.py TRAIN.csv VALIDATION.csv MODEL EPOCHS SEED auto|float32|bf16
+python ours.py TRAIN.csv VALIDATION.csv MODEL EPOCHS SEED auto|float32|bfloat16
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import optimizer_config, tokenized_dataset
@@ -18,52 +19,71 @@ from kfp_finetune.components.load_data.dataset import load_data
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.steps import count_steps
 
+BATCH_SIZE = 32
+
 
 def main() -> None:
     """Train and print what was measured as JSON."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     train, validation, checkpoint, epochs, seed, precision = sys.argv[1:]
-    with tempfile.TemporaryDirectory() as folder:
-        data, optimizer, model, logs = (str(Path(folder, name)) for name in "domt")
-        parameters = Parameters(
-            dataset=train,
-            validation_dataset=validation,
-            test_dataset=validation,
-            model=checkpoint,
-            text_column="text",
-            label_column="label",
-            problem_type="single_label_classification",
-        )
-        load_data(parameters, data, str(Path(folder, "data.html")))
-        rows = tokenized_dataset.read(data).splits["train"].rows
-        tokens = tokenized_dataset.open_split(data, "train")["input_ids"].combine_chunks()
-        steps = count_steps(rows, 32, int(epochs)).num_train_steps
-        optimizer_config.write(optimizer, build_optimizer_config(steps))
-        manifest = training.finetune(
-            tokenized_dataset_path=data,
-            optimizer_config_path=optimizer,
-            base_model=checkpoint,
-            batch_size=32,
-            num_train_epochs=int(epochs),
-            seed=int(seed),
-            precision=precision,
-            model_path=model,
-            tensorboard_logs_path=logs,
-        )
-        events = EventAccumulator(logs, {"tensors": 0}).Reload().Tensors("train/loss")
-        losses = [r["loss"] for r in model_artifact.read_training_log(model) if "loss" in r]
-    last = losses[-len(losses) // int(epochs) :]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tokens = prepare(folder, train, validation, checkpoint, float(epochs))
+        manifest = finetune(folder, checkpoint, float(epochs), int(seed), precision)
+        events = EventAccumulator(str(folder / "logs"), {"tensors": 0}).Reload()
+        ended = [event.wall_time for event in events.Tensors("train/loss")]
+        log = model_artifact.read_training_log(str(folder / "model"))
+        losses = [record["loss"] for record in log if "loss" in record]
+    last = losses[-manifest.steps_per_epoch :]
     print(
         json.dumps(
             {
-                "ended": [event.wall_time for event in events],
+                "ended": ended,
                 "loss": sum(last) / len(last),
                 "accuracy": manifest.validation_metrics["accuracy"],
-                "tokens_per_example": len(tokens.values) / rows,
+                "tokens_per_example": tokens,
                 "precision": manifest.environment["precision"],
             }
         )
+    )
+
+
+def prepare(
+    folder: Path, train: str, validation: str, checkpoint: str, epochs: float, max_length: int = 128
+) -> float:
+    """Make the steps' outputs that finetune takes; the tokens of a training example, on average."""
+    data = str(folder / "data")
+    parameters = Parameters(
+        dataset=train,
+        validation_dataset=validation,
+        test_dataset=validation,
+        model=checkpoint,
+        max_length=max_length,
+        text_column="text",
+        label_column="label",
+        problem_type="single_label_classification",
+    )
+    load_data(parameters, data, str(folder / "data.html"))
+    rows = tokenized_dataset.read(data).splits["train"].rows
+    steps = count_steps(rows, BATCH_SIZE, epochs).num_train_steps
+    optimizer_config.write(str(folder / "optimizer"), build_optimizer_config(steps))
+    tokens = tokenized_dataset.open_split(data, "train")["input_ids"].combine_chunks().values
+    return len(tokens) / rows
+
+
+def finetune(folder: Path, checkpoint: str, epochs: float, seed: int, precision: str) -> Any:
+    """Train on what `prepare` left in the folder; the model's manifest."""
+    return training.finetune(
+        tokenized_dataset_path=str(folder / "data"),
+        optimizer_config_path=str(folder / "optimizer"),
+        base_model=checkpoint,
+        batch_size=BATCH_SIZE,
+        num_train_epochs=epochs,
+        seed=seed,
+        precision=precision,
+        model_path=str(folder / "model"),
+        tensorboard_logs_path=str(folder / "logs"),
     )
 
 

@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 
 import datasets
 import torch
@@ -78,7 +79,16 @@ def main() -> None:
         trainer.train()
         accuracy = trainer.evaluate()["eval_accuracy"]
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    print(json.dumps({"ended": times.ended, "loss": losses[-1], "accuracy": accuracy}))
+    print(
+        json.dumps(
+            {
+                "ended": times.ended,
+                "loss": losses[-1],
+                "accuracy": accuracy,
+                "versions": {name: version(name) for name in ("torch", "transformers")},
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

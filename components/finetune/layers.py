@@ -48,8 +48,9 @@ def gelu(x: Any) -> tuple[Any, Any]:
     cdf = 0.5 * tf.math.erf(x * math.sqrt(0.5)) + 0.5
 
     def gradient(dy: Any) -> Any:
-        density = tf.exp(tf.square(x) * -0.5)
-        return dy * (cdf + x * density * (1 / math.sqrt(2 * math.pi)))
+        with tf.name_scope("gelu_gradient"):  # for who profiles an update
+            density = tf.exp(tf.square(x) * -0.5)
+            return dy * (cdf + x * density * (1 / math.sqrt(2 * math.pi)))
 
     return x * cdf, gradient
 
@@ -82,13 +83,14 @@ def _layer_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
         normal = centered * scale
 
         def gradient(dy: Any) -> tuple[Any, Any, Any]:
-            rows = list(range(len(x.shape) - 1))
-            toward = dy * normal
-            scaled = dy * gamma
-            mean = tf.reduce_mean(scaled, -1, keepdims=True)
-            along = tf.reduce_mean(toward * gamma, -1, keepdims=True)
-            dx = (scaled - mean - normal * along) * scale
-            return dx, tf.reduce_sum(toward, rows), tf.reduce_sum(dy, rows)
+            with tf.name_scope("layer_norm_gradient"):
+                rows = list(range(len(x.shape) - 1))
+                toward = dy * normal
+                scaled = dy * gamma
+                mean = tf.reduce_mean(scaled, -1, keepdims=True)
+                along = tf.reduce_mean(toward * gamma, -1, keepdims=True)
+                dx = (scaled - mean - normal * along) * scale
+                return dx, tf.reduce_sum(toward, rows), tf.reduce_sum(dy, rows)
 
         return normal * gamma + beta, gradient
 
