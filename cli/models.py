@@ -34,8 +34,8 @@ def find_model(name: str, runs_dir: Path) -> Path:
                 remedy="kfp-finetune run --model " + name,
             )
     run = RunFolder.open(find(name, runs_dir))
-    path = run.path / run.record.artifacts.get("model", "")
-    if path == run.path or not (path / MANIFEST).is_file():
+    path = run.path.absolute() / run.record.artifacts.get("model", "")
+    if path == run.path.absolute() or not (path / MANIFEST).is_file():
         raise InputError(
             f"run '{run.record.name}' has no model; its status is {run.record.status}",
             where=str(run.path),

@@ -45,13 +45,16 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
             Path | None,
             typer.Option(help="YAML file of parameters; flags come first. Its paths are its own."),
         ] = None,
+        runs_dir: RunsDirOption = Path("runs"),
     ) -> None:
         """Fine-tune a model on a Kubeflow cluster; takes the parameters of run."""
         from kfp_finetune.cli.cluster import actions
         from kfp_finetune.cli.config import settings
+        from kfp_finetune.cli.models import base_model
 
         chosen = catalog.find(pipeline)
         values = settings(chosen, flags, config)
+        values["model"] = base_model(values["model"], runs_dir)
         actions.submit(chosen, values, connection, submission, platform)
 
     @app.command("rerun", cls=parameters.GroupedCommand)
@@ -73,9 +76,12 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
     ) -> None:
         """Run again with what is named changed; here, or with --host on a cluster."""
         from kfp_finetune.cli.config import with_paths
+        from kfp_finetune.cli.models import base_model
         from kfp_finetune.cli.rerun import rerun_here
 
         changes = with_paths(flags, Path())
+        if changes.get("model"):
+            changes["model"] = base_model(changes["model"], runs_dir)
         if connection.host is None:
             submission.check_local()
             rerun_here(

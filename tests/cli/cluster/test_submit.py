@@ -159,6 +159,23 @@ def test_a_staged_model_is_the_model(
     assert {f.name for f in folder.iterdir()} == {"config.json", "vocab.txt"}
 
 
+@pytest.mark.parametrize("command", ["submit", "rerun"])
+def test_the_model_of_a_local_run_is_staged(
+    cli: Cli, kubeflow: Kubeflow, data: dict[str, Path], s3: Bucket, command: str
+) -> None:
+    run = RunFolder.create(Path("runs"), "earlier", "finetune", {"dataset": "a/b", "model": "c/d"})
+    run.record.artifacts = {"model": "steps/finetune/model"}
+    run.save()
+    model = run.path / "steps" / "finetune" / "model"
+    model.parent.mkdir(parents=True)
+    data["model"].rename(model)
+    (model / "manifest.json").write_text("{}")
+    first = ["submit", "--dataset", "train.csv"] if command == "submit" else ["rerun", "earlier"]
+    code, _, err = cli(*first, "--model", "earlier", "--stage-uri", f"{s3.uri}/stage")
+    assert (code, err) == (0, "")
+    assert only(kubeflow.runs).runtime_config.parameters["model"].startswith(f"{s3.uri}/stage/")
+
+
 def test_what_cannot_be_told_apart_is_not_cached(kubeflow: Kubeflow, submit: Submit) -> None:
     def cached() -> set[bool]:
         run = list(kubeflow.runs.values())[-1]
