@@ -100,16 +100,16 @@ def test_what_a_step_writes_must_be_where_a_pod_can(
 
 
 def test_local_data_is_staged_once_under_its_content(
-    kubeflow: Kubeflow, cli: Cli, data: dict[str, Path], s3: Bucket, tmp_path: Path
+    kubeflow: Kubeflow, cli: Cli, data: dict[str, Path], bucket: Bucket, tmp_path: Path
 ) -> None:
-    stage = ["--stage-uri", f"{s3.uri}/stage"]
+    stage = ["--stage-uri", f"{bucket.uri}/stage"]
     code, out, err = cli("submit", "--dataset", "train.csv", "--model", "model", *stage)
     assert (code, err) == (0, "")
     assert "uploading dataset: 1 file" in out
     assert "uploading model: 2 files" in out
     assert "not cached" not in out
     first = only(kubeflow.runs).runtime_config.parameters
-    assert first["dataset"].startswith(f"{s3.uri}/stage/")
+    assert first["dataset"].startswith(f"{bucket.uri}/stage/")
     assert first["dataset"].endswith("/train.csv")
 
     (tmp_path / "elsewhere").mkdir()
