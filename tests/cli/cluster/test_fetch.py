@@ -46,11 +46,11 @@ def outputs_of(logs: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.fixture(params=["s3", "disk"])
+@pytest.fixture(params=["s3", "gcs", "disk"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
-    """A pipeline root: in S3, or on a disk."""
-    if request.param == "s3":
-        found: Bucket = request.getfixturevalue("s3")
+    """A pipeline root: in either store, or on a disk."""
+    if request.param != "disk":
+        found: Bucket = request.getfixturevalue(request.param)
         return Bucket(
             f"{found.uri}/{tmp_path.name}", lambda k, b: found.put(f"{tmp_path.name}/{k}", b)
         )
