@@ -10,7 +10,18 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --custom-compile-command "make lock" pyproject.toml
 
-.PHONY: bench help run test check format pipeline lock clean
+# The image: BASE_IMAGE, CUDA=1, PIP_CONF and CA are what the Dockerfile says of them.
+DOCKER ?= docker
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE ?= kfp-finetune:$(VERSION)$(if $(CUDA),-cuda)
+BUILD_OPTIONS = --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) \
+  $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+  $(if $(CUDA),--build-arg LOCK=requirements-cuda.lock) \
+  $(if $(PIP_CONF),--secret id=pip$(,)src=$(PIP_CONF)) $(if $(CA),--secret id=ca$(,)src=$(CA)) \
+  $(foreach name,http_proxy https_proxy no_proxy,$(if $($(name)),--build-arg $(name)))
+, := ,
+
+.PHONY: bench image help run test check format pipeline lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -35,6 +46,9 @@ format: $(VENV)/ready-dev  ## format the code and mend what the linter can
 
 bench: $(VENV)/ready-dev  ## measure training beside other ways to do it; for a quiet machine
 	@$(BIN)/python benchmarks/training/bench.py
+
+image:  ## build the container image of the steps
+	@DOCKER_BUILDKIT=1 $(DOCKER) build $(BUILD_OPTIONS) --tag $(IMAGE) .
 
 pipeline: $(VENV)/ready-dev  ## compile the pipelines into the YAML that is committed
 	@$(BIN)/kfp-finetune compile -o pipelines/finetune/pipeline.yaml

@@ -9,9 +9,12 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.runtime import available_cpus
+
+if TYPE_CHECKING:
+    from kfp_finetune.cli.containers import Image
 
 _PACKAGES = (
     "datasets",
@@ -29,33 +32,34 @@ _VARIABLES = ("TF_", "ONEDNN_", "XLA_", "OMP_", "MKL_", "CUDA_", "NVIDIA_")
 _IRRELEVANT = ("TF_CPP_",)
 
 
-def describe(runner: str, precision: str) -> dict[str, Any]:
+def describe(image: Image | None, precision: str) -> dict[str, Any]:
     """What run.json says about where a run ran.
 
     Args:
-        runner: "subprocess" or "docker".
+        image: In which the steps run; None: in this environment.
         precision: The pipeline's parameter.
     """
-    return {
-        "runner": runner,
+    common = {
+        "runner": "docker" if image else "subprocess",
         "precision": precision,
         "threads": available_cpus(),
-        "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "kfp-finetune": _version("kfp-finetune"),
-        **_packages(),
     }
+    if image:  # which packages are in it, the model's manifest says
+        return common | {"image": image.reference, "image_id": image.id, "kfp": _version("kfp")}
+    return common | {"python": platform.python_version(), **_packages()}
 
 
-def cache_name(runner: str, precision: str) -> str:
+def cache_name(image: Image | None, precision: str) -> str:
     """The name of the cache folder for runs whose numbers may be shared with this one.
 
     Args:
-        runner: "subprocess" or "docker".
+        image: In which the steps run; None: in this environment.
         precision: The pipeline's parameter.
     """
     facts = {
-        "runner": runner,
+        "image": image.id if image else None,
         "precision": precision,
         "threads": available_cpus(),
         "python": platform.python_version(),

@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
+from kfp_finetune.cli.containers import Containers, remove_left
 from kfp_finetune.cli.run_folder import RunFolder
 from kfp_finetune.components.runtime import EVENT_LINE, parse_line
 
@@ -31,7 +32,8 @@ def main() -> None:
         SystemExit: With code 1 if the pipeline failed; it said why.
     """
     job = json.loads(sys.argv[1])
-    _end_with(int(job["parent"]), Path(job["temporary"]))
+    temporary = Path(job["temporary"])
+    _end_with(int(job["parent"]), temporary, Path(job["run"]) if job["image"] else None)
     # Wait for a step that is told to end, rather than leave it behind. (A handler, unlike
     # SIG_IGN, is not passed on to the steps.)
     signal.signal(signal.SIGTERM, lambda *_: _terminated.set())
@@ -41,10 +43,20 @@ def main() -> None:
     pipeline = getattr(import_module(job["module"]), job["function"])
     cache_root = Path(job["cache_root"]) if job["cache_root"] else None
     folder.record.parameters |= job["parameters"]
-    run(pipeline, folder, cache_root, notes)
+    containers = None
+    if job["image"]:
+        given = folder.record.parameters
+        containers = Containers(job["image"], folder.path, given, temporary, _terminated)
+    run(pipeline, folder, cache_root, notes, containers)
 
 
-def run(pipeline: Any, folder: RunFolder, cache_root: Path | None, notes: _NoteTaker) -> None:
+def run(
+    pipeline: Any,
+    folder: RunFolder,
+    cache_root: Path | None,
+    notes: _NoteTaker,
+    containers: Containers | None,
+) -> None:
     """Run a pipeline in a run's folder.
 
     Args:
@@ -52,6 +64,7 @@ def run(pipeline: Any, folder: RunFolder, cache_root: Path | None, notes: _NoteT
         folder: The run; its record holds the parameters.
         cache_root: The cache's folder; None: no cache.
         notes: Standard output, which remembers the steps' notes.
+        containers: Where the steps run; None: in processes of this machine.
 
     Raises:
         RuntimeError: If a step fails.
@@ -70,18 +83,18 @@ def run(pipeline: Any, folder: RunFolder, cache_root: Path | None, notes: _NoteT
     cache = _StoppableCache(StepCache(folder.steps, folder.record.name, cache_root, notes.of))
 
     local.init(
-        runner=local.SubprocessRunner(use_venv=False),
+        runner=local.DockerRunner() if containers else local.SubprocessRunner(use_venv=False),
         pipeline_root=str(folder.path),
         enable_caching=True,
     )
-    _take_over(cache)
+    _take_over(cache, containers)
     # Not `load_component_from_text(...)()`: it takes a pipeline for its step of the same name.
     pipeline_orchestrator.run_local_pipeline(
         json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec()), set_parameters
     )
 
 
-def _take_over(cache: Any) -> None:
+def _take_over(cache: Any, containers: Containers | None) -> None:
     """Every private name of kfp that we replace, here and nowhere else (kfp is pinned for this).
 
     - The cache, by ours; KFP asks this function for it before every task.
@@ -89,9 +102,10 @@ def _take_over(cache: Any) -> None:
       rather than RUN/PIPELINE-TIMESTAMP/STEP/OUTPUT.
     - The search for "python3" all over a task's command, its arguments included, where it stands
       in many a path. The interpreter is found on the PATH instead, which the CLI sets.
+    - How a container is run.
     """
     from kfp.local import cache as kfp_cache
-    from kfp.local import executor_input_utils, subprocess_task_handler
+    from kfp.local import docker_task_handler, executor_input_utils, subprocess_task_handler
 
     from kfp_finetune.cli.local_cache import step_name
     from kfp_finetune.cli.run_folder import STEPS
@@ -100,6 +114,8 @@ def _take_over(cache: Any) -> None:
     executor_input_utils.get_local_pipeline_resource_name = lambda _pipeline: STEPS
     executor_input_utils.get_local_task_resource_name = step_name
     subprocess_task_handler.replace_python_executable = lambda command, _python: command
+    if containers is not None:
+        docker_task_handler.run_docker_container = containers.run
 
 
 class _StoppableCache:
@@ -138,12 +154,14 @@ class _NoteTaker:
         return getattr(self._stream, name)
 
 
-def _end_with(parent: int, temporary: Path) -> None:
+def _end_with(parent: int, temporary: Path, run_in_containers: Path | None) -> None:
     """End this process and its steps when the CLI is gone, even if it was killed."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
+        if run_in_containers is not None:
+            remove_left(run_in_containers)
         shutil.rmtree(temporary, ignore_errors=True)
         os.killpg(os.getpgrp(), signal.SIGKILL)
 

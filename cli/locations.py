@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from kfp_finetune.components.load_data.readers.uris import local_path
+
 # The parameters whose value may be a path.
 PATH_PARAMETERS = (
     "dataset",
@@ -18,6 +20,17 @@ PATH_PARAMETERS = (
 _ALWAYS_PATHS = ("label_names", "checkpoint_dir", "tensorboard_dir")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 _DATA = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".conll")
+
+
+def on_this_disk(value: str) -> str | None:
+    """The path that a value names here; None if it is a URI, a Hub id or nothing.
+
+    Args:
+        value: Of one of `PATH_PARAMETERS`, relative paths made absolute.
+    """
+    if value.lower().startswith("file://"):
+        return str(local_path(value))
+    return value if os.path.isabs(value) else None  # noqa: PTH117
 
 
 def is_url(value: str) -> bool:

@@ -67,6 +67,13 @@ def _parameters() -> tuple[parameters.Parameter, ...]:
     return ()
 
 
+class Runner(StrEnum):
+    """What runs the steps."""
+
+    subprocess = "subprocess"
+    docker = "docker"
+
+
 @app.command("run", cls=parameters.GroupedCommand)
 @parameters.as_options(_parameters())
 def run(
@@ -83,6 +90,13 @@ def run(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Take nothing over from earlier runs.")
     ] = False,
+    runner: Annotated[
+        Runner, typer.Option(help="Steps as processes of this machine, or in Docker containers.")
+    ] = Runner.subprocess,
+    image: Annotated[
+        str | None,
+        typer.Option(help="The containers' image, instead of the one that make image builds."),
+    ] = None,
 ) -> None:
     """Fine-tune a model here; without a dataset, on the bundled sample."""
     from kfp_finetune.cli.config import settings
@@ -92,7 +106,15 @@ def run(
     chosen = catalog.find(pipeline)
     values = settings(chosen, flags, config)
     values["model"] = base_model(values["model"], runs_dir)
-    execute(chosen, values, runs_dir=runs_dir, name=name, use_cache=not no_cache)
+    execute(
+        chosen,
+        values,
+        runs_dir=runs_dir,
+        name=name,
+        use_cache=not no_cache,
+        runner=runner.value,
+        image=image,
+    )
 
 
 @app.command("resume")

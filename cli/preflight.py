@@ -35,22 +35,12 @@ def check_installed() -> None:
         )
 
 
-def preflight(pipeline: str, parameters: Mapping[str, Any]) -> None:
+def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:
     """Refuse settings that a step would refuse minutes later.
 
     Args:
         pipeline: The pipeline's name.
         parameters: A value for every parameter of the pipeline.
-
-    Raises:
-        InputError: If something is wrong.
-    """
-    check_installed()
-    check_settings(pipeline, parameters)
-
-
-def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:
-    """The same without asking what is installed: for a run that is elsewhere.
 
     Raises:
         InputError: If something is wrong.

@@ -121,4 +121,12 @@ def rerun_here(
     before = {n: v for n, v in record.parameters.items() if n not in FINGERPRINTS}
     if use_cache:
         say_kept(pipeline_parameters.read_spec(pipeline.definition), before, after, MEANS)
-    execute(pipeline, after, runs_dir=runs_dir, name=new_name, use_cache=use_cache)
+    execute(
+        pipeline,
+        after,
+        runs_dir=runs_dir,
+        name=new_name,
+        use_cache=use_cache,
+        runner=record.runner,
+        image=record.image,
+    )

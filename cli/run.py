@@ -12,23 +12,25 @@ import tempfile
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.cli import catalog, environment
 from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.failures import LoggedError
 from kfp_finetune.cli.follow import Follower, StepError
-from kfp_finetune.cli.preflight import preflight
+from kfp_finetune.cli.preflight import check_installed, check_settings
 from kfp_finetune.cli.processes import Interrupted, ProcessGroup, interruptible
-from kfp_finetune.cli.run_folder import RunError, RunFolder, find
+from kfp_finetune.cli.run_folder import RunError, RunFolder, Runner, RunRecord, find
 from kfp_finetune.cli.screen import Screen, make_screen
 from kfp_finetune.cli.summary import command_on, shown, summary
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.load_data.readers.uris import without_secrets
 
+if TYPE_CHECKING:
+    from kfp_finetune.cli.containers import Image
+
 CACHE = ".cache"
-RUNNER = "subprocess"
 
 
 def execute(
@@ -38,6 +40,8 @@ def execute(
     runs_dir: Path,
     name: str | None = None,
     use_cache: bool = True,
+    runner: Runner = "subprocess",
+    image: str | None = None,
 ) -> RunFolder:
     """Run a pipeline in KFP's local runner and show how it goes.
 
@@ -47,6 +51,8 @@ def execute(
         runs_dir: Where the run's folder is made.
         name: The run's name; None for the dataset's name and the time.
         use_cache: Whether finished steps of earlier runs are taken over, and this run's are kept.
+        runner: Whether steps are processes of this machine or Docker containers.
+        image: The containers' image; None: the one that `make image` builds.
 
     Returns:
         The run.
@@ -58,7 +64,8 @@ def execute(
     """
     folder = RunFolder.create(runs_dir, name, pipeline.name, dict(parameters))
     with folder.running() as lock:
-        folder.record.use_cache = use_cache
+        record = folder.record
+        record.use_cache, record.runner, record.image = use_cache, runner, image
         _execute(pipeline, folder, lock)
     return folder
 
@@ -116,7 +123,8 @@ def _run(
     record, runs_dir = folder.record, folder.path.parent
     precision = str(record.parameters.get("precision") or "float32")
     screen.heading(f"run {record.name} in {shown(folder.path)}")
-    preflight(pipeline.name, record.parameters)
+    image = _find_image(record)
+    check_settings(pipeline.name, record.parameters)
     record.parameters |= fingerprints.pinned_revisions(record.parameters)
     found = {
         "dataset_fingerprint": fingerprints.of_dataset(record.parameters, screen.heading),
@@ -128,14 +136,14 @@ def _run(
         folder.begin_again()
         record = folder.record
     record.parameters |= found
-    record.environment = environment.describe(RUNNER, precision)
+    record.environment = environment.describe(image, precision)
     folder.save()
     use_cache = record.use_cache
     if use_cache and not _reusable(record.parameters):
         screen.heading("not cached: it cannot be told whether the data or the model has changed")
         use_cache = False
 
-    cache = runs_dir.absolute() / CACHE / environment.cache_name(RUNNER, precision)
+    cache = runs_dir.absolute() / CACHE / environment.cache_name(image, precision)
     follower = Follower(folder, screen)
     with (
         tempfile.TemporaryDirectory(prefix="kfp-finetune-") as temporary,
@@ -147,6 +155,7 @@ def _run(
             "run": str(folder.path),
             "module": pipeline.module,
             "function": pipeline.function,
+            "image": image.id if image else None,
             "cache_root": str(cache) if use_cache else None,
             "parameters": _means(folder, resume),
         }
@@ -169,6 +178,23 @@ def _run(
     folder.save()
     shutil.rmtree(folder.checkpoints, ignore_errors=True)  # the model is there
     screen.summary(f"run {record.name} succeeded", summary(folder, follower.plan))
+
+
+def _find_image(record: RunRecord) -> Image | None:
+    """The image in which the steps run; None: they run in this environment, which can do it."""
+    if record.runner == "subprocess":
+        if record.image is not None:
+            raise InputError(
+                f"--image {record.image} without containers",
+                where="the command line",
+                expected="--runner docker --image REF",
+                remedy="add --runner docker, or leave --image out",
+            )
+        check_installed()
+        return None
+    from kfp_finetune.cli.containers import find_image
+
+    return find_image(record.image)
 
 
 def _means(folder: RunFolder, resume: str | None) -> dict[str, str]:

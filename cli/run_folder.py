@@ -34,6 +34,7 @@ _LOCK = ".lock"
 _SECONDS_TO_WAIT = 5.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
+Runner = Literal["subprocess", "docker"]
 Status = Literal["running", "succeeded", "failed", "interrupted"]
 
 
@@ -66,6 +67,8 @@ class RunRecord(BaseModel):
     pipeline: str
     parameters: dict[str, Any]
     use_cache: bool = True
+    runner: Runner = "subprocess"
+    image: str | None = Field(default=None, description="of the steps, with the runner docker")
     outputs: dict[str, Any] = Field(default_factory=dict, description="the steps' counts")
     stopped_at: StoppedAt | None = None
     resumed_at: list[int] = Field(
@@ -191,6 +194,8 @@ class RunFolder:
             pipeline=record.pipeline,
             parameters=record.parameters,
             use_cache=record.use_cache,
+            runner=record.runner,
+            image=record.image,
             started_at=record.started_at,
             pid=os.getpid(),
         )

@@ -20,7 +20,7 @@ from kfp_finetune.cli import locations
 from kfp_finetune.cli.cluster.store import Store
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
-from kfp_finetune.components.load_data.readers.uris import local_path, without_secrets
+from kfp_finetune.components.load_data.readers.uris import without_secrets
 
 # Written by a step, so there is nothing to upload.
 _WRITTEN = ("checkpoint_dir", "tensorboard_dir")
@@ -64,7 +64,7 @@ def stage(
     volumes = [path.rstrip("/") + "/" for path in mounted]
     for name in locations.PATH_PARAMETERS:
         value = str(parameters.get(name) or "")
-        path = _on_this_disk(value)
+        path = locations.on_this_disk(value)
         if path is not None and not f"{path}/".startswith(tuple(volumes)):
             local[name] = path
     _check(local, stage_uri)
@@ -74,15 +74,6 @@ def stage(
     for name, path in local.items():
         staged[name] = _upload(store, name, _listed(name, path), say)
     return staged
-
-
-def _on_this_disk(value: str) -> str | None:
-    """The path that a value names here; None if it is a URI, a Hub id or nothing."""
-    if value.lower().startswith("file://"):
-        return str(local_path(value))
-    if os.path.isabs(value):  # noqa: PTH117 - what is a path has been made absolute
-        return value
-    return None
 
 
 def _check(local: Mapping[str, str], stage_uri: str | None) -> None:

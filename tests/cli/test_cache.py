@@ -12,6 +12,7 @@ import pytest
 from kfp import dsl
 
 from kfp_finetune.cli import environment
+from kfp_finetune.cli.containers import Image
 from kfp_finetune.cli.local_cache import StepCache
 from tests.cli.conftest import Cli
 from tests.servers import Web
@@ -207,12 +208,14 @@ def test_where_there_are_no_hard_links_files_are_copied(
 def test_the_cache_folder_is_named_for_what_is_not_an_argument(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def name(runner: str = "subprocess", precision: str = "auto") -> str:
-        return environment.cache_name(runner, precision)
+    def name(image: Image | None = None, precision: str = "auto") -> str:
+        return environment.cache_name(image, precision)
 
     plain = name()
     assert plain == name()
-    names = {plain, name("docker"), name(precision="float32")}
+    names = {plain, name(precision="float32")}
+    names |= {name(Image("one", id)) for id in ("sha256:1", "sha256:2")}
+    assert name(Image("other", "sha256:1")) in names  # the same by another name
     for function, value in (("_sources", "x"), ("available_cpus", 77), ("_processor", ["x"])):
         with monkeypatch.context() as patch:
             patch.setattr(environment, function, lambda value=value: value)
@@ -223,7 +226,7 @@ def test_the_cache_folder_is_named_for_what_is_not_an_argument(
     with monkeypatch.context() as patch:
         patch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
         names.add(name())
-    assert len(names) == 8
+    assert len(names) == 9
 
 
 def test_how_training_is_saved_is_no_part_of_the_key_unless_it_changes_the_result(

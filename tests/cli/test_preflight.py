@@ -8,13 +8,13 @@ import pytest
 
 from kfp_finetune.cli.catalog import find
 from kfp_finetune.cli.parameters import complete, load
-from kfp_finetune.cli.preflight import preflight
+from kfp_finetune.cli.preflight import check_settings
 from kfp_finetune.components.errors import InputError
 
 
 def check(**given: Any) -> None:
     parameters = load(find("finetune").definition)
-    preflight("finetune", complete(parameters, {"dataset": "d.csv", "model": "m", **given}))
+    check_settings("finetune", complete(parameters, {"dataset": "d.csv", "model": "m", **given}))
 
 
 @pytest.mark.parametrize(

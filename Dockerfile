@@ -1,0 +1,40 @@
+# The image in which every step runs: make image. Nothing secret is in it or in its history.
+#
+#   make image BASE_IMAGE=registry.example.com/python:3.11-slim
+#   make image CUDA=1                          with NVIDIA's libraries, for GPUs
+#   make image PIP_CONF=pip.conf CA=ca.pem     a private index, and its certificate authority
+
+ARG BASE_IMAGE=python:3.11-slim
+
+FROM ${BASE_IMAGE} AS build
+ARG LOCK=requirements.lock
+WORKDIR /src
+RUN python3 -m venv /opt/venv
+COPY requirements*.lock ./
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
+    if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
+    /opt/venv/bin/pip install --no-cache-dir --no-compile --require-hashes -r "${LOCK}"
+COPY . .
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
+    if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
+    /opt/venv/bin/pip install --no-cache-dir --no-compile --no-deps . \
+    && /opt/venv/bin/pip uninstall --quiet --yes pip setuptools \
+    && rm -rf /opt/venv/lib/python3*/site-packages/tensorflow/include \
+    && find /opt/venv -depth -type d -name tests -exec rm -rf {} + \
+    && python3 -m compileall -q -j 0 /opt/venv
+
+FROM ${BASE_IMAGE}
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="kfp-finetune" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /opt/venv /opt/venv
+# Only /tmp and the artifacts' paths are written, by whatever user: the root may be read-only. No
+# ENTRYPOINT: KFP's Docker runner would put it in front of the step's command.
+ENV PATH=/opt/venv/bin:${PATH} \
+    HOME=/tmp \
+    LOGNAME=kfp-finetune \
+    PYTHONUNBUFFERED=1
+USER 1000:1000

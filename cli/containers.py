@@ -1,0 +1,257 @@
+"""Runs steps in Docker containers: what they see of this machine, and how they end.
+
+A step sees the run's folder and what its parameters name, at the same paths as here: data and model
+read-only, the folders that it writes to with the caller's rights. It has a root that cannot be
+written, no privileges, and the network only if a parameter names something elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kfp_finetune.cli import locations
+from kfp_finetune.cli.processes import GRACE_SECONDS
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.image import IMAGE
+from kfp_finetune.components.runtime import available_cpus
+
+if TYPE_CHECKING:
+    import docker
+
+_RUN = "kfp-finetune.run"  # the label that says whose container it is
+_VERSION = "org.opencontainers.image.version"
+_TEMPORARY = "/tmp"  # noqa: S108 - in the container
+_WRITTEN = ("checkpoint_dir", "tensorboard_dir")
+_PATTERN = re.compile(r"[*?\[]")
+# What decides which kernels run, and how the Hub and stores are reached.
+_VARIABLES = re.compile(
+    r"(TF|ONEDNN|XLA|OMP|MKL|CUDA|NVIDIA|HF|AWS|GOOGLE|STORAGE|GCS|KFP_FINETUNE)_\w+"
+    r"|NO_GCE_CHECK|SSL_CERT_FILE|REQUESTS_CA_BUNDLE|(https?|no|all)_proxy",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that is here.
+
+    Attributes:
+        reference: As it was asked for.
+        id: Of its content.
+    """
+
+    reference: str
+    id: str
+
+
+def find_image(reference: str | None) -> Image:
+    """Find an image of this version.
+
+    Args:
+        reference: Its name; None: the one that `make image` builds.
+
+    Raises:
+        InputError: If Docker cannot be reached, or the image is not here or of another version.
+    """
+    import docker
+
+    reference = reference or IMAGE
+    try:
+        with contextlib.closing(docker.from_env()) as client:
+            image = client.images.get(reference)
+    except docker.errors.ImageNotFound:
+        raise InputError(
+            f"there is no image {reference}",
+            where="--image" if reference != IMAGE else "--runner docker",
+            expected="an image on this machine",
+            remedy="make image builds it; docker pull fetches one from a registry",
+        ) from None
+    except docker.errors.DockerException as error:
+        raise InputError(
+            "Docker cannot be reached: " + " ".join(str(error).split()),
+            where="--runner docker",
+            expected="a daemon that is running and that this user may use",
+            remedy="start it, or run without --runner docker",
+        ) from None
+    made_for, own = image.labels.get(_VERSION), version("kfp-finetune")
+    if made_for != own:
+        raise InputError(
+            f"the image is of version {made_for or 'none that it names'}, this command of {own}",
+            where=reference,
+            expected="the same version: the steps' code is in the image",
+            remedy="make image builds it anew",
+        )
+    return Image(reference, image.id)
+
+
+def remove_left(run: Path) -> None:
+    """Remove containers of a run whose command is gone; there are some only after a SIGKILL."""
+    import docker
+
+    with contextlib.closing(docker.from_env()) as client:
+        for container in client.containers.list(all=True, filters={"label": f"{_RUN}={run}"}):
+            with contextlib.suppress(docker.errors.APIError):  # it is going already
+                container.remove(force=True)
+
+
+class Containers:
+    """Where a run's steps run, in place of KFP's own containers.
+
+    KFP's take an end that they do not see for success (kubeflow/pipelines#13332), and do not end
+    with the command.
+
+    Args:
+        image: The image's id.
+        run: The run's folder.
+        parameters: The run's.
+        temporary: A folder of this machine that is the steps' temporary folder.
+        told_to_end: Set when steps are to end.
+    """
+
+    def __init__(
+        self,
+        image: str,
+        run: Path,
+        parameters: Mapping[str, Any],
+        temporary: Path,
+        told_to_end: threading.Event,
+    ) -> None:
+        self._image = image
+        self._run = run
+        self._parameters = parameters
+        self._temporary = temporary
+        self._told_to_end = told_to_end
+
+    def run(
+        self, client: docker.DockerClient, image: str, command: list[str], **given: Any
+    ) -> int:
+        """Run one step, as `kfp.local.docker_task_handler.run_docker_container` is called.
+
+        Returns:
+            Its exit code.
+        """
+        environment = self._environment() | given.get("environment", {})
+        container = client.containers.create(
+            self._image, command, environment=environment, **self._arguments()
+        )
+        ended = threading.Event()
+        threading.Thread(target=self._end_if_told, args=[container, ended], daemon=True).start()
+        try:
+            container.start()
+            for line in _lines(container.logs(stream=True, follow=True)):
+                print(line, end="", flush=True)
+            result = container.wait()
+            container.reload()
+            if container.attrs["State"].get("OOMKilled"):
+                print("the container was killed: it had no memory left", flush=True)
+            return int(result["StatusCode"])
+        finally:
+            ended.set()
+            container.remove(force=True)
+
+    def _end_if_told(self, container: Any, ended: threading.Event) -> None:
+        """Tell the step to end, so that it can save, and after a while do not ask any more."""
+        while not self._told_to_end.wait(0.2):
+            if ended.is_set():
+                return
+        with contextlib.suppress(Exception):  # it has ended by itself
+            # To all processes: the first is a shell, which would not pass it on.
+            container.exec_run(["sh", "-c", "kill -TERM -1"])
+            if not ended.wait(GRACE_SECONDS - 5):
+                container.kill()
+
+    def _arguments(self) -> dict[str, Any]:
+        import docker
+
+        mounts = {self._run: True} | self._mounts()
+        arguments: dict[str, Any] = {
+            "labels": {_RUN: str(self._run)},
+            "user": f"{os.getuid()}:{os.getgid()}",
+            "group_add": [str(group) for group in os.getgroups()],
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            # Of the machine's own, so that an address such as localhost means the same.
+            "network_mode": "host" if self._needs_network() else "none",
+            "mounts": [
+                docker.types.Mount(_TEMPORARY, str(self._temporary), type="bind"),
+                *(
+                    docker.types.Mount(str(path), str(path), type="bind", read_only=not written)
+                    for path, written in sorted(mounts.items())
+                ),
+            ],
+        }
+        affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
+        if affinity:
+            arguments["cpuset_cpus"] = ",".join(map(str, sorted(affinity(0))))
+            if available_cpus() < len(affinity(0)):  # this is in a container itself
+                arguments["nano_cpus"] = available_cpus() * 10**9
+        if Path("/proc/driver/nvidia/version").exists():
+            request = docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])
+            arguments["device_requests"] = [request]
+        return arguments
+
+    def _needs_network(self) -> bool:
+        values = [self._parameters.get(name) for name in locations.PATH_PARAMETERS]
+        return any(value and locations.on_this_disk(str(value)) is None for value in values)
+
+    def _mounts(self) -> dict[Path, bool]:
+        """What the steps need of this disk, and whether they write to it."""
+        mounts: dict[Path, bool] = {}
+        for name in locations.PATH_PARAMETERS:
+            path = locations.on_this_disk(str(self._parameters.get(name) or ""))
+            if path is None or Path(path).is_relative_to(self._run):
+                continue
+            if name in _WRITTEN:
+                Path(path).mkdir(parents=True, exist_ok=True)
+                mounts[Path(path)] = True
+            else:
+                mounts |= dict.fromkeys(_read(Path(path)), False)
+        for name, value in self._environment().items():
+            file = Path(value)
+            if name.endswith(("_FILE", "_BUNDLE", "_CREDENTIALS")) and file.is_file():
+                mounts |= dict.fromkeys(_read(file), False)
+        if "HF_HOME" in self._environment():
+            mounts[Path(self._environment()["HF_HOME"])] = True
+        return mounts
+
+    def _environment(self) -> dict[str, str]:
+        found = {n: v for n, v in os.environ.items() if _VARIABLES.fullmatch(n)}
+        cache = Path(found.get("HF_HOME", "~/.cache/huggingface")).expanduser().absolute()
+        if cache.is_dir():  # what has been downloaded from the Hub, and will be
+            found["HF_HOME"] = str(cache)
+        return found | {"TMPDIR": _TEMPORARY}
+
+
+def _read(path: Path) -> Iterator[Path]:
+    """What has to be there for a file, a folder or a pattern to be read, links followed."""
+    if _PATTERN.search(str(path)) and not path.exists():
+        parts = path.parts
+        fixed = next(i for i, part in enumerate(parts) if _PATTERN.search(part))
+        path = Path(*parts[:fixed])
+    if not path.exists():
+        return
+    yield path
+    for link in (p for p in path.rglob("*") if p.is_symlink()):
+        target = link.resolve()
+        if target.exists() and not target.is_relative_to(path):
+            yield target
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
+    """Whole lines from however they come."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.decode("utf-8", errors="replace") + "\n"
+    if rest:
+        yield rest.decode("utf-8", errors="replace") + "\n"
