@@ -53,9 +53,10 @@ image:  ## build the container image of the steps
 pipeline: $(VENV)/ready-dev  ## compile the pipelines into the YAML that is committed
 	@$(BIN)/kfp-finetune compile -o pipelines/finetune/pipeline.yaml
 
-lock: $(VENV)/ready-dev  ## resolve the dependencies anew, once, and write both lock files
+lock: $(VENV)/ready-dev  ## resolve the dependencies anew, once, and write the lock files
 	@$(LOCK) --upgrade --extra train --extra s3 --extra gcs --extra onnx --extra dev -o requirements-dev.lock
 	@$(LOCK) --extra train --extra s3 --extra gcs --constraint requirements-dev.lock -o requirements.lock
+	@$(LOCK) --extra train --extra s3 --extra gcs --extra cuda --constraint requirements-dev.lock -o requirements-cuda.lock
 
 clean:  ## remove the environment and everything built
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

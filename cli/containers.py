@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _RUN = "kfp-finetune.run"  # the label that says whose container it is
 _VERSION = "org.opencontainers.image.version"
-_TEMPORARY = "/tmp"  # noqa: S108 - in the container
 _WRITTEN = ("checkpoint_dir", "tensorboard_dir")
 _PATTERN = re.compile(r"[*?\[]")
 # What decides which kernels run, and how the Hub and stores are reached.
@@ -130,9 +129,7 @@ class Containers:
         self._temporary = temporary
         self._told_to_end = told_to_end
 
-    def run(
-        self, client: docker.DockerClient, image: str, command: list[str], **given: Any
-    ) -> int:
+    def run(self, client: docker.DockerClient, image: str, command: list[str], **given: Any) -> int:
         """Run one step, as `kfp.local.docker_task_handler.run_docker_container` is called.
 
         Returns:
@@ -145,6 +142,8 @@ class Containers:
         ended = threading.Event()
         threading.Thread(target=self._end_if_told, args=[container, ended], daemon=True).start()
         try:
+            if self._told_to_end.is_set():
+                return 1
             container.start()
             for line in _lines(container.logs(stream=True, follow=True)):
                 print(line, end="", flush=True)
@@ -171,7 +170,7 @@ class Containers:
     def _arguments(self) -> dict[str, Any]:
         import docker
 
-        mounts = {self._run: True} | self._mounts()
+        mounts = {self._run: True, self._temporary: True} | self._mounts()
         arguments: dict[str, Any] = {
             "labels": {_RUN: str(self._run)},
             "user": f"{os.getuid()}:{os.getgid()}",
@@ -181,12 +180,10 @@ class Containers:
             "security_opt": ["no-new-privileges"],
             # Of the machine's own, so that an address such as localhost means the same.
             "network_mode": "host" if self._needs_network() else "none",
+            "tmpfs": {"/tmp": ""},  # noqa: S108
             "mounts": [
-                docker.types.Mount(_TEMPORARY, str(self._temporary), type="bind"),
-                *(
-                    docker.types.Mount(str(path), str(path), type="bind", read_only=not written)
-                    for path, written in sorted(mounts.items())
-                ),
+                docker.types.Mount(str(path), str(path), type="bind", read_only=not written)
+                for path, written in sorted(mounts.items())
             ],
         }
         affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
@@ -228,7 +225,7 @@ class Containers:
         cache = Path(found.get("HF_HOME", "~/.cache/huggingface")).expanduser().absolute()
         if cache.is_dir():  # what has been downloaded from the Hub, and will be
             found["HF_HOME"] = str(cache)
-        return found | {"TMPDIR": _TEMPORARY}
+        return found | {"TMPDIR": str(self._temporary)}
 
 
 def _read(path: Path) -> Iterator[Path]:

@@ -161,6 +161,7 @@ def _end_with(parent: int, temporary: Path, run_in_containers: Path | None) -> N
         while os.getppid() == parent:
             time.sleep(0.5)
         if run_in_containers is not None:
+            _terminated.set()  # so that no other container is started
             remove_left(run_in_containers)
         shutil.rmtree(temporary, ignore_errors=True)
         os.killpg(os.getpgrp(), signal.SIGKILL)

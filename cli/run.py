@@ -12,10 +12,11 @@ import tempfile
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kfp_finetune.cli import catalog, environment
 from kfp_finetune.cli.catalog import Pipeline
+from kfp_finetune.cli.containers import Image, find_image, remove_left
 from kfp_finetune.cli.failures import LoggedError
 from kfp_finetune.cli.follow import Follower, StepError
 from kfp_finetune.cli.preflight import check_installed, check_settings
@@ -26,9 +27,6 @@ from kfp_finetune.cli.summary import command_on, shown, summary
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.load_data.readers.uris import without_secrets
-
-if TYPE_CHECKING:
-    from kfp_finetune.cli.containers import Image
 
 CACHE = ".cache"
 
@@ -133,6 +131,8 @@ def _run(
     if resume == "exact":
         _check_unchanged(record.parameters, found)
     if resume:
+        if image is not None:
+            remove_left(folder.path)
         folder.begin_again()
         record = folder.record
     record.parameters |= found
@@ -192,8 +192,6 @@ def _find_image(record: RunRecord) -> Image | None:
             )
         check_installed()
         return None
-    from kfp_finetune.cli.containers import find_image
-
     return find_image(record.image)
 
 

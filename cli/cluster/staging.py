@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import os
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping

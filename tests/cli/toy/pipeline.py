@@ -79,6 +79,7 @@ def finetune(
     seconds_per_step: float = 0.0,
     trouble: str = "",
 ):
+    import contextlib
     import os
     import time
     from pathlib import Path
@@ -90,7 +91,8 @@ def finetune(
     with runtime.step("finetune"):
         Path(tensorboard_logs.path).mkdir(parents=True)
         Path(tensorboard_logs.path, "events").write_text("half")
-        Path(base_model).with_suffix(".pid").write_text(str(os.getpid()))
+        with contextlib.suppress(OSError):  # in a container there is no place for it
+            Path(base_model).with_suffix(".pid").write_text(str(os.getpid()))
         optimizer = optimizers.read(optimizer_config.path)
         steps = optimizer.schedule.num_train_steps
         progress = runtime.Progress("finetune", steps, "steps")
