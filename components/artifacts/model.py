@@ -30,6 +30,7 @@ class StoppedAt(BaseModel):
 
     step: int
     reason: str
+    diverged: bool = False
 
 
 class ModelManifest(BaseModel):

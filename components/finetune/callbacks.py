@@ -65,6 +65,7 @@ class Evaluate(_Callback):
         history: Gets the evaluations, and where training stopped early.
         selection: Which evaluation is best, and what follows from it.
         best: Keeps the weights of the best one; None: nothing does.
+        finite: Keeps those of the last one whose loss was finite; None: nothing does.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Evaluate(_Callback):
         history: History,
         selection: Selection,
         best: BestWeights | None,
+        finite: BestWeights | None,
     ) -> None:
         super().__init__()
         self._trainer = trainer
@@ -83,6 +85,7 @@ class Evaluate(_Callback):
         self._history = history
         self._selection = selection
         self._best = best
+        self._finite = finite
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Evaluate at the end of an epoch, and end training if that is what it says."""
@@ -116,6 +119,8 @@ class Evaluate(_Callback):
         evaluations.append(
             Evaluation(step, {name: float(v) for name, v in metrics.items()}, time.time())
         )
+        if self._finite is not None and math.isfinite(evaluations[-1].metrics["loss"]):
+            self._finite.keep()
         best = self._selection.best(evaluations)
         since = len(evaluations) - 1 - best
         if self._best is not None and since == 0:

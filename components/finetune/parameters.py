@@ -35,6 +35,21 @@ def check_precision(precision: str) -> None:
         )
 
 
+def check_on_divergence(on_divergence: str) -> None:
+    """Check the parameter.
+
+    Raises:
+        InputError: If it is neither.
+    """
+    if on_divergence not in ("fail", "report"):
+        raise InputError(
+            f"on_divergence '{on_divergence}' is not known",
+            where="on_divergence",
+            expected="fail or report",
+            remedy="--on-divergence report",
+        )
+
+
 @dataclass(frozen=True)
 class Selection:
     """How the validation split decides.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ import tensorflow as tf
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import optimizer_config as optimizer_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset
+from kfp_finetune.components.artifacts.model import StoppedAt
 from kfp_finetune.components.build_optimizer.optimizers import build_optimizer
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import devices, distribution, models, pytorch_weights
@@ -35,11 +37,12 @@ from kfp_finetune.components.finetune.inputs import (
 from kfp_finetune.components.finetune.parameters import (
     Checkpointing,
     Selection,
+    check_on_divergence,
     check_precision,
 )
 from kfp_finetune.components.finetune.run_facts import facts_of, hyperparameters
 from kfp_finetune.components.finetune.trainer import Trainer
-from kfp_finetune.components.finetune.training_log import TrainingLog
+from kfp_finetune.components.finetune.training_log import Diverged, TrainingLog
 from kfp_finetune.components.finetune.vocabulary import UsedVocabulary
 from kfp_finetune.components.load_data import model_source
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
@@ -66,6 +69,7 @@ def finetune(
     label_smoothing_factor: float = 0.0,
     class_weights: str = "none",
     selection: Selection | None = None,
+    on_divergence: str = "fail",
     checkpointing: Checkpointing | None = None,
     model_path: str,
     tensorboard_logs_path: str,
@@ -92,6 +96,8 @@ def finetune(
         label_smoothing_factor: As the task's `training_loss` takes it.
         class_weights: As the task's `training_loss` takes it.
         selection: What the validation split decides; None: nothing.
+        on_divergence: "fail", or "report": training ends, `stopped_at` says where, and the model
+            has the weights of the last evaluation with a finite loss, or those it began with.
         checkpointing: Whether and where the run is saved; None: it is not.
         model_path: Where the model is written.
         tensorboard_logs_path: Where the event files are written.
@@ -109,6 +115,7 @@ def finetune(
     """
     selection = selection or Selection()
     check_precision(precision)
+    check_on_divergence(on_divergence)
     environment: dict[str, Any] = devices.configure(seed, precision)
     strategy = distribution.strategy()
     environment |= distribution.environment(strategy)
@@ -158,6 +165,7 @@ def finetune(
             jit_compile=jit_compile,
         )
         best = BestWeights(network) if selection.load_best else None
+        finite = BestWeights(network) if on_divergence == "report" else None
         validation = None
         if data.splits["validation"].rows:
             rows = Rows(splits["validation"], data, vocabulary)
@@ -181,27 +189,30 @@ def finetune(
     saved = checkpointing is not None and checkpointing.directory is not None
     distribution.check_same(strategy, {**facts, "checkpoints": saved})
     with open_checkpoints(checkpointing, trainer, history, best, facts) as checkpoints:
-        evaluate = Evaluate(trainer, validation, plan, history, selection, best)
+        evaluate = Evaluate(trainer, validation, plan, history, selection, best, finite)
         write_log = WriteLog(trainer, log, history)
         evaluate.evaluate_if_due()
         write_log.write()
-        fit(
-            trainer,
-            train,
-            plan,
-            seed,
-            history,
-            [
-                Clock(history),
-                evaluate,
-                write_log,
-                SaveCheckpoints(checkpoints, write_log, history),
-                ShowProgress(plan, history),
-            ],
-        )
-        write_log.write()
+        callbacks = [
+            Clock(history),
+            evaluate,
+            write_log,
+            SaveCheckpoints(checkpoints, write_log, history),
+            ShowProgress(plan, history),
+        ]
+        try:
+            fit(trainer, train, plan, seed, history, callbacks)
+            write_log.write()
+        except Diverged as error:
+            if finite is None:
+                raise
+            history.stopped_at = StoppedAt(step=error.step, reason=error.found, diverged=True)
+            kept = [e for e in history.evaluations if math.isfinite(e.metrics["loss"])]
+            history.evaluations = kept
+            finite.put_back()
         _check_updates(int(trainer.updates_done.numpy()), plan, history)
-        checkpoints.save()
+        if not (history.stopped_at and history.stopped_at.diverged):
+            checkpoints.save()
         if best is not None:
             best.put_back()
         if vocabulary is not None:

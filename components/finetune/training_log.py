@@ -26,6 +26,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
+class Diverged(InputError):
+    """A loss or gradient is not finite.
+
+    Args:
+        step: The update it is of, counted from 0.
+        found: As `InputError` takes it, and so are the others.
+        **more: The others.
+    """
+
+    def __init__(self, step: int, found: str, **more: str) -> None:
+        super().__init__(found, **more)
+        self.step = step
+
+
 class TrainingLog:
     """Writes event files and collects the records of the training log.
 
@@ -79,7 +93,7 @@ class TrainingLog:
             update_log: As `Trainer` keeps it.
 
         Raises:
-            InputError: If a loss or gradient is not finite: training has diverged.
+            Diverged: If a loss or gradient is not finite.
         """
         history = self._history
         block = update_log[self._written : history.updates_done].numpy().tolist()
@@ -134,7 +148,8 @@ class TrainingLog:
         value = row[LOSS] if name == "loss" else row[GRADIENT_NORM]
         if math.isfinite(value):
             return
-        raise InputError(
+        raise Diverged(
+            step,
             f"training diverged: the {name} of update {step:,} is {value} (learning rate"
             f" {row[LEARNING_RATE]:.3g}), made from {self._batch_of(step)}",
             where="learning_rate",

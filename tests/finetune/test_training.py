@@ -349,6 +349,40 @@ def test_a_loss_that_is_not_finite_ends_training_with_its_step(
     assert "remedy:   a lower --learning-rate" in str(error.value)
 
 
+@pytest.mark.parametrize("starts_well", [True, False])
+def test_a_divergence_that_is_reported_leaves_the_last_good_weights(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path, starts_well: bool
+) -> None:
+    later = 15 if starts_well else 1
+    schedule = Schedule(
+        name="piecewise_constant",
+        learning_rate=1e-3,
+        num_train_steps=39,
+        boundaries=((later, 1e30),),
+    )
+    optimizer_artifact.write(tmp_path / "optimizer", OptimizerConfig(schedule=schedule))
+    manifest = finetune(
+        tokenized_dataset_path=str(tiny_data),
+        optimizer_config_path=str(tmp_path / "optimizer"),
+        base_model=str(tiny_model),
+        batch_size=8,
+        num_train_epochs=3.0,
+        on_divergence="report",
+        model_path=str(tmp_path / "model"),
+        tensorboard_logs_path=str(tmp_path / "logs"),
+    )
+    stopped = manifest.stopped_at
+    assert stopped is not None and stopped.diverged
+    assert stopped.reason.startswith("training diverged: the ")
+    assert (stopped.step >= 15) is starts_well
+    log = list(model_artifact.read_training_log(tmp_path / "model"))
+    checks = [record["validation"] for record in log if "validation" in record]
+    assert manifest.validation_metrics == (checks[-1] if starts_well else {})
+    assert len(checks) == starts_well
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    assert all(np.isfinite(value).all() for value in weights.values())
+
+
 def test_a_model_that_does_not_know_the_tokens_is_refused(tiny_data: Path, tmp_path: Path) -> None:
     small = tiny.write_model(tmp_path / "small", vocab_size=9)
     with pytest.raises(InputError, match=r"tokenizer has 15 tokens; .*small knows 9"):
