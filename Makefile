@@ -51,7 +51,8 @@ image:  ## build the container image of the steps
 	@DOCKER_BUILDKIT=1 $(DOCKER) build $(BUILD_OPTIONS) --tag $(IMAGE) .
 
 pipeline: $(VENV)/ready-dev  ## compile the pipelines into the YAML that is committed
-	@$(BIN)/kfp-finetune compile -o pipelines/finetune/pipeline.yaml
+	@for name in finetune compare_schedules; do \
+	  $(BIN)/kfp-finetune compile --pipeline $$name -o pipelines/$$name/pipeline.yaml || exit; done
 
 lock: $(VENV)/ready-dev  ## resolve the dependencies anew, once, and write the lock files
 	@$(LOCK) --upgrade --extra train --extra s3 --extra gcs --extra onnx --extra dev -o requirements-dev.lock

@@ -52,6 +52,11 @@ class Pipeline:
 
 PIPELINES = {
     "finetune": Pipeline("finetune", "kfp_finetune.pipelines.finetune.pipeline", "finetune"),
+    "compare_schedules": Pipeline(
+        "compare_schedules",
+        "kfp_finetune.pipelines.compare_schedules.pipeline",
+        "compare_schedules",
+    ),
 }
 
 

@@ -13,7 +13,13 @@ from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.components.errors import InputError
 
 
-def settings(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
+def settings(
+    pipeline: Pipeline,
+    flags: Mapping[str, Any],
+    config: Path | None,
+    preset: str | None = None,
+    seeds: str | None = None,
+) -> dict[str, Any]:
     """The value of every parameter of a run, paths made absolute.
 
     Without a dataset or a config file, the settings of the bundled sample stand in for the latter.
@@ -22,6 +28,8 @@ def settings(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) 
         pipeline: Whose parameters.
         flags: What was given on the command line; relative paths are the working folder's.
         config: A YAML file of parameter names and values; relative paths are the file's.
+        preset: Which candidates, where the pipeline compares some; None: the config file's.
+        seeds: Numbers with commas between them, with each of which every candidate is trained.
 
     Returns:
         A value for every parameter but the fingerprints; None for what is unset.
@@ -29,8 +37,54 @@ def settings(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) 
     Raises:
         InputError: If the file cannot be read, a name or type is wrong, or something is missing.
     """
+    known = parameters.load(pipeline.definition)
     values = given(pipeline, flags, config)
-    return parameters.complete(parameters.load(pipeline.definition), values)
+    if others := [name for name in flags if name not in {p.name for p in known}]:
+        varied = any(p.name == "candidates" for p in known) and "seed" not in others
+        raise InputError(
+            f"{pipeline.name} takes no " + ", ".join("--" + n.replace("_", "-") for n in others),
+            where="the command line",
+            expected="parameters of the pipeline",
+            remedy="vary it among the candidates: a --preset, or `candidates` in a --config file"
+            if varied
+            else "leave it out",
+        )
+    full = parameters.complete(known, values)
+    if full.get("candidates") is not None:
+        full["candidates"] = _candidates(full["candidates"], preset, seeds, config)
+    elif preset is not None or seeds is not None:
+        raise InputError(
+            f"{pipeline.name} trains once",
+            where="--preset" if preset is not None else "--seeds",
+            expected="a pipeline that compares",
+            remedy="--pipeline compare_schedules",
+        )
+    return full
+
+
+def _candidates(
+    candidates: list[Any], preset: str | None, seeds: str | None, config: Path | None
+) -> list[dict[str, Any]]:
+    from kfp_finetune.pipelines.compare_schedules.candidates import PRESETS, expand
+
+    if preset is not None:
+        if preset not in PRESETS:
+            raise InputError(
+                f"unknown preset '{preset}'",
+                where="--preset",
+                expected="one of: " + ", ".join(PRESETS),
+                remedy="or candidates of your own in a --config file",
+            )
+        candidates = PRESETS[preset]
+    numbers = [part.strip() for part in (seeds or "").split(",")] if seeds is not None else []
+    if not all(number.isdecimal() for number in numbers):
+        raise InputError(
+            f"--seeds is '{seeds}'",
+            where="--seeds",
+            expected="whole numbers with commas between them",
+            remedy="such as --seeds 1,2,3",
+        )
+    return expand(candidates, [int(n) for n in numbers], str(config or "--preset"))
 
 
 def given(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from kfp_finetune.cli.results import collect
 from kfp_finetune.cli.run_folder import RunFolder, StepRecord
 from kfp_finetune.cli.screen import Screen, clean, duration
+from kfp_finetune.cli.turns import Turns
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.runtime import ERROR_LINE, parse_line
 
@@ -42,6 +43,7 @@ class Follower:
         self._screen = screen
         self._last: deque[str] = deque(maxlen=_LINES_SHOWN)
         self._error: dict[str, Any] | None = None
+        self._turns = Turns(folder.record.parameters.get("candidates") or [])
 
     def follow(self, line: str) -> None:
         """Take in one line, whatever it is."""
@@ -57,18 +59,24 @@ class Follower:
             self._event(fields.pop("event"), fields.pop("step"), fields)
 
     def _event(self, event: str, step: str, fields: dict[str, Any]) -> None:
+        steps = self._folder.record.steps
+        if step not in steps:  # a component knows its name, and not in which turn of a loop it is
+            running = (name for name, record in steps.items() if record.status == "running")
+            step = next((name for name in running if name.endswith(f"/{step}")), step)
+        title = self._turns.title(step)
         if event == "progress":
-            self._screen.progress(
-                step, fields["done"], fields["total"], fields["unit"], fields["detail"]
-            )
+            done, total = fields["done"], fields["total"]
+            detail = self._turns.detail(step, done, total, fields["detail"])
+            self._screen.progress(title, done, total, fields["unit"], detail)
         elif event == "note":
             if step == "count_steps":
                 self.plan = fields["text"]
-            self._screen.note(step, fields["text"])
+            self._screen.note(title, fields["text"])
         elif event == "started":
-            self._folder.record.steps[step] = StepRecord()
+            steps[step] = StepRecord()
             self._folder.save()
-            self._screen.started(step)
+            self._turns.started(step)
+            self._screen.started(title)
         elif event in ("finished", "cached"):
             self._ended(step, fields)
 
@@ -81,16 +89,19 @@ class Follower:
             cached=origin is not None,
             cached_from=origin,
         )
-        record.outputs |= fields["outputs"]
+        in_turn = "/" in step
         for name, path in fields["artifacts"].items():
-            key = name if name not in record.artifacts else f"{step}.{name}"
+            key = f"{step}.{name}" if in_turn or name in record.artifacts else name
             record.artifacts[key] = Path(path).relative_to(self._folder.path).as_posix()
-        collect(self._folder, fields["artifacts"])
+        if not in_turn:
+            record.outputs |= fields["outputs"]
+            collect(self._folder, fields["artifacts"])
         self._folder.save()
+        title = self._turns.title(step)
         if origin is None:
-            self._screen.ended(step, "done", duration(fields["seconds"]))
+            self._screen.ended(title, "done", duration(fields["seconds"]))
         else:
-            self._screen.ended(step, "cached", f"from {origin}")
+            self._screen.ended(title, "cached", f"from {origin}")
 
     def check(self, code: int) -> None:
         """Raise what went wrong, if anything did.

@@ -80,6 +80,9 @@ def run(
     set_parameters = {k: v for k, v in folder.record.parameters.items() if v is not None}
     spec = json_format.MessageToDict(pipeline.pipeline_spec)
     spec = without(spec, set(folder.record.parameters) - set(set_parameters))
+    for task in spec["root"]["dag"]["tasks"].values():
+        if "parameterIterator" in task:  # two trainings would share the processor
+            task["iteratorPolicy"] = {"parallelismLimit": 1}
     cache = _StoppableCache(StepCache(folder.steps, folder.record.name, cache_root, notes.of))
 
     local.init(
@@ -102,14 +105,36 @@ def _take_over(cache: Any, containers: Containers | None) -> None:
       rather than RUN/PIPELINE-TIMESTAMP/STEP/OUTPUT.
     - The search for "python3" all over a task's command, its arguments included, where it stands
       in many a path. The interpreter is found on the PATH instead, which the CLI sets.
+    - Where the tasks of a loop's turns leave their artifacts, RUN/steps/TURN/STEP/OUTPUT; and
+      before every task the cache is told in which turn it is.
+    - What a loop's turn gets from a task before the loop: KFP gives it the loop's item instead.
     - How a container is run.
     """
     from kfp.local import cache as kfp_cache
     from kfp.local import docker_task_handler, executor_input_utils, subprocess_task_handler
+    from kfp.local.orchestrator import task_executor, task_spec_utils
 
-    from kfp_finetune.cli.local_cache import step_name
+    from kfp_finetune.cli.local_cache import folder_of_turn, step_name
     from kfp_finetune.cli.run_folder import STEPS
 
+    execute = task_executor.execute_single_task
+
+    def execute_in_turn(*, pipeline_resource_name: str, **task: Any) -> Any:
+        cache.enter(pipeline_resource_name)
+        return execute(pipeline_resource_name=pipeline_resource_name, **task)
+
+    make_turn = task_spec_utils.create_parameter_loop_iteration_task_spec
+
+    def make_whole_turn(task: Any, item: Any, name: str) -> Any:
+        turn = make_turn(task, item, name)
+        for key, value in task.inputs.parameters.items():
+            if value.HasField("task_output_parameter"):
+                turn.inputs.parameters[key].CopyFrom(value)
+        return turn
+
+    task_executor.execute_single_task = execute_in_turn
+    task_spec_utils.create_parameter_loop_iteration_task_spec = make_whole_turn
+    task_spec_utils.get_nested_pipeline_resource_name = folder_of_turn
     kfp_cache.get_local_cache = lambda: cache
     executor_input_utils.get_local_pipeline_resource_name = lambda _pipeline: STEPS
     executor_input_utils.get_local_task_resource_name = step_name
@@ -123,6 +148,7 @@ class _StoppableCache:
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
+        self.enter = cache.enter
         self.get = cache.get
         self.put = cache.put
 
@@ -142,9 +168,11 @@ class _NoteTaker:
 
     def write(self, text: str) -> int:
         if EVENT_LINE in text:
-            parsed = parse_line(text)
-            if parsed and parsed[1].get("event") == "note":
-                self._notes.setdefault(parsed[1]["step"], []).append(parsed[1]["text"])
+            event = (parse_line(text) or ("", {}))[1]
+            if event.get("event") == "started":  # in a loop again
+                self._notes.pop(event["step"].rpartition("/")[2], None)
+            elif event.get("event") == "note":
+                self._notes.setdefault(event["step"], []).append(event["text"])
         return self._stream.write(text)
 
     def of(self, step: str) -> list[str]:

@@ -17,7 +17,13 @@ import typer
 
 from kfp_finetune.cli import catalog, parameters
 from kfp_finetune.cli.cluster import commands
-from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, takes
+from kfp_finetune.cli.cluster.options import (
+    Connection,
+    PlatformFlags,
+    PresetOption,
+    SeedsOption,
+    takes,
+)
 from kfp_finetune.cli.failures import LoggedError, logged
 from kfp_finetune.cli.screen import clean
 from kfp_finetune.components.errors import InputError
@@ -83,6 +89,8 @@ def run(
         Path | None,
         typer.Option(help="YAML file of parameters; flags come first. Its paths are its own."),
     ] = None,
+    preset: PresetOption = None,
+    seeds: SeedsOption = None,
     runs_dir: RunsDirOption = Path("runs"),
     name: Annotated[
         str | None, typer.Option(help="The run's name; the dataset's and the time if not given.")
@@ -104,7 +112,7 @@ def run(
     from kfp_finetune.cli.run import execute
 
     chosen = catalog.find(pipeline)
-    values = settings(chosen, flags, config)
+    values = settings(chosen, flags, config, preset, seeds)
     values["model"] = base_model(values["model"], runs_dir)
     execute(
         chosen,

@@ -28,8 +28,15 @@ _TYPES: dict[str, type] = {
     "NUMBER_INTEGER": int,
     "NUMBER_DOUBLE": float,
     "BOOLEAN": bool,
+    "LIST": list,  # in --config files only
 }
-_TYPE_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+_TYPE_NAMES = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+}
 # KFP carries every number as a double.
 _LARGEST_INTEGER = 2**53
 
@@ -40,7 +47,7 @@ class Parameter:
 
     Args:
         name: Its name, as `--config` files have it.
-        type: str, int, float or bool.
+        type: str, int, float, bool or list.
         default: Its default; None where it is unset or required.
         required: Whether it must be given.
         description: One or more sentences.
@@ -111,10 +118,16 @@ def load(definition: Path) -> tuple[Parameter, ...]:
 
 
 def steps(definition: Path) -> list[str]:
-    """The steps of a compiled pipeline, in an order in which they can run."""
-    return [
-        task.replace("-", "_") for task in in_order(read_spec(definition)["root"]["dag"]["tasks"])
-    ]
+    """The steps of a compiled pipeline, in an order in which they can run; a loop's once."""
+    spec = read_spec(definition)
+
+    def of(graph: Mapping[str, Any]) -> Iterator[str]:
+        tasks = graph["dag"]["tasks"]
+        for task in in_order(tasks):
+            inner = spec["components"][tasks[task]["componentRef"]["name"]]
+            yield from of(inner) if "dag" in inner else [task.replace("-", "_")]
+
+    return list(of(spec["root"]))
 
 
 def in_order(tasks: Mapping[str, Any]) -> Iterator[str]:
@@ -161,7 +174,7 @@ def as_options(
     The decorated function takes them all as one keyword argument, `flags`: a dict of those that
     were given.
     """
-    offered = [p for p in parameters if p.name not in FINGERPRINTS]
+    offered = [p for p in parameters if p.name not in FINGERPRINTS and p.type is not list]
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @wraps(function)

@@ -8,6 +8,8 @@ from dataclasses import fields
 from importlib.util import find_spec
 from typing import Any
 
+from kfp_finetune.cli import catalog
+from kfp_finetune.cli.parameters import load
 from kfp_finetune.components.errors import InputError
 
 # The steps are counted from the data; until then a run is as long as can be.
@@ -45,6 +47,11 @@ def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:
     Raises:
         InputError: If something is wrong.
     """
+    if pipeline == "compare_schedules":
+        defaults = {p.name: p.default for p in load(catalog.PIPELINES["finetune"].definition)}
+        for candidate in parameters["candidates"]:
+            own = {name: value for name, value in candidate.items() if name != "name"}
+            check_settings("finetune", defaults | parameters | own)
     if pipeline == "finetune":
         from kfp_finetune.components.build_optimizer.parameters import (
             Parameters,

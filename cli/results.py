@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from kfp_finetune.cli.links import link_or_copy
 from kfp_finetune.cli.run_folder import RunFolder
-from kfp_finetune.components.artifacts import metrics, model
+from kfp_finetune.components.artifacts import leaderboard, metrics, model
 
 # Pages under names that a person finds and a browser opens: KFP gives artifacts no file type.
 PAGES = {
@@ -35,5 +35,7 @@ def collect(folder: RunFolder, artifacts: Iterable[str]) -> None:
             record.differences = manifest.differences
             record.validation_metrics = manifest.validation_metrics
             record.environment |= manifest.environment
+        elif name == "leaderboard":
+            record.candidates = [c.model_dump() for c in leaderboard.read(path).candidates]
         elif name == "metrics_json":
             record.metrics = metrics.read(path).metrics

@@ -8,7 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from kfp_finetune.cli import catalog, parameters
-from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, SubmissionFlags, takes
+from kfp_finetune.cli.cluster.options import (
+    Connection,
+    PlatformFlags,
+    PresetOption,
+    SeedsOption,
+    SubmissionFlags,
+    takes,
+)
 
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="The run's id, or its name if only one has it.")
@@ -45,6 +52,8 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
             Path | None,
             typer.Option(help="YAML file of parameters; flags come first. Its paths are its own."),
         ] = None,
+        preset: PresetOption = None,
+        seeds: SeedsOption = None,
         runs_dir: RunsDirOption = Path("runs"),
     ) -> None:
         """Fine-tune a model on a Kubeflow cluster; takes the parameters of run."""
@@ -53,7 +62,7 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         from kfp_finetune.cli.models import base_model
 
         chosen = catalog.find(pipeline)
-        values = settings(chosen, flags, config)
+        values = settings(chosen, flags, config, preset, seeds)
         values["model"] = base_model(values["model"], runs_dir)
         actions.submit(chosen, values, connection, submission, platform)
 

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from kfp_finetune.cli.cluster.submit import Submission
 
 
+PresetOption = Annotated[
+    str | None,
+    typer.Option(help="What compare_schedules compares: course, shapes or rates."),
+]
+SeedsOption = Annotated[
+    str | None,
+    typer.Option(metavar="N,N,…", help="Seeds with which it trains every candidate."),
+]
+
+
 @dataclass(frozen=True)
 class Connection:
     """Which Kubeflow, and as whom. Tokens and cookies are never options: everybody sees those."""
@@ -91,7 +101,7 @@ class PlatformFlags:
 
         return platform.load(
             self.platform,
-            parameters.steps(pipeline.definition),
+            parameters.steps(pipeline.definition) if pipeline.definition.exists() else [],
             image=self.image,
             cpu=self.cpu,
             memory=self.memory,

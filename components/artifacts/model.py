@@ -56,6 +56,7 @@ class ModelManifest(BaseModel):
     steps_per_epoch: int
     num_train_steps: int = Field(description="updates planned")
     updates_done: int = Field(description="updates counted as they were made")
+    training_seconds: float = Field(default=0.0, description="that they took, evaluations left out")
     stopped_at: StoppedAt | None = None
     best_step: int | None = Field(
         default=None, description="the evaluation whose weights these are, if not the last ones"

@@ -64,8 +64,9 @@ def finetune(
         load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
         early_stopping_patience: Evaluations without a better one after which training ends; the
             schedule is the same. Not given: it does not end early.
-        on_divergence: fail, or report: training ends, the manifest says at which step, and the model
-            has the weights of the last evaluation whose loss was finite, or those it began with.
+        on_divergence: fail, or report: training ends, the manifest says at which step, and the
+            model has the weights of the last evaluation whose loss was finite, or those it began
+            with.
         checkpoint_dir: A folder, a mounted volume or a URI (s3://, gs://) to save the training in,
             so that it can be resumed; not saved if not given.
         checkpoint_every_steps: Steps between two checkpoints; instead of checkpoint_every_minutes.

@@ -27,7 +27,7 @@ from kfp_finetune.components.finetune.callbacks import (
     WriteLog,
 )
 from kfp_finetune.components.finetune.checkpoints import open_checkpoints
-from kfp_finetune.components.finetune.history import BestWeights, History
+from kfp_finetune.components.finetune.history import SECONDS, BestWeights, History
 from kfp_finetune.components.finetune.inputs import (
     Rows,
     batch_of_update,
@@ -42,7 +42,7 @@ from kfp_finetune.components.finetune.parameters import (
 )
 from kfp_finetune.components.finetune.run_facts import facts_of, hyperparameters
 from kfp_finetune.components.finetune.trainer import Trainer
-from kfp_finetune.components.finetune.training_log import Diverged, TrainingLog
+from kfp_finetune.components.finetune.training_log import DivergedError, TrainingLog
 from kfp_finetune.components.finetune.vocabulary import UsedVocabulary
 from kfp_finetune.components.load_data import model_source
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
@@ -203,7 +203,7 @@ def finetune(
         try:
             fit(trainer, train, plan, seed, history, callbacks)
             write_log.write()
-        except Diverged as error:
+        except DivergedError as error:
             if finite is None:
                 raise
             history.stopped_at = StoppedAt(step=error.step, reason=error.found, diverged=True)
@@ -236,6 +236,7 @@ def finetune(
             steps_per_epoch=plan.steps_per_epoch,
             num_train_steps=plan.num_train_steps,
             updates_done=history.updates_done,
+            training_seconds=round(float(history.times[:, SECONDS].sum()), 3),
             stopped_at=history.stopped_at,
             resumed_at=history.resumed_at,
             differences=history.differences,

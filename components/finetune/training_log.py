@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-class Diverged(InputError):
+class DivergedError(InputError):
     """A loss or gradient is not finite.
 
     Args:
@@ -93,7 +93,7 @@ class TrainingLog:
             update_log: As `Trainer` keeps it.
 
         Raises:
-            Diverged: If a loss or gradient is not finite.
+            DivergedError: If a loss or gradient is not finite.
         """
         history = self._history
         block = update_log[self._written : history.updates_done].numpy().tolist()
@@ -148,7 +148,7 @@ class TrainingLog:
         value = row[LOSS] if name == "loss" else row[GRADIENT_NORM]
         if math.isfinite(value):
             return
-        raise Diverged(
+        raise DivergedError(
             step,
             f"training diverged: the {name} of update {step:,} is {value} (learning rate"
             f" {row[LEARNING_RATE]:.3g}), made from {self._batch_of(step)}",

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class Series:
     name: str
     x: np.ndarray
     y: np.ndarray
-    style: Literal["main", "faint", "other"] = "main"
+    style: str = "main"  # a class of the page: main, faint, other
     dots: bool = False
 
 

@@ -1,0 +1,48 @@
+"""The KFP component rank."""
+
+from kfp import dsl
+
+from kfp_finetune.components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def rank(
+    candidates: list,
+    models: dsl.Input[list[dsl.Model]],
+    metrics: dsl.Input[list[dsl.Artifact]],
+    leaderboard: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
+    model: dsl.Output[dsl.Model],
+    metrics_json: dsl.Output[dsl.Artifact],
+    best_metrics: dsl.Output[dsl.Metrics],
+):
+    """Put trainings on the same data in order, and pass on the best model.
+
+    Args:
+        candidates: What was trained: settings by name, and a seed; with every key.
+        models: What finetune wrote, in the same order.
+        metrics: What evaluate wrote, in the same order.
+
+    Returns:
+        leaderboard: All candidates with their metrics, the best first, for machines.
+        report: One page: verdict, leaderboard, all learning rates, all validation curves.
+        model: The best one.
+        metrics_json: The best one's metrics.
+        best_metrics: The same as scalars.
+    """
+    from kfp_finetune.components import runtime
+
+    with runtime.step("rank", leaderboard.path, report.path, model.path, metrics_json.path):
+        from kfp_finetune.components.rank import ranking
+
+        best = ranking.rank_trainings(
+            candidates=candidates,
+            model_paths=[artifact.path for artifact in models],
+            metrics_paths=[artifact.path for artifact in metrics],
+            leaderboard_path=leaderboard.path,
+            report_path=report.path,
+            model_path=model.path,
+            best_metrics_path=metrics_json.path,
+        )
+        for name, value in best.items():
+            best_metrics.log_metric(name, value)

@@ -1,0 +1,1 @@
+"""Schedules side by side on the same data, and the best of them by evidence."""

@@ -1,0 +1,135 @@
+"""What is compared: settings of the optimizer and its schedule, and seeds.
+
+A candidate is a dictionary with every key of `DEFAULTS`, for in a pipeline's loop a key that is not
+there is an error. Candidates of one name are the same settings with other seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kfp_finetune.components.errors import InputError
+
+# Of build_optimizer's parameters those that can be compared, with its defaults; `seed` is
+# finetune's: of the head's weights, dropout and the order of the rows.
+DEFAULTS: dict[str, Any] = {
+    "name": "",
+    "optimizer": "adam",
+    "learning_rate": 5e-5,
+    "lr_scheduler_type": "polynomial",
+    "end_learning_rate": 0.0,
+    "power": 1.0,
+    "num_cycles": 2,
+    "decay_rate": 0.1,
+    "decay_ratio": 0.1,
+    "warmup_ratio": 0.0,
+    "momentum": 0.0,
+    "weight_decay": 0.0,
+    "seed": 42,
+}
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:.0e}".replace("e-0", "e-")
+
+
+PRESETS: dict[str, list[dict[str, Any]]] = {
+    # The optimizer's own default, the rate that suits a pretrained model, and the same decaying.
+    "course": [
+        {"name": "constant 1e-3", "learning_rate": 1e-3, "lr_scheduler_type": "constant"},
+        {"name": "constant 5e-5", "learning_rate": 5e-5, "lr_scheduler_type": "constant"},
+        {"name": "linear 5e-5 → 0", "learning_rate": 5e-5},
+    ],
+    "shapes": [
+        {"name": "linear"},
+        {"name": "cosine", "lr_scheduler_type": "cosine"},
+        {"name": "polynomial, power 2", "power": 2.0},
+        {"name": "linear after 10 % warmup", "warmup_ratio": 0.1},
+        {
+            "name": "cosine after 10 % warmup",
+            "lr_scheduler_type": "cosine",
+            "warmup_ratio": 0.1,
+        },
+    ],
+    "rates": [
+        {"name": f"linear {_rate(rate)} → 0", "learning_rate": rate, "warmup_ratio": 0.1}
+        for rate in (2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3)
+    ],
+}
+
+
+def expand(
+    candidates: Sequence[Mapping[str, Any]], seeds: Sequence[int] = (), where: str = "candidates"
+) -> list[dict[str, Any]]:
+    """Candidates with every key, one for each seed.
+
+    Args:
+        candidates: Dictionaries with some of the keys of `DEFAULTS`.
+        seeds: For each of them; empty: their own.
+        where: Where they were read, for messages.
+
+    Raises:
+        InputError: If there are none, one is not such a dictionary, or two are the same.
+    """
+    problems = [problem for number, c in enumerate(candidates, 1) if (problem := _wrong(number, c))]
+    if not candidates:
+        problems = ["there are no candidates"]
+    if problems:
+        raise InputError(
+            "; ".join(problems),
+            where=where,
+            expected="for each candidate some of " + ", ".join(DEFAULTS),
+            remedy="such as --preset course, or in a --config file:"
+            " candidates: [{learning_rate: 1e-4}, {learning_rate: 3e-4}]",
+        )
+    named = [_complete(candidate) for candidate in candidates]
+    found = [c | {"seed": seed} for c in named for seed in (seeds or [c["seed"]])]
+    seen = [(c["name"], c["seed"]) for c in found]
+    if twice := sorted({f"'{n}' with seed {s}" for n, s in seen if seen.count((n, s)) > 1}):
+        raise InputError(
+            "more than one candidate is " + " and ".join(twice),
+            where=where,
+            expected="candidates that differ in name or seed",
+            remedy="give them names, or leave one out",
+        )
+    return found
+
+
+def _wrong(number: int, candidate: Any) -> str:
+    if not isinstance(candidate, Mapping):
+        return f"candidate {number} is {candidate!r}"
+    if unknown := [str(key) for key in candidate if key not in DEFAULTS]:
+        return f"candidate {number} has {', '.join(unknown)}"
+    for key, value in candidate.items():
+        kind = type(DEFAULTS[key])
+        if isinstance(value, bool) or not isinstance(
+            value, (int, float) if kind is float else kind
+        ):
+            try:  # YAML 1.1 reads 5e-5 as text
+                if kind is not float:
+                    raise ValueError
+                float(value)
+            except (TypeError, ValueError):
+                return f"candidate {number} has {key}: {value!r}"
+    return ""
+
+
+def _complete(candidate: Mapping[str, Any]) -> dict[str, Any]:
+    full = DEFAULTS | {
+        key: float(value) if isinstance(DEFAULTS[key], float) else value
+        for key, value in candidate.items()
+    }
+    return full | {"name": full["name"] or _name(full)}
+
+
+def _name(candidate: Mapping[str, Any]) -> str:
+    """From what differs from the defaults: "cosine, 0.0001, warmup_ratio 0.1"."""
+    shape = candidate["lr_scheduler_type"].replace("_", " ")
+    rest = [
+        f"{key} {value:g}" if isinstance(value, int | float) else str(value)
+        for key, value in candidate.items()
+        if key not in ("name", "seed", "lr_scheduler_type", "learning_rate")
+        and value != DEFAULTS[key]
+    ]
+    return ", ".join([f"{shape} {candidate['learning_rate']:g}", *rest])

@@ -1,0 +1,212 @@
+"""load_data, then for every candidate build_optimizer → finetune → evaluate, then rank."""
+
+from typing import Optional
+
+from kfp import dsl
+
+from kfp_finetune.components.build_optimizer.component import build_optimizer
+from kfp_finetune.components.evaluate.component import evaluate
+from kfp_finetune.components.finetune.component import finetune
+from kfp_finetune.components.load_data.component import count_steps, load_data
+from kfp_finetune.components.rank.component import rank
+from kfp_finetune.pipelines.compare_schedules.candidates import PRESETS, expand
+
+
+@dsl.pipeline(
+    name="kfp-finetune-compare-schedules",
+    display_name="Compare learning-rate schedules",
+    description="Fine-tune a Transformers model with several learning-rate schedules on the same"
+    " data, and say which is best, and whether that is more than chance.",
+)
+def compare_schedules(
+    dataset: str,
+    model: str,
+    candidates: list = expand(PRESETS["course"]),  # noqa: B008 - KFP compiles it in
+    validation_dataset: Optional[str] = None,
+    test_dataset: Optional[str] = None,
+    dataset_config: Optional[str] = None,
+    dataset_revision: Optional[str] = None,
+    train_split: str = "train",
+    validation_split: Optional[str] = None,
+    test_split: Optional[str] = None,
+    split_column: Optional[str] = None,
+    group_column: Optional[str] = None,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.1,
+    task: str = "text-classification",
+    problem_type: str = "auto",
+    text_column: Optional[str] = None,
+    text_pair_column: Optional[str] = None,
+    label_column: Optional[str] = None,
+    label_names: Optional[str] = None,
+    slice_columns: Optional[str] = None,
+    column_names: Optional[str] = None,
+    delimiter: Optional[str] = None,
+    quoting: str = "auto",
+    encoding: Optional[str] = None,
+    on_bad_row: str = "error",
+    drop_duplicates: bool = False,
+    drop_overlap: bool = False,
+    max_train_samples: Optional[int] = None,
+    model_revision: Optional[str] = None,
+    max_length: int = 128,
+    seed: int = 42,
+    batch_size: int = 32,
+    num_train_epochs: float = 3.0,
+    max_steps: Optional[int] = None,
+    gradient_accumulation_steps: int = 1,
+    drop_remainder: bool = False,
+    precision: str = "auto",
+    jit_compile: bool = False,
+    label_smoothing_factor: float = 0.0,
+    class_weights: str = "none",
+    metric_for_best_model: str = "loss",
+    load_best_model_at_end: bool = False,
+    early_stopping_patience: Optional[int] = None,
+    texts_in_report: bool = True,
+    dataset_fingerprint: str = "",
+    model_fingerprint: str = "",
+):
+    """Fine-tune a Transformers model with several schedules, and pass on the best.
+
+    Args:
+        dataset: Training data: a file, a folder, a pattern such as data/*.csv, a URI, or a Hub id.
+        model: Base model: a folder or a Hub id.
+        candidates: What is compared: settings of the optimizer, its schedule and a seed, with every
+            key of candidates.DEFAULTS; kfp-finetune fills them in.
+        validation_dataset: Validation data of its own.
+        test_dataset: Test data of its own.
+        dataset_config: Configuration of a Hub dataset.
+        dataset_revision: Revision of a Hub dataset.
+        train_split: Name of the training split, where the dataset has splits.
+        validation_split: Name of the validation split; "validation" is used where there is one.
+        test_split: Name of the test split; "test" is used where there is one.
+        split_column: Column that names each row's split: train, validation or test.
+        group_column: Column whose equal values stay together in one split.
+        validation_fraction: Share of the training rows to validate on, where no split is given.
+        test_fraction: Share of the training rows to test on, where no split is given.
+        task: What is learned: text-classification.
+        problem_type: auto, single_label_classification, multi_label_classification or regression.
+        text_column: Column of the text; guessed only where one alone can be meant.
+        text_pair_column: Column of the second text of a pair.
+        label_column: Column of the label, guessed only where one alone can be meant; several,
+            separated by commas, are one 0/1 column per label.
+        label_names: File of all labels in order, one a line or a JSON list; numbers count them.
+        slice_columns: Columns that the report compares scores by, separated by commas.
+        column_names: Names for the columns of files without a header, separated by commas.
+        delimiter: Between the cells of .csv and .tsv files, e.g. ; or tab.
+        quoting: Quotes in .csv and .tsv files: auto, minimal (RFC 4180) or none (plain characters).
+        encoding: Of text files; UTF-8, or what the byte order mark says, if not given.
+        on_bad_row: A row without text or label: error or drop.
+        drop_duplicates: Leave out rows that repeat an earlier row's text and label.
+        drop_overlap: Leave out training rows whose text is also in another split.
+        max_train_samples: Train on at most so many rows.
+        model_revision: Revision of a Hub model.
+        max_length: Tokens per example, special tokens included; longer texts are cut.
+        seed: For the splits; each candidate has one of its own for its training.
+        batch_size: Examples per batch, over all devices.
+        num_train_epochs: Passes over the training rows; may be fractional.
+        max_steps: Optimizer steps to make, whatever the number of epochs.
+        gradient_accumulation_steps: Batches per optimizer step.
+        drop_remainder: Leave out the last, smaller batch of an epoch.
+        precision: Of matrix products: auto (bfloat16 where the processor or the GPU has matrix
+            units for it), float32 or bfloat16.
+        jit_compile: Compile the updates with XLA, for GPUs; takes a minute or more at first.
+        label_smoothing_factor: Share of a label's weight that goes to all labels alike; 0.1 is
+            usual. For the training loss only.
+        class_weights: none, or balanced: an example counts n / (labels * n of its label), so that
+            every label has the same say. For the training loss only.
+        metric_for_best_model: Validation metric that decides: loss, or what the task measures
+            (accuracy, micro_f1, mae).
+        load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
+        early_stopping_patience: Evaluations without a better one after which training ends; the
+            schedule is the same. Not given: it does not end early.
+        texts_in_report: Show examples with their texts; false leaves them out, for private data.
+        dataset_fingerprint: Content of the data; filled in by kfp-finetune.
+        model_fingerprint: Content of the model; filled in by kfp-finetune.
+    """
+    data = load_data(
+        dataset=dataset,
+        model=model,
+        validation_dataset=validation_dataset,
+        test_dataset=test_dataset,
+        dataset_config=dataset_config,
+        dataset_revision=dataset_revision,
+        train_split=train_split,
+        validation_split=validation_split,
+        test_split=test_split,
+        split_column=split_column,
+        group_column=group_column,
+        validation_fraction=validation_fraction,
+        test_fraction=test_fraction,
+        task=task,
+        problem_type=problem_type,
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+        label_column=label_column,
+        label_names=label_names,
+        slice_columns=slice_columns,
+        column_names=column_names,
+        delimiter=delimiter,
+        quoting=quoting,
+        encoding=encoding,
+        on_bad_row=on_bad_row,
+        drop_duplicates=drop_duplicates,
+        drop_overlap=drop_overlap,
+        max_train_samples=max_train_samples,
+        model_revision=model_revision,
+        max_length=max_length,
+        seed=seed,
+        dataset_fingerprint=dataset_fingerprint,
+        model_fingerprint=model_fingerprint,
+    )
+    plan = {
+        "batch_size": batch_size,
+        "num_train_epochs": num_train_epochs,
+        "max_steps": max_steps,
+        "gradient_accumulation_steps": gradient_accumulation_steps,
+        "drop_remainder": drop_remainder,
+    }
+    steps = count_steps(num_train_examples=data.outputs["num_train_examples"], **plan)
+    with dsl.ParallelFor(candidates) as candidate:
+        built = build_optimizer(
+            num_train_steps=steps.outputs["num_train_steps"],
+            optimizer=candidate.optimizer,
+            learning_rate=candidate.learning_rate,
+            lr_scheduler_type=candidate.lr_scheduler_type,
+            end_learning_rate=candidate.end_learning_rate,
+            power=candidate.power,
+            num_cycles=candidate.num_cycles,
+            decay_rate=candidate.decay_rate,
+            decay_ratio=candidate.decay_ratio,
+            warmup_ratio=candidate.warmup_ratio,
+            momentum=candidate.momentum,
+            weight_decay=candidate.weight_decay,
+        )
+        trained = finetune(
+            tokenized_dataset=data.outputs["tokenized_dataset"],
+            optimizer_config=built.outputs["optimizer_config"],
+            base_model=model,
+            model_revision=model_revision,
+            seed=candidate.seed,
+            precision=precision,
+            jit_compile=jit_compile,
+            label_smoothing_factor=label_smoothing_factor,
+            class_weights=class_weights,
+            metric_for_best_model=metric_for_best_model,
+            load_best_model_at_end=load_best_model_at_end,
+            early_stopping_patience=early_stopping_patience,
+            on_divergence="report",  # a candidate that diverges is a result
+            model_fingerprint=model_fingerprint,
+            **plan,
+        )
+        evaluated = evaluate(
+            tokenized_dataset=data.outputs["tokenized_dataset"],
+            model=trained.outputs["model"],
+            texts_in_report=texts_in_report,
+        )
+    rank(
+        candidates=candidates,
+        models=dsl.Collected(trained.outputs["model"]),
+        metrics=dsl.Collected(evaluated.outputs["metrics_json"]),
+    )
