@@ -83,7 +83,7 @@ def run(
     for task in spec["root"]["dag"]["tasks"].values():
         if "parameterIterator" in task:  # two trainings would share the processor
             task["iteratorPolicy"] = {"parallelismLimit": 1}
-    cache = _StoppableCache(StepCache(folder.steps, folder.record.name, cache_root, notes.of))
+    cache = _StoppableCache(StepCache(folder.steps, folder.record.name, cache_root, notes.taken_of))
 
     local.init(
         runner=local.DockerRunner() if containers else local.SubprocessRunner(use_venv=False),
@@ -168,15 +168,14 @@ class _NoteTaker:
 
     def write(self, text: str) -> int:
         if EVENT_LINE in text:
-            event = (parse_line(text) or ("", {}))[1]
-            if event.get("event") == "started":  # in a loop again
-                self._notes.pop(event["step"].rpartition("/")[2], None)
-            elif event.get("event") == "note":
-                self._notes.setdefault(event["step"], []).append(event["text"])
+            parsed = parse_line(text)
+            if parsed and parsed[1].get("event") == "note":
+                self._notes.setdefault(parsed[1]["step"], []).append(parsed[1]["text"])
         return self._stream.write(text)
 
-    def of(self, step: str) -> list[str]:
-        return list(self._notes.get(step, []))
+    def taken_of(self, step: str) -> list[str]:
+        """A step's notes, which are then forgotten: in a loop there is another of its name."""
+        return self._notes.pop(step, [])
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

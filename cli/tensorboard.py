@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from kfp_finetune.cli.processes import Interrupted, interruptible
 from kfp_finetune.cli.run_folder import STEPS, RunFolder, find, newest
+from kfp_finetune.cli.turns import Turns
 from kfp_finetune.components.errors import InputError
 
 _LOGS = f"{STEPS}/finetune/tensorboard_logs"
@@ -46,7 +47,10 @@ def serve(names: Sequence[str], runs_dir: Path, bind: str, port: int) -> None:
     """
     check_installed()
     folders = [find(name, runs_dir) for name in names] or [newest(runs_dir)]
-    serve_logs({folder: logs_of(folder) for folder in dict.fromkeys(folders)}, bind, port)
+    shown: dict[Path, Path] = {}
+    for folder in dict.fromkeys(folders):
+        shown |= logs_of(folder)
+    serve_logs(shown, bind, port)
 
 
 def check_installed() -> None:
@@ -88,13 +92,21 @@ def serve_logs(logs: Mapping[Path, Path], bind: str, port: int) -> None:
         _serve(shown, Path(temporary, "log"), bind, port)
 
 
-def logs_of(folder: Path) -> Path:
-    """The folder of a run's event files.
+def logs_of(folder: Path) -> dict[Path, Path]:
+    """The folders of a run's event files, by what they are called after: of a comparison several.
 
     Raises:
         InputError: If it has ended without any.
     """
     record = RunFolder.open(folder).record
+    turns = Turns(record.parameters.get("candidates") or [])
+    compared = {
+        folder / turns.name(int(key.partition("/")[0])): folder / path
+        for key, path in record.artifacts.items()
+        if key.endswith("/finetune.tensorboard_logs")
+    }
+    if compared:
+        return compared
     logs = folder / record.artifacts.get("tensorboard_logs", _LOGS)
     # A run that is still going may not have come that far.
     if record.status != "running" and not logs.is_dir():
@@ -104,7 +116,7 @@ def logs_of(folder: Path) -> Path:
             expected="a run that has come to its step finetune",
             remedy="give another run",
         )
-    return logs
+    return {folder: logs}
 
 
 def _titles(folders: Sequence[Path]) -> list[str]:

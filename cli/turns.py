@@ -28,9 +28,13 @@ class Turns:
         turn, is_turn, name = step.rpartition("/")
         if not is_turn:
             return step
-        candidate = self._candidates[int(turn)]
+        return f"{int(turn) + 1}/{len(self._candidates)} {self.name(int(turn))}: {name}"
+
+    def name(self, turn: int) -> str:
+        """What a turn trains: "linear 5e-5, seed 1"; usable as a file's name."""
+        candidate = self._candidates[turn]
         seed = f", seed {candidate['seed']}" if self._several_seeds else ""
-        return f"{int(turn) + 1}/{len(self._candidates)} {candidate['name']}{seed}: {name}"
+        return str(candidate["name"]).replace("/", "∕") + seed
 
     def started(self, step: str) -> None:
         """A step has started, and so does not come from the cache."""

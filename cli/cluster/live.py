@@ -111,7 +111,7 @@ def serve_with_cluster(
         for name in names or [next(cluster.runs()).run_id]:
             local = next((p for p in (runs_dir / name, Path(name)) if (p / RECORD).is_file()), None)
             if local is not None:
-                shown[local.resolve()] = logs_of(local.resolve())
+                shown |= logs_of(local.resolve())
                 continue
             run = cluster.find_run(name)
             folder = Path(temporary, run.run_id)

@@ -102,7 +102,7 @@ def _candidate(
     best = trainings[attempts[0].index]
     said = diagnose(best.log, best.model, best.metrics.baseline.get("loss", math.inf))
     stopped = best.model.stopped_at
-    diverged = stopped is not None and stopped.diverged
+    diverged = attempts[0].diverged_at is not None
     return Candidate(
         name=name,
         settings={k: v for k, v in best.candidate.items() if k not in ("name", "seed")},
@@ -110,7 +110,7 @@ def _candidate(
         spread=statistics.stdev(values) if len(values) > 1 else None,
         diverged=sum(a.diverged_at is not None for a in attempts),
         diagnosis="diverged" if diverged else said.kind,
-        finding=f"{stopped.reason.capitalize()}." if stopped and diverged else _sentence(said),
+        finding=_ended(stopped.reason) if stopped and diverged else _sentence(said),
         attempts=attempts,
     )
 
@@ -132,6 +132,11 @@ def _attempt(index: int, training: Training, metric: str, split: str, sign: int)
         test_metrics=training.metrics.metrics,
         seconds=model.training_seconds,
     )
+
+
+def _ended(reason: str) -> str:
+    """Why training ended, without the rows that the update was made from."""
+    return reason[0].upper() + reason[1:].partition(", made from")[0] + "."
 
 
 def _sentence(said: Any) -> str:

@@ -54,7 +54,9 @@ def _rates(best: Sequence[tuple[Any, Training]]) -> dict[str, Any]:
         rates = np.array([r["learning_rate"] for r in training.log if "learning_rate" in r])
         chosen = thin(rates, limit=_FEW_POINTS)
         lines.append(Series(candidate.name, chosen, rates[chosen], _style(place)))
-    return _chart("Learning rate applied", lines, best, text=rate_text)
+    good = [line for line, (c, _) in zip(lines, best, strict=True) if c.mean is not None]
+    top = max(float(line.y.max()) for line in good or lines) * 1.08
+    return _chart("Learning rate applied", lines, best, text=rate_text, top=top)
 
 
 def _curves(best: Sequence[tuple[Any, Training]], told: Any) -> dict[str, Any] | None:
