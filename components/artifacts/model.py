@@ -30,7 +30,6 @@ class StoppedAt(BaseModel):
 
     step: int
     reason: str
-    diverged: bool = False
 
 
 class ModelManifest(BaseModel):
@@ -58,6 +57,9 @@ class ModelManifest(BaseModel):
     updates_done: int = Field(description="updates counted as they were made")
     training_seconds: float = Field(default=0.0, description="that they took, evaluations left out")
     stopped_at: StoppedAt | None = None
+    diverged_at: int | None = Field(
+        default=None, description="the update whose loss was not finite, where that is a result"
+    )
     best_step: int | None = Field(
         default=None, description="the evaluation whose weights these are, if not the last ones"
     )

@@ -200,18 +200,20 @@ def finetune(
             SaveCheckpoints(checkpoints, write_log, history),
             ShowProgress(plan, history),
         ]
+        diverged_at = None
         try:
             fit(trainer, train, plan, seed, history, callbacks)
             write_log.write()
         except DivergedError as error:
             if finite is None:
                 raise
-            history.stopped_at = StoppedAt(step=error.step, reason=error.found, diverged=True)
+            diverged_at = error.step
+            history.stopped_at = StoppedAt(step=error.step, reason=error.found)
             kept = [e for e in history.evaluations if math.isfinite(e.metrics["loss"])]
             history.evaluations = kept
             finite.put_back()
         _check_updates(int(trainer.updates_done.numpy()), plan, history)
-        if not (history.stopped_at and history.stopped_at.diverged):
+        if diverged_at is None:
             checkpoints.save()
         if best is not None:
             best.put_back()
@@ -238,6 +240,7 @@ def finetune(
             updates_done=history.updates_done,
             training_seconds=round(float(history.times[:, SECONDS].sum()), 3),
             stopped_at=history.stopped_at,
+            diverged_at=diverged_at,
             resumed_at=history.resumed_at,
             differences=history.differences,
             optimizer=optimizer_config,

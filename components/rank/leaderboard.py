@@ -121,13 +121,12 @@ def _attempt(index: int, training: Training, metric: str, split: str, sign: int)
         (sign * r["validation"][metric], r["step"]) for r in training.log if "validation" in r
     ]
     measured = model.validation_metrics if split == "validation" else training.metrics.metrics
-    stopped = model.stopped_at
     return Attempt(
         index=index,
         seed=model.seed,
         value=measured.get(metric),
         best_step=min(checks)[1] if checks else None,
-        diverged_at=stopped.step if stopped and stopped.diverged else None,
+        diverged_at=model.diverged_at,
         validation_metrics=model.validation_metrics,
         test_metrics=training.metrics.metrics,
         seconds=model.training_seconds,

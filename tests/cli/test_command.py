@@ -98,7 +98,7 @@ def test_compile_works_in_the_client_without_tensorflow(tmp_path: Path) -> None:
         (["-o", "."], "error: the pipeline cannot be written: it is a folder\n"),
         (["--image", "a b"], "error: 'a b' is not an image reference\n"),
         (["--pipeline", "finetun"], "error: unknown pipeline 'finetun'\n  where:    --pipeline\n"
-         "  expected: one of: finetune\n  remedy:   --pipeline finetune\n"),
+         "  expected: one of: finetune, compare_schedules\n  remedy:   --pipeline finetune\n"),
     ],
 )  # fmt: skip
 def test_wrong_input_to_compile(tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -25,7 +25,8 @@ def training(
     model.validation_metrics = {"loss": 1.0, FOLLOWED[kind]: value}
     model.seed = seed
     if diverged:
-        model.stopped_at = StoppedAt(step=7, reason="training diverged: ...", diverged=True)
+        model.stopped_at = StoppedAt(step=7, reason="training diverged: ...")
+        model.diverged_at = 7
     return Training(DEFAULTS | {"name": name, "seed": seed}, model, log, metrics)
 
 

@@ -91,7 +91,7 @@ def finetune(
     with runtime.step("finetune"):
         Path(tensorboard_logs.path).mkdir(parents=True)
         Path(tensorboard_logs.path, "events").write_text("half")
-        with contextlib.suppress(OSError):  # in a container there is no place for it
+        with contextlib.suppress(PermissionError):  # in a container it is not ours
             Path(base_model).with_suffix(".pid").write_text(str(os.getpid()))
         optimizer = optimizers.read(optimizer_config.path)
         steps = optimizer.schedule.num_train_steps
