@@ -51,7 +51,7 @@ def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:
         defaults = {p.name: p.default for p in load(catalog.PIPELINES["finetune"].definition)}
         for candidate in parameters["candidates"]:
             own = {name: value for name, value in candidate.items() if name != "name"}
-            check_settings("finetune", defaults | parameters | own)
+            check_settings("finetune", {**defaults, **parameters, **own})
     if pipeline == "finetune":
         from kfp_finetune.components.build_optimizer.parameters import (
             Parameters,
