@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts import model as model_artifact
@@ -69,7 +69,8 @@ def rank(trainings: Sequence[Training]) -> Leaderboard:
     """
     told = headline(trainings[0].model.problem_type)
     metric = told.followed
-    split = "validation" if any(t.model.validation_metrics for t in trainings) else "test"
+    validated = any(t.model.validation_metrics for t in trainings)
+    split: Literal["validation", "test"] = "validation" if validated else "test"
     sign = 1 if metric in LESS_IS_BETTER else -1
     by_name: dict[str, list[int]] = {}
     for index, training in enumerate(trainings):
