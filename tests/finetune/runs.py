@@ -30,6 +30,10 @@ CURVES = (
 )
 
 
+# What is a run's own, though it ends as another does.
+_OWN = {"resumed_at", "differences", "dataset", "training_seconds"}
+
+
 class Killed(BaseException):
     """Stands for SIGKILL: nothing catches it, nothing is saved."""
 
@@ -49,6 +53,7 @@ class Run:
         self.selection = settings.pop("selection", None)
         self.plan = PLAN | settings.pop("plan", {})
         self.seed = settings.pop("seed", 42)
+        self.precision = settings.pop("precision", "auto")
         self.saved: dict[str, Any] = {"directory": str(folder / "saved"), "every_steps": 3}
         self.saved |= settings.pop("saved", {})
         steps = count_steps(ROWS, **self.plan).num_train_steps
@@ -61,6 +66,7 @@ class Run:
             optimizer_config_path=str(self.folder / "optimizer"),
             base_model=str(self.model),
             seed=self.seed,
+            precision=self.precision,
             selection=self.selection,
             checkpointing=Checkpointing(**(self.saved | saved)),
             model_path=str(self.folder / "model"),
@@ -88,6 +94,6 @@ class Run:
         return {
             "weights": (self.folder / "model" / "model.safetensors").read_bytes(),
             "log": (self.folder / "model" / "training_log.jsonl").read_text(),
-            "manifest": manifest.model_dump(exclude={"resumed_at", "differences", "dataset"}),
+            "manifest": manifest.model_dump(exclude=_OWN),
             "curves": self.curves(),
         }

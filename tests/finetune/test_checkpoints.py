@@ -150,6 +150,7 @@ def test_the_best_weights_and_the_patience_survive(
         "lr_scheduler_type": "constant",
         "plan": {"num_train_epochs": 6.0},
         "selection": Selection("loss", patience=2, load_best=True),
+        "precision": "float32",  # which evaluation is best, rounding decides
     }
     one, two = (Run(tmp_path / name, tiny_data, tiny_model, **settings) for name in "12")
     manifest = one(directory=None)

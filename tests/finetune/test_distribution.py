@@ -52,6 +52,10 @@ def two_devices(monkeypatch: pytest.MonkeyPatch) -> tf.distribute.Strategy:
     return strategy
 
 
+# What is compared below is equal up to this, and not to that of a processor's bfloat16 units.
+ROUNDING_OF_FLOAT32 = {"precision": "float32"}
+
+
 def assert_equal_up_to_rounding(one: Run, two: Run, weights_too: bool = True) -> None:
     ours, theirs = (run.results() for run in (one, two))
     for tag in CURVES:
@@ -118,6 +122,7 @@ def test_two_devices_make_the_updates_of_one(
     settings: dict[str, Any],
     request: pytest.FixtureRequest,
 ) -> None:
+    settings = {**settings, **ROUNDING_OF_FLOAT32}
     one, two = (Run(tmp_path / name, tiny_data, plain_model, **settings) for name in ("one", "two"))
     assert one(directory=None).environment.items() >= {"replicas": 1, "workers": 1}.items()
     request.getfixturevalue("two_devices")
@@ -156,6 +161,7 @@ def test_a_run_on_two_devices_can_go_on_with_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings: dict[str, Any] = {"plan": {"max_steps": 8}, "adam_epsilon": 1e-3}
+    settings |= ROUNDING_OF_FLOAT32
     one, two = (Run(tmp_path / name, tiny_data, plain_model, **settings) for name in "12")
     one(directory=None)
     request.getfixturevalue("two_devices")
@@ -275,6 +281,7 @@ def test_two_workers_make_the_updates_of_one_and_the_chief_writes(
         "adam_epsilon": 1e-3,
         "max_grad_norm": 0.05,
         "saved": {"directory": None},
+        **ROUNDING_OF_FLOAT32,
     }
     inputs = {"data": tiny_data, "model": plain_model}
     Cluster(

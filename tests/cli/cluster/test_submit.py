@@ -103,8 +103,8 @@ def test_local_data_is_staged_once_under_its_content(
     kubeflow: Kubeflow, cli: Cli, data: dict[str, Path], bucket: Bucket, tmp_path: Path
 ) -> None:
     stage = ["--stage-uri", f"{bucket.uri}/stage"]
-    code, out, err = cli("submit", "--dataset", "train.csv", "--model", "model", *stage)
-    assert (code, err) == (0, "")
+    code, out, _ = cli("submit", "--dataset", "train.csv", "--model", "model", *stage)
+    assert code == 0  # the server, in this process, has its own to say on stderr
     assert "uploading dataset: 1 file" in out
     assert "uploading model: 2 files" in out
     assert "not cached" not in out
