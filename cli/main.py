@@ -81,7 +81,7 @@ class Runner(StrEnum):
 
 
 @app.command("run", cls=parameters.GroupedCommand)
-@parameters.as_options(_parameters())
+@parameters.as_options(_parameters(), auto=True)
 def run(
     flags: dict[str, Any],
     pipeline: PipelineOption = "finetune",
@@ -112,8 +112,24 @@ def run(
     from kfp_finetune.cli.run import execute
 
     chosen = catalog.find(pipeline)
+    find = flags.get("learning_rate") == parameters.AUTO
+    if find:
+        del flags["learning_rate"]
     values = settings(chosen, flags, config, preset, seeds)
     values["model"] = base_model(values["model"], runs_dir)
+    if find:
+        if chosen is not _FINETUNE:
+            raise InputError(
+                f"{chosen.name} does not take one learning rate",
+                where="--learning-rate",
+                expected="--learning-rate auto with the pipeline finetune",
+                remedy="leave it out",
+            )
+        from kfp_finetune.cli.find_lr import find_learning_rate
+
+        values["learning_rate"] = find_learning_rate(
+            values, parameters.defaults(_FINETUNE.definition), runs_dir
+        )
     execute(
         chosen,
         values,
@@ -142,6 +158,31 @@ def resume(
     from kfp_finetune.cli import run as runs
 
     runs.resume(run, runs_dir, allow_differences=allow_differences)
+
+
+@app.command("find-lr", cls=parameters.GroupedCommand)
+@parameters.as_options(
+    [p for p in _parameters() if p.step in ("load_data", "count_steps", "finetune")]
+)
+def find_lr(
+    flags: dict[str, Any],
+    config: Annotated[
+        Path | None,
+        typer.Option(help="YAML file of parameters, as for run; flags come first."),
+    ] = None,
+    runs_dir: RunsDirOption = Path("runs"),
+    name: Annotated[
+        str | None, typer.Option(help="The run's name; find-lr, the dataset's and the time.")
+    ] = None,
+) -> None:
+    """Suggest a learning rate: train a little with one that rises, and look at the loss."""
+    from kfp_finetune.cli.config import settings
+    from kfp_finetune.cli.find_lr import find_learning_rate
+    from kfp_finetune.cli.models import base_model
+
+    values = settings(_FINETUNE, flags, config)
+    values["model"] = base_model(values["model"], runs_dir)
+    find_learning_rate(values, parameters.defaults(_FINETUNE.definition), runs_dir, name)
 
 
 @app.command("check", cls=parameters.GroupedCommand)

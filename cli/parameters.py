@@ -21,6 +21,9 @@ from typer.core import TyperCommand
 
 from kfp_finetune.components.errors import InputError
 
+# A learning rate that is found before the run begins.
+AUTO = "auto"
+_LEARNING_RATE = "learning_rate"
 # Filled in by the command line, from the content of the data and of the model.
 FINGERPRINTS = ("dataset_fingerprint", "model_fingerprint")
 _TYPES: dict[str, type] = {
@@ -117,6 +120,11 @@ def load(definition: Path) -> tuple[Parameter, ...]:
     )
 
 
+def defaults(definition: Path) -> dict[str, Any]:
+    """The defaults of a compiled pipeline's parameters."""
+    return {parameter.name: parameter.default for parameter in load(definition)}
+
+
 def steps(definition: Path) -> list[str]:
     """The steps of a compiled pipeline, in an order in which they can run; a loop's once."""
     spec = read_spec(definition)
@@ -167,12 +175,16 @@ def _steps_of_parameters(tasks: Mapping[str, Any]) -> dict[str, str]:
 
 
 def as_options(
-    parameters: Sequence[Parameter],
+    parameters: Sequence[Parameter], *, auto: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command an option for every parameter.
 
     The decorated function takes them all as one keyword argument, `flags`: a dict of those that
     were given.
+
+    Args:
+        parameters: Which.
+        auto: Whether the learning rate may be "auto".
     """
     offered = [p for p in parameters if p.name not in FINGERPRINTS and p.type is not list]
 
@@ -180,6 +192,8 @@ def as_options(
         @wraps(function)
         def command(**given: Any) -> None:
             flags = {p.name: given.pop(p.name) for p in offered}
+            if flags.get(_LEARNING_RATE) is not None:
+                flags[_LEARNING_RATE] = _rate(flags[_LEARNING_RATE], auto)
             function(flags={k: v for k, v in flags.items() if v is not None}, **given)
 
         own = inspect.signature(function, eval_str=True)
@@ -189,7 +203,9 @@ def as_options(
                 p.name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None,
-                annotation=Annotated[p.type | None, _option(p)],
+                annotation=Annotated[
+                    (str if p.name == _LEARNING_RATE else p.type) | None, _option(p)
+                ],
             )
             for p in offered
         ]
@@ -199,6 +215,20 @@ def as_options(
         return command
 
     return decorate
+
+
+def _rate(text: str, auto: bool) -> float | str:
+    if text == AUTO and auto:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(
+            f"--learning-rate is '{text}'",
+            where="--learning-rate",
+            expected="a number such as 5e-5",
+            remedy="kfp-finetune find-lr suggests one for your data" + ", or auto" * auto,
+        ) from None
 
 
 class GroupedCommand(TyperCommand):

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from kfp_finetune.cli import catalog
-from kfp_finetune.cli.parameters import load
+from kfp_finetune.cli.parameters import defaults
 from kfp_finetune.components.errors import InputError
 
 # The steps are counted from the data; until then a run is as long as can be.
@@ -48,10 +48,10 @@ def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:
         InputError: If something is wrong.
     """
     if pipeline == "compare_schedules":
-        defaults = {p.name: p.default for p in load(catalog.PIPELINES["finetune"].definition)}
+        standard = defaults(catalog.PIPELINES["finetune"].definition)
         for candidate in parameters["candidates"]:
             own = {name: value for name, value in candidate.items() if name != "name"}
-            check_settings("finetune", {**defaults, **parameters, **own})
+            check_settings("finetune", {**standard, **parameters, **own})
     if pipeline == "finetune":
         from kfp_finetune.components.build_optimizer.parameters import (
             Parameters,
@@ -60,6 +60,7 @@ def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:
         from kfp_finetune.components.finetune.parameters import (
             Checkpointing,
             Selection,
+            check_on_divergence,
             check_precision,
         )
         from kfp_finetune.components.load_data.steps import check_step_parameters
@@ -79,6 +80,7 @@ def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:
                 parameters["problem_type"],
             )
         check_precision(parameters["precision"])
+        check_on_divergence(parameters["on_divergence"])
         Selection(patience=parameters["early_stopping_patience"])
         Checkpointing(
             directory=parameters["checkpoint_dir"],

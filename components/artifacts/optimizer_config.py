@@ -45,7 +45,7 @@ class Schedule(BaseModel):
     end_learning_rate: float = Field(default=0.0, ge=0, description="after the last update")
     power: float = Field(default=1.0, gt=0, description="of the polynomial")
     num_cycles: int = Field(default=1, ge=1, description="decays of cosine_with_restarts")
-    decay_rate: float = Field(default=0.1, gt=0, le=1, description="exponential: end ÷ peak")
+    decay_rate: float = Field(default=0.1, gt=0, description="exponential: last ÷ first rate")
     decay_steps: int = Field(default=0, ge=0, description="last updates, warmup_stable_decay")
     boundaries: tuple[tuple[int, float], ...] = Field(
         default=(), description="piecewise_constant: first update and rate of every later piece"

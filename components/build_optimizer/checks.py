@@ -63,8 +63,8 @@ _VALUES: dict[str, tuple[Callable[[float], bool], str, str]] = {
     "power": (_positive, "a number above 0", ""),
     "num_cycles": (lambda v: v >= 1, "a whole number of at least 1", ""),
     "decay_rate": (
-        lambda v: 0 < v <= 1,
-        "the last rate as a share of the first, above 0 and at most 1",
+        _positive,
+        "the last rate as a share of the first, above 0; above 1, the rate rises",
         "",
     ),
     "decay_ratio": (lambda v: 0 < v <= 1, "a share of the steps, above 0 and at most 1", ""),

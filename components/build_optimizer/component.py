@@ -42,7 +42,8 @@ def build_optimizer(
             linear, cosine, cosine_with_restarts and warmup_stable_decay.
         power: Of the polynomial; 1 is a straight line.
         num_cycles: For cosine_with_restarts: how many times the rate decays from the peak.
-        decay_rate: For exponential: the rate after the last step, as a share of the peak.
+        decay_rate: For exponential: the rate after the last step, as a share of the first; above 1,
+            the rate rises.
         decay_ratio: For warmup_stable_decay: share of the steps that the decay takes at the end.
         lr_boundaries: For piecewise_constant: share of the steps and the rate from there on, such
             as 0.5:1e-5,0.8:1e-6.

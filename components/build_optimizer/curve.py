@@ -49,8 +49,9 @@ def _shape(schedule: Schedule) -> str:
             return f"{times} cosine decays, each from {peak} to {end}, over {updates}"
         case "inverse_sqrt" | "exponential":
             kind = {"inverse_sqrt": "inverse square root"}.get(schedule.name, schedule.name)
-            end = rate_text(learning_rate_at(schedule, schedule.num_train_steps))
-            return f"{kind} decay from {peak} to {end} over {updates}"
+            ends_at = learning_rate_at(schedule, schedule.num_train_steps)
+            way = "rise" if ends_at > schedule.learning_rate else "decay"
+            return f"{kind} {way} from {peak} to {rate_text(ends_at)} over {updates}"
         case "piecewise_constant":
             pieces = "".join(
                 f", {rate_text(rate)} from update {count_text(start)} on"

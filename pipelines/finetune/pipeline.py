@@ -77,6 +77,7 @@ def finetune(
     metric_for_best_model: str = "loss",
     load_best_model_at_end: bool = False,
     early_stopping_patience: Optional[int] = None,
+    on_divergence: str = "fail",
     texts_in_report: bool = True,
     checkpoint_dir: Optional[str] = None,
     checkpoint_every_steps: Optional[int] = None,
@@ -135,7 +136,8 @@ def finetune(
             linear, cosine, cosine_with_restarts and warmup_stable_decay.
         power: Of the polynomial; 1 is a straight line.
         num_cycles: For cosine_with_restarts: how many times the rate decays from the peak.
-        decay_rate: For exponential: the rate after the last step, as a share of the peak.
+        decay_rate: For exponential: the rate after the last step, as a share of the first; above 1,
+            the rate rises.
         decay_ratio: For warmup_stable_decay: share of the steps that the decay takes at the end.
         lr_boundaries: For piecewise_constant: share of the steps and the rate from there on, such
             as 0.5:1e-5,0.8:1e-6.
@@ -159,6 +161,8 @@ def finetune(
         load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
         early_stopping_patience: Evaluations without a better one after which training ends; the
             schedule is the same. Not given: it does not end early.
+        on_divergence: fail, or report: training ends, the report says at which step, and the model
+            has the weights of the last evaluation whose loss was finite, or those it began with.
         texts_in_report: Show examples with their texts; false leaves them out, for private data.
         checkpoint_dir: A folder, a mounted volume or a URI (s3://, gs://) to save the training in,
             so that it can be resumed; not saved if not given.
@@ -249,6 +253,7 @@ def finetune(
         metric_for_best_model=metric_for_best_model,
         load_best_model_at_end=load_best_model_at_end,
         early_stopping_patience=early_stopping_patience,
+        on_divergence=on_divergence,
         checkpoint_dir=checkpoint_dir,
         checkpoint_every_steps=checkpoint_every_steps,
         checkpoint_every_minutes=checkpoint_every_minutes,
