@@ -30,12 +30,20 @@ _RUN = "kfp-finetune.run"  # the label that says whose container it is
 _VERSION = "org.opencontainers.image.version"
 _WRITTEN = ("checkpoint_dir", "tensorboard_dir")
 _PATTERN = re.compile(r"[*?\[]")
-# What decides which kernels run, and how the Hub and stores are reached.
-_VARIABLES = re.compile(
-    r"(TF|ONEDNN|XLA|OMP|MKL|CUDA|NVIDIA|HF|AWS|GOOGLE|STORAGE|GCS|KFP_FINETUNE)_\w+"
-    r"|NO_GCE_CHECK|SSL_CERT_FILE|REQUESTS_CA_BUNDLE|(https?|no|all)_proxy",
+# What decides which kernels run; and how the Hub and stores are reached, with which rights.
+_NUMERIC = re.compile(r"(TF|ONEDNN|XLA|OMP|MKL|CUDA|NVIDIA)_\w+")
+_ACCESS = re.compile(
+    r"(HF|AWS|GOOGLE|STORAGE|GCS)_\w+|NO_GCE_CHECK|SSL_CERT_FILE|REQUESTS_CA_BUNDLE"
+    r"|(https?|no|all)_proxy",
     re.IGNORECASE,
 )
+# Where the same is found without a variable.
+_ACCESS_FILES = {
+    "HF_HOME": "~/.cache/huggingface",
+    "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials",
+    "AWS_CONFIG_FILE": "~/.aws/config",
+    "GOOGLE_APPLICATION_CREDENTIALS": "~/.config/gcloud/application_default_credentials.json",
+}
 
 
 @dataclass(frozen=True)
@@ -177,7 +185,8 @@ class Containers:
             "group_add": [str(group) for group in os.getgroups()],
             "read_only": True,
             "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges"],
+            # Not relabelled for SELinux: data and runs stay what they are for everybody else.
+            "security_opt": ["no-new-privileges", "label=disable"],
             # Of the machine's own, so that an address such as localhost means the same.
             "network_mode": "host" if self._needs_network() else "none",
             "tmpfs": {"/tmp": ""},  # noqa: S108
@@ -216,15 +225,18 @@ class Containers:
             file = Path(value)
             if name.endswith(("_FILE", "_BUNDLE", "_CREDENTIALS")) and file.is_file():
                 mounts |= dict.fromkeys(_read(file), False)
-        if "HF_HOME" in self._environment():
-            mounts[Path(self._environment()["HF_HOME"])] = True
+            if name == "HF_HOME":  # what has been downloaded, and will be
+                mounts[file] = True
         return mounts
 
     def _environment(self) -> dict[str, str]:
-        found = {n: v for n, v in os.environ.items() if _VARIABLES.fullmatch(n)}
-        cache = Path(found.get("HF_HOME", "~/.cache/huggingface")).expanduser().absolute()
-        if cache.is_dir():  # what has been downloaded from the Hub, and will be
-            found["HF_HOME"] = str(cache)
+        found = {n: v for n, v in os.environ.items() if _NUMERIC.fullmatch(n)}
+        if self._needs_network():
+            found |= {n: v for n, v in os.environ.items() if _ACCESS.fullmatch(n)}
+            for name, place in _ACCESS_FILES.items():
+                path = Path(found.get(name, place)).expanduser().absolute()
+                if path.exists():
+                    found[name] = str(path)
         return found | {"TMPDIR": str(self._temporary)}
 
 

@@ -147,7 +147,11 @@ def test_a_step_that_is_told_to_end_may_save(client: docker.DockerClient, tmp_pa
 
 
 @pytest.mark.slow
-def test_what_a_step_sees(client: docker.DockerClient, tmp_path: Path) -> None:
+def test_what_a_step_sees(
+    client: docker.DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("TF_SOMETHING", "1")
     outside = tmp_path / "elsewhere" / "weights"
     outside.parent.mkdir()
     outside.write_text("weights")
@@ -182,9 +186,30 @@ for place, allowed in (("run", 1), ("saved/here", 1), ("data", 0), ("model", 0),
 pathlib.Path("/tmp/written").write_text("x")
 assert os.getuid() == {os.getuid()}
 assert [name for _, name in socket.if_nameindex()] == ["lo"]
+assert "TF_SOMETHING" in os.environ
+assert "HF_TOKEN" not in os.environ  # nothing is elsewhere, so nobody has to be asked
 """
     assert containers.run(client, IMAGE, ["python3", "-c", code]) == 0
     assert (tmp_path / "saved" / "here" / "written").exists()
+
+    elsewhere = {"model": "owner/name", "dataset": "s3://bucket/data.csv"}
+    home = tmp_path / "home"
+    (home / ".aws").mkdir(parents=True)
+    (home / ".aws" / "credentials").write_text("[default]")
+    monkeypatch.setenv("HOME", str(home))
+    containers = Containers(
+        client.images.get(IMAGE).id,
+        tmp_path / "run",
+        elsewhere,
+        tmp_path / "temporary",
+        threading.Event(),
+    )
+    code = (
+        "import os, pathlib, socket; assert os.environ['HF_TOKEN'] == 'hf_secret'\n"
+        "file = pathlib.Path(os.environ['AWS_SHARED_CREDENTIALS_FILE'])\n"
+        "assert file.read_text() == '[default]'"
+    )
+    assert containers.run(client, IMAGE, ["python3", "-c", code]) == 0
     assert left(client) == []
 
 
