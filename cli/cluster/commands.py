@@ -12,6 +12,7 @@ from kfp_finetune.cli.cluster.options import (
     Connection,
     PlatformFlags,
     PresetOption,
+    RunsDirOption,
     SeedsOption,
     SubmissionFlags,
     takes,
@@ -20,7 +21,6 @@ from kfp_finetune.cli.cluster.options import (
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="The run's id, or its name if only one has it.")
 ]
-RunsDirOption = Annotated[Path, typer.Option("--runs-dir", help="The folder of runs.")]
 RootOption = Annotated[
     str | None,
     typer.Option(

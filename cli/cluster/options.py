@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kfp_finetune.cli.cluster.submit import Submission
 
 
+RunsDirOption = Annotated[Path, typer.Option("--runs-dir", help="The folder of runs.")]
 PresetOption = Annotated[
     str | None,
     typer.Option(help="What compare_schedules compares: course, shapes or rates."),
