@@ -185,6 +185,7 @@ def _described(folder: RunFolder) -> dict[str, Any]:
         "model": without_secrets(str(parameters.get("model"))),
         "lr_scheduler_type": parameters.get("lr_scheduler_type"),
         "learning_rate": parameters.get("learning_rate"),
+        "candidates": record.candidates,
         "num_train_steps": record.outputs.get("num_train_steps"),
         "stopped_at": record.stopped_at and record.stopped_at.model_dump(),
         "metrics": record.metrics,
@@ -220,12 +221,17 @@ def _cells(folder: RunFolder, names: Sequence[str]) -> list[str]:
     steps = told["num_train_steps"]
     if steps is not None and told["stopped_at"]:
         steps = f"{told['stopped_at']['step']} of {steps}"
+    schedule = " ".join(
+        filter(None, [told["lr_scheduler_type"], None if rate is None else f"{rate:g}"])
+    )
+    if told["candidates"]:
+        schedule = f"{told['candidates'][0]['name']}, best of {len(told['candidates'])}"
     found = _metrics(folder)
     cells = [
         told["name"],
         _short(told["dataset"]),
         _short(told["model"]),
-        " ".join(filter(None, [told["lr_scheduler_type"], None if rate is None else f"{rate:g}"])),
+        schedule,
         _NOTHING if steps is None else str(steps),
         *(f"{found[name]:.4f}" if name in found else _NOTHING for name in names),
         told["status"],

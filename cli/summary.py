@@ -42,7 +42,7 @@ def summary(folder: RunFolder, plan: str) -> list[tuple[str, str]]:
             rows.append((title, shown(folder.path / page)))
     if "model" in record.artifacts:
         rows.append(("model", shown(folder.path / record.artifacts["model"])))
-    if "tensorboard_logs" in record.artifacts:
+    if any(name.endswith("tensorboard_logs") for name in record.artifacts):
         rows.append(("TensorBoard", command_on("tensorboard", folder)))
     return rows
 

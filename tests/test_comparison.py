@@ -58,6 +58,9 @@ def test_candidates_are_trained_ranked_and_not_trained_again(tmp_path: Path) -> 
     assert "linear is best" in (tmp_path / "runs" / "two" / "report.html").read_text()
     assert [title.name for title in logs_of(tmp_path / "runs" / "two")] == ["linear", "huge"]
 
+    table = subprocess.run([COMMAND, "runs"], cwd=tmp_path, capture_output=True, text=True)
+    assert "linear, best of 2" in table.stdout
+
     # The same settings alone give the same model, bit for bit.
     alone = ["--dataset", "train.csv", "--model", "model", "--max-length", "16"]
     alone += ["--batch-size", "8", "--num-train-epochs", "2", "--learning-rate", "1e-2"]
