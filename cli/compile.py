@@ -41,6 +41,10 @@ def compiled(pipeline: Pipeline, platform: Platform | None = None) -> str:
         definition = configured(definition, platform)
     spec = definition.pipeline_spec
     _let_loops_do_without(spec.root, spec.components)
+    if platform is not None and platform.parallelism is not None:
+        for task in spec.root.dag.tasks.values():
+            if task.WhichOneof("iterator"):
+                task.iterator_policy.parallelism_limit = platform.parallelism
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "pipeline.yaml")
         compiler.Compiler().compile(definition, str(file))

@@ -110,6 +110,7 @@ class Platform(_Settings):
         volumes: Other volumes: path in the container to claim.
         image_pull_secrets: Names of secrets.
         ttl_seconds: How long the finished workflow is kept; artifacts stay.
+        parallelism: How many candidates are trained at the same time; None: all of them.
         tensorboard: The UI's TensorBoard; None: what a usual Kubeflow needs.
     """
 
@@ -123,6 +124,7 @@ class Platform(_Settings):
     volumes: dict[str, str] = {}
     image_pull_secrets: list[str] = []
     ttl_seconds: int | None = Field(default=None, ge=1)
+    parallelism: int | None = Field(default=None, ge=1)
     tensorboard: TensorBoardPod | None = None
 
     def of(self, step: str) -> Step:

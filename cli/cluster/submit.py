@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
 import tempfile
@@ -94,11 +95,12 @@ class Spec:
         return {"pipeline_spec": self.pipeline, "platform_spec": self.platform}
 
     def without_cache(self) -> Spec:
-        """The same with every step running."""
-        tasks = {name: {**task, "cachingOptions": {}} for name, task in self.tasks.items()}
-        root = self.pipeline["root"]
-        root = {**root, "dag": {**root["dag"], "tasks": tasks}}
-        return Spec({**self.pipeline, "root": root}, self.platform)
+        """The same with every step running, those of loops too."""
+        pipeline = copy.deepcopy(self.pipeline)
+        for graph in (pipeline["root"], *pipeline.get("components", {}).values()):
+            for task in graph.get("dag", {}).get("tasks", {}).values():
+                task["cachingOptions"] = {}
+        return Spec(pipeline, self.platform)
 
 
 def prepare(

@@ -206,6 +206,27 @@ def test_recurring_runs(kubeflow: Kubeflow, submit: Submit) -> None:
         assert (code, message in err) == (2, True), err
 
 
+def test_a_comparison(kubeflow: Kubeflow, submit: Submit, tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text("parallelism: 2\nsteps: {finetune: {cpu_limit: 4}}\n")
+    compare = ["--pipeline", "compare_schedules", "--preset", "course", "--seeds", "1,2"]
+    code, _, err = submit(*compare, "--platform", "two.yaml", "--no-cache")
+    assert (code, err) == (0, "")
+    run = only(kubeflow.runs)
+    candidates = run.runtime_config.parameters["candidates"]
+    assert [(c["name"], c["seed"]) for c in candidates][:3] == [
+        ("constant 1e-3", 1),
+        ("constant 1e-3", 2),
+        ("constant 5e-5", 1),
+    ]
+    spec = run.pipeline_spec.get("pipeline_spec", run.pipeline_spec)
+    loop = spec["root"]["dag"]["tasks"]["for-loop-1"]
+    assert loop["iteratorPolicy"]["parallelismLimit"] == 2
+    inner = spec["components"]["comp-for-loop-1"]["dag"]["tasks"]
+    assert all(not task["cachingOptions"] for task in inner.values())
+    limits = spec["deploymentSpec"]["executors"]["exec-finetune"]["container"]["resources"]
+    assert limits["cpuLimit"] == 4
+
+
 def test_a_version_is_registered_once(kubeflow: Kubeflow, submit: Submit) -> None:
     for _ in range(2):
         code, _, err = submit("--upload", "--no-cache")
