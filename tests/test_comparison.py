@@ -55,6 +55,7 @@ def test_candidates_are_trained_ranked_and_not_trained_again(tmp_path: Path) -> 
         ("linear", False),
         ("huge", True),
     ]
+    assert all(c["attempts"][0]["seconds"] > 0 for c in made["candidates"])
     assert "linear is best" in (tmp_path / "runs" / "two" / "report.html").read_text()
     assert [title.name for title in logs_of(tmp_path / "runs" / "two")] == ["linear", "huge"]
 

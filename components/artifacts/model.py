@@ -55,7 +55,11 @@ class ModelManifest(BaseModel):
     steps_per_epoch: int
     num_train_steps: int = Field(description="updates planned")
     updates_done: int = Field(description="updates counted as they were made")
-    training_seconds: float = Field(default=0.0, description="that they took, evaluations left out")
+    training_seconds: float = Field(
+        default=0.0,
+        exclude=True,  # not written: the same training leaves the same bytes
+        description="that they took, evaluations left out",
+    )
     stopped_at: StoppedAt | None = None
     diverged_at: int | None = Field(
         default=None, description="the update whose loss was not finite, where that is a result"

@@ -128,5 +128,7 @@ def finetune(
         for name, value in manifest.validation_metrics.items():
             training_metrics.log_metric(f"validation_{name}", value)
         model.metadata.update(
-            base_model=manifest.base_model, num_train_steps=manifest.num_train_steps
+            base_model=manifest.base_model,
+            num_train_steps=manifest.num_train_steps,
+            training_seconds=manifest.training_seconds,
         )

@@ -39,6 +39,7 @@ def rank(
             candidates=candidates,
             model_paths=[artifact.path for artifact in models],
             metrics_paths=[artifact.path for artifact in metrics],
+            seconds=[artifact.metadata.get("training_seconds", 0.0) for artifact in models],
             leaderboard_path=leaderboard.path,
             report_path=report.path,
             model_path=model.path,

@@ -26,31 +26,38 @@ class Training:
         model: The model's manifest.
         log: The training log's records, in order.
         metrics: Of the test split.
+        seconds: How long its updates took.
     """
 
     candidate: Mapping[str, Any]
     model: ModelManifest
     log: Sequence[dict[str, Any]]
     metrics: Metrics
+    seconds: float = 0.0
 
 
 def read_trainings(
-    candidates: Sequence[Mapping[str, Any]], models: Sequence[str], metrics: Sequence[str]
+    candidates: Sequence[Mapping[str, Any]],
+    models: Sequence[str],
+    metrics: Sequence[str],
+    seconds: Sequence[float],
 ) -> list[Training]:
-    """Read what the steps have left, all three in the same order.
+    """Read what the steps have left, all in the same order.
 
     Raises:
         RuntimeError: If that order is not the same.
     """
     found = []
-    for candidate, model_path, metrics_path in zip(candidates, models, metrics, strict=True):
+    for candidate, model_path, metrics_path, took in zip(
+        candidates, models, metrics, seconds, strict=True
+    ):
         model = model_artifact.read(model_path)
         schedule = model.optimizer.schedule
         trained = {"seed": model.seed, "learning_rate": schedule.learning_rate}
         if any(candidate[key] != value for key, value in trained.items()):
             raise RuntimeError(f"candidate {dict(candidate)} is not what was trained: {trained}")
         log = list(model_artifact.read_training_log(model_path))
-        found.append(Training(candidate, model, log, metrics_artifact.read(metrics_path)))
+        found.append(Training(candidate, model, log, metrics_artifact.read(metrics_path), took))
     return found
 
 
@@ -130,7 +137,7 @@ def _attempt(index: int, training: Training, metric: str, split: str, sign: int)
         diverged_at=model.diverged_at,
         validation_metrics=model.validation_metrics,
         test_metrics=training.metrics.metrics,
-        seconds=model.training_seconds,
+        seconds=training.seconds,
     )
 
 

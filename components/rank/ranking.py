@@ -19,6 +19,7 @@ def rank_trainings(
     candidates: Sequence[Mapping[str, Any]],
     model_paths: Sequence[str],
     metrics_paths: Sequence[str],
+    seconds: Sequence[float],
     leaderboard_path: str,
     report_path: str,
     model_path: str,
@@ -30,6 +31,7 @@ def rank_trainings(
         candidates: As `leaderboard.Training` has them.
         model_paths: What finetune wrote, in the same order.
         metrics_paths: What evaluate wrote, in the same order.
+        seconds: How long their updates took.
         leaderboard_path: Where leaderboard.json is written.
         report_path: Where the HTML page is written.
         model_path: Where the best model is copied to.
@@ -38,7 +40,7 @@ def rank_trainings(
     Returns:
         The best one's metrics on the test split.
     """
-    trainings = read_trainings(candidates, model_paths, metrics_paths)
+    trainings = read_trainings(candidates, model_paths, metrics_paths, seconds)
     board = rank(trainings)
     best = board.candidates[0].attempts[0]
     emit("note", "rank", text=board.verdict)

@@ -31,7 +31,7 @@ CURVES = (
 
 
 # What is a run's own, though it ends as another does.
-_OWN = {"resumed_at", "differences", "dataset", "training_seconds"}
+_OWN = {"resumed_at", "differences", "dataset"}
 
 
 class Killed(BaseException):

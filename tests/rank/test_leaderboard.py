@@ -110,6 +110,6 @@ def test_what_was_trained_is_what_was_asked_for(tmp_path: Path) -> None:
         for each in made
     ]
     models, metrics = zip(*paths, strict=True)
-    assert [t.model.seed for t in read_trainings(candidates, models, metrics)] == [1, 2]
+    assert [t.model.seed for t in read_trainings(candidates, models, metrics, [3.0, 4.0])] == [1, 2]
     with pytest.raises(RuntimeError, match="is not what was trained"):
-        read_trainings(candidates[::-1], models, metrics)
+        read_trainings(candidates[::-1], models, metrics, [3.0, 4.0])
