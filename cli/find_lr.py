@@ -16,15 +16,20 @@ from kfp_finetune.components.artifacts.model import read_training_log
 from kfp_finetune.components.errors import InputError
 
 PAGE = "find_lr.html"
-# What the test itself decides; all that shapes a rate or a length is at its default.
+# At their defaults: what shapes a rate or a length, and where one run's training is saved.
 _DECIDED = (
     "end_learning_rate", "power", "num_cycles", "decay_ratio", "lr_boundaries", "warmup_ratio",
-    "warmup_steps", "early_stopping_patience", "load_best_model_at_end",
+    "warmup_steps", "early_stopping_patience", "load_best_model_at_end", "checkpoint_dir",
+    "resume_from_checkpoint",
 )  # fmt: skip
 
 
 def find_learning_rate(
-    values: Mapping[str, Any], defaults: Mapping[str, Any], runs_dir: Path, name: str | None = None
+    values: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    runs_dir: Path,
+    name: str | None = None,
+    **how: Any,
 ) -> float:
     """Train with a rising rate, and say which peak that suggests.
 
@@ -33,6 +38,7 @@ def find_learning_rate(
         defaults: Theirs.
         runs_dir: Where the run is made.
         name: The run's name; None: find-lr, the dataset's and the time.
+        **how: `use_cache`, `runner` and `image`, as `run.execute` takes them.
 
     Returns:
         The suggested peak.
@@ -52,6 +58,7 @@ def find_learning_rate(
         {**values, **decided, **PARAMETERS},
         runs_dir=runs_dir,
         name=name or "find-lr-" + default_name(str(values.get("dataset") or "run")),
+        **how,
     )
     model = folder.path / folder.record.artifacts["model"]
     try:

@@ -57,6 +57,18 @@ class Runner(StrEnum):
     docker = "docker"
 
 
+NoCacheOption = Annotated[
+    bool, typer.Option("--no-cache", help="Take nothing over from earlier runs.")
+]
+RunnerOption = Annotated[
+    Runner, typer.Option(help="Steps as processes of this machine, or in Docker containers.")
+]
+ImageOption = Annotated[
+    str | None,
+    typer.Option(help="The containers' image, instead of the one that make image builds."),
+]
+
+
 @app.command("run", cls=parameters.GroupedCommand)
 @parameters.as_options(_parameters(), auto=True)
 def run(
@@ -72,16 +84,9 @@ def run(
     name: Annotated[
         str | None, typer.Option(help="The run's name; the dataset's and the time if not given.")
     ] = None,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Take nothing over from earlier runs.")
-    ] = False,
-    runner: Annotated[
-        Runner, typer.Option(help="Steps as processes of this machine, or in Docker containers.")
-    ] = Runner.subprocess,
-    image: Annotated[
-        str | None,
-        typer.Option(help="The containers' image, instead of the one that make image builds."),
-    ] = None,
+    no_cache: NoCacheOption = False,
+    runner: RunnerOption = Runner.subprocess,
+    image: ImageOption = None,
 ) -> None:
     """Fine-tune a model here; without a dataset, on the bundled sample."""
     from kfp_finetune.cli.config import settings
@@ -94,6 +99,7 @@ def run(
         del flags["learning_rate"]
     values = settings(chosen, flags, config, preset, seeds)
     values["model"] = base_model(values["model"], runs_dir)
+    how: dict[str, Any] = {"use_cache": not no_cache, "runner": runner.value, "image": image}
     if find:
         if chosen is not _FINETUNE:
             raise InputError(
@@ -105,17 +111,9 @@ def run(
         from kfp_finetune.cli.find_lr import find_learning_rate
 
         values["learning_rate"] = find_learning_rate(
-            values, parameters.defaults(_FINETUNE.definition), runs_dir
+            values, parameters.defaults(_FINETUNE.definition), runs_dir, **how
         )
-    execute(
-        chosen,
-        values,
-        runs_dir=runs_dir,
-        name=name,
-        use_cache=not no_cache,
-        runner=runner.value,
-        image=image,
-    )
+    execute(chosen, values, runs_dir=runs_dir, name=name, **how)
 
 
 @app.command("resume")
@@ -151,6 +149,9 @@ def find_lr(
     name: Annotated[
         str | None, typer.Option(help="The run's name; find-lr, the dataset's and the time.")
     ] = None,
+    no_cache: NoCacheOption = False,
+    runner: RunnerOption = Runner.subprocess,
+    image: ImageOption = None,
 ) -> None:
     """Suggest a learning rate: train a little with one that rises, and look at the loss."""
     from kfp_finetune.cli.config import settings
@@ -159,7 +160,15 @@ def find_lr(
 
     values = settings(_FINETUNE, flags, config)
     values["model"] = base_model(values["model"], runs_dir)
-    find_learning_rate(values, parameters.defaults(_FINETUNE.definition), runs_dir, name)
+    find_learning_rate(
+        values,
+        parameters.defaults(_FINETUNE.definition),
+        runs_dir,
+        name,
+        use_cache=not no_cache,
+        runner=runner.value,
+        image=image,
+    )
 
 
 @app.command("check", cls=parameters.GroupedCommand)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,8 @@ import pytest
 
 from kfp_finetune.cli.tensorboard import logs_of
 from tests import tiny
+from tests.commands import call
 
-COMMAND = Path(sys.executable).with_name("kfp-finetune")
 SETTINGS = """
 dataset: train.csv
 model: model
@@ -27,9 +25,7 @@ candidates:
 
 
 def run(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [COMMAND, "run", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+    done = call(folder, "run", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -59,8 +55,7 @@ def test_candidates_are_trained_ranked_and_not_trained_again(tmp_path: Path) -> 
     assert "linear is best" in (tmp_path / "runs" / "two" / "report.html").read_text()
     assert [title.name for title in logs_of(tmp_path / "runs" / "two")] == ["linear", "huge"]
 
-    table = subprocess.run([COMMAND, "runs"], cwd=tmp_path, capture_output=True, text=True)
-    assert "linear, best of 2" in table.stdout
+    assert "linear, best of 2" in call(tmp_path, "runs").stdout
 
     # The same settings alone give the same model, bit for bit.
     alone = ["--dataset", "train.csv", "--model", "model", "--max-length", "16"]
@@ -90,9 +85,6 @@ def test_what_is_no_result_of_a_candidate_fails_the_run(tmp_path: Path) -> None:
     tiny.write_model(tmp_path / "model", max_position_embeddings=8)  # fewer than max_length
     tiny.write_csv(tmp_path / "train.csv", tiny.rows(60))
     (tmp_path / "two.yaml").write_text(SETTINGS)
-    done = subprocess.run(
-        [COMMAND, "run", "--pipeline", "compare_schedules", "--config", "two.yaml"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = call(tmp_path, "run", "--pipeline", "compare_schedules", "--config", "two.yaml")
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")

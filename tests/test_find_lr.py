@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests import tiny
-
-COMMAND = Path(sys.executable).with_name("kfp-finetune")
-
-
-def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+from tests.commands import call
 
 
 @pytest.mark.slow
@@ -25,7 +16,7 @@ def test_a_rate_is_found_and_trained_with(tmp_path: Path) -> None:
     tiny.write_model(tmp_path / "model")
     tiny.write_csv(tmp_path / "train.csv", tiny.rows(240))
     given = ["--dataset", "train.csv", "--model", "model", "--max-length", "16"]
-    found = command(tmp_path, "find-lr", *given, "--name", "test")
+    found = call(tmp_path, "find-lr", *given, "--name", "test")
     assert found.returncode == 0, found.stdout + found.stderr
     folder = tmp_path / "runs" / "test"
     rate = float(found.stdout.partition("\nlearning rate ")[2].split()[0])
@@ -34,9 +25,9 @@ def test_a_rate_is_found_and_trained_with(tmp_path: Path) -> None:
     record = json.loads((folder / "run.json").read_text())
     assert record["outputs"]["num_train_steps"] == 200
 
-    done = command(
+    done = call(
         tmp_path, "run", *given, "--learning-rate", "auto", "--num-train-epochs", "1",
-        "--name", "trained",
+        "--name", "trained", "--checkpoint-dir", "saved",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     trained = json.loads((tmp_path / "runs" / "trained" / "run.json").read_text())
@@ -56,12 +47,12 @@ def test_a_rate_is_found_and_trained_with(tmp_path: Path) -> None:
 def test_where_it_cannot_be_found_it_is_refused(
     tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    done = command(tmp_path, *arguments, "--learning-rate", "auto")
+    done = call(tmp_path, *arguments, "--learning-rate", "auto")
     assert done.returncode == 2
     assert message in done.stderr
 
 
 def test_a_rate_that_is_no_number(tmp_path: Path) -> None:
-    done = command(tmp_path, "run", "--learning-rate", "fast")
+    done = call(tmp_path, "run", "--learning-rate", "fast")
     assert done.returncode == 2
     assert done.stderr.startswith("error: --learning-rate is 'fast'\n")

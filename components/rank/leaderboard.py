@@ -13,8 +13,12 @@ from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.leaderboard import Attempt, Candidate, Leaderboard
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER, Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.evaluate.diagnosis import diagnose
 from kfp_finetune.components.evaluate.headline import Headline, headline
+
+# Diagnoses of a training that more updates or a higher rate would have taken further.
+_TOO_LITTLE = ("undertrained", "not learned")
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,13 @@ def read_trainings(
         candidates, models, metrics, seconds, strict=True
     ):
         model = model_artifact.read(model_path)
-        schedule = model.optimizer.schedule
-        trained = {"seed": model.seed, "learning_rate": schedule.learning_rate}
-        if any(candidate[key] != value for key, value in trained.items()):
-            raise RuntimeError(f"candidate {dict(candidate)} is not what was trained: {trained}")
+        settings = _settings(candidate)
+        asked_for = build_optimizer_config(model.num_train_steps, **settings), candidate["seed"]
+        if (model.optimizer, model.seed) != asked_for:
+            raise RuntimeError(
+                f"candidate {dict(candidate)} is not what was trained:"
+                f" {model.optimizer}, seed {model.seed}"
+            )
         log = list(model_artifact.read_training_log(model_path))
         found.append(Training(candidate, model, log, metrics_artifact.read(metrics_path), took))
     return found
@@ -113,7 +120,7 @@ def _candidate(
     diverged = attempts[0].diverged_at is not None
     return Candidate(
         name=name,
-        settings={k: v for k, v in best.candidate.items() if k not in ("name", "seed")},
+        settings=_settings(best.candidate),
         mean=statistics.mean(values) if values else None,
         spread=statistics.stdev(values) if len(values) > 1 else None,
         diverged=sum(a.diverged_at is not None for a in attempts),
@@ -141,6 +148,11 @@ def _attempt(index: int, training: Training, metric: str, split: str, sign: int)
     )
 
 
+def _settings(candidate: Mapping[str, Any]) -> dict[str, Any]:
+    """What build_optimizer was given."""
+    return {key: value for key, value in candidate.items() if key not in ("name", "seed")}
+
+
 def _ended(reason: str) -> str:
     """Why training ended, without the rows that the update was made from."""
     return reason[0].upper() + reason[1:].partition(", made from")[0] + "."
@@ -162,20 +174,28 @@ def _verdict(candidates: Sequence[Candidate], told: Headline, split: str) -> str
     difference = abs(first.mean - second.mean)
     found += f"; next is {second.name}, {_value(second, told)}."
     if first.spread is None or second.spread is None:
-        return found + (
-            " Each was trained with one seed: whether the difference is more than chance cannot be"
-            " told. Try --seeds 1,2,3."
+        one_each = len(first.attempts) == len(second.attempts) == 1
+        why = "Each was trained with one seed" if one_each else "Of one a single seed is left"
+        found += (
+            f" {why}: whether the difference is more than chance cannot be told. Try --seeds 1,2,3."
         )
-    spread = max(first.spread, second.spread)
-    larger = "larger" if difference > spread else "not larger"
-    than = f"than the spread over the seeds, {told.text(spread)}"
-    return f"{found} The difference, {told.text(difference)}, is {larger} {than}."
+    else:
+        spread = max(first.spread, second.spread)
+        larger = "larger" if difference > spread else "not larger"
+        than = f"than the spread over the seeds, {told.text(spread)}"
+        found += f" The difference, {told.text(difference)}, is {larger} {than}."
+    if short := [c.name for c in candidates[1:] if c.diagnosis in _TOO_LITTLE]:
+        was = "was" if len(short) == 1 else "were"
+        found += f" {' and '.join(short)} {was} undertrained: that says nothing of the shape."
+    return found
 
 
 def _value(candidate: Candidate, told: Headline) -> str:
     assert candidate.mean is not None  # noqa: S101 - asked for by those that have one
-    mean = told.text(candidate.mean)
-    if candidate.spread is None:
-        return mean
-    seeds = len(candidate.attempts) - candidate.diverged
-    return f"{mean} ± {told.text(candidate.spread)} over {seeds} seeds"
+    text = told.text(candidate.mean)
+    if candidate.spread is not None:
+        seeds = len(candidate.attempts) - candidate.diverged
+        text += f" ± {told.text(candidate.spread)} over {seeds} seeds"
+    if candidate.diverged:
+        text += f" (of {len(candidate.attempts)} seeds {candidate.diverged} diverged)"
+    return text

@@ -48,14 +48,15 @@ def _style(place: int) -> str:
     return f"c{place % _COLOURS}"
 
 
-def _rates(best: Sequence[tuple[Any, Training]]) -> dict[str, Any]:
+def _rates(best: Sequence[tuple[Any, Training]]) -> dict[str, Any] | None:
     lines = []
     for place, (candidate, training) in enumerate(best):
         rates = np.array([r["learning_rate"] for r in training.log if "learning_rate" in r])
         chosen = thin(rates, limit=_FEW_POINTS)
         lines.append(Series(candidate.name, chosen, rates[chosen], _style(place)))
+    # The rate of what diverged may be so high that of the others nothing would be seen.
     good = [line for line, (c, _) in zip(lines, best, strict=True) if c.mean is not None]
-    top = max(float(line.y.max()) for line in good or lines) * 1.08
+    top = _highest(good) or _highest(lines)
     return _chart("Learning rate applied", lines, best, text=rate_text, top=top)
 
 
@@ -66,25 +67,28 @@ def _curves(best: Sequence[tuple[Any, Training]], told: Any) -> dict[str, Any] |
         steps = np.array([step for step, _ in checks])
         values = np.array([metrics[told.followed] for _, metrics in checks])
         lines.append(Series(candidate.name, steps, values, _style(place), dots=True))
-    if not any(len(line.x) for line in lines):
-        return None
     title = f"Validation {told.followed_name}"
-    return _chart(title, lines, best, text=told.text, axis=told.axis, top=told.top)
+    top = told.top or _highest(lines)
+    return _chart(title, lines, best, text=told.text, axis=told.axis, top=top)
+
+
+def _highest(lines: Sequence[Series]) -> float:
+    """The upper edge of a chart of these lines; 0 where they have no points."""
+    return max((float(line.y.max()) * 1.08 for line in lines if len(line.y)), default=0.0)
 
 
 def _chart(
     title: str,
     lines: list[Series],
     best: Sequence[tuple[Any, Training]],
-    top: float | None = None,
     **how: Any,
-) -> dict[str, Any]:
-    """All candidates, the best drawn last and so in front."""
-    highest = max(float(line.y.max()) for line in lines if len(line.y))
+) -> dict[str, Any] | None:
+    """All candidates, the best drawn last and so in front; None where there is nothing to draw."""
+    if not any(len(line.x) for line in lines):
+        return None
     return line_chart(
         title,
         lines[::-1],
-        top=top or highest * 1.08,
         last_step=max(t.model.num_train_steps for _, t in best),
         height=320,
         **how,

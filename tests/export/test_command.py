@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
 
 from tests import tiny
-
-COMMAND = Path(sys.executable).with_name("kfp-finetune")
-
-
-def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+from tests.commands import call
 
 
 @pytest.mark.slow

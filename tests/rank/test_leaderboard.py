@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import StoppedAt
+from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.rank.leaderboard import Training, rank, read_trainings
 from kfp_finetune.components.rank.report import render_comparison
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
-from kfp_finetune.pipelines.compare_schedules.candidates import DEFAULTS
+from kfp_finetune.pipelines.compare_schedules.candidates import DEFAULTS, PRESETS, expand
 from tests.evaluate.inputs import FOLLOWED, make_inputs, names_of
 
 
@@ -75,6 +76,26 @@ def test_what_diverged_is_last_whatever_it_had_reached() -> None:
     half = rank([training("half", 0.99, 1, diverged=True), training("half", 0.6, 2)])
     assert half.candidates[0].mean == pytest.approx(0.6)
     assert half.candidates[0].attempts[0].seed == 2
+    assert "60.0% (of 2 seeds 1 diverged)" in half.verdict
+    beside = rank([training("half", 0.99, 1, diverged=True), training("half", 0.6, 2),
+                   training("tame", 0.3, 1), training("tame", 0.3, 2)])  # fmt: skip
+    assert "Of one a single seed is left: whether the difference" in beside.verdict
+
+
+def test_what_was_undertrained_is_told_from_a_wrong_shape() -> None:
+    made = [training("best", 0.9), training("short", 0.5)]
+    for record in made[1].log:  # both losses fall as steeply at the end as at the start
+        losses = record.get("validation", record)
+        losses["loss"] = 1.3 - 0.7 * record["step"] / made[1].model.num_train_steps
+    board = rank(made)
+    assert board.candidates[1].diagnosis == "undertrained"
+    assert board.verdict.endswith("short was undertrained: that says nothing of the shape.")
+
+
+def test_a_page_without_a_single_update() -> None:
+    made = training("wild", 0.1, diverged=True)
+    empty = Training(made.candidate, made.model, [], made.metrics)
+    assert "Every candidate diverged." in render_comparison(rank([empty]), [empty])
 
 
 def test_without_a_validation_split_the_test_split_decides() -> None:
@@ -94,22 +115,27 @@ def test_the_page_shows_every_candidate_and_no_name_as_markup() -> None:
     assert "http://" not in page and "https://" not in page
 
 
-def test_what_was_trained_is_what_was_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_was_trained_is_what_was_asked_for(tmp_path: Path, preset: str) -> None:
     """Else one candidate would be given the other's metrics."""
-    made = [training("a", 0.5, seed=1), training("b", 0.6, seed=2)]
+    candidates = expand(PRESETS[preset], [1, 2])
+    made = [training(c["name"], 0.5, c["seed"]) for c in candidates]
     paths: list[tuple[str, str]] = []
-    for i, each in enumerate(made):
+    for i, (each, candidate) in enumerate(zip(made, candidates, strict=True)):
+        given = {name: value for name, value in candidate.items() if name not in ("name", "seed")}
+        each.model.optimizer = build_optimizer_config(each.model.num_train_steps, **given)
         folder = tmp_path / str(i)
         folder.mkdir()
         model_artifact.write(folder, each.model)
         model_artifact.write_training_log(folder, each.log)
         metrics_artifact.write(folder / "metrics.json", each.metrics)
         paths.append((str(folder), str(folder / "metrics.json")))
-    candidates: list[dict[str, Any]] = [
-        {**each.candidate, "learning_rate": each.model.optimizer.schedule.learning_rate}
-        for each in made
-    ]
     models, metrics = zip(*paths, strict=True)
-    assert [t.model.seed for t in read_trainings(candidates, models, metrics, [3.0, 4.0])] == [1, 2]
-    with pytest.raises(RuntimeError, match="is not what was trained"):
-        read_trainings(candidates[::-1], models, metrics, [3.0, 4.0])
+    seconds = [1.0] * len(made)
+    found = read_trainings(candidates, models, metrics, seconds)
+    assert [t.candidate["name"] for t in found] == [c["name"] for c in candidates]
+    for first, second in pairwise(range(len(candidates))):
+        swapped = list(candidates)
+        swapped[first], swapped[second] = swapped[second], swapped[first]
+        with pytest.raises(RuntimeError, match="is not what was trained"):
+            read_trainings(swapped, models, metrics, seconds)
