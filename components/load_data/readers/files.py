@@ -16,7 +16,11 @@ from typing import Any, BinaryIO, cast
 
 from kfp_finetune.components.errors import InputError
 
-FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".txt")
+CONLL_FORMATS = (".conll", ".conllu", ".iob", ".iob2", ".bio")
+FORMATS = (
+    *(".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".txt"),
+    *CONLL_FORMATS,
+)
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 ARCHIVE = ".zip"
 CHUNK = 1 << 20

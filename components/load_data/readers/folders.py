@@ -14,12 +14,13 @@ from kfp_finetune.components.load_data.readers.places import Place, alike, no_la
 from kfp_finetune.components.load_data.readers.reading import SPLIT_WORDS, TRAIN, canonical_split
 
 
-def folder_place(folder: Path, name: str) -> Place:
+def folder_place(folder: Path, name: str, plain_text: str = "lines") -> Place:
     """Find what is in a folder.
 
     Args:
         folder: The folder.
         name: What the user calls it.
+        plain_text: What .txt files are, as `ReadOptions` says.
 
     Raises:
         InputError: If it holds no data files, or files that do not belong together.
@@ -27,7 +28,7 @@ def folder_place(folder: Path, name: str) -> Place:
     if is_saved(folder):
         return Place("saved", name, folders={"": folder})
     paths = _data_files(folder)
-    tables = [path for path in paths if File(path, "").format != ".txt"]
+    tables = [p for p in paths if File(p, "").format != ".txt" or plain_text == "conll"]
     if not tables:
         texts = _texts(folder, name)
         if texts:

@@ -23,11 +23,11 @@ from kfp_finetune.components.load_data.readers.reading import (
     Source,
     canonical_splits,
     find_split,
-    json_kind,
     no_rows,
     row_batches,
 )
 from kfp_finetune.components.load_data.readers.text_files import chunks, examine, line_blocks
+from kfp_finetune.components.tasks.values import json_kind
 
 _DEPTH = 4
 

@@ -15,7 +15,6 @@ from kfp_finetune.components.load_data.readers.reading import (
     ReadOptions,
     RowBatch,
     Source,
-    json_kind,
     no_rows,
 )
 from kfp_finetune.components.load_data.readers.text_files import (
@@ -24,6 +23,7 @@ from kfp_finetune.components.load_data.readers.text_files import (
     examine,
     open_text,
 )
+from kfp_finetune.components.tasks.values import json_kind
 
 _EXAMPLE = '{"text": "...", "label": "..."}'
 _LOOKED_AT = 1_000

@@ -26,8 +26,12 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _GLOB = re.compile(r"[*?\[]")
 
 
-def locate(dataset: str) -> Place:
+def locate(dataset: str, plain_text: str = "lines") -> Place:
     """Find what a dataset's name stands for, and download it if it is elsewhere.
+
+    Args:
+        dataset: The name.
+        plain_text: What a file is whose suffix says nothing, as `ReadOptions` says.
 
     Raises:
         InputError: If there is nothing, or what is there is not data.
@@ -48,11 +52,11 @@ def locate(dataset: str) -> Place:
                 found = sorted(file for file in fetched.path.rglob("*") if file.is_file())
                 files = [File(file, f"{fetched.name}: {file.name}") for file in found]
                 return Place("files", fetched.name, {"": alike(files, fetched.name)})
-            return _here(fetched.path, fetched.name)
+            return _here(fetched.path, fetched.name, plain_text)
         path, name = local, str(local)
     try:
         if path.exists():
-            return _here(path, str(path))
+            return _here(path, str(path), plain_text)
         if path.is_symlink():
             raise InputError(
                 f"the link points to {os.readlink(path)}, which is not there",  # noqa: PTH115
@@ -61,7 +65,7 @@ def locate(dataset: str) -> Place:
                 remedy="mend the link",
             )
         if _GLOB.search(name):
-            return _pattern(path)
+            return _pattern(path, plain_text)
     except PermissionError:
         raise _denied(path) from None
     except (OSError, ValueError):
@@ -77,10 +81,10 @@ def is_hub_id(dataset: str) -> bool:
     return bool(_HUB_ID.fullmatch(dataset)) and not suffixes & {*FORMATS, ARCHIVE}
 
 
-def _here(path: Path, name: str) -> Place:
+def _here(path: Path, name: str, plain_text: str) -> Place:
     try:
         if path.is_dir():
-            return folder_place(path, name)
+            return folder_place(path, name, plain_text)
     except PermissionError:
         raise _denied(path) from None
     if not path.is_file():
@@ -92,7 +96,9 @@ def _here(path: Path, name: str) -> Place:
         )
     file = File(path, name)
     if path.suffix.lower() == ARCHIVE:
-        return _archive(file)
+        return _archive(file, plain_text)
+    if plain_text == "conll":
+        return Place("files", name, {"": [file]})
     if file.format not in FORMATS:
         raise unknown_format(file)
     if file.format == ".txt":
@@ -100,16 +106,16 @@ def _here(path: Path, name: str) -> Place:
     return Place("files", name, {"": [file]})
 
 
-def _archive(file: File) -> Place:
+def _archive(file: File, plain_text: str) -> Place:
     folder = unzip(file)
     members = sorted(path for path in folder.rglob("*") if path.is_file())
-    if len(members) == 1 and members[0].suffix != ".txt":
+    if len(members) == 1 and (members[0].suffix != ".txt" or plain_text == "conll"):
         member = File(members[0], f"{file.name}: {members[0].relative_to(folder)}")
         return Place("files", file.name, {"": [member]})
-    return folder_place(folder, file.name)
+    return folder_place(folder, file.name, plain_text)
 
 
-def _pattern(pattern: Path) -> Place:
+def _pattern(pattern: Path, plain_text: str) -> Place:
     paths = [Path(path) for path in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207
     files = [File(path, str(path)) for path in paths if path.is_file()]
     if not files:
@@ -122,8 +128,10 @@ def _pattern(pattern: Path) -> Place:
     unpacked: list[File] = []
     for file in files:
         if file.path.suffix.lower() == ARCHIVE:
-            unpacked += [member for part in _archive(file).files.values() for member in part]
-        elif file.format not in FORMATS:
+            unpacked += [
+                member for part in _archive(file, plain_text).files.values() for member in part
+            ]
+        elif file.format not in FORMATS and plain_text != "conll":
             raise unknown_format(file)
         else:
             unpacked.append(file)

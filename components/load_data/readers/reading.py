@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.tasks.values import json_kind
 
 ROWS_PER_BATCH = 1_000
 TRAIN = "train"
@@ -36,6 +37,7 @@ class ReadOptions:
         encoding: Of text files, one of Python's names; None for UTF-8, or what the byte order
             mark says.
         column_names: The names of the columns of files that have none.
+        plain_text: What a file is whose suffix says nothing: "lines" of texts, or "conll".
     """
 
     dataset_config: str | None = None
@@ -44,6 +46,7 @@ class ReadOptions:
     quoting: str = "auto"
     encoding: str | None = None
     column_names: tuple[str, ...] | None = None
+    plain_text: str = "lines"
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,16 @@ class Batch:
         problems: Why a row could not be read, by its index in the batch; its cells are all None.
             The same problem has the same words, so that they can be counted.
         places: Where such a row is: file and line.
+        file: The file that `lines` are of.
+        lines: The line, from 1, of every word of every row, where words have lines of their own;
+            else empty.
     """
 
     columns: Columns
     problems: dict[int, str] = field(default_factory=dict)
     places: dict[int, str] = field(default_factory=dict)
+    file: str = ""
+    lines: list[list[int]] = field(default_factory=list)
 
     def __len__(self) -> int:
         """How many rows."""
@@ -225,25 +233,6 @@ class RowBatch:
         values = zip(*self._cells, strict=True)
         columns = {n: list(cells) for n, cells in zip(self._columns, values, strict=True)}
         return Batch(columns, self._problems, self._places)
-
-
-def kind_of(value: Any) -> str:
-    """What a value is, for people, with its article; tables also hold dates, bytes and so on."""
-    kind = json_kind(value)
-    return kind if kind != "null" or value is None else f"a value of type {type(value).__name__}"
-
-
-def json_kind(value: Any) -> str:
-    """What JSON calls a parsed value, with its article."""
-    kinds: list[tuple[type, str]] = [
-        (bool, "a boolean"),
-        (int, "a number"),
-        (float, "a number"),
-        (str, "a string"),
-        (list, "a list"),
-        (dict, "an object"),
-    ]
-    return next((words for kind, words in kinds if isinstance(value, kind)), "null")
 
 
 def no_rows(where: str, expected: str = "rows") -> InputError:

@@ -1,0 +1,92 @@
+"""The different values of a label column, and what a value is, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+_MOST_LABELS = 200_000
+
+
+class Values:
+    """Numbers the different values of a column as they are seen."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._numbers: dict[Any, int] = {}
+
+    def number(self, value: Any) -> int:
+        """The number of a value; the next free one if it is new."""
+        # 1, 1.0 and True are equal keys, and different labels.
+        key = value if type(value) is str else (type(value).__name__, _hashable(value))
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self.values)
+            self.values.append(tuple(value) if isinstance(value, list) else value)
+        return number
+
+
+class LabelValues(Values):
+    """Numbers the labels of texts, and looks at the texts beside them."""
+
+    def problems(
+        self, columns: Sequence[str], cells: Sequence[list[Any]], labels: Sequence[Any]
+    ) -> dict[int, tuple[str, int]]:
+        """Which rows of a batch cannot be used, whatever the labels mean.
+
+        Args:
+            columns: The columns of text.
+            cells: The values of each, shape [columns, rows].
+            labels: The rows' labels.
+
+        Returns:
+            By row: why, in the same words for the same problem, and which word of the row it is,
+            where its text is a list of words; else 0.
+        """
+        found: dict[int, tuple[str, int]] = {}
+        for column, values in zip(columns, cells, strict=True):
+            for i, value in enumerate(values):
+                if type(value) is not str or not value.strip():
+                    found.setdefault(i, (_text_problem(value, column), 0))
+        return found
+
+    def too_many(self, example: Any) -> str:
+        """What is too much of for a label column; empty where nothing is.
+
+        Args:
+            example: One of the values.
+        """
+        if len(self.values) > _MOST_LABELS and isinstance(example, str | list):
+            return f"more than {_MOST_LABELS:,} different labels"
+        return ""
+
+
+def _text_problem(value: Any, column: str) -> str:
+    if value is None or isinstance(value, str):
+        return f"no text in column '{column}'"
+    return f"{kind_of(value)} for a text in column '{column}'"
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple((type(item).__name__, _hashable(item)) for item in value)
+    return repr(value) if isinstance(value, dict | set) or value != value else value
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, for people, with its article; tables also hold dates, bytes and so on."""
+    kind = json_kind(value)
+    return kind if kind != "null" or value is None else f"a value of type {type(value).__name__}"
+
+
+def json_kind(value: Any) -> str:
+    """What JSON calls a parsed value, with its article."""
+    kinds: list[tuple[type, str]] = [
+        (bool, "a boolean"),
+        (int, "a number"),
+        (float, "a number"),
+        (str, "a string"),
+        (list, "a list"),
+        (dict, "an object"),
+    ]
+    return next((words for kind, words in kinds if isinstance(value, kind)), "null")
