@@ -105,7 +105,7 @@ def _report(values: Mapping[str, Any]) -> DataReport:
         load_data(parameters, str(tokenized), str(Path(folder, "report.html")))
         report = data_report.read(tokenized)
     plan = count_steps(
-        report.rows_kept["train"],
+        report.rows_kept["train"] + report.divided.get("train", 0),
         values["batch_size"],
         values["num_train_epochs"],
         values["max_steps"],

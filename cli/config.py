@@ -11,6 +11,7 @@ import yaml
 from kfp_finetune.cli import locations, parameters
 from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, File
 
 
 def settings(
@@ -96,7 +97,15 @@ def given(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) -> 
     if config is not None:
         values = parameters.check(known, read(config), str(config))
         values = with_paths(values, config.parent)
-    return values | with_paths(flags, Path())
+    return _with_task(values | with_paths(flags, Path()))
+
+
+def _with_task(values: dict[str, Any]) -> dict[str, Any]:
+    """The same with the task that the dataset's format leaves no doubt about, if none is named."""
+    file = File(Path(str(values.get("dataset") or "")), "")
+    if file.format in CONLL_FORMATS and "task" not in values:
+        return {**values, "task": "token-classification"}
+    return values
 
 
 def with_paths(values: Mapping[str, Any], base: Path) -> dict[str, Any]:

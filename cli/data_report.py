@@ -61,12 +61,14 @@ def _rows(report: DataReport) -> Iterator[str]:
 def _labels(report: DataReport) -> Iterator[str]:
     if not report.labels:
         return
-    kept = max(report.rows_kept["train"], 1)
+    words = sum(counts["train"] for counts in report.labels.values())
+    kept = max(words if report.unit == "words" else report.rows_kept["train"], 1)
     ordered = sorted(report.labels.items(), key=lambda item: (-item[1]["train"], item[0]))
     most, least = ordered[0][1]["train"], ordered[-1][1]["train"]
     yield ""
+    of_words = " of words" if report.unit == "words" else ""
     ratio = f"; the most frequent is {most / least:,.1f} times the rarest" if least else ""
-    yield f"{len(ordered):,} labels{ratio}"
+    yield f"{len(ordered):,} labels{of_words}{ratio}"
     yield f"  {'train':>10}{'share':>8}{'validation':>12}{'test':>10}  label"
     many = len(ordered) > _MOST_LABELS
     for i, (name, counts) in enumerate(ordered):

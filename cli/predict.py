@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,12 @@ from kfp_finetune.cli.screen import clean
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
+from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks.problem_types import ENTITIES, MULTI_LABEL, REGRESSION
 
 if TYPE_CHECKING:
-    from kfp_finetune.components.evaluate.predictor import Prediction
     from kfp_finetune.components.load_data.texts import Texts
+    from kfp_finetune.components.tasks.predictions import Prediction
 
 STDIN = "-"
 
@@ -66,15 +68,21 @@ def predict(
             expected="one or more texts, or --file",
             remedy="leave one of them out" if texts else 'kfp-finetune predict MODEL "a text"',
         )
-    if top_k is not None and manifest.problem_type == REGRESSION:
+    of_words = get_task(manifest.task).PER_WORD
+    if top_k is not None and (of_words or manifest.problem_type == REGRESSION):
+        gives = "tags to words" if of_words else "a number, and no labels"
         raise InputError(
-            "the model gives a number, and no labels",
+            f"the model gives {gives}",
             where="--top-k",
-            expected="a model for labels",
+            expected="a model for labels of texts",
             remedy="leave --top-k out",
         )
     with interruptible():
-        given = _of_command_line(texts, manifest) if file is None else _of_file(file, columns)
+        given = (
+            _of_command_line(texts, manifest)
+            if file is None
+            else _of_file(file, columns, of_words=of_words)
+        )
         import_tensorflow()
         from kfp_finetune.components.evaluate.predictor import Predictor
         from kfp_finetune.components.finetune import devices
@@ -95,8 +103,12 @@ def told(prediction: Prediction, problem_type: str, top_k: int | None) -> dict[s
 
     Returns:
         `label` and `probability`, or `labels`, or `value`; with `probabilities` of the most
-        probable labels where there are several.
+        probable labels where there are several. Of a model for words `entities`, or `words`: each
+        with its label, text, first character, the one after its last, and probability.
     """
+    if prediction.spans is not None:
+        spans = [asdict(s) | {"probability": round(s.probability, 6)} for s in prediction.spans]
+        return {"entities" if problem_type == ENTITIES else "words": spans}
     if problem_type == REGRESSION:
         return {"value": prediction.value}
     probabilities = {name: round(p, 6) for name, p in prediction.probabilities.items()}
@@ -110,10 +122,17 @@ def told(prediction: Prediction, problem_type: str, top_k: int | None) -> dict[s
     return answer | {"probabilities": {name: probabilities[name] for name in shown}}
 
 
-def _readable(text: str | tuple[str, str], answer: dict[str, Any]) -> str:
+def _readable(text: Any, answer: dict[str, Any]) -> str:
     """The text, and under it what was predicted, the most probable first."""
     parts = (text,) if isinstance(text, str) else text
-    if "value" in answer:
+    spans = answer.get("entities", answer.get("words"))
+    if spans is not None:
+        width = max((len(span["label"]) for span in spans), default=0)
+        lines = [
+            f"  {span['probability']:6.1%}  {clean(span['label']):<{width}}  {clean(span['text'])}"
+            for span in spans
+        ] or ["  no entity"]
+    elif "value" in answer:
         lines = [f"  {answer['value']:g}"]
     else:
         shown = answer.get("probabilities", {answer.get("label"): answer.get("probability")})
@@ -153,12 +172,12 @@ def _of_command_line(texts: Sequence[str], manifest: ModelManifest) -> Texts:
     return zip(texts[::2], texts[1::2], strict=True)
 
 
-def _of_file(file: str, columns: Sequence[str]) -> Texts:
+def _of_file(file: str, columns: Sequence[str], *, of_words: bool) -> Texts:
     from kfp_finetune.components.load_data.texts import of_lines, read_texts
 
     if file == STDIN:
         return of_lines(_lines_of_stdin(), "standard input", len(columns) == 2)
-    return read_texts(file, columns)
+    return read_texts(file, columns, of_words=of_words)
 
 
 def _lines_of_stdin() -> Iterator[str]:

@@ -11,6 +11,9 @@ from kfp_finetune.components.artifacts.metrics import Metrics
 
 # Of every problem type; a model has some of them.
 HEADLINE = (
+    "f1",
+    "precision",
+    "recall",
     "accuracy",
     "macro_f1",
     "micro_f1",

@@ -69,3 +69,22 @@ def tokenize(folder: Path, **parameters: Any) -> Path:
 
     load_data(Parameters(**parameters), str(folder / "tokenized"), str(folder / "data.html"))
     return folder / "tokenized"
+
+
+def sentences(count: int, seed: int = 0) -> list[tuple[list[str], list[str]]]:
+    """Words and tags of IOB2: money back is a payment, a shop a place."""
+    random_ = random.Random(seed)
+    tags_of = {"money": "B-payment", "back": "I-payment", "shop": "B-place"}
+    made = []
+    for _ in range(count):
+        units = random_.choices([w for w in WORDS if w != "back"], k=random_.randint(3, 10))
+        words = [w for unit in units for w in ([unit, "back"] if unit == "money" else [unit])]
+        made.append((words, [tags_of.get(word, "O") for word in words]))
+    return made
+
+
+def write_conll(path: Path, data: list[tuple[list[str], list[str]]]) -> Path:
+    """Sentences as a CoNLL file."""
+    lines = ["".join(f"{w}\t{t}\n" for w, t in zip(*s, strict=True)) for s in data]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path

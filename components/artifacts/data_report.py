@@ -35,6 +35,11 @@ class DataReport(BaseModel):
     rows_read: dict[str, int] = Field(description="data rows read, by split")
     rows_kept: dict[str, int]
     rows_dropped: dict[str, dict[str, int]] = Field(description="by split and reason")
+    divided: dict[str, int] = Field(
+        default_factory=dict,
+        description="examples more than rows kept, for long ones became several, by split",
+    )
+    unit: str = Field(default="rows", description="what has a label: rows or words")
     problem_type: str
     labels: dict[str, dict[str, int]] = Field(description="rows of each label, by label and split")
     columns: dict[str, str] = Field(description="which column is the text, the label, ...")

@@ -101,6 +101,40 @@ class RocCurve(_Part):
     thresholds: list[float] = Field(description="probability of the second label")
 
 
+class EntityErrors(_Part):
+    """What became of the entities of one type; those that are there are in exactly one of five."""
+
+    label: str = Field(description="the type")
+    correct: int = 0
+    wrong_type: int = Field(default=0, description="found, and taken for another type")
+    wrong_boundary: int = Field(default=0, description="of the right type, with other words")
+    wrong_both: int = Field(default=0, description="another type was found in some of its words")
+    missed: int = Field(default=0, description="nothing was found in its words")
+    spurious: int = Field(default=0, description="predicted where there is no entity")
+    predicted: int = Field(default=0, description="predicted of this type, right or wrong")
+
+
+class MarkedSpan(_Part):
+    """An entity, or a word, in a sentence: what it is and what was predicted."""
+
+    start: int = Field(description="its first word, from 0")
+    stop: int = Field(description="the word after its last")
+    label: str | None = Field(default=None, description="None: there is no entity")
+    predicted: str | None = Field(default=None, description="None: nothing was found")
+    predicted_start: int | None = Field(default=None, description="of what was predicted for it")
+    predicted_stop: int | None = None
+    kind: str = Field(description="one of the fields of EntityErrors")
+
+
+class MarkedSentence(_Part):
+    """A sentence with what is in it and what was found in it."""
+
+    row: int = Field(description="in the source it was read from, counted from 1")
+    words: list[str]
+    more_words: int = Field(default=0, description="that are left out")
+    spans: list[MarkedSpan]
+
+
 class Metrics(_Part):
     """What evaluate measured on one split.
 
@@ -132,6 +166,12 @@ class Metrics(_Part):
         default_factory=list, description="the most confident wrong answers, or the largest errors"
     )
     confused_pairs: list[ConfusedPair] = Field(default_factory=list)
+    entity_errors: list[EntityErrors] = Field(
+        default_factory=list, description="one per type, where entities are recognized"
+    )
+    sentences: list[MarkedSentence] = Field(
+        default_factory=list, description="with mistakes, the surest first, where words have labels"
+    )
     suspected_label_errors: list[Example] = Field(
         default_factory=list, description="where the data's label may be wrong, likeliest first"
     )

@@ -77,6 +77,7 @@ class ModelManifest(BaseModel):
     seed: int
     label_smoothing_factor: float = 0.0
     class_weights: str = "none"
+    label_all_tokens: bool = False
     validation_metrics: dict[str, float] = Field(default_factory=dict)
     temperature: float = Field(
         default=1.0,

@@ -31,12 +31,15 @@ TOKENIZER = "tokenizer"
 
 
 class SplitCounts(BaseModel):
-    """Where the rows of one split went: `rows_read = rows + sum(dropped)`."""
+    """Where the rows of one split went: `rows_read = rows - divided + sum(dropped)`."""
 
     model_config = ConfigDict(extra="forbid")
 
     rows_read: int = Field(ge=0, description="data rows that were read for this split")
     rows: int = Field(ge=0, description="rows in the split's Arrow file")
+    divided: int = Field(
+        default=0, ge=0, description="rows more than there were, for long ones became several"
+    )
     dropped: dict[str, int] = Field(default_factory=dict, description="rows left out, by reason")
 
 
@@ -83,7 +86,7 @@ def schema(
     *,
     label: pa.DataType,
     has_token_type_ids: bool,
-    keep_text: bool,
+    text: pa.DataType | None,
     has_text_pair: bool,
     slice_columns: Sequence[str] = (),
 ) -> pa.Schema:
@@ -91,18 +94,20 @@ def schema(
 
     `input_ids` (and `token_type_ids`, where the tokenizer tells two texts apart) are lists of
     int32, 1 to max_length long; `label` is what the task stores, e.g. the label's id; `row` is the
-    row's number in the source it was read from, starting at 0. The texts, and the slice columns as
-    texts under their `slice_name`, are kept for the splits that are evaluated.
+    row's number in the source it was read from, starting at 0; a row that became several examples
+    gives all of them its number. The texts, where they are kept as `text`, and the slice columns as
+    texts under their `slice_name`, are those of the splits that are evaluated; lists of words are
+    kept of all splits, and each example has the words that are predicted in it.
     """
     import pyarrow as pa
 
     fields = [("row", pa.int64()), ("label", label), ("input_ids", pa.list_(pa.int32()))]
     if has_token_type_ids:
         fields.append(("token_type_ids", pa.list_(pa.int32())))
-    if keep_text:
-        fields.append(("text", pa.large_string()))
+    if text is not None:
+        fields.append(("text", text))
         if has_text_pair:
-            fields.append(("text_pair", pa.large_string()))
+            fields.append(("text_pair", text))
         fields += [(slice_name(column), pa.large_string()) for column in slice_columns]
     return pa.schema(fields)
 

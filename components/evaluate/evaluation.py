@@ -9,13 +9,9 @@ from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.metrics import Metrics
-from kfp_finetune.components.artifacts.model import ModelManifest
-from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
-from kfp_finetune.components.evaluate.mistakes import find_mistakes
-from kfp_finetune.components.evaluate.predictions import Predictions, predict_split
+from kfp_finetune.components.evaluate.predictions import predict_split
 from kfp_finetune.components.evaluate.report import render_report
-from kfp_finetune.components.evaluate.slices import score_slices
-from kfp_finetune.components.tasks.scores.measure import measure
+from kfp_finetune.components.tasks import get_task
 
 SPLIT = "test"
 
@@ -46,34 +42,11 @@ def evaluate(
     data = tokenized_dataset.read(tokenized_dataset_path)
     model = model_artifact.read(model_path)
     predictions = predict_split(tokenized_dataset_path, data, model_path, model, SPLIT)
-    metrics = score(predictions, model, data, with_texts=texts_in_report)
+    train = tokenized_dataset.open_split(tokenized_dataset_path, "train")
+    metrics: Metrics = get_task(model.task).score(
+        predictions, train, model, data, SPLIT, with_texts=texts_in_report
+    )
     report = render_report(metrics, model, model_artifact.read_training_log(model_path), data)
     metrics_artifact.write(metrics_path, metrics)
     write_text(Path(report_path), report)
     return metrics
-
-
-def score(
-    predictions: Predictions,
-    model: ModelManifest,
-    data: TokenizedDatasetManifest,
-    *,
-    with_texts: bool,
-) -> Metrics:
-    """Everything that is measured: scores, slices, mistakes.
-
-    Raises:
-        InputError: As `measure`.
-    """
-    metrics = measure(
-        model.problem_type,
-        predictions.labels,
-        predictions.logits,
-        model.label_names,
-        SPLIT,
-        temperature=model.temperature,
-        thresholds=model.thresholds,
-    )
-    slices = score_slices(predictions, model, data.slice_columns, data.max_length)
-    mistakes = find_mistakes(predictions, model, with_texts=with_texts)
-    return metrics.model_copy(update={"slices": slices, **mistakes})

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.evaluate.metric_table import amount_text
 from kfp_finetune.components.pages.page import count_text, number_text, percent_text
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import (
+    ENTITIES,
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+    TAGS,
+)
 
 _CONSTANT = "The model does no better than a constant answer:"
 
@@ -87,6 +94,25 @@ def _regression_verdict(metrics: Metrics) -> tuple[str, str]:
     return f"P{found}", f"against {amount_text(baseline)} for always giving the mean; {r2}."
 
 
+def _entities_verdict(metrics: Metrics) -> tuple[str, str]:
+    scores = metrics.metrics
+    f1, entities = scores["f1"], sum(c.support for c in metrics.per_class)
+    of = f"{count_text(entities)} entities in {count_text(metrics.num_examples)} {metrics.split}"
+    return (
+        f"F1 is {number_text(f1)}" if f1 else "The model finds no entity:",
+        f"on {of} sentences: {percent_text(scores['recall'])} of them are found, and"
+        f" {percent_text(scores['precision'])} of what is found is right; always giving O finds"
+        " none.",
+    )
+
+
+def _tags_verdict(metrics: Metrics) -> tuple[str, str]:
+    told = {"examples": "words", "labelled": "tagged", "labels": "tags", "label": "tag"}
+    words = re.compile(rf"\b({'|'.join(told)})\b")
+    strong, rest = _single_label_verdict(metrics)
+    return words.sub(lambda m: told[m[0]], strong), words.sub(lambda m: told[m[0]], rest)
+
+
 def _examples(metrics: Metrics) -> str:
     examples = f"{count_text(metrics.num_examples)} {metrics.split} examples"
     labels = len(metrics.label_names)
@@ -108,6 +134,22 @@ _HEADLINES = {
         followed_name="micro-F1",
         text=number_text,
         axis="{:g}".format,
+        top=1.0,
+    ),
+    ENTITIES: Headline(
+        _entities_verdict,
+        followed="f1",
+        followed_name="F1",
+        text=number_text,
+        axis="{:g}".format,
+        top=1.0,
+    ),
+    TAGS: Headline(
+        _tags_verdict,
+        followed="accuracy",
+        followed_name="accuracy",
+        text=percent_text,
+        axis="{:.0%}".format,
         top=1.0,
     ),
     REGRESSION: Headline(

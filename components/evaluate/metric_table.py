@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.pages.page import number_text, percent_text
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import (
+    ENTITIES,
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+    TAGS,
+)
 
 _NAMES = {
     "loss": "Log loss",
@@ -17,6 +23,8 @@ _NAMES = {
     "r2": "R²",
     "subset_accuracy": "Exactly right",
     "hamming_loss": "Wrong marks",
+    "seen_recall": "Recall of seen entities",
+    "unseen_recall": "Recall of unseen entities",
     "untuned_micro_f1": "Micro-F1 at threshold 0.5",
 }
 _TILES = {
@@ -36,12 +44,16 @@ _TILES = {
         "subset_accuracy",
         "loss",
     ),
+    ENTITIES: ("f1", "precision", "recall", "unseen_recall", "macro_f1", "accuracy"),
+    TAGS: ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "ece", "loss"),
     REGRESSION: ("mae", "rmse", "r2", "pearson", "spearman", "mean_error"),
 }
 # What the comparison of slices shows, the first one as a bar.
 _OF_SLICES = {
     SINGLE_LABEL: ("accuracy", "macro_f1", "loss"),
     MULTI_LABEL: ("micro_f1", "subset_accuracy", "loss"),
+    ENTITIES: ("f1", "precision", "recall"),
+    TAGS: ("accuracy", "loss"),
     REGRESSION: ("mae", "rmse", "mean_error"),
 }
 _IN_UNITS = ("mae", "rmse", "mean_error")
@@ -51,6 +63,8 @@ def metric_name(name: str, problem_type: str) -> str:
     """A metric's name at the beginning of a sentence."""
     if problem_type == REGRESSION and name == "loss":
         return "Mean squared error"
+    if problem_type == ENTITIES and name == "accuracy":
+        return "Accuracy of words"
     return _NAMES.get(name, name.replace("_f1", "-F1").replace("_", " ").capitalize()).replace(
         "-f1", "-F1"
     )

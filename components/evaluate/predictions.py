@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.model import ModelManifest
@@ -16,27 +12,7 @@ from kfp_finetune.components.finetune import devices, models
 from kfp_finetune.components.finetune.inputs import Rows
 from kfp_finetune.components.finetune.predictions import predict
 from kfp_finetune.components.runtime import Progress
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from numpy.typing import NDArray
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a model says of a split, row by row in the split's own order.
-
-    Attributes:
-        table: The split.
-        labels: As the task's `targets` gives them.
-        logits: Shape [rows, outputs].
-        lengths: Tokens of every row, shape [rows].
-    """
-
-    table: pa.Table
-    labels: NDArray[Any]
-    logits: NDArray[np.float32]
-    lengths: NDArray[np.int64]
+from kfp_finetune.components.tasks.predictions import Predictions
 
 
 def predict_split(
@@ -51,7 +27,11 @@ def predict_split(
     Raises:
         InputError: If the split is empty, or its labels are not the model's.
     """
-    if (data.problem_type, data.label_names) != (model.problem_type, model.label_names):
+    if (data.task, data.problem_type, data.label_names) != (
+        model.task,
+        model.problem_type,
+        model.label_names,
+    ):
         raise InputError(
             "the data has other labels than the model",
             where=f"{data.dataset}: {data.problem_type} {', '.join(data.label_names[:5])}",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.artifacts.metrics import ClassScores, MarkedSentence, Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
 from kfp_finetune.components.evaluate.confusion import confusion_picture
@@ -22,11 +22,11 @@ from kfp_finetune.components.evaluate.metric_table import (
 )
 from kfp_finetune.components.evaluate.reliability import reliability_pictures
 from kfp_finetune.components.evaluate.reproduction import command, training_facts
-from kfp_finetune.components.evaluate.slices import LABEL, LENGTH
 from kfp_finetune.components.evaluate.training_curves import training_curves
 from kfp_finetune.components.load_data.readers.uris import without_secrets
 from kfp_finetune.components.pages.page import count_text, percent_text, templates
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
+from kfp_finetune.components.tasks.scores.slices import LABEL, LENGTH
 
 
 def render_report(
@@ -59,6 +59,9 @@ def render_report(
         curves=training_curves(records, model),
         confusion=confusion_picture(metrics) if metrics.confusion_matrix else None,
         classes=_classes(metrics),
+        entity_errors=metrics.entity_errors,
+        sentences=[_marked(sentence) for sentence in metrics.sentences],
+        recalls=_recalls(metrics),
         multi_label=model.problem_type == MULTI_LABEL,
         calibration=reliability_pictures(metrics.calibration) if metrics.calibration else [],
         slices=_slices(metrics, model.problem_type),
@@ -79,19 +82,51 @@ def _short(source: str) -> str:
 
 def _classes(metrics: Metrics) -> list[dict[str, Any]]:
     """The rows of the per-class table, weakest F1 first, labels without examples last."""
+    has_ranks = any(scores.average_precision is not None for scores in metrics.per_class)
+
+    def ranked(scores: ClassScores) -> list[float | None]:
+        return [scores.average_precision if scores.support else None] if has_ranks else []
+
     rows = [
         {
             "label": scores.label,
             "support": scores.support,
             "f1": scores.f1,
-            "cells": [scores.precision, scores.recall, scores.average_precision]
+            "cells": [scores.precision, scores.recall, *ranked(scores)]
             if scores.support
-            else [None] * 3,
+            else [None, None, *ranked(scores)],
             "threshold": scores.threshold,
         }
         for scores in metrics.per_class
     ]
     return sorted(rows, key=lambda row: (row["support"] == 0, row["f1"], row["label"]))
+
+
+def _recalls(metrics: Metrics) -> list[tuple[str, float]]:
+    """How many entities were found of those that the training data has, and of the others."""
+    names = {
+        "seen_recall": "that are in the training data",
+        "unseen_recall": "that are not in the training data",
+    }
+    found = metrics.metrics
+    return [(told, found[name]) for name, told in names.items() if name in found]
+
+
+def _marked(sentence: MarkedSentence) -> dict[str, Any]:
+    """A sentence as pieces of text, some of them marked as an entity or a word with a tag."""
+    pieces: list[dict[str, Any]] = []
+    at = 0
+    for span in sentence.spans:
+        start = max(span.start, at)
+        pieces.append({"text": " ".join(sentence.words[at:start])})
+        pieces.append({"text": " ".join(sentence.words[start : span.stop]), "span": span})
+        if span.kind in ("wrong_boundary", "wrong_both"):
+            words = sentence.words[span.predicted_start : span.predicted_stop]
+            pieces[-1]["found"] = " ".join(words)
+        at = max(at, span.stop)
+    rest = " ".join(sentence.words[at:]) + " …" * bool(sentence.more_words)
+    pieces.append({"text": rest})
+    return {"row": sentence.row, "pieces": [p for p in pieces if p["text"]]}
 
 
 def _slices(metrics: Metrics, problem_type: str) -> list[dict[str, Any]]:
@@ -153,9 +188,10 @@ def _data(dataset: TokenizedDatasetManifest) -> dict[str, Any]:
             {
                 "name": name,
                 "read": counts.rows_read,
-                "rows": counts.rows,
+                "rows": counts.rows - counts.divided,
                 "dropped": sum(counts.dropped.values()),
                 "reasons": ", ".join(f"{r} {count_text(n)}" for r, n in counts.dropped.items()),
+                "examples": counts.rows if counts.divided else None,
             }
             for name, counts in dataset.splits.items()
         ],

@@ -16,6 +16,7 @@ from kfp_finetune.components.pages.page import count_text, number_text
 
 # The pipeline's defaults of what the manifests know.
 _DEFAULTS = {
+    "task": "text-classification",
     "max_length": 128,
     "batch_size": 32,
     "gradient_accumulation_steps": 1,
@@ -23,6 +24,7 @@ _DEFAULTS = {
     "seed": 42,
     "label_smoothing_factor": 0,
     "class_weights": "none",
+    "label_all_tokens": False,
 }
 
 

@@ -16,10 +16,20 @@ from kfp_finetune.components.build_optimizer.curve import describe
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
 from kfp_finetune.components.load_data.readers.uris import is_uri, without_secrets
 from kfp_finetune.components.pages.page import count_text, number_text
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks.problem_types import (
+    ENTITIES,
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+    TAGS,
+)
 
 # The Hub's names of metrics, where it has one: huggingface.co/metrics.
 _ON_THE_HUB = {
+    "f1": "f1",
+    "precision": "precision",
+    "recall": "recall",
     "accuracy": "accuracy",
     "macro_f1": "f1",
     "micro_f1": "f1",
@@ -32,6 +42,8 @@ _MOST_LABELS = 200
 _KINDS = {
     SINGLE_LABEL: "gives a text one of {} labels",
     MULTI_LABEL: "gives a text any of {} labels",
+    ENTITIES: "finds entities in a text, each word of which gets one of {} tags",
+    TAGS: "gives every word of a text one of {} tags",
     REGRESSION: "predicts a number for a text",
 }
 
@@ -73,6 +85,7 @@ def render_model_card(
         form=form,
         kind=kind.replace("a text", "a pair of texts") if pairs else kind,
         pairs=pairs,
+        per_word=get_task(model.task).PER_WORD,
         model=model,
         base_model=_public(model.base_model),
         dataset=_public(model.dataset),

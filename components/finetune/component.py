@@ -27,6 +27,7 @@ def finetune(
     jit_compile: bool = False,
     label_smoothing_factor: float = 0.0,
     class_weights: str = "none",
+    label_all_tokens: bool = False,
     metric_for_best_model: str = "loss",
     load_best_model_at_end: bool = False,
     early_stopping_patience: Optional[int] = None,
@@ -59,6 +60,7 @@ def finetune(
             usual. For the training loss only.
         class_weights: none, or balanced: an example counts n / (labels * n of its label), so that
             every label has the same say. For the training loss only.
+        label_all_tokens: Train all pieces of a tagged word to have its tag, not the first alone.
         metric_for_best_model: Validation metric that decides: loss, or what the task measures
             (accuracy, micro_f1, mae).
         load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
@@ -109,6 +111,7 @@ def finetune(
                 jit_compile=jit_compile,
                 label_smoothing_factor=label_smoothing_factor,
                 class_weights=class_weights,
+                label_all_tokens=label_all_tokens,
                 selection=Selection(
                     metric_for_best_model, early_stopping_patience, load_best_model_at_end
                 ),

@@ -13,6 +13,7 @@ import tensorflow as tf
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
 from kfp_finetune.components.load_data.batches import updates
 from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks.list_column import ListColumn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,9 +34,11 @@ class Rows:
         table: A split of a tokenized dataset, mapped into memory.
         data: The dataset's manifest.
         vocabulary: Which ids the model knows the tokens by; None: the tokenizer's.
+        label_all_tokens: Of words with labels, whether all pieces of one have it, not the first.
 
     Attributes:
-        labels: What the loss takes, first dimension [rows] (see the task's `targets`).
+        labels: What is to be predicted, first dimension [rows], or where words have labels [words]
+            (see the task's `targets`).
         lengths: Tokens of every row, shape [rows].
         numbers: Every row's number in the source it was read from, from 0, shape [rows].
         features: The names of what `batch` returns.
@@ -46,15 +49,19 @@ class Rows:
         table: pa.Table,
         data: TokenizedDatasetManifest,
         vocabulary: UsedVocabulary | None = None,
+        *,
+        label_all_tokens: bool = False,
     ) -> None:
         task = get_task(data.task)
         self.labels = task.targets(table["label"], data.problem_type, data.label_names)
         self.numbers: NDArray[np.int64] = table["row"].to_numpy()
         self._vocabulary = vocabulary
         self._pad = {"input_ids": data.pad_token_id, "token_type_ids": 0}
-        self._columns = {n: _Column(table[n]) for n in self._pad if n in table.column_names}
+        self._columns = {n: ListColumn(table[n]) for n in self._pad if n in table.column_names}
         self.lengths = self._columns["input_ids"].lengths
         self.features = (*self._columns, "attention_mask")
+        self._of_words = task.word_labels(table["label"], data.label_names)
+        self._label_all_tokens = label_all_tokens
 
     def batch(self, indices: NDArray[np.int64], width: int) -> dict[str, NDArray[np.int32]]:
         """Gather rows into one padded batch.
@@ -76,25 +83,44 @@ class Rows:
         inside = np.arange(width) < self.lengths[indices][:, np.newaxis]
         return features | {"attention_mask": inside.astype(np.int32)}
 
+    def batch_labels(
+        self, indices: NDArray[np.int64], width: int
+    ) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """What the loss takes of a batch, and how much each of it counts.
 
-class _Column:
-    """A column of lists of int32 in a file that is mapped into memory."""
+        Args:
+            indices: Row numbers, shape [batch].
+            width: Tokens of the longest of them, or more.
 
-    def __init__(self, column: pa.ChunkedArray) -> None:
-        self._values = [chunk.values.to_numpy() for chunk in column.chunks]
-        offsets = [chunk.offsets.to_numpy().astype(np.int64) for chunk in column.chunks]
-        parts = [np.full(len(o) - 1, part, np.int32) for part, o in enumerate(offsets)]
-        self._part = np.concatenate([np.zeros(0, np.int32), *parts])
-        self._start = np.concatenate([np.zeros(0, np.int64), *(o[:-1] for o in offsets)])
-        self.lengths = np.concatenate([np.zeros(0, np.int64), *(np.diff(o) for o in offsets)])
+        Returns:
+            Labels, and weights of 1; where words have labels of shape [batch, width], with weights
+            of 0 for tokens that have none.
+        """
+        if self._of_words is None:
+            return self.labels[indices], np.ones(len(indices), np.float32)
+        of_words: tuple[Any, Any] = self._of_words.batch(
+            indices, width, all_tokens=self._label_all_tokens
+        )
+        return of_words
 
-    def padded(self, indices: NDArray[np.int64], width: int, pad: int) -> NDArray[np.int32]:
-        """Lists, filled up to a width: int32, shape [len(indices), width]."""
-        rows = np.full([len(indices), width], pad, np.int32)
-        for row, index in zip(rows, indices, strict=True):
-            start, length = self._start[index], self.lengths[index]
-            row[:length] = self._values[self._part[index]][start : start + length]
-        return rows
+    @property
+    def shapes(self) -> tuple[list[int | None], list[int | None]]:
+        """The shapes of a row's labels and weights, as far as they are known."""
+        return (list(self.labels.shape[1:]), []) if self._of_words is None else ([None], [None])
+
+    def gather(
+        self, outputs: NDArray[np.float32], indices: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Of a batch's outputs those that are predictions, and which of `labels` they are for.
+
+        Args:
+            outputs: Shape [batch, outputs], or where words have labels [batch, width, outputs].
+            indices: The batch's row numbers, shape [batch].
+        """
+        if self._of_words is None:
+            return indices, outputs
+        of_words: tuple[Any, Any] = self._of_words.gather(outputs, indices)
+        return of_words
 
 
 @dataclass(frozen=True)
@@ -125,8 +151,8 @@ def training_dataset(rows: Rows, plan: StepPlan, seed: int, start: int = 0) -> A
     """The whole run's updates, from update `start` on, one element each.
 
     Returns:
-        A dataset of dictionaries: `features` (each of shape [group, batch, width]), `labels`
-        ([group, batch, ...]), `weights` and `rows` (each [group, batch]), where group is the number
+        A dataset of dictionaries: `features` (each of shape [group, batch, width]), `labels` and
+        `weights` ([group, batch, ...]) and `rows` ([group, batch]), where group is the number
         of batches that make the update. A batch that is smaller than the others of its update is
         filled up with rows of weight 0. Within the scope of a `tf.distribute` strategy it is a
         distributed dataset: of every batch, each replica gets its share of the rows, filled up to
@@ -197,17 +223,20 @@ def _shares(
                 # Batches are sorted by length: one row in `replicas` makes equal work.
                 share = filled[:, replica::replicas]
                 features = rows.batch(share.reshape(-1), width)
+                labels, counted = rows.batch_labels(share.reshape(-1), width)
+                real = weights[:, replica::replicas].reshape(-1, *[1] * (counted.ndim - 1))
                 yield {
                     "features": {n: v.reshape(*share.shape, width) for n, v in features.items()},
-                    "labels": rows.labels[share],
-                    "weights": weights[:, replica::replicas],
+                    "labels": labels.reshape(*share.shape, *labels.shape[1:]),
+                    "weights": (counted * real).reshape(*share.shape, *counted.shape[1:]),
                     "rows": share,
                 }
 
+    of_row, of_weight = rows.shapes
     signature = {
         "features": dict.fromkeys(rows.features, tf.TensorSpec([group_size, None, None], tf.int32)),
-        "labels": tf.TensorSpec([group_size, None, *rows.labels.shape[1:]], rows.labels.dtype),
-        "weights": tf.TensorSpec([group_size, None], tf.float32),
+        "labels": tf.TensorSpec([group_size, None, *of_row], rows.labels.dtype),
+        "weights": tf.TensorSpec([group_size, None, *of_weight], tf.float32),
         "rows": tf.TensorSpec([group_size, None], tf.int64),
     }
     dataset = tf.data.Dataset.from_generator(elements, output_signature=signature)

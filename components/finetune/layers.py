@@ -22,11 +22,12 @@ _LIKE_BERT = ("bert", "camembert", "electra", "rembert", "roberta", "xlm-roberta
 _RANDOM_BITS = 16
 
 
-def replace(model: Any) -> None:
+def replace(model: Any, *, first_token: bool) -> None:
     """Put these parts in place of a model's own.
 
     Args:
-        model: A built Transformers model for sequence classification.
+        model: A built Transformers model.
+        first_token: Whether its head looks at the first token only.
     """
     for module in (model, *model.submodules):
         for name, part in list(vars(module).items()):
@@ -36,7 +37,7 @@ def replace(model: Any) -> None:
                 setattr(module, name, Dropout(part.rate, name=part.name))
             elif part is get_tf_activation("gelu"):
                 setattr(module, name, gelu)
-    if model.config.model_type in _LIKE_BERT:
+    if first_token and model.config.model_type in _LIKE_BERT:
         encoder = getattr(model, model.base_model_prefix).encoder
         *others, last = encoder.layer
         encoder.layer = [*others, FirstToken(last)]

@@ -11,11 +11,12 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
-from transformers import AutoConfig, TFAutoModelForSequenceClassification, TFPreTrainedModel
+from transformers import AutoConfig, TFPreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from kfp_finetune.components.artifacts.model import ModelManifest
@@ -34,7 +35,8 @@ from kfp_finetune.components.load_data.pretrained import (
     first_line,
     read_config,
 )
-from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks import get_task, text_classification
+from kfp_finetune.components.tasks.problem_types import PROBLEM_TYPES, num_outputs
 
 # They branch on the value of a tensor in Python.
 _NEEDS_AUTOGRAPH = ("deberta", "deberta-v2")
@@ -49,11 +51,12 @@ def load_classifier(
     num_labels: int,
     label_names: Sequence[str],
     problem_type: str,
+    task: ModuleType = text_classification,
     seed: int,
     fresh_head: bool = True,
     note: Callable[[str], None] = _logger.info,
 ) -> TFPreTrainedModel:
-    """Build a model for sequence classification and load a checkpoint's weights into it.
+    """Build a model for a task and load a checkpoint's weights into it.
 
     The weights are `model.safetensors` (one file, or shards with an index), in PyTorch's or in
     TensorFlow's names, or else `tf_model.h5`. The last layer of the head is kept if it was trained
@@ -64,14 +67,16 @@ def load_classifier(
             are no weights, all of them are drawn at random.
         num_labels: Width of the logits.
         label_names: The label of id i is `label_names[i]`; empty where labels have no names.
-        problem_type: As Transformers names it, e.g. "single_label_classification".
+        problem_type: The task's, e.g. "single_label_classification".
+        task: Whose model it is.
         seed: For the weights that the checkpoint does not have. Python's, numpy's and TensorFlow's
             global generators are set to it.
         fresh_head: False refuses a checkpoint whose head was not trained for these labels.
         note: Called with one sentence for each thing a person should know about the loading.
 
     Returns:
-        The built model; it maps token ids [batch, width] to logits [batch, num_labels].
+        The built model; it maps token ids [batch, width] to logits [batch, num_labels], or of
+        tokens [batch, width, num_labels].
 
     Raises:
         InputError: If the configuration is refused (see `read_config`), there are no weights, a
@@ -81,7 +86,7 @@ def load_classifier(
     described = read_config(folder)
     files = weight_files(folder)
     with _quiet_transformers():
-        model = _build(folder, num_labels, label_names, problem_type, seed)
+        model = _build(folder, num_labels, label_names, problem_type, task, seed)
         if files or not described.get("initialize_from_config"):
             with open_checkpoint(folder, files) as checkpoint:
                 fresh, why = _load(
@@ -113,7 +118,8 @@ def load_trained(folder: Path, manifest: ModelManifest) -> TFPreTrainedModel:
     """
     return load_classifier(
         folder,
-        num_labels=get_task(manifest.task).num_outputs(manifest.label_names),
+        task=get_task(manifest.task),
+        num_labels=num_outputs(manifest.label_names),
         label_names=manifest.label_names,
         problem_type=manifest.problem_type,
         seed=manifest.seed,
@@ -154,7 +160,7 @@ def forward(model: TFPreTrainedModel) -> Any:
 
     Returns:
         A function from features (`input_ids`, `attention_mask`, maybe `token_type_ids`; int32,
-        [batch, width]) to float32 logits [batch, num_labels].
+        [batch, width]) to float32 logits, as `load_classifier` says.
     """
     return tf.function(logits_of(model), reduce_retracing=True)
 
@@ -170,7 +176,7 @@ def logits_of(model: TFPreTrainedModel) -> Callable[..., Any]:
 
     Returns:
         A function from features, as `forward` takes them, and `training` (default False: without
-        dropout) to float32 logits [batch, num_labels].
+        dropout) to float32 logits, as `load_classifier` says.
     """
 
     def logits(features: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
@@ -182,7 +188,12 @@ def logits_of(model: TFPreTrainedModel) -> Callable[..., Any]:
 
 
 def _build(
-    folder: Path, num_labels: int, label_names: Sequence[str], problem_type: str, seed: int
+    folder: Path,
+    num_labels: int,
+    label_names: Sequence[str],
+    problem_type: str,
+    task: ModuleType,
+    seed: int,
 ) -> TFPreTrainedModel:
     """The model of a configuration, with random weights."""
     try:
@@ -191,14 +202,14 @@ def _build(
         if label_names:
             config.id2label = dict(enumerate(label_names))
             config.label2id = {name: i for i, name in enumerate(label_names)}
-        config.problem_type = problem_type
+        config.problem_type = problem_type if problem_type in PROBLEM_TYPES else None
         if hasattr(config, "initialize_from_config"):
             del config.initialize_from_config  # a trained model that lost its weights is an error
         tf_keras.utils.set_random_seed(seed)
-        model = TFAutoModelForSequenceClassification.from_config(config)
+        model = task.model_class().from_config(config)
         _replace_stable_dropout(model)
         model.build_in_name_scope()
-        layers.replace(model)
+        layers.replace(model, first_token=not task.PER_WORD)
         dropout_generators(model)
     except (ValueError, TypeError, KeyError, AttributeError, OSError, tf.errors.OpError) as error:
         raise InputError(

@@ -31,15 +31,16 @@ def predict(
         batch_size: Rows at a time.
 
     Returns:
-        Logits, shape [rows, outputs], in the split's own order.
+        Logits, shape [rows, outputs], or of words [words, outputs], in the split's own order.
     """
     dataset, order = evaluation_dataset(rows, batch_size)
-    logits = np.zeros((len(order), network.config.num_labels), np.float32)
+    logits = np.zeros((len(rows.labels), network.config.num_labels), np.float32)
     forward = models.forward(network)
     done = 0
     for features in dataset:
         batch = forward(features).numpy()
-        logits[order[done : done + len(batch)]] = batch
+        places, outputs = rows.gather(batch, order[done : done + len(batch)])
+        logits[places] = outputs
         done += len(batch)
         progress(done)
     return logits

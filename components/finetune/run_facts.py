@@ -21,6 +21,7 @@ _MAY_DIFFER = (
     "optimizer.weight_decay",
     "label_smoothing_factor",
     "class_weights",
+    "label_all_tokens",
     "selection.patience",
 )
 _SHOWN = 6

@@ -59,7 +59,7 @@ class Trainer(tf_keras.Model):
         return sorted(super().metrics, key=lambda metric: metric is not self._mean_loss)
 
     def call(self, features: dict[str, Any], training: bool = False) -> Any:
-        """Logits, float32, shape [batch, labels]."""
+        """Logits, float32, shape [batch, labels], or of tokens [batch, width, labels]."""
         return self._logits(features, training)
 
     def train_step(self, update: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Trainer(tf_keras.Model):
             update: This replica's element of `inputs.training_dataset`.
 
         Returns:
-            The update's loss: the mean over its real examples, of all replicas.
+            The update's loss: the mean over its real examples, or their words, of all replicas.
         """
         variables = self.trainable_variables
         total = _sum_over_replicas(tf.reduce_sum(update["weights"]))
@@ -98,7 +98,8 @@ class Trainer(tf_keras.Model):
         self.optimizer.apply_gradients(
             zip(gradients, variables, strict=True), experimental_aggregate_gradients=False
         )
-        applied = tf.stack([self.optimizer.applied_learning_rate, loss, norm, total])
+        examples = _sum_over_replicas(_examples(update["weights"]))
+        applied = tf.stack([self.optimizer.applied_learning_rate, loss, norm, examples])
         # Counted only after the update: in a graph, nothing else would make this wait for data.
         with tf.control_dependencies([applied]):
             # A distributed variable has no `scatter_update`; its replica's copy has a handle.
@@ -145,6 +146,13 @@ class Trainer(tf_keras.Model):
         )
         # The fused optimizer kernel takes dense gradients; an embedding's comes as slices.
         return loss, [tf.convert_to_tensor(g) for g in gradients]
+
+
+def _examples(weights: Any) -> Any:
+    """How many rows count; where words have labels, those with a word that does."""
+    while len(weights.shape) > 2:
+        weights = tf.reduce_max(weights, -1)
+    return tf.reduce_sum(weights)
 
 
 def _sum_over_replicas(values: Any) -> Any:

@@ -48,6 +48,7 @@ from kfp_finetune.components.load_data import model_source
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
 from kfp_finetune.components.runtime import emit
 from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks.problem_types import num_outputs
 
 
 @distribution.tell_of_lost_workers()
@@ -68,6 +69,7 @@ def finetune(
     jit_compile: bool = False,
     label_smoothing_factor: float = 0.0,
     class_weights: str = "none",
+    label_all_tokens: bool = False,
     selection: Selection | None = None,
     on_divergence: str = "fail",
     checkpointing: Checkpointing | None = None,
@@ -95,6 +97,7 @@ def finetune(
         jit_compile: Compile updates with XLA, once for each width of a batch; for GPUs.
         label_smoothing_factor: As the task's `training_loss` takes it.
         class_weights: As the task's `training_loss` takes it.
+        label_all_tokens: Of words with labels, whether all pieces of one are trained to have it.
         selection: What the validation split decides; None: nothing.
         on_divergence: "fail", or "report": training ends, `stopped_at` says where, and the model
             has the weights of the last evaluation with a finite loss, or those it began with.
@@ -139,14 +142,15 @@ def finetune(
     }
     # Decay changes every weight, used or not.
     vocabulary = None if optimizer_config.weight_decay else UsedVocabulary(splits.values(), data)
-    train = Rows(splits["train"], data, vocabulary)
+    train = Rows(splits["train"], data, vocabulary, label_all_tokens=label_all_tokens)
     training_loss = task.training_loss(
         data.problem_type, label_smoothing_factor, class_weights, train.labels
     )
     with strategy.scope():
         network = models.load_classifier(
             model_source.resolve(base_model, model_revision, weights=True),
-            num_labels=task.num_outputs(data.label_names),
+            task=task,
+            num_labels=num_outputs(data.label_names),
             label_names=data.label_names,
             problem_type=data.problem_type,
             seed=seed,
@@ -155,7 +159,7 @@ def finetune(
         _check_model_fits(network.config.vocab_size, data, base_model)
         if vocabulary is not None:
             vocabulary.shrink(network)
-        metrics = task.training_metrics(data.problem_type)
+        metrics = task.training_metrics(data.problem_type, data.label_names)
         selection.check([metric.name for metric in metrics], data.splits["validation"].rows)
         trainer = Trainer(network, plan.num_train_steps, training_loss)
         trainer.compile(
@@ -175,6 +179,7 @@ def finetune(
         "seed": seed,
         "label_smoothing_factor": label_smoothing_factor,
         "class_weights": class_weights,
+        "label_all_tokens": label_all_tokens,
         "jit_compile": jit_compile,
         "selection": asdict(selection),
     }
@@ -247,6 +252,7 @@ def finetune(
             seed=seed,
             label_smoothing_factor=label_smoothing_factor,
             class_weights=class_weights,
+            label_all_tokens=label_all_tokens,
             temperature=fitted.temperature,
             thresholds=fitted.thresholds,
             **selection.chosen(history.evaluations),

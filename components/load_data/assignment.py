@@ -12,7 +12,6 @@ from kfp_finetune.components.load_data.assigned import LEFT_OUT, Assigned
 from kfp_finetune.components.load_data.repeats import find_overlap, find_repeats
 from kfp_finetune.components.load_data.rows import (
     Rows,
-    Values,
     described,
     refuse_bad_rows,
     shown,
@@ -24,7 +23,8 @@ from kfp_finetune.components.load_data.splitting import (
     split_by_column,
 )
 from kfp_finetune.components.load_data.targets import Targets, check_seen_in_training
-from kfp_finetune.components.tasks import text_classification
+from kfp_finetune.components.tasks.labels import check_learnable
+from kfp_finetune.components.tasks.values import Values
 
 
 def assign(
@@ -90,7 +90,7 @@ def _assign_whole(
             if len(without):
                 rows.problems[f"no label in column {targets.column}"] = array("q", without)
         if how.on_bad_row == "error":
-            refuse_bad_rows(rows)
+            refuse_bad_rows(rows, of_words=targets.labels.of_words is not None)
     assigned = {
         name: Assigned(rows, np.full(len(rows), SPLITS.index(name), np.int8))
         for name, rows in parts.items()
@@ -173,7 +173,7 @@ def _check_labels(assigned: dict[str, Assigned], targets: Targets) -> None:
     numbers = train.rows.labels[train.of("train")]
     seen = targets.used(numbers)
     where = f"{train.rows.source.name}, column {targets.column}"
-    text_classification.check_learnable(targets.labels, seen, len(numbers), where)
+    check_learnable(targets.labels, seen, len(numbers), where)
     for split in SPLITS[1:]:
         part = assigned.get(split, train)
         check_seen_in_training(targets, seen, part.rows, part.of(split), split)

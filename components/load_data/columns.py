@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.sources import Source
-
-# Names that datasets commonly use.
-_LABEL_NAMES = ("label", "labels", "category", "intent", "class", "target", "gold_label")
-_TEXT_NAMES = ("text", "sentence", "utterance", "message", "content", "review", "question")
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,7 @@ class ColumnMapping:
 
 def map_columns(
     source: Source,
+    task: ModuleType,
     text_column: str | None = None,
     text_pair_column: str | None = None,
     label_column: str | None = None,
@@ -72,6 +70,7 @@ def map_columns(
 
     Args:
         source: The training data.
+        task: Knows the usual names, and what columns there may be.
         text_column: The column of the text.
         text_pair_column: The column of the second text.
         label_column: The column of the label; several, separated by commas, are one 0/1 column
@@ -107,13 +106,14 @@ def map_columns(
     taken += [name for name in (group_column, split_column, *slices) if name is not None]
     notes = []
     if not labels:
-        guess, why = _guess(source, "label_column", _LABEL_NAMES, taken, leftovers=False)
+        guess, why = _guess(source, task, "label_column", taken)
         labels = (guess,)
         notes.append(f"using column '{guess}' as label: {why}")
         taken.append(guess)
     if text_column is None:
-        text_column, why = _guess(source, "text_column", _TEXT_NAMES, taken, leftovers=True)
+        text_column, why = _guess(source, task, "text_column", taken)
         notes.append(f"using column '{text_column}' as text: {why}")
+    task.check_columns(labels, text_pair_column)
     return ColumnMapping(
         text_column, text_pair_column, labels, group_column, split_column, slices, tuple(notes)
     )
@@ -129,13 +129,13 @@ def _listed(source: Source, value: str | None) -> tuple[str, ...]:
     return names or (value,)
 
 
-def _guess(
-    source: Source, parameter: str, usual: tuple[str, ...], taken: list[str], *, leftovers: bool
-) -> tuple[str, str]:
+def _guess(source: Source, task: ModuleType, parameter: str, taken: list[str]) -> tuple[str, str]:
+    texts = parameter == "text_column"
+    usual = task.TEXT_COLUMNS if texts else task.LABEL_COLUMNS
     free = [name for name in source.columns if name not in taken]
     candidates = [name for name in free if name.lower() in usual]
     why = "the only one with a usual name"
-    if not candidates and leftovers:
+    if not candidates and texts:
         candidates, why = free, "the only one left"
     if len(candidates) == 1:
         return candidates[0], why
@@ -147,7 +147,7 @@ def _guess(
             remedy="check --delimiter, and that this is the right file",
         )
     flag = "--" + parameter.replace("_", "-")
-    others = _TEXT_NAMES if parameter == "label_column" else _LABEL_NAMES
+    others = task.LABEL_COLUMNS if texts else task.TEXT_COLUMNS
     likely = [name for name in free if name.lower() not in others]
     raise InputError(
         f"it is not clear which column is the {parameter.removesuffix('_column')}: "

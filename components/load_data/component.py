@@ -69,9 +69,11 @@ def load_data(
         group_column: Column whose equal values stay together in one split.
         validation_fraction: Share of the training rows to validate on, where no split is given.
         test_fraction: Share of the training rows to test on, where no split is given.
-        task: What is learned: text-classification.
-        problem_type: auto, single_label_classification, multi_label_classification or regression.
-        text_column: Column of the text; guessed only where one alone can be meant.
+        task: text-classification, or token-classification, which tags every word.
+        problem_type: auto, single_label_classification, multi_label_classification or regression;
+            of tagged words entity_recognition or word_tagging.
+        text_column: Column of the text, or of the list of words; guessed only where one alone can
+            be meant.
         text_pair_column: Column of the second text of a pair.
         label_column: Column of the label, guessed only where one alone can be meant; several,
             separated by commas, are one 0/1 column per label.
@@ -81,12 +83,14 @@ def load_data(
         delimiter: Between the cells of .csv and .tsv files, e.g. ; or tab.
         quoting: Quotes in .csv and .tsv files: auto, minimal (RFC 4180) or none (plain characters).
         encoding: Of text files; UTF-8, or what the byte order mark says, if not given.
-        on_bad_row: A row without text or label: error or drop.
+        on_bad_row: A row without text or label: error or drop; of tagged words also mend, which
+            leaves out empty words and puts tags that are out of order right.
         drop_duplicates: Leave out rows that repeat an earlier row's text and label.
         drop_overlap: Leave out training rows whose text is also in another split.
         max_train_samples: Train on at most so many rows.
         model_revision: Revision of a Hub model.
-        max_length: Tokens per example, special tokens included; longer texts are cut.
+        max_length: Tokens per example, special tokens included; longer texts are cut,
+            and longer sentences of tagged words divided.
         seed: For the splits, the head's weights, dropout and the order of the rows.
         dataset_fingerprint: Content of the data, so that new data behind an old name is noticed;
             filled in by kfp-finetune, and checked when the data has been read.

@@ -18,7 +18,6 @@ from kfp_finetune.components.load_data.findings import describe_data
 from kfp_finetune.components.load_data.fingerprints import check_unchanged
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.report import render_data_report
-from kfp_finetune.components.load_data.tokenization import Tokenize, check_max_length
 from kfp_finetune.components.load_data.understanding import (
     Understood,
     understand,
@@ -26,6 +25,8 @@ from kfp_finetune.components.load_data.understanding import (
 )
 from kfp_finetune.components.load_data.writing import DatasetWriter
 from kfp_finetune.components.runtime import Progress, emit
+from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks.tokenization import check_max_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -94,13 +95,19 @@ def _write(
     report_path: str,
 ) -> TokenizedDatasetManifest:
     """Tokenize what has been understood, and write it and the report."""
-    tokenize = Tokenize(tokenizer, parameters.max_length, pairs=data.columns.text_pair is not None)
+    task = get_task(parameters.task)
+    tokenize = task.tokenize(
+        tokenizer,
+        parameters.max_length,
+        pairs=data.columns.text_pair is not None,
+        labels=data.targets.labels,
+    )
     out = Path(output_path)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(out / artifact.TOKENIZER)
     total = sum(len(data.part_of(split).of(split)) for split in SPLITS)
     progress = Progress(_STEP, total, "rows")
-    writer = DatasetWriter(tokenize, data.columns, data.targets, progress)
+    writer = DatasetWriter(task, tokenize, data.columns, data.targets, progress)
     writer.write(out, data.parts.values())
     check_unchanged(vars(parameters))  # all of it has been read now
     counts: dict[str, SplitCounts] = {}
@@ -108,7 +115,8 @@ def _write(
         dropped = data.part_of(split).dropped.get(split, {})
         counts[split] = SplitCounts(
             rows_read=writer.rows[split] + sum(dropped.values()),
-            rows=writer.rows[split],
+            rows=writer.examples[split],
+            divided=writer.examples[split] - writer.rows[split],
             dropped=dropped,
         )
     manifest = TokenizedDatasetManifest(
@@ -123,17 +131,18 @@ def _write(
         pad_token_id=tokenizer.pad_token_id,
         vocab_size=len(tokenizer),
         has_token_type_ids=tokenize.has_token_type_ids,
-        truncated_share=tokenize.share_longer_than(parameters.max_length),
+        truncated_share=tokenize.truncated_share,
         dataset=parameters.dataset,
         model=parameters.model,
         dataset_fingerprint=parameters.dataset_fingerprint,
         model_fingerprint=parameters.model_fingerprint,
         splits=counts,
     )
-    report = describe_data(manifest, data.parts, data.targets, tokenize, writer.examples)
-    report.notes.extend(data.notes)
+    report = describe_data(manifest, writer.labels, tokenize, writer.shown)
+    notes = [*data.notes, *tokenize.notes]
+    report.notes.extend(notes)
     report.warnings.extend(data.warnings)
-    for text in [*data.notes, *(f"warning: {w}" for w in report.warnings), _summary(manifest)]:
+    for text in [*notes, *(f"warning: {w}" for w in report.warnings), _summary(manifest)]:
         emit("note", _STEP, text=text)
     write_text(Path(report_path), render_data_report(report))
     report_artifact.write(out, report)

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from kfp_finetune.components.artifacts.data_report import DataReport, Example
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS, TokenizedDatasetManifest
-from kfp_finetune.components.load_data.assigned import source_of
+from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks.problem_types import ENTITIES
 
 if TYPE_CHECKING:
-    from kfp_finetune.components.load_data.assigned import Assigned
-    from kfp_finetune.components.load_data.targets import Targets
-    from kfp_finetune.components.load_data.tokenization import Tokenize
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kfp_finetune.components.tasks.tokenization import Counts
 
 _PERCENTILES = (50, 90, 95, 99, 100)
 _MUCH_UNKNOWN = 0.05
@@ -22,26 +24,21 @@ _FEW_ROWS = 5
 
 def describe_data(
     manifest: TokenizedDatasetManifest,
-    parts: dict[str, Assigned],
-    targets: Targets,
-    tokenize: Tokenize,
+    counts: dict[str, NDArray[np.int64]],
+    tokenize: Counts,
     examples: list[Example],
 ) -> DataReport:
     """Put together what reading and tokenizing the data has shown.
 
     Args:
         manifest: Of the tokenized dataset.
-        parts: The rows of each source, and their splits.
-        targets: What the labels mean.
+        counts: How often each label was written, by split, shape [labels].
         tokenize: Has counted the tokens.
         examples: Rows to show.
     """
-    by_split = {
-        split: targets.counts((part := source_of(parts, split)).rows.labels[part.of(split)])
-        for split in SPLITS
-    }
     labels = {
-        name: {split: by_split[split][name] for split in SPLITS} for name in manifest.label_names
+        name: {split: int(counts[split][i]) for split in SPLITS}
+        for i, name in enumerate(manifest.label_names)
     }
     columns = {"text": manifest.text_column, "label": manifest.label_column}
     if manifest.text_pair_column:
@@ -50,8 +47,12 @@ def describe_data(
         dataset=manifest.dataset,
         model=manifest.model,
         rows_read={split: counts.rows_read for split, counts in manifest.splits.items()},
-        rows_kept={split: counts.rows for split, counts in manifest.splits.items()},
+        rows_kept={
+            split: counts.rows - counts.divided for split, counts in manifest.splits.items()
+        },
         rows_dropped={split: counts.dropped for split, counts in manifest.splits.items()},
+        divided={split: counts.divided for split, counts in manifest.splits.items()},
+        unit="words" if get_task(manifest.task).PER_WORD else "rows",
         problem_type=manifest.problem_type,
         labels=labels,
         columns=columns,
@@ -83,16 +84,18 @@ def _warnings(report: DataReport) -> list[str]:
     if not report.rows_kept["train"]:  # read to be evaluated on
         return warnings
     train = {label: counts["train"] for label, counts in report.labels.items()}
+    if report.problem_type == ENTITIES:  # of each type there are as many as tags that begin one
+        train = {label: count for label, count in train.items() if label.startswith("B-")}
     if train and min(train.values()) < _FEW_ROWS:
         few = [label for label, count in train.items() if count < _FEW_ROWS]
         warnings.append(
             f"{len(few)} label{'s have' if len(few) > 1 else ' has'} fewer than {_FEW_ROWS}"
-            f" training rows: {', '.join(map(repr, few[:_FEW_ROWS]))}"
+            f" training {report.unit}: {', '.join(map(repr, few[:_FEW_ROWS]))}"
         )
     elif train and max(train.values()) > _IMBALANCE * min(train.values()):
         most, least = max(train, key=train.__getitem__), min(train, key=train.__getitem__)
         warnings.append(
-            f"the labels are imbalanced: {train[most]:,} training rows are {most!r},"
+            f"the labels are imbalanced: {train[most]:,} training {report.unit} are {most!r},"
             f" {train[least]:,} are {least!r}"
         )
     for split in ("validation", "test"):

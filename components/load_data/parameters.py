@@ -9,7 +9,7 @@ from kfp_finetune.components.load_data.sources import ReadOptions
 from kfp_finetune.components.load_data.splitting import Splitting
 from kfp_finetune.components.tasks import get_task
 
-_ON_BAD_ROW = ("error", "drop")
+_ON_BAD_ROW = ("error", "drop", "mend")
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,14 @@ class Parameters:
     model_fingerprint: str = ""
 
     def __post_init__(self) -> None:
-        get_task(self.task).check_problem_type(self.problem_type)
+        task = get_task(self.task)
+        task.check_problem_type(self.problem_type)
         self._check_fractions()
-        if self.on_bad_row not in _ON_BAD_ROW:
+        if self.on_bad_row not in _ON_BAD_ROW or (self.mend and not task.PER_WORD):
             raise InputError(
                 f"on_bad_row is '{self.on_bad_row}'",
                 where="on_bad_row",
-                expected="error or drop",
+                expected="error, drop or mend" if task.PER_WORD else "error or drop",
                 remedy="--on-bad-row drop",
             )
         if not 0 <= self.seed < 2**32:
@@ -105,6 +106,11 @@ class Parameters:
             )
 
     @property
+    def mend(self) -> bool:
+        """Whether rows are mended where the task can; those that it cannot mend are left out."""
+        return self.on_bad_row == "mend"
+
+    @property
     def read_options(self) -> ReadOptions:
         """How files are read."""
         names = self.column_names
@@ -114,6 +120,7 @@ class Parameters:
             delimiter=self.delimiter,
             quoting=self.quoting,
             encoding=self.encoding,
+            plain_text=get_task(self.task).PLAIN_TEXT,
             column_names=tuple(n.strip() for n in names.split(",")) if names else None,
         )
 

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from kfp_finetune.components.artifacts.data_report import DataReport
 from kfp_finetune.components.pages.page import count_text, percent_text, templates
+from kfp_finetune.components.tasks.token_classification.tags import OUTSIDE
 
 _KINDS = {
     "single_label_classification": "one label per row",
     "multi_label_classification": "several labels per row",
     "regression": "a number per row",
+    "entity_recognition": "tags of entities, as IOB2",
+    "word_tagging": "one tag per word",
 }
 
 
@@ -23,7 +26,8 @@ def render_data_report(report: DataReport) -> str:
     Returns:
         The page, without any reference to the network. The same input gives the same bytes.
     """
-    most = max((counts["train"] for counts in report.labels.values()), default=0)
+    counted = [counts["train"] for name, counts in report.labels.items() if name != OUTSIDE]
+    most = max(counted, default=0)
     labels = sorted(report.labels.items(), key=lambda item: (-item[1]["train"], item[0]))
     lengths = report.length_percentiles
     unknown = report.unknown_token_share
@@ -40,7 +44,7 @@ def render_data_report(report: DataReport) -> str:
             ("Cut", percent_text(report.truncated_share), f"at {report.max_length} tokens"),
             ("Unknown tokens", percent_text(unknown), "not in the vocabulary"),
         ],
-        labels=[(name, counts, counts["train"] / max(most, 1)) for name, counts in labels],
+        labels=[(name, counts, min(1, counts["train"] / max(most, 1))) for name, counts in labels],
         facts_=[
             ("Source", report.dataset),
             *((f"Column of the {use.replace('_', ' ')}", c) for use, c in report.columns.items()),

@@ -15,14 +15,14 @@ import xxhash
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.columns import ColumnMapping
-from kfp_finetune.components.load_data.readers.reading import kind_of
-from kfp_finetune.components.load_data.sources import Source
+from kfp_finetune.components.load_data.sources import Batch, Source
+from kfp_finetune.components.tasks.labels import Labels
+from kfp_finetune.components.tasks.values import LabelValues, Values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS_SHOWN = 5
-_MOST_LABELS = 200_000
 
 
 @dataclass
@@ -58,34 +58,10 @@ class Rows:
         return mask
 
 
-class Values:
-    """Numbers the different values of a column as they are seen."""
-
-    def __init__(self) -> None:
-        self.values: list[Any] = []
-        self._numbers: dict[Any, int] = {}
-
-    def number(self, value: Any) -> int:
-        """The number of a value; the next free one if it is new."""
-        # 1, 1.0 and True are equal keys, and different labels.
-        key = value if type(value) is str else (type(value).__name__, _hashable(value))
-        number = self._numbers.get(key)
-        if number is None:
-            number = self._numbers[key] = len(self.values)
-            self.values.append(tuple(value) if isinstance(value, list) else value)
-        return number
-
-
-def _hashable(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return tuple((type(item).__name__, _hashable(item)) for item in value)
-    return repr(value) if isinstance(value, dict | set) or value != value else value
-
-
 def read_rows(
     source: Source,
     columns: ColumnMapping,
-    labels: Values,
+    labels: LabelValues,
     splits: Values,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Rows:
@@ -94,7 +70,7 @@ def read_rows(
     Args:
         source: What to read.
         columns: Which columns hold what.
-        labels: Numbers the labels; shared by all sources.
+        labels: Numbers the labels, and knows which rows have none; shared by all sources.
         splits: Numbers the values of the split column.
         progress: Called with the rows read so far.
 
@@ -107,23 +83,16 @@ def read_rows(
     texts, groups = array("Q"), array("Q")
     problems: dict[str, array[int]] = {}
     place = ""
-    names = source.label_names.get(columns.labels[0])
     read = 0
     for batch in source.read():
         cells = [batch.columns[column] for column in columns.texts]
-        wrong = dict(batch.problems)
-        place = place or next(iter(batch.places.values()), "")
-        for column, values in zip(columns.texts, cells, strict=True):
-            for i, value in enumerate(values):
-                if type(value) is not str or not value.strip():
-                    wrong.setdefault(i, _text_problem(value, column))
+        of_rows = label_cells(batch, source, columns, read)
+        found = labels.problems(columns.texts, cells, of_rows)
+        places = {i: place_of(batch, i, word) for i, (_, word) in found.items()} | batch.places
+        wrong = {i: reason for i, (reason, _) in found.items()} | batch.problems
+        place = place or places.get(min(wrong, default=0), "")
         for i, reason in wrong.items():
             problems.setdefault(reason, array("q")).append(read + i)
-        marks = [batch.columns[column] for column in columns.labels]
-        of_rows: Sequence[Any] = marks[0] if len(marks) == 1 else list(zip(*marks, strict=True))
-        if names is not None:
-            where = f"{source.name}, column {columns.label_text}"
-            of_rows = _all_declared(of_rows, names, where, read)
         label_numbers.extend(map(labels.number, of_rows))
         texts.extend(_hashes(cells))
         if columns.group:
@@ -131,9 +100,9 @@ def read_rows(
         if columns.split:
             split_numbers.extend(map(splits.number, batch.columns[columns.split]))
         read += len(of_rows)
-        if len(labels.values) > _MOST_LABELS and isinstance(of_rows[-1], str | list):
+        if too_many := labels.too_many(of_rows[-1]):
             raise InputError(
-                f"more than {_MOST_LABELS:,} different labels in {read:,} rows",
+                f"{too_many} in {read:,} rows",
                 where=f"{source.name}, column {columns.label_text}",
                 expected="labels that repeat; this looks like an id or a text",
                 remedy="name another --label-column",
@@ -154,6 +123,32 @@ def read_rows(
         problems=problems,
         place=place,
     )
+
+
+def label_cells(batch: Batch, source: Source, columns: ColumnMapping, before: int) -> Sequence[Any]:
+    """The labels of a batch: by the names that the source declares; of several columns, tuples.
+
+    Args:
+        batch: The rows.
+        source: Where they are from.
+        columns: Which columns hold what.
+        before: How many rows come before, for messages.
+
+    Raises:
+        InputError: If a number has no name.
+    """
+    marks = [batch.columns[column] for column in columns.labels]
+    if len(marks) > 1:
+        return list(zip(*marks, strict=True))
+    names = source.label_names.get(columns.labels[0])
+    if names is None:
+        return marks[0]
+    return _all_declared(marks[0], names, f"{source.name}, column {columns.label_text}", before)
+
+
+def place_of(batch: Batch, row: int, word: int) -> str:
+    """The file and line of a word of a row; empty where the reader does not know them."""
+    return f"{batch.file}, line {batch.lines[row][word]:,}" if batch.lines else ""
 
 
 def _all_declared(values: Sequence[Any], names: list[str], where: str, read: int) -> list[Any]:
@@ -198,6 +193,33 @@ def _hashes(cells: list[list[Any]]) -> list[int]:
     ]
 
 
+def mark_invalid(rows: Rows, labels: Labels, columns: ColumnMapping) -> None:
+    """Note which rows have a label that cannot be used, now that it is known what labels mean.
+
+    Args:
+        rows: The rows of a source; their problems are added to.
+        labels: What the labels mean.
+        columns: Which columns hold what.
+    """
+    bad = rows.bad()
+    for number, reason in labels.invalid.items():
+        found = np.flatnonzero((rows.labels == number) & ~bad)
+        if len(found):
+            rows.problems.setdefault(reason, array("q")).extend(found.tolist())
+            rows.place = rows.place or _place_in(rows.source, int(found[0]), labels, columns)
+
+
+def _place_in(source: Source, row: int, labels: Labels, columns: ColumnMapping) -> str:
+    """Read a source again, as far as a row whose label is invalid: where that is."""
+    read = 0
+    for batch in source.read():
+        if labels.of_words is not None and row < read + len(batch):
+            tags = label_cells(batch, source, columns, read)[row - read]
+            return place_of(batch, row - read, labels.of_words.wrong_word(tags))
+        read += len(batch)
+    return ""
+
+
 def _check_columns(source: Source, columns: ColumnMapping) -> None:
     for column in columns.all:
         if column not in source.columns:
@@ -208,12 +230,6 @@ def _check_columns(source: Source, columns: ColumnMapping) -> None:
                 + ", ".join(map(repr, source.columns)),
                 remedy="rename the column",
             )
-
-
-def _text_problem(value: Any, column: str) -> str:
-    if value is None or isinstance(value, str):
-        return f"no text in column '{column}'"
-    return f"{kind_of(value)} for a text in column '{column}'"
 
 
 def shown(rows: Sequence[int] | NDArray[np.int64]) -> str:
@@ -235,19 +251,30 @@ def described(rows: Rows) -> str:
     )
 
 
-def refuse_bad_rows(rows: Rows) -> None:
+def refuse_bad_rows(rows: Rows, *, of_words: bool) -> None:
     """Raise an error that lists every problem with its rows, if there is any.
+
+    Args:
+        rows: Of a source.
+        of_words: Whether every word has a label.
 
     Raises:
         InputError: If a row cannot be used.
     """
     if rows.problems:
+        lists = all(problem.startswith("a list for a text") for problem in rows.problems)
+        remedy = "mend the rows, or --on-bad-row drop to leave them out"
+        if of_words:
+            remedy += ", or --on-bad-row mend to leave out those alone that cannot be mended"
+        elif _of_quotes(rows):
+            remedy += ", or --quoting none if quotes are plain characters"
         raise InputError(
             described(rows),
             where=rows.place or rows.source.name,
-            expected="a text and a label in every row",
-            remedy="mend the rows, or --on-bad-row drop to leave them out"
-            + (", or --quoting none if quotes are plain characters" if _of_quotes(rows) else ""),
+            expected="words, and a tag for each, in every row"
+            if of_words
+            else "a text and a label in every row",
+            remedy="if every word has a label: --task token-classification" if lists else remedy,
         )
 
 

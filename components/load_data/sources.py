@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.conll import is_conll, open_conll
 from kfp_finetune.components.load_data.readers.delimited import open_delimited, parse_delimiter
-from kfp_finetune.components.load_data.readers.files import File
+from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, FORMATS, File
 from kfp_finetune.components.load_data.readers.hub import (
     hub_splits,
     no_split,
@@ -38,6 +39,7 @@ from kfp_finetune.components.load_data.readers.reading import (
     find_split,
 )
 from kfp_finetune.components.load_data.readers.tables import open_arrow, open_parquet
+from kfp_finetune.components.load_data.readers.text_files import examine
 from kfp_finetune.components.load_data.readers.uris import without_secrets
 
 __all__ = ["Batch", "Columns", "ReadOptions", "Source", "check_split", "open_source", "split_names"]
@@ -59,7 +61,7 @@ def open_source(dataset: str, split: str | None = None, options: ReadOptions = _
         InputError: If there is no such dataset or split, it has no rows, or it cannot be read.
     """
     _check(options)
-    place = locate(dataset)
+    place = locate(dataset, options.plain_text)
     if place.kind == "hub":
         return open_hub(dataset, options, split)
     if place.kind == "saved":
@@ -80,7 +82,7 @@ def split_names(dataset: str, options: ReadOptions = _DEFAULTS) -> list[str]:
         InputError: If there is no such dataset, or it cannot be read.
     """
     _check(options)
-    place = locate(dataset)
+    place = locate(dataset, options.plain_text)
     if place.kind == "hub":
         return hub_splits(dataset, options)
     if place.kind == "saved":
@@ -137,6 +139,8 @@ def _choose(place: Place, split: str | None) -> str:
 
 
 def _open(file: File, options: ReadOptions, split: str | None) -> Source:
+    if file.format in CONLL_FORMATS or (options.plain_text == "conll" and _is_words(file, options)):
+        return open_conll(file, options)
     if file.format in (".csv", ".tsv"):
         return open_delimited(file, options)
     if file.format in (".jsonl", ".ndjson"):
@@ -150,6 +154,13 @@ def _open(file: File, options: ReadOptions, split: str | None) -> Source:
         return source
     note = f"{file.name} names its columns: column_names is not used"
     return replace(source, notes=(*source.notes, note))
+
+
+def _is_words(file: File, options: ReadOptions) -> bool:
+    """Whether a file of no format of its own, or a .tsv, has a word a line."""
+    if file.format == ".tsv":
+        return is_conll(examine(file, options.encoding))
+    return file.format not in FORMATS or file.format == ".txt"
 
 
 def _joined(name: str, sources: list[Source]) -> Source:

@@ -11,10 +11,10 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.assigned import LEFT_OUT, Assigned
 from kfp_finetune.components.load_data.label_sets import split_by_labels
 from kfp_finetune.components.load_data.repeats import find_groups
-from kfp_finetune.components.load_data.rows import Values, shown
+from kfp_finetune.components.load_data.rows import shown
 from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
 from kfp_finetune.components.load_data.targets import Targets
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL
+from kfp_finetune.components.tasks.values import Values
 
 _SPLIT_NAMES = {
     "train": "train",
@@ -95,7 +95,7 @@ def make_splits(assigned: dict[str, Assigned], targets: Targets, how: Splitting)
     in_common = rows.texts if rows.groups is None else rows.groups
     usable = train.split != LEFT_OUT
     groups = find_groups(in_common, usable)
-    if targets.labels.problem_type == MULTI_LABEL:
+    if targets.labels.several:
         sets, of_groups = targets.label_sets(rows.labels[groups.leaders])
         sizes = [round(fraction * len(of_groups)) for fraction in made.values()]
         sizes = [len(of_groups) - sum(sizes), *sizes]
@@ -116,7 +116,7 @@ def cap(train: Assigned, targets: Targets, most: int, seed: int) -> None:
     rows = train.of("train").astype(np.uint32)
     if len(rows) <= most:
         return
-    several = targets.labels.problem_type == MULTI_LABEL
+    several = targets.labels.several
     if several:
         sets, of_rows = targets.label_sets(train.rows.labels[rows])
         labels = len(targets.used(train.rows.labels[rows]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +37,13 @@ class Targets:
         none = np.array([target is None for target in self.labels.targets], bool)
         return np.flatnonzero(none[rows.labels])
 
-    def of(self, numbers: NDArray[np.int32]) -> list[Any]:
-        """The targets of rows with these labels: ids, lists of ids, or numbers."""
+    def of(self, numbers: NDArray[np.int32], cells: Sequence[Any]) -> Sequence[Any]:
+        """What rows with these labels are to be: ids, lists of ids, or numbers.
+
+        Where every word has a label the cells as they are, for words and labels are read together.
+        """
+        if self.labels.of_words is not None:
+            return cells
         return [self.labels.targets[number] for number in numbers.tolist()]
 
     def strata(self, numbers: NDArray[np.int32]) -> NDArray[np.integer]:
@@ -58,15 +64,6 @@ class Targets:
         targets: list[Any] = self.labels.targets
         of_value = np.array([found.setdefault(tuple(t or ()), len(found)) for t in targets])
         return [list(ids) for ids in found], of_value.astype(np.int32)[numbers]
-
-    def counts(self, numbers: NDArray[np.int32]) -> dict[str, int]:
-        """How many of these rows carry each label, in the labels' order; none for regression."""
-        of_value = np.bincount(numbers, minlength=len(self.labels.targets))
-        counts = np.zeros(len(self.labels.names), np.int64)
-        for target, count in zip(self.labels.targets, of_value.tolist(), strict=True):
-            if self.labels.names and target is not None and count:
-                counts[np.array(target, np.int64)] += count
-        return dict(zip(self.labels.names, counts.tolist(), strict=True))
 
     def has(self, number: int, ids: list[int]) -> bool:
         """Whether the label of that number is, or has, one of these ids."""

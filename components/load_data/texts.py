@@ -11,16 +11,17 @@ from kfp_finetune.components.load_data.readers.files import File
 from kfp_finetune.components.load_data.readers.text_files import examine, line_blocks
 from kfp_finetune.components.load_data.sources import Source, open_source
 
-Texts = Iterator[str | tuple[str, str]]
+Texts = Iterator[str | tuple[str, str] | list[str]]
 
 
-def read_texts(file: str, columns: Sequence[str]) -> Texts:
+def read_texts(file: str, columns: Sequence[str], *, of_words: bool = False) -> Texts:
     """The texts of a file, in order; few of them are in memory at a time.
 
     Args:
         file: Anything that load_data reads, or a .txt file with a text a line.
         columns: The column of the text, or the two of a pair. A file with no more columns than
             that may call them differently.
+        of_words: Whether lists of words will do, too.
 
     Raises:
         InputError: If the file cannot be read, a column is not there, or a row has no text.
@@ -31,7 +32,7 @@ def read_texts(file: str, columns: Sequence[str]) -> Texts:
         blocks = (block for _, block in line_blocks(text))
         return of_lines((line for block in blocks for line in block), file, len(columns) == 2)
     source = open_source(file)
-    return _of_columns(source, _find(source, columns))
+    return _of_columns(source, _find(source, columns), of_words)
 
 
 def of_lines(lines: Iterable[str], name: str, pairs: bool) -> Texts:
@@ -73,13 +74,13 @@ def _find(source: Source, columns: Sequence[str]) -> list[str]:
     return list(columns)
 
 
-def _of_columns(source: Source, columns: Sequence[str]) -> Texts:
+def _of_columns(source: Source, columns: Sequence[str], of_words: bool) -> Texts:
     number = 0
     for batch in source.read():
         cells = [batch.columns[column] for column in columns]
         for i, row in enumerate(zip(*cells, strict=True)):
             number += 1
-            problem = batch.problems.get(i) or _problem(row, columns)
+            problem = batch.problems.get(i) or _problem(row, columns, of_words)
             if problem:
                 raise InputError(
                     problem,
@@ -90,8 +91,9 @@ def _of_columns(source: Source, columns: Sequence[str]) -> Texts:
             yield row[0] if len(row) == 1 else row
 
 
-def _problem(row: tuple[Any, ...], columns: Sequence[str]) -> str:
+def _problem(row: tuple[Any, ...], columns: Sequence[str], of_words: bool) -> str:
     for value, column in zip(row, columns, strict=True):
-        if not isinstance(value, str) or not value.strip():
+        words = value if of_words and isinstance(value, list) else [value]
+        if not words or not all(isinstance(word, str) and word.strip() for word in words):
             return f"no text in column '{column}'"
     return ""

@@ -16,7 +16,7 @@ from kfp_finetune.components.load_data.readers import remote
 from kfp_finetune.components.load_data.readers.files import expand
 from kfp_finetune.components.load_data.readers.json_lines import parse
 from kfp_finetune.components.load_data.readers.uris import is_uri
-from kfp_finetune.components.load_data.rows import Rows, Values, in_rows, read_rows
+from kfp_finetune.components.load_data.rows import Rows, in_rows, mark_invalid, read_rows
 from kfp_finetune.components.load_data.sources import (
     Source,
     check_split,
@@ -25,7 +25,8 @@ from kfp_finetune.components.load_data.sources import (
 )
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.runtime import Progress
-from kfp_finetune.components.tasks.labels import understand_labels
+from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks.values import LabelValues, Values
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,10 @@ def understand(parameters: Parameters) -> Understood:
     sources = _open_sources(parameters, notes.append)
     for source in sources.values():
         notes.extend(source.notes)
+    task = get_task(parameters.task)
     columns = map_columns(
         sources["train"],
+        task,
         parameters.text_column,
         parameters.text_pair_column,
         parameters.label_column,
@@ -63,20 +66,23 @@ def understand(parameters: Parameters) -> Understood:
         parameters.slice_columns,
     )
     notes.extend(columns.notes)
-    labels, splits = Values(), Values()
+    known = read_label_names(parameters.label_names) if parameters.label_names else None
+    labels = task.label_values(known or (), mend=parameters.mend)
+    splits = Values()
     rows = {
         name: _read_rows(source, columns, labels, splits, name) for name, source in sources.items()
     }
     declared = sources["train"].label_names.get(columns.labels[0])
-    known = read_label_names(parameters.label_names) if parameters.label_names else None
-    understood = understand_labels(
-        labels.values,
+    understood = task.understand_labels(
+        labels,
         parameters.problem_type,
         columns=columns.labels,
         declared=declared,
         known=known,
         rows_of=lambda numbers: _rows_with(numbers, rows.values()),
     )
+    for part in rows.values():
+        mark_invalid(part, understood, columns)
     if understood.note:
         notes.append(understood.note)
     targets = Targets(understood, columns.label_text)
@@ -101,24 +107,27 @@ def understand_for_evaluation(
         notes.append("using the dataset's own test split")
     source = open_source(parameters.dataset, split or parameters.train_split, options)
     notes.extend(source.notes)
+    task = get_task(parameters.task)
     columns = map_columns(
         source,
+        task,
         parameters.text_column,
         parameters.text_pair_column,
         parameters.label_column,
         slice_columns=parameters.slice_columns,
     )
     notes.extend(columns.notes)
-    labels = Values()
+    labels = task.label_values(label_names, mend=parameters.mend)
     rows = _read_rows(source, columns, labels, Values(), "test")
-    understood = understand_labels(
-        labels.values,
+    understood = task.understand_labels(
+        labels,
         problem_type,
         columns=columns.labels,
         known=label_names or None,
         known_from="score a model that was trained with them",
         rows_of=lambda numbers: _rows_with(numbers, [rows]),
     )
+    mark_invalid(rows, understood, columns)
     if understood.problem_type != problem_type:
         raise InputError(
             f"{len(columns.labels)} label columns, of 0 and 1",
@@ -132,7 +141,7 @@ def understand_for_evaluation(
 
 
 def _read_rows(
-    source: Source, columns: ColumnMapping, labels: Values, splits: Values, split: str
+    source: Source, columns: ColumnMapping, labels: LabelValues, splits: Values, split: str
 ) -> Rows:
     """Read a source, and show how far that is."""
     progress = Progress("load_data", source.rows, "rows")

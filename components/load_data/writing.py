@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +20,11 @@ from kfp_finetune.components.artifacts.data_report import Example
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
 from kfp_finetune.components.load_data.assigned import LEFT_OUT, Assigned
 from kfp_finetune.components.load_data.columns import ColumnMapping
+from kfp_finetune.components.load_data.rows import label_cells
 from kfp_finetune.components.load_data.targets import Targets
-from kfp_finetune.components.load_data.tokenization import Tokenize, Tokens
 from kfp_finetune.components.runtime import Progress
 from kfp_finetune.components.tasks.label_names import clean
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL
-from kfp_finetune.components.tasks.text_classification import label_type
+from kfp_finetune.components.tasks.tokenization import Examples
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,25 +39,42 @@ _EXAMPLE_LENGTH = 300
 class DatasetWriter:
     """Writes the splits of a tokenized dataset.
 
+    Args:
+        task: Knows how texts and labels are stored.
+        tokenize: What the task makes examples with.
+        columns: Which columns hold what.
+        targets: What the labels mean.
+        progress: Of the rows.
+
     Attributes:
-        rows: Rows written, by split.
-        examples: The first few rows of each split.
+        rows: Rows of the sources that were written, by split.
+        examples: What they became, by split.
+        labels: How often each label was written, by split, shape [labels]; none for numbers.
     """
 
     def __init__(
-        self, tokenize: Tokenize, columns: ColumnMapping, targets: Targets, progress: Progress
+        self,
+        task: ModuleType,
+        tokenize: Any,
+        columns: ColumnMapping,
+        targets: Targets,
+        progress: Progress,
     ) -> None:
+        self._task = task
         self._tokenize = tokenize
         self._columns = columns
         self._targets = targets
         self._progress = progress
         self.rows = dict.fromkeys(SPLITS, 0)
-        self._examples: dict[str, list[Example]] = {split: [] for split in SPLITS}
+        self.examples = dict.fromkeys(SPLITS, 0)
+        count = len(targets.labels.names)
+        self.labels = {split: np.zeros(count, np.int64) for split in SPLITS}
+        self._shown: dict[str, list[Example]] = {split: [] for split in SPLITS}
 
     @property
-    def examples(self) -> list[Example]:
+    def shown(self) -> list[Example]:
         """The first few rows of each split, in the order of the splits."""
-        return [example for split in SPLITS for example in self._examples[split]]
+        return [example for split in SPLITS for example in self._shown[split]]
 
     def write(self, path: Path, parts: Iterable[Assigned]) -> None:
         """Tokenize and write the rows of all parts that go to a split.
@@ -70,83 +87,95 @@ class DatasetWriter:
 
         schemas = {
             split: artifact.schema(
-                label=label_type(self._targets.labels.problem_type),
+                label=self._task.label_type(self._targets.labels.problem_type),
                 has_token_type_ids=self._tokenize.has_token_type_ids,
-                keep_text=split != "train",
+                # Which entities a model has seen is known from the words it was trained on.
+                text=self._task.text_type() if split != "train" or self._task.PER_WORD else None,
                 has_text_pair=self._columns.text_pair is not None,
-                slice_columns=self._columns.slices,
+                slice_columns=self._columns.slices if split != "train" else (),
             )
             for split in SPLITS
         }
         with artifact.split_writers(path, schemas) as writers:
             for part in parts:
-                for rows, kept, tokens in self._tokenized(part):
-                    labels = self._targets.of(part.rows.labels[rows])
-                    columns = _columns(rows, labels, tokens, schemas["train"])
+                for rows, slices, examples in self._examples(part):
+                    columns = _columns(rows, examples, schemas["train"])
                     of_split = part.split[rows]
                     for number in np.unique(of_split).tolist():
                         split, schema = SPLITS[number], schemas[SPLITS[number]]
-                        chosen = np.flatnonzero(of_split == number)
+                        chosen = np.flatnonzero(of_split[examples.of_row] == number)
                         arrays = [column.take(pa.array(chosen)) for column in columns]
+                        of_row = examples.of_row[chosen].tolist()
+                        kept = [[cells[i] for i in chosen.tolist()] for cells in examples.texts]
+                        kept += [[cells[i] for i in of_row] for cells in slices]
                         for cells, field in zip(kept, list(schema)[len(columns) :], strict=False):
-                            arrays.append(pa.array([cells[i] for i in chosen.tolist()], field.type))
-                        writers[split].write_batch(
-                            pa.RecordBatch.from_arrays(arrays, schema=schema)
-                        )
-                        texts = kept[: len(self._columns.texts)]
-                        self._remember(split, rows, labels, texts, chosen)
-                        self.rows[split] += len(chosen)
+                            arrays.append(pa.array(cells, field.type))
+                        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
+                        writers[split].write_batch(batch)
+                        self._count(split, rows, examples, chosen)
+                        self.rows[split] += int(np.count_nonzero(of_split == number))
                     self._progress.update(sum(self.rows.values()))
 
-    def _tokenized(
+    def _examples(
         self, part: Assigned
-    ) -> Iterator[tuple[NDArray[np.int64], list[list[Any]], Tokens]]:
-        """Batches of rows that go to a split: their numbers, what is kept, their token ids."""
-        waiting: deque[tuple[NDArray[np.int64], list[list[Any]], Future[list[Any]]]] = deque()
+    ) -> Iterator[tuple[NDArray[np.int64], list[list[Any]], Examples]]:
+        """Batches of rows that go to a split: their numbers, slice columns and examples."""
+        waiting: deque[tuple[NDArray[np.int64], list[list[Any]], Any, Future[Any]]] = deque()
+        texts_first = len(self._columns.texts)
+
+        def next_one() -> tuple[NDArray[np.int64], list[list[Any]], Examples]:
+            rows, cells, labels, future = waiting.popleft()
+            examples = self._tokenize.examples(future.result(), cells[:texts_first], labels)
+            return rows, cells[texts_first:], examples
+
         with ThreadPoolExecutor(max_workers=_BATCHES_AT_ONCE) as encoders:
             start = 0
             for batch in part.rows.source.read():
                 size = len(batch)
                 chosen = np.flatnonzero(part.split[start : start + size] != LEFT_OUT)
-                texts = [
-                    [batch.columns[column][i] for i in chosen.tolist()]
-                    for column in self._columns.texts
-                ]
                 if len(chosen):
-                    future = encoders.submit(self._tokenize.encode, *texts)
+                    numbers = chosen.tolist()
+                    texts = [[batch.columns[c][i] for i in numbers] for c in self._columns.texts]
                     slices = [
-                        [_slice_value(batch.columns[column][i]) for i in chosen.tolist()]
-                        for column in self._columns.slices
+                        [_slice_value(batch.columns[c][i]) for i in numbers]
+                        for c in self._columns.slices
                     ]
-                    waiting.append((chosen + start, texts + slices, future))
+                    cells = label_cells(batch, part.rows.source, self._columns, start)
+                    of_rows = part.rows.labels[chosen + start]
+                    labels = self._targets.of(of_rows, [cells[i] for i in numbers])
+                    future = encoders.submit(self._tokenize.encode, texts, labels)
+                    waiting.append((chosen + start, texts + slices, labels, future))
                 start += size
                 if len(waiting) > _BATCHES_AT_ONCE:
-                    rows, kept, future = waiting.popleft()
-                    yield rows, kept, self._tokenize.tokens(future.result())
-            for rows, kept, future in waiting:
-                yield rows, kept, self._tokenize.tokens(future.result())
+                    yield next_one()
+            while waiting:
+                yield next_one()
 
-    def _remember(
+    def _count(
         self,
         split: str,
         rows: NDArray[np.int64],
-        targets: list[Any],
-        texts: list[list[str]],
+        examples: Examples,
         chosen: NDArray[np.int64],
     ) -> None:
-        labels = self._targets.labels
-        for i in chosen[: _EXAMPLES_PER_SPLIT - len(self._examples[split])].tolist():
-            target = targets[i]
-            if labels.problem_type == MULTI_LABEL:
-                label = ", ".join(labels.names[t] for t in target) or "none"
-            else:
-                label = labels.names[target] if labels.names else f"{target:g}"
-            self._examples[split].append(
+        """Count examples and their labels, and keep the first few to show."""
+        self.examples[split] += len(chosen)
+        names = self._targets.labels.names
+        if names:
+            labels = [np.atleast_1d(np.array(examples.labels[i], np.int64)) for i in chosen]
+            flat = np.concatenate(labels)
+            self.labels[split] += np.bincount(flat[flat >= 0], minlength=len(names))
+        shown = self._shown[split]
+        for i in chosen[: _EXAMPLES_PER_SPLIT - len(shown)].tolist():
+            texts = [cells[i] for cells in examples.texts]
+            label = self._task.label_text(examples.labels[i], names, texts[0])
+            text, *pair = (t if isinstance(t, str) else " ".join(t) for t in texts)
+            shown.append(
                 Example(
                     split=split,
-                    row=int(rows[i]) + 1,
-                    text=texts[0][i][:_EXAMPLE_LENGTH],
-                    text_pair=texts[1][i][:_EXAMPLE_LENGTH] if len(texts) > 1 else None,
+                    row=int(rows[examples.of_row[i]]) + 1,
+                    text=text[:_EXAMPLE_LENGTH],
+                    text_pair=pair[0][:_EXAMPLE_LENGTH] if pair else None,
                     label=label,
                 )
             )
@@ -157,13 +186,13 @@ def _slice_value(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _columns(
-    rows: NDArray[np.int64], labels: list[Any], tokens: Tokens, schema: pa.Schema
-) -> list[pa.Array]:
+def _columns(rows: NDArray[np.int64], examples: Examples, schema: pa.Schema) -> list[pa.Array]:
     """The columns that every split has, in the schema's order."""
     import pyarrow as pa
 
-    columns = [pa.array(rows), pa.array(labels, schema.field("label").type)]
+    tokens = examples.tokens
+    labels = pa.array(examples.labels, schema.field("label").type)
+    columns = [pa.array(rows[examples.of_row]), labels]
     for ids in (tokens.input_ids, tokens.token_type_ids):
         if ids is not None:
             columns.append(pa.ListArray.from_arrays(pa.array(tokens.starts), pa.array(ids)))

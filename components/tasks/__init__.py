@@ -1,4 +1,16 @@
-"""What differs between tasks: one module per task, and nothing about any step."""
+"""What differs between tasks: one module per task, and nothing about any step.
+
+Every module has
+
+- `NAME`, `TEXT_COLUMNS` and `LABEL_COLUMNS` (usual names), `PLAIN_TEXT` (what a file is whose
+  suffix says nothing), `PER_WORD` (whether every word has a label);
+- `check_problem_type`, `check_columns` and `check_training_loss`;
+- from rows to examples: `label_values`, `understand_labels`, `tokenize`, `label_type`,
+  `text_type` and `label_text`;
+- from examples to a model: `model_class`, `targets`, `word_labels`, `loss`, `training_loss` and
+  `training_metrics`;
+- from logits to metrics, and to what is said of a text: `score`, `columns_of`, `outputs`, `answer`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +18,7 @@ from types import ModuleType
 
 from kfp_finetune.components.errors import InputError
 
-TASKS = ("text-classification",)
+TASKS = ("text-classification", "token-classification")
 
 
 def get_task(name: str) -> ModuleType:
@@ -22,6 +34,6 @@ def get_task(name: str) -> ModuleType:
             expected="one of " + ", ".join(TASKS),
             remedy=f"--task {TASKS[0]}",
         )
-    from kfp_finetune.components.tasks import text_classification
+    from kfp_finetune.components.tasks import text_classification, token_classification
 
-    return text_classification
+    return text_classification if name == text_classification.NAME else token_classification

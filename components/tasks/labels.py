@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.tasks.label_names import (
@@ -27,6 +27,9 @@ from kfp_finetune.components.tasks.problem_types import (
     list_separator,
 )
 
+if TYPE_CHECKING:
+    from kfp_finetune.components.tasks.token_classification.reading import TagReader
+
 _FLAG = "--label-names"
 _LARGEST = 3.4e38  # float32
 
@@ -41,12 +44,22 @@ class Labels:
         targets: For every value, in the order they were given: the id, the ids in ascending order,
             or the number; None for a value that stands for no label at all.
         note: How the problem type was found, as a sentence; empty where the user said it.
+        invalid: Why rows with a value cannot be used, by the value's place in the order.
+        of_words: Where every word has a label of its own, what reads them off a row; the targets
+            then say which labels occur in it.
     """
 
     problem_type: str
     names: list[str]
     targets: list[int | list[int] | float | None]
     note: str = ""
+    invalid: dict[int, str] = field(default_factory=dict)
+    of_words: TagReader | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether a value stands for any number of labels."""
+        return self.problem_type not in (SINGLE_LABEL, REGRESSION)
 
 
 def understand_labels(
@@ -133,6 +146,35 @@ def understand_labels(
     if problem_type == SINGLE_LABEL:
         return Labels(SINGLE_LABEL, names, [g[0] if g else None for g in groups], note)
     return Labels(MULTI_LABEL, names, list(groups), note)
+
+
+def check_learnable(labels: Labels, used: set[Any], rows: int, where: str) -> None:
+    """Check that there is something to learn.
+
+    Args:
+        labels: What the values mean.
+        used: The ids, or the numbers, that occur in the training rows.
+        rows: Training rows.
+        where: The source and the column.
+
+    Raises:
+        InputError: If every row has the same label, or about every row one of its own.
+    """
+    if len(used) < (1 if labels.several else 2):
+        name = next((labels.names[i] if labels.names else f"{i:g}" for i in used), "none")
+        raise InputError(
+            f"every row has the same label: {name!r}",
+            where=where,
+            expected="at least two different labels",
+            remedy="name another --label-column, or data with more labels",
+        )
+    if labels.problem_type == SINGLE_LABEL and len(used) > rows / 2:
+        raise InputError(
+            f"{len(used):,} different labels in {rows:,} rows",
+            where=where,
+            expected="labels that repeat; this looks like an id or a text",
+            remedy="name another --label-column",
+        )
 
 
 def _each(

@@ -6,11 +6,36 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from kfp_finetune.components.errors import InputError
+
 SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
 REGRESSION = "regression"
 PROBLEM_TYPES = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)  # as Transformers names them
+ENTITIES = "entity_recognition"
+TAGS = "word_tagging"
+TOKEN_TYPES = (ENTITIES, TAGS)
 _SEPARATORS = ("|", ";", ",")
+
+
+def check_problem_type(problem_type: str, known: Sequence[str]) -> None:
+    """Check the parameter.
+
+    Raises:
+        InputError: If it is neither "auto" nor one of those that a task knows.
+    """
+    if problem_type not in ("auto", *known):
+        raise InputError(
+            f"problem_type '{problem_type}' is not known",
+            where="problem_type",
+            expected="one of auto, " + ", ".join(known),
+            remedy="--problem-type auto",
+        )
+
+
+def num_outputs(label_names: Sequence[str]) -> int:
+    """The width of a model's head: one output per label, or one number."""
+    return max(1, len(label_names))
 
 
 def infer_problem_type(

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.tasks import labels as meanings
+from kfp_finetune.components.tasks import problem_types
 from kfp_finetune.components.tasks.labels import Labels
+from kfp_finetune.components.tasks.predictions import Prediction
 from kfp_finetune.components.tasks.problem_types import (
     MULTI_LABEL,
     PROBLEM_TYPES,
     REGRESSION,
     SINGLE_LABEL,
 )
+from kfp_finetune.components.tasks.tokenization import Tokenize
+from kfp_finetune.components.tasks.values import LabelValues
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerFast
+
+    from kfp_finetune.components.artifacts.metrics import Metrics
+    from kfp_finetune.components.artifacts.model import ModelManifest
+    from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
+    from kfp_finetune.components.tasks.predictions import Predictions
 
 NAME = "text-classification"
+PER_WORD = False  # whether every word has a label
+PLAIN_TEXT = "lines"
+# Names that datasets commonly use.
+TEXT_COLUMNS = ("text", "sentence", "utterance", "message", "content", "review", "question")
+LABEL_COLUMNS = ("label", "labels", "category", "intent", "class", "target", "gold_label")
 CLASS_WEIGHTS = ("none", "balanced")
 
 
@@ -29,42 +46,44 @@ def check_problem_type(problem_type: str) -> None:
     Raises:
         InputError: If it is neither "auto" nor a known problem type.
     """
-    if problem_type not in ("auto", *PROBLEM_TYPES):
-        raise InputError(
-            f"problem_type '{problem_type}' is not known",
-            where="problem_type",
-            expected="one of auto, " + ", ".join(PROBLEM_TYPES),
-            remedy="--problem-type auto",
-        )
+    problem_types.check_problem_type(problem_type, PROBLEM_TYPES)
 
 
-def check_learnable(labels: Labels, used: set[Any], rows: int, where: str) -> None:
-    """Check that there is something to learn.
+def check_columns(labels: Sequence[str], text_pair: str | None) -> None:
+    """Check how many columns there are: there may be two of texts, and any number of labels."""
+
+
+def label_values(known: Sequence[str], *, mend: bool) -> LabelValues:
+    """What numbers the labels of the rows as they are read.
 
     Args:
-        labels: What the values mean.
-        used: The ids, or the numbers, that occur in the training rows.
-        rows: Training rows.
-        where: The source and the column.
-
-    Raises:
-        InputError: If every row has the same label, or about every row one of its own.
+        known: Names of labels that are given as numbers; not needed yet.
+        mend: Whether rows are mended where that is possible: it is not.
     """
-    if len(used) < (1 if labels.problem_type == MULTI_LABEL else 2):
-        name = next((labels.names[i] if labels.names else f"{i:g}" for i in used), "none")
-        raise InputError(
-            f"every row has the same label: {name!r}",
-            where=where,
-            expected="at least two different labels",
-            remedy="name another --label-column, or data with more labels",
-        )
-    if labels.problem_type == SINGLE_LABEL and len(used) > rows / 2:
-        raise InputError(
-            f"{len(used):,} different labels in {rows:,} rows",
-            where=where,
-            expected="labels that repeat; this looks like an id or a text",
-            remedy="name another --label-column",
-        )
+    return LabelValues()
+
+
+def understand_labels(values: LabelValues, problem_type: str, **how: Any) -> Labels:
+    """Find out what the labels mean; arguments as `labels.understand_labels` takes them."""
+    return meanings.understand_labels(values.values, problem_type, **how)
+
+
+def tokenize(
+    tokenizer: PreTrainedTokenizerFast,
+    max_length: int,
+    *,
+    pairs: bool = False,
+    labels: Labels | None = None,
+) -> Tokenize:
+    """What makes examples of rows.
+
+    Args:
+        tokenizer: The model's.
+        max_length: Tokens per example.
+        pairs: Whether there are pairs of texts.
+        labels: What the labels mean; a text's tokens do not depend on it.
+    """
+    return Tokenize(tokenizer, max_length, pairs=pairs)
 
 
 def label_type(problem_type: str) -> pa.DataType:
@@ -75,9 +94,25 @@ def label_type(problem_type: str) -> pa.DataType:
     return types[problem_type]
 
 
-def num_outputs(label_names: list[str]) -> int:
-    """The width of the model's head: one output per label, or one number."""
-    return max(1, len(label_names))
+def text_type() -> pa.DataType:
+    """How texts are stored."""
+    import pyarrow as pa
+
+    return pa.large_string()
+
+
+def label_text(label: Any, names: Sequence[str], text: str) -> str:
+    """A stored label as people read it."""
+    if isinstance(label, list):
+        return ", ".join(names[i] for i in label) or "none"
+    return names[label] if names else f"{label:g}"
+
+
+def model_class() -> Any:
+    """The Transformers class of the model."""
+    from transformers import TFAutoModelForSequenceClassification
+
+    return TFAutoModelForSequenceClassification
 
 
 def targets(column: pa.ChunkedArray, problem_type: str, label_names: list[str]) -> NDArray[Any]:
@@ -97,6 +132,10 @@ def targets(column: pa.ChunkedArray, problem_type: str, label_names: list[str]) 
     marked = np.zeros((len(array), len(label_names)), np.float32)
     marked[np.repeat(np.arange(len(array)), np.diff(offsets)), ids] = 1
     return marked
+
+
+def word_labels(column: pa.ChunkedArray, label_names: list[str]) -> None:
+    """The labels of words: texts have labels, their words none."""
 
 
 def check_training_loss(
@@ -227,7 +266,7 @@ def balanced_class_weights(targets: NDArray[np.int32]) -> NDArray[np.float32]:
     return np.where(counts > 0, len(targets) / occurring, 0).astype(np.float32)
 
 
-def training_metrics(problem_type: str) -> list[Any]:
+def training_metrics(problem_type: str, label_names: Sequence[str]) -> list[Any]:
     """What is measured on the validation split while training, besides the loss."""
     import tensorflow as tf
     from tf_keras import metrics
@@ -243,3 +282,88 @@ def training_metrics(problem_type: str) -> list[Any]:
     if problem_type == MULTI_LABEL:
         return [MicroF1(average="micro", threshold=0.5, name="micro_f1")]
     return [metrics.MeanAbsoluteError(name="mae")]
+
+
+def columns_of(texts: Sequence[Any], *, pairs: bool) -> list[list[str]]:
+    """Texts to predict for, or pairs of texts, as the columns that `tokenize` takes."""
+    return [list(column) for column in zip(*texts, strict=True)] if pairs else [list(texts)]
+
+
+def what_is_no_text(text: Any) -> str:
+    """Why there is nothing to predict for, or nothing that can be read; empty where there is."""
+    if isinstance(text, str) and text.strip():
+        return ""
+    return "there is no text" if text is None or text == "" else f"{text!r} is not a text"
+
+
+def outputs(logits: NDArray[np.float32], label: Any) -> NDArray[np.float32]:
+    """Of a model's outputs for one example those that are predictions, shape [1, labels]."""
+    return logits[np.newaxis]
+
+
+def answer(
+    text: Any, logits: NDArray[np.float32], model: ModelManifest, temperature: float
+) -> Prediction:
+    """What a model says of a text.
+
+    Args:
+        text: The text.
+        logits: Shape [1, labels].
+        model: The model's manifest.
+        temperature: What logits are divided by for probabilities.
+    """
+    from scipy.special import expit, softmax
+
+    names = model.label_names
+    scores = logits[0].astype(np.float64)
+    if model.problem_type == REGRESSION:
+        return Prediction(value=float(scores[0]))
+    several = model.problem_type == MULTI_LABEL
+    probabilities = expit(scores) if several else softmax(scores / temperature)
+    order = np.argsort(-probabilities, kind="stable")
+    thresholds = model.thresholds or [0.5] * len(names)
+    given = [i for i in order if probabilities[i] > thresholds[i]] if several else order[:1]
+    return Prediction(
+        labels=tuple(names[i] for i in given),
+        probabilities={names[i]: float(probabilities[i]) for i in order},
+    )
+
+
+def score(
+    predictions: Predictions,
+    train: pa.Table,
+    model: ModelManifest,
+    data: TokenizedDatasetManifest,
+    split: str,
+    *,
+    with_texts: bool,
+) -> Metrics:
+    """Everything that is measured: scores, slices, mistakes.
+
+    Args:
+        predictions: Of the split.
+        train: The training split; may be empty.
+        model: The model's manifest.
+        data: The manifest of the data.
+        split: The split's name.
+        with_texts: Whether examples have their texts.
+
+    Raises:
+        InputError: As `measure`.
+    """
+    from kfp_finetune.components.tasks.scores.measure import measure
+    from kfp_finetune.components.tasks.scores.mistakes import find_mistakes
+    from kfp_finetune.components.tasks.scores.slices import score_slices
+
+    metrics = measure(
+        model.problem_type,
+        predictions.labels,
+        predictions.logits,
+        model.label_names,
+        split,
+        temperature=model.temperature,
+        thresholds=model.thresholds,
+    )
+    slices = score_slices(predictions, model, data.slice_columns, data.max_length)
+    mistakes = find_mistakes(predictions, model, with_texts=with_texts)
+    return metrics.model_copy(update={"slices": slices, **mistakes})

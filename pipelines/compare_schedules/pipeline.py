@@ -60,6 +60,7 @@ def compare_schedules(
     jit_compile: bool = False,
     label_smoothing_factor: float = 0.0,
     class_weights: str = "none",
+    label_all_tokens: bool = False,
     metric_for_best_model: str = "loss",
     load_best_model_at_end: bool = False,
     early_stopping_patience: Optional[int] = None,
@@ -85,9 +86,11 @@ def compare_schedules(
         group_column: Column whose equal values stay together in one split.
         validation_fraction: Share of the training rows to validate on, where no split is given.
         test_fraction: Share of the training rows to test on, where no split is given.
-        task: What is learned: text-classification.
-        problem_type: auto, single_label_classification, multi_label_classification or regression.
-        text_column: Column of the text; guessed only where one alone can be meant.
+        task: text-classification, or token-classification, which tags every word.
+        problem_type: auto, single_label_classification, multi_label_classification or regression;
+            of tagged words entity_recognition or word_tagging.
+        text_column: Column of the text, or of the list of words; guessed only where one alone can
+            be meant.
         text_pair_column: Column of the second text of a pair.
         label_column: Column of the label, guessed only where one alone can be meant; several,
             separated by commas, are one 0/1 column per label.
@@ -97,12 +100,14 @@ def compare_schedules(
         delimiter: Between the cells of .csv and .tsv files, e.g. ; or tab.
         quoting: Quotes in .csv and .tsv files: auto, minimal (RFC 4180) or none (plain characters).
         encoding: Of text files; UTF-8, or what the byte order mark says, if not given.
-        on_bad_row: A row without text or label: error or drop.
+        on_bad_row: A row without text or label: error or drop; of tagged words also mend, which
+            leaves out empty words and puts tags that are out of order right.
         drop_duplicates: Leave out rows that repeat an earlier row's text and label.
         drop_overlap: Leave out training rows whose text is also in another split.
         max_train_samples: Train on at most so many rows.
         model_revision: Revision of a Hub model.
-        max_length: Tokens per example, special tokens included; longer texts are cut.
+        max_length: Tokens per example, special tokens included; longer texts are cut,
+            and longer sentences of tagged words divided.
         seed: For the splits; each candidate has one of its own for its training.
         batch_size: Examples per batch, over all devices.
         num_train_epochs: Passes over the training rows; may be fractional.
@@ -116,6 +121,7 @@ def compare_schedules(
             usual. For the training loss only.
         class_weights: none, or balanced: an example counts n / (labels * n of its label), so that
             every label has the same say. For the training loss only.
+        label_all_tokens: Train all pieces of a tagged word to have its tag, not the first alone.
         metric_for_best_model: Validation metric that decides: loss, or what the task measures
             (accuracy, micro_f1, mae).
         load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
@@ -193,6 +199,7 @@ def compare_schedules(
             jit_compile=jit_compile,
             label_smoothing_factor=label_smoothing_factor,
             class_weights=class_weights,
+            label_all_tokens=label_all_tokens,
             metric_for_best_model=metric_for_best_model,
             load_best_model_at_end=load_best_model_at_end,
             early_stopping_patience=early_stopping_patience,

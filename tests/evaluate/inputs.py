@@ -16,8 +16,8 @@ from kfp_finetune.components.artifacts.tokenized_dataset import (
     slice_name,
 )
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
-from kfp_finetune.components.evaluate.evaluation import score
-from kfp_finetune.components.evaluate.predictions import Predictions
+from kfp_finetune.components.tasks import text_classification
+from kfp_finetune.components.tasks.predictions import Predictions
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 
 FOLLOWED = {SINGLE_LABEL: "accuracy", MULTI_LABEL: "micro_f1", REGRESSION: "mae"}
@@ -120,7 +120,10 @@ def make_inputs(
         },
     )
     predictions = synthetic_predictions(random, labels, logits, text, column)
-    return score(predictions, model, dataset, with_texts=with_texts), model, log, dataset
+    metrics = text_classification.score(
+        predictions, pa.table({}), model, dataset, "test", with_texts=with_texts
+    )
+    return metrics, model, log, dataset
 
 
 def synthetic_predictions(

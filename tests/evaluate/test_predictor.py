@@ -52,7 +52,7 @@ def test_it_answers_as_evaluate_does(tiny_model: Path, tiny_data: Path, tmp_path
     expected = np.zeros((len(texts), 3), np.float32)
     expected[order] = np.concatenate([forward(features) for features in batches])
     predictor = Predictor.load(folder)
-    np.testing.assert_allclose(predictor.logits(texts), expected, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(predictor.logits(texts)), expected, atol=1e-6)
     most_probable = [data.label_names[i] for i in expected.argmax(axis=1)]
     assert [p.labels for p in predictor(texts)] == [(label,) for label in most_probable]
 
@@ -87,7 +87,7 @@ def test_few_texts_are_in_memory_at_a_time(load: Any, monkeypatch: pytest.Monkey
 
 
 def test_probabilities_are_calibrated_unless_they_are_not_to_be(load: Any) -> None:
-    logits = load().logits(TEXTS[:1])[0].astype(float)
+    logits = load().logits(TEXTS[:1])[0][0].astype(float)
     for calibrated, temperature in ((True, 2.0), (False, 1.0)):
         prediction = load(calibrated, temperature=2.0)(TEXTS[:1])[0]
         expected = dict(zip(LABELS, softmax(logits / temperature), strict=True))
@@ -98,7 +98,7 @@ def test_probabilities_are_calibrated_unless_they_are_not_to_be(load: Any) -> No
 
 def test_several_labels_are_those_above_their_thresholds(load: Any) -> None:
     several = {"problem_type": "multi_label_classification"}
-    probabilities = expit(load(**several).logits(TEXTS[:1])[0].astype(float))
+    probabilities = expit(load(**several).logits(TEXTS[:1])[0][0].astype(float))
     thresholds = [p + 0.01 for p in probabilities]
     assert load(**several, thresholds=thresholds)(TEXTS[:1])[0].labels == ()
     thresholds[1] = 0.0

@@ -10,10 +10,10 @@ import pytest
 
 from kfp_finetune.components.artifacts.metrics import Slice
 from kfp_finetune.components.artifacts.tokenized_dataset import slice_name
-from kfp_finetune.components.evaluate.mistakes import MOST_EXAMPLES, find_mistakes
-from kfp_finetune.components.evaluate.predictions import Predictions
-from kfp_finetune.components.evaluate.slices import MOST_VALUES, score_slices
+from kfp_finetune.components.tasks.predictions import Predictions
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.scores.mistakes import MOST_EXAMPLES, find_mistakes
+from kfp_finetune.components.tasks.scores.slices import MOST_VALUES, score_slices
 from tests.evaluate.inputs import make_inputs, names_of
 
 TYPES = [(SINGLE_LABEL, 6), (MULTI_LABEL, 6), (REGRESSION, 0)]

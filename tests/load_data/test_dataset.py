@@ -21,9 +21,11 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.columns import map_columns
 from kfp_finetune.components.load_data.dataset import load_data
 from kfp_finetune.components.load_data.parameters import Parameters
-from kfp_finetune.components.load_data.rows import Values, read_rows
+from kfp_finetune.components.load_data.rows import read_rows
 from kfp_finetune.components.load_data.sources import open_source
 from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
+from kfp_finetune.components.tasks import text_classification
+from kfp_finetune.components.tasks.values import LabelValues, Values
 from tests import tiny
 
 
@@ -178,11 +180,11 @@ def test_rows_that_cannot_be_read_are_named_or_dropped(tiny_model: Path, tmp_pat
 
 def test_rows_that_are_read_and_rows_that_are_counted_agree(tmp_path: Path) -> None:
     source = open_source(str(write(tmp_path / "data.csv", tiny.rows(9))))
-    columns = map_columns(source)
-    read_rows(source, columns, Values(), Values())
+    columns = map_columns(source, text_classification)
+    read_rows(source, columns, LabelValues(), Values())
     wrong = replace(source, rows=10)
     with pytest.raises(RuntimeError, match="9 rows were read, and 10 counted; this is a bug"):
-        read_rows(wrong, columns, Values(), Values())
+        read_rows(wrong, columns, LabelValues(), Values())
 
 
 def test_a_cap_keeps_the_labels_in_proportion(tiny_model: Path, tmp_path: Path) -> None:
@@ -240,7 +242,8 @@ WRONG = {
         {"dataset": "nothing.csv"},
         "there is no file {dir}/nothing.csv\n"
         "  where:    dataset\n"
-        "  expected: a file (.csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow, .txt), a folder,"
+        "  expected: a file (.csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
+        " .txt, .conll, .conllu, .iob, .iob2, .bio), a folder,"
         " a pattern, a URI, or the id of a dataset on the Hub\n"
         "  remedy:   check the path",
     ),

@@ -14,11 +14,12 @@ from kfp_finetune.components.load_data import repeats
 from kfp_finetune.components.load_data.assignment import assign
 from kfp_finetune.components.load_data.readers.reading import Source
 from kfp_finetune.components.load_data.repeats import find_groups, find_overlap, find_repeats
-from kfp_finetune.components.load_data.rows import Rows, Values
+from kfp_finetune.components.load_data.rows import Rows
 from kfp_finetune.components.load_data.splitting import Splitting
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.tasks.labels import Labels
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.values import Values
 
 # A few hashes of equal texts, from all over their range.
 HASHES = st.lists(st.sampled_from([i * 2**64 // 9 for i in range(9)] + [2**64 - 1]), max_size=60)

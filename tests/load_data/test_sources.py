@@ -165,7 +165,8 @@ def test_archives(tmp_path: Path) -> None:
     assert fails(path) == (
         "the archive holds no data file: picture.png, x.doc\n"
         f"  where:    {path}\n"
-        "  expected: a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow, .txt\n"
+        "  expected: a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
+        " .txt, .conll, .conllu, .iob, .iob2, .bio\n"
         "  remedy:   check that this is the right archive"
     )
     path.write_bytes(b"PK\x03\x04 and nothing")
@@ -213,7 +214,7 @@ def test_patterns(tmp_path: Path) -> None:
         "no file matches\n"
         f"  where:    {tmp_path}/*.tsv\n"
         "  expected: a pattern of files ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet,"
-        " .arrow, .txt\n"
+        " .arrow, .txt, .conll, .conllu, .iob, .iob2, .bio\n"
         "  remedy:   check the pattern and the folder"
     )
 
@@ -256,7 +257,8 @@ def test_folders_without_splits(tmp_path: Path) -> None:
     assert fails(empty) == (
         "the folder holds no data files\n"
         f"  where:    {empty}\n"
-        "  expected: files ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow, .txt,"
+        "  expected: files ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
+        " .txt, .conll, .conllu, .iob, .iob2, .bio,"
         " which may be compressed\n"
         "  remedy:   check the path"
     )
@@ -426,7 +428,8 @@ def _typo(folder: Path) -> Path:
 
 
 ANY = (
-    "a file (.csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow, .txt), a folder, a pattern,"
+    "a file (.csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
+    " .txt, .conll, .conllu, .iob, .iob2, .bio), a folder, a pattern,"
     " a URI, or the id of a dataset on the Hub"
 )
 WRONG: dict[str, tuple[Callable[[Path], Path | str], str]] = {
@@ -479,7 +482,8 @@ WRONG: dict[str, tuple[Callable[[Path], Path | str], str]] = {
         _with("data.xlsx", ""),
         "data.xlsx is of a kind that is not read\n"
         "  where:    {dir}/data.xlsx\n"
-        "  expected: a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow, .txt,"
+        "  expected: a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
+        " .txt, .conll, .conllu, .iob, .iob2, .bio,"
         " which may be compressed (.gz, .bz2, .xz, .zst, .zip)\n"
         "  remedy:   save the sheet as CSV",
     ),
@@ -487,7 +491,8 @@ WRONG: dict[str, tuple[Callable[[Path], Path | str], str]] = {
         _with("data.tar.gz", ""),
         "data.tar.gz is of a kind that is not read\n"
         "  where:    {dir}/data.tar.gz\n"
-        "  expected: a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow, .txt,"
+        "  expected: a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
+        " .txt, .conll, .conllu, .iob, .iob2, .bio,"
         " which may be compressed (.gz, .bz2, .xz, .zst, .zip)\n"
         "  remedy:   convert it, or rename it to what it is",
     ),

@@ -16,14 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kfp_finetune.components import runtime
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.columns import ColumnMapping
-from kfp_finetune.components.load_data.dataset import load_data
-from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.readers.reading import Batch, Source
-from kfp_finetune.components.load_data.rows import Values, read_rows
+from kfp_finetune.components.load_data.rows import read_rows
+from kfp_finetune.components.tasks.values import LabelValues, Values
 from tests import tiny
+from tests.load_data.said import check
 
 Files = dict[str, "str | bytes | Callable[[Path], object]"]
 
@@ -63,11 +62,13 @@ PLAIN: Files = {"data.csv": GOOD}
 
 
 A_DATASET = (
-    "a file (.csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow, .txt), a folder,"
+    "a file (.csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
+    " .txt, .conll, .conllu, .iob, .iob2, .bio), a folder,"
     " a pattern, a URI, or the id of a dataset on the Hub"
 )
 A_FILE = (
-    "a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow, .txt,"
+    "a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
+    " .txt, .conll, .conllu, .iob, .iob2, .bio,"
     " which may be compressed (.gz, .bz2, .xz, .zst, .zip)"
 )
 
@@ -168,7 +169,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "{dir}/*.tsv",
             (
                 "a pattern of files ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet,"
-                " .arrow, .txt"
+                " .arrow, .txt, .conll, .conllu, .iob, .iob2, .bio"
             ),
             "check the pattern and the folder",
         ),
@@ -180,7 +181,8 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "the folder holds no data files",
             "{dir}",
             (
-                "files ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow, .txt,"
+                "files ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
+                " .txt, .conll, .conllu, .iob, .iob2, .bio,"
                 " which may be compressed"
             ),
             "check the path",
@@ -602,7 +604,8 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         (
             "the archive holds no data file: a.md",
             "{dir}/data.zip",
-            "a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow, .txt",
+            "a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
+            " .txt, .conll, .conllu, .iob, .iob2, .bio",
             "check that this is the right archive",
         ),
     ),
@@ -1526,7 +1529,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         (
             "task 'translation' is not known",
             "task",
-            "one of text-classification",
+            "one of text-classification, token-classification",
             "--task text-classification",
         ),
     ),
@@ -1588,41 +1591,7 @@ def test_there_are_enough_cases() -> None:
 def test_wrong_input_is_said_once_and_leaves_nothing(
     case: str, tiny_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    files, given, (found, where, expected, remedy) = CASES[case]
-    folder, out, report = tmp_path / "in", tmp_path / "out", tmp_path / "data.html"
-    folder.mkdir()
-    for name, content in files.items():
-        if callable(content):
-            content(folder / name)
-        elif isinstance(content, bytes):
-            (folder / name).write_bytes(content)
-        else:
-            (folder / name).write_text(content)
-    parameters: dict[str, Any] = {
-        "dataset": f"{{dir}}/{next(iter(files))}",
-        "model": str(tiny_model),
-        "max_length": 16,
-    } | given
-    for name, value in parameters.items():
-        if isinstance(value, str):
-            parameters[name] = value.replace("{dir}", str(folder))
-
-    with pytest.raises(SystemExit) as stopped, runtime.step("load_data", str(out), str(report)):
-        load_data(Parameters(**parameters), str(out), str(report))
-
-    assert stopped.value.code == 2
-    printed = capfd.readouterr()
-    assert "Traceback" not in printed.out + printed.err
-    said = [runtime.parse_line(line) for line in printed.out.splitlines()]
-    errors = [line[1] for line in said if line and line[0] == runtime.ERROR_LINE]
-    assert [(error["step"], error["kind"]) for error in errors] == [("load_data", "input")]
-    message = str(InputError.from_dict(errors[0]))
-    message = message.replace(str(folder), "{dir}").replace(str(Path.cwd()), "{here}")
-    assert message == (
-        f"{found}\n  where:    {where}\n  expected: {expected}\n  remedy:   {remedy}"
-    )
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
-    assert not printed.err
+    check(CASES[case], tiny_model, tmp_path, capfd)
 
 
 def test_a_number_without_a_declared_name_is_shown_with_its_row() -> None:
@@ -1635,6 +1604,6 @@ def test_a_number_without_a_declared_name_is_shown_with_its_row() -> None:
     )
     columns = ColumnMapping("text", None, ("label",))
     with pytest.raises(InputError) as caught:
-        read_rows(source, columns, Values(), Values())
+        read_rows(source, columns, LabelValues(), Values())
     assert caught.value.found == "label 5 is not among the 2 that the data declares"
     assert caught.value.where == "data.arrow, column 'label', row 4"

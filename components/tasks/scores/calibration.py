@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_expit, log_softmax
 
 from kfp_finetune.components.artifacts.metrics import Calibration, Reliability, ReliabilityBin
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, SINGLE_LABEL, TOKEN_TYPES
 
 BINS = 15  # as in Guo et al. (2017)
 # A split on which every answer is right would be fitted best by 0.
@@ -35,14 +35,14 @@ def fit(problem_type: str, labels: np.ndarray, logits: np.ndarray) -> Fitted:
     """Fit what turns logits into probabilities or decisions; deterministic.
 
     Args:
-        problem_type: One of `PROBLEM_TYPES`; for regression there is nothing to fit.
-        labels: Of the validation split, as `text_classification.targets` gives them; at least one.
+        problem_type: One of the task's; for regression there is nothing to fit.
+        labels: Of the validation split, as the task's `targets` gives them; at least one.
         logits: Shape [examples, labels].
     """
     logits = np.asarray(logits, np.float64)
     if not np.isfinite(logits).all():
         return Fitted()  # evaluate says so
-    if problem_type == SINGLE_LABEL:
+    if problem_type in (SINGLE_LABEL, *TOKEN_TYPES):
         return Fitted(temperature=fit_temperature(labels, logits))
     if problem_type == MULTI_LABEL:
         return Fitted(thresholds=fit_thresholds(labels == 1, expit(logits)))

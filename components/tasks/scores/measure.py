@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kfp_finetune.components.artifacts.metrics import Metrics
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, SINGLE_LABEL, num_outputs
 from kfp_finetune.components.tasks.scores.checks import check
 from kfp_finetune.components.tasks.scores.multi_label import (
     given_marks,
@@ -15,7 +15,6 @@ from kfp_finetune.components.tasks.scores.multi_label import (
 from kfp_finetune.components.tasks.scores.regression import regression, regression_tally
 from kfp_finetune.components.tasks.scores.single_label import single_label, single_label_tally
 from kfp_finetune.components.tasks.scores.tally import Tally
-from kfp_finetune.components.tasks.text_classification import num_outputs
 
 
 def measure(

@@ -9,7 +9,7 @@ from scipy.special import expit, softmax
 
 from kfp_finetune.components.artifacts.metrics import ConfusedPair, Example
 from kfp_finetune.components.artifacts.model import ModelManifest
-from kfp_finetune.components.evaluate.predictions import Predictions
+from kfp_finetune.components.tasks.predictions import Predictions
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
 from kfp_finetune.components.tasks.scores.multi_label import given_marks
 

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from kfp_finetune.components.artifacts.metrics import Slice
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import slice_name
-from kfp_finetune.components.evaluate.predictions import Predictions
+from kfp_finetune.components.tasks.predictions import Predictions
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
 from kfp_finetune.components.tasks.scores.measure import tally
 from kfp_finetune.components.tasks.scores.tally import Tally
@@ -40,7 +40,7 @@ def score_slices(
         column's values, the most frequent first.
     """
     scored = tally(model.problem_type, predictions.labels, predictions.logits, model.thresholds)
-    found = _by_group(scored, LENGTH, *_lengths(predictions.lengths, max_length))
+    found = by_length(scored, predictions.lengths, max_length)
     found += [
         part.model_copy(
             update={"metrics": {n: v for n, v in part.metrics.items() if n in _OF_A_LABEL}}
@@ -48,9 +48,30 @@ def score_slices(
         for part in _labels(scored, predictions, model)
     ]
     for column in columns:
-        values = predictions.table[slice_name(column)].to_pylist()
-        found += _by_group(scored, column, *_values(values))
+        found += by_column(scored, column, predictions.table[slice_name(column)].to_pylist())
     return found
+
+
+def by_length(scored: Tally, lengths: np.ndarray, max_length: int) -> list[Slice]:
+    """The slices by length.
+
+    Args:
+        scored: What every example adds to the scores.
+        lengths: Tokens of each, shape [examples].
+        max_length: Tokens at which texts were cut.
+    """
+    return _by_group(scored, LENGTH, *_lengths(lengths, max_length))
+
+
+def by_column(scored: Tally, column: str, values: Sequence[str | None]) -> list[Slice]:
+    """The slices by a column's values, the most frequent first.
+
+    Args:
+        scored: What every example adds to the scores.
+        column: The column.
+        values: Of each example.
+    """
+    return _by_group(scored, column, *_values(values))
 
 
 def _by_group(scored: Tally, by: str, groups: np.ndarray, names: list[str]) -> list[Slice]:
@@ -101,7 +122,7 @@ def _labels(scored: Tally, predictions: Predictions, model: ModelManifest) -> li
     return _by_group(scored, LABEL, quarters, names or [f"{edges[0]:g}"])
 
 
-def _values(values: list[str | None]) -> tuple[np.ndarray, list[str]]:
+def _values(values: Sequence[str | None]) -> tuple[np.ndarray, list[str]]:
     counts = Counter(values)
     ordered = sorted(counts, key=lambda value: (-counts[value], value is None, value or ""))
     numbers = {value: min(i, MOST_VALUES) for i, value in enumerate(ordered)}

@@ -1,0 +1,219 @@
+"""The scores of entities on one split: how many were found, and what became of the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import zip_longest
+
+import numpy as np
+from sklearn.metrics import confusion_matrix
+
+from kfp_finetune.components.artifacts.metrics import (
+    ClassScores,
+    EntityErrors,
+    MarkedSentence,
+    MarkedSpan,
+    Metrics,
+)
+from kfp_finetune.components.tasks.scores.tally import Tally, share, stack
+from kfp_finetune.components.tasks.token_classification.decoding import Entity, entities
+from kfp_finetune.components.tasks.token_classification.sentences import Sentence
+from kfp_finetune.components.tasks.token_classification.tags import OUTSIDE
+
+MOST_SENTENCES = 20
+_MOST_WORDS = 80
+
+
+def measure_entities(
+    sentences: Sequence[Sentence],
+    label_names: list[str],
+    split: str,
+    known: set[tuple[str, str]],
+    *,
+    with_texts: bool,
+) -> Metrics:
+    """Measure entities: right are those with the very words and type.
+
+    The same as seqeval's strict mode with IOB2, which it is tested against. (seqeval itself can be
+    no pinned dependency: there is only its source, which fetches what builds it unpinned.)
+
+    Args:
+        sentences: Of the split, at least one.
+        label_names: The tags, as the model has them.
+        split: The split's name.
+        known: The entities of the training data, by their words and type; empty where it is not
+            known.
+        with_texts: Whether sentences are shown.
+
+    Returns:
+        Scalars `precision`, `recall` and `f1` over all entities, `macro_f1` (the mean over the
+        types that occur or are predicted), `accuracy` and `loss` of words,
+        `outside_baseline_accuracy` (that of always giving O) and, where there is training data,
+        `seen_recall` and `unseen_recall`: of entities that it has, and of those it has not. Scores
+        by type, the words' confusion matrix, errors, and sentences to read.
+    """
+    tally = entity_tally(sentences)
+    metrics = tally.overall()
+    kinds = sorted({name[2:] for name in label_names if name != OUTSIDE})
+    errors = {kind: EntityErrors(label=kind) for kind in kinds}
+    marked: list[list[tuple[float, Sentence, list[MarkedSpan]]]] = [[], []]
+    seen: Counter[bool] = Counter()
+    seen_right: Counter[bool] = Counter()
+    for sentence in sentences:
+        true, given = entities(sentence.tags), entities(sentence.predicted)
+        spans = compare(true, given)
+        for span in spans:
+            count = errors[span.label or span.predicted or ""]
+            setattr(count, span.kind, getattr(count, span.kind) + 1)
+        for entity in true:
+            start, stop, kind = entity
+            is_seen = (" ".join(sentence.words[start:stop]), kind) in known
+            seen[is_seen] += 1
+            seen_right[is_seen] += entity in given
+        for _, _, kind in given:
+            errors[kind].predicted += 1
+        # Models are surer of O than of any entity: what was missed would hide all other mistakes.
+        wrong = [span for span in spans if span.kind not in ("correct", "missed")]
+        missed = [span for span in spans if span.kind == "missed"]
+        if wrong or missed:
+            surest = _surest(sentence, wrong or missed)
+            marked[not wrong].append((surest, sentence, spans))
+    per_class = [_scores(errors[kind]) for kind in kinds]
+    occurring = [s.f1 for s in per_class if s.support or errors[s.label].predicted]
+    metrics["macro_f1"] = float(np.mean(occurring)) if occurring else 0.0
+    tags = [tag for sentence in sentences for tag in sentence.tags]
+    metrics["outside_baseline_accuracy"] = tags.count(OUTSIDE) / len(tags)
+    for name, is_seen in (("seen_recall", True), ("unseen_recall", False)):
+        if known and seen[is_seen]:
+            metrics[name] = seen_right[is_seen] / seen[is_seen]
+    frequencies = np.array(list(Counter(tags).values())) / len(tags)
+    return Metrics(
+        split=split,
+        num_examples=len(sentences),
+        metrics=metrics,
+        intervals=tally.intervals(),
+        baseline={
+            "accuracy": metrics["outside_baseline_accuracy"],
+            "f1": 0.0,
+            "loss": float(-(frequencies * np.log(frequencies)).sum()),
+        },
+        per_class=per_class,
+        confusion_matrix=confusion_matrix(
+            tags, [tag for s in sentences for tag in s.predicted], labels=label_names
+        ).tolist(),
+        label_names=label_names,
+        entity_errors=list(errors.values()),
+        sentences=_worth_reading(marked) if with_texts else [],
+    )
+
+
+def entity_tally(sentences: Sequence[Sentence]) -> Tally:
+    """Precision, recall and F1 of entities, accuracy and loss of words, of any weighting."""
+    rows = []
+    for sentence in sentences:
+        true, given = set(entities(sentence.tags)), set(entities(sentence.predicted))
+        right = sum(map(str.__eq__, sentence.tags, sentence.predicted))
+        words = len(sentence.words)
+        rows.append([len(true & given), len(given), len(true), right, words, sentence.loss])
+
+    def scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
+        both, given, true, right, words, loss = sums.T
+        return {
+            "f1": share(2 * both, given + true),
+            "precision": share(both, given),
+            "recall": share(both, true),
+            "accuracy": share(right, words),
+            "loss": share(loss, words),
+        }
+
+    return Tally(stack(np.array(rows, np.float64)), scores_of)
+
+
+def compare(true: Sequence[Entity], given: Sequence[Entity]) -> list[MarkedSpan]:
+    """What became of every entity of a sentence.
+
+    One that is there was predicted so ("correct"), with another type ("wrong_type"), with its type
+    and other words that overlap ("wrong_boundary"), with another type and other words that overlap
+    ("wrong_both"), or not ("missed"). One that was predicted and overlaps none is "spurious".
+
+    Args:
+        true: As the data has them.
+        given: As they were predicted.
+
+    Returns:
+        Of every entity that is there, and every spurious one, where it is and what was predicted:
+        of several predictions that overlap the first that fits best.
+    """
+    spans = []
+    for entity in true:
+        start, stop, kind = entity
+        over = [g for g in given if g[0] < stop and start < g[1]]
+        same_words = [g for g in over if g[:2] == (start, stop)]
+        same_type = [g for g in over if g[2] == kind]
+        best = next(iter(same_words or same_type or over), None)
+        what = "missed"
+        if best is not None:
+            right = best[:2] == (start, stop), best[2] == kind
+            what = {
+                (True, True): "correct",
+                (True, False): "wrong_type",
+                (False, True): "wrong_boundary",
+                (False, False): "wrong_both",
+            }[right]
+        spans.append(
+            MarkedSpan(
+                start=start,
+                stop=stop,
+                label=kind,
+                predicted=best[2] if best else None,
+                predicted_start=best[0] if best else None,
+                predicted_stop=best[1] if best else None,
+                kind=what,
+            )
+        )
+    for start, stop, kind in given:
+        if not any(t[0] < stop and start < t[1] for t in true):
+            spans.append(MarkedSpan(start=start, stop=stop, predicted=kind, kind="spurious"))
+    return sorted(spans, key=lambda span: span.start)
+
+
+def _scores(errors: EntityErrors) -> ClassScores:
+    support = (
+        errors.correct
+        + errors.wrong_type
+        + errors.wrong_boundary
+        + errors.wrong_both
+        + errors.missed
+    )
+    return ClassScores(
+        label=errors.label,
+        precision=errors.correct / max(errors.predicted, 1),
+        recall=errors.correct / max(support, 1),
+        f1=2 * errors.correct / max(errors.predicted + support, 1),
+        support=support,
+    )
+
+
+def _surest(sentence: Sentence, spans: Sequence[MarkedSpan]) -> float:
+    """How sure the model was of the mistake that it was surest of."""
+    return max(float(sentence.confidence[span.start : span.stop].min()) for span in spans)
+
+
+def _worth_reading(
+    marked: Sequence[list[tuple[float, Sentence, list[MarkedSpan]]]],
+) -> list[MarkedSentence]:
+    """The surest mistakes, in turn of those with a wrong entity and those that only miss some."""
+    ordered = [sorted(part, key=lambda one: -one[0]) for part in marked]
+    taken = [one for pair in zip_longest(*ordered) for one in pair if one is not None]
+    return [_marked(sentence, spans) for _, sentence, spans in taken[:MOST_SENTENCES]]
+
+
+def _marked(sentence: Sentence, spans: Sequence[MarkedSpan]) -> MarkedSentence:
+    words = sentence.words[:_MOST_WORDS]
+    return MarkedSentence(
+        row=sentence.row + 1,
+        words=words,
+        more_words=len(sentence.words) - len(words),
+        spans=[span for span in spans if span.stop <= len(words)],
+    )

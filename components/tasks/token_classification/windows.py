@@ -1,0 +1,205 @@
+"""Sentences of words to token ids; a long sentence becomes several examples that overlap.
+
+Every word is predicted once, from its first piece, and in the example that shows most of what is
+around it. So what is predicted for the words of a sentence's examples, one after the other, is what
+is predicted for the sentence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kfp_finetune.components.tasks.token_classification.word_labels import CONTINUED, IGNORED
+from kfp_finetune.components.tasks.tokenization import Counts, Examples, Tokens, joined, starts_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    from kfp_finetune.components.tasks.token_classification.reading import TagReader
+
+# The share of an example that is also in the next one of its sentence.
+_OVERLAP = 0.25
+
+
+@dataclass(frozen=True)
+class Example:
+    """A sentence, or a part of one.
+
+    Attributes:
+        words: Those that are predicted here.
+        ids: Token ids, special ones included.
+        labels: Of the first piece of each of these words the word's label; of its others
+            `CONTINUED`; of all other tokens `IGNORED`.
+    """
+
+    words: list[str]
+    ids: NDArray[np.int32]
+    labels: NDArray[np.int32]
+
+
+class TokenizeWords(Counts):
+    """Tokenizes sentences that are lists of words.
+
+    Args:
+        tokenizer: A fast tokenizer.
+        max_length: Tokens per example, special tokens included.
+        reader: Reads words and tags off a row; None where there are no tags.
+    """
+
+    has_token_type_ids = False
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        max_length: int,
+        reader: TagReader | None = None,
+    ) -> None:
+        super().__init__(tokenizer, max_length)
+        self._backend = _for_words(tokenizer.backend_tokenizer)
+        self._backend.no_padding()
+        self._backend.no_truncation()
+        self._unknown_token = tokenizer.unk_token
+        self._reader = reader
+        self._divided = self._parts = 0
+
+    @property
+    def truncated_share(self) -> float:
+        """None is cut: what is too long is divided."""
+        return 0.0
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """How many sentences were divided."""
+        if not self._divided:
+            return ()
+        return (
+            f"{self._divided:,} sentence{'s' * (self._divided > 1)} of more than"
+            f" {self.max_length} tokens became {self._parts:,} examples that overlap",
+        )
+
+    def encode(self, texts: Sequence[list[list[str]]], labels: Sequence[Any] = ()) -> list[Any]:
+        """Tokenize one batch; safe to call from several threads at a time.
+
+        Args:
+            texts: The sentences, as one column.
+            labels: Their tags as the data has them; empty where there are none.
+
+        Returns:
+            For every sentence its number of tokens and its examples.
+        """
+        (sentences,) = texts
+        if self._reader is not None:
+            read = [self._reader.read(w, t) for w, t in zip(sentences, labels, strict=True)]
+        else:
+            read = [(words, [0] * len(words)) for words in sentences]
+        found = self._backend.encode_batch([words for words, _ in read], is_pretokenized=True)
+        return [self._divide(*one, encoding) for one, encoding in zip(read, found, strict=True)]
+
+    def _divide(
+        self, words: list[str], tags: list[int], encoding: Any
+    ) -> tuple[int, list[Example]]:
+        there = set(encoding.word_ids) - {None}
+        if len(there) < len(words):
+            # Nothing is left of a word of, say, one zero-width space; it has a tag all the same.
+            seen = [w if i in there else self._unknown_token or "?" for i, w in enumerate(words)]
+            encoding = self._backend.encode(seen, is_pretokenized=True)
+        special = np.array([i is None for i in encoding.word_ids])
+        ids = np.array(encoding.ids, np.int32)
+        body = np.flatnonzero(~special)
+        before, after = ids[: body[0]], ids[body[-1] + 1 :]
+        of_word = np.array([i for i in encoding.word_ids if i is not None])
+        ids = ids[~special]
+        room = self.max_length - len(before) - len(after)
+        first = np.searchsorted(of_word, np.arange(len(words)))
+        fits = np.arange(len(ids)) - first[of_word] < room  # a word that alone is too long is cut
+        ids, of_word = ids[fits], of_word[fits]
+        starts = np.searchsorted(of_word, np.arange(len(words) + 1))
+        labels = np.full(len(ids), CONTINUED, np.int32)
+        labels[starts[:-1]] = tags
+        examples = []
+        for low, high, own_low, own_high in windows(starts, room):
+            piece = slice(starts[low], starts[high])
+            own = np.full(len(labels), IGNORED, np.int32)
+            own[starts[own_low] : starts[own_high]] = labels[starts[own_low] : starts[own_high]]
+            edges = [np.full(len(part), IGNORED, np.int32) for part in (before, after)]
+            examples.append(
+                Example(
+                    words[own_low:own_high],
+                    np.concatenate([before, ids[piece], after]),
+                    np.concatenate([edges[0], own[piece], edges[1]]),
+                )
+            )
+        return len(special), examples
+
+    def examples(
+        self, encoded: list[Any], texts: Sequence[list[Any]], labels: Sequence[Any]
+    ) -> Examples:
+        """What is written of a batch.
+
+        Args:
+            encoded: What `encode` made of it.
+            texts: Not used: the words are those that have a token.
+            labels: Not used.
+        """
+        parts = [example for _, examples in encoded for example in examples]
+        sizes = [len(examples) for _, examples in encoded]
+        self._divided += sum(size > 1 for size in sizes)
+        self._parts += sum(size for size in sizes if size > 1)
+        ids = joined(example.ids for example in parts)
+        self.count(np.array([length for length, _ in encoded], np.int64), ids)
+        lengths = np.fromiter((len(example.ids) for example in parts), np.int64, len(parts))
+        return Examples(
+            of_row=np.repeat(np.arange(len(encoded)), sizes),
+            labels=[example.labels for example in parts],
+            tokens=Tokens(starts_of(lengths), ids, None),
+            texts=[[example.words for example in parts]],
+        )
+
+
+def windows(starts: NDArray[np.int64], room: int) -> list[tuple[int, int, int, int]]:
+    """The examples that a sentence becomes, in whole words.
+
+    Args:
+        starts: Where each word's pieces start, and where the last one's end, shape [words + 1]; no
+            word has more than `room` pieces.
+        room: Pieces that an example holds.
+
+    Returns:
+        Of each the first word and the one after the last, and the same of the words that are
+        predicted in it: of those that two examples share, each has the half nearer to its own.
+    """
+    count = len(starts) - 1
+    found: list[tuple[int, int]] = []
+    low = 0
+    while True:
+        high = int(np.searchsorted(starts, starts[low] + room, side="right")) - 1
+        found.append((low, high))
+        if high >= count:
+            break
+        overlap = starts[high] - int(room * _OVERLAP)
+        next_fits, rest_fits = starts[high + 1] - room, starts[count] - room
+        # The last one takes all that it has room for.
+        low = int(np.searchsorted(starts, min(max(overlap, next_fits), rest_fits)))
+    cuts = [0, *((low + high + 1) // 2 for (_, high), (low, _) in pairwise(found)), count]
+    return [(*window, *own) for window, own in zip(found, pairwise(cuts), strict=True)]
+
+
+def _for_words(backend: Tokenizer) -> Tokenizer:
+    """A tokenizer that takes words as if a space stood before each, where it tells these apart."""
+    from tokenizers import Tokenizer
+
+    described = json.loads(backend.to_str())
+    nodes = [described.get("pre_tokenizer") or {}]
+    for node in nodes:
+        nodes += node.get("pretokenizers", [])
+        if node.get("type") == "ByteLevel":
+            node["add_prefix_space"] = True
+    return Tokenizer.from_str(json.dumps(described))

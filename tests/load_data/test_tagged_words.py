@@ -1,0 +1,455 @@
+"""Words with tags, from every kind of file: read whole, understood, and refused with a message."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+from kfp_finetune.components.artifacts import data_report, tokenized_dataset
+from kfp_finetune.components.load_data.dataset import load_data, load_evaluation_data
+from kfp_finetune.components.load_data.parameters import Parameters
+from kfp_finetune.components.load_data.sources import ReadOptions, open_source
+from tests import tiny
+from tests.load_data.said import check
+
+CONLL = ReadOptions(plain_text="conll")
+DATA = tiny.sentences(60)
+WORDS = [words for words, _ in DATA]
+TAGS = [tags for _, tags in DATA]
+NAMES = ["O", "B-payment", "I-payment", "B-place", "I-place"]
+
+
+def conll(separator: str = "\t", blank: str = "", end: str = "\n", first: str = "") -> str:
+    lines = [f"{w}{separator}{t}" for words, tags in DATA for w, t in zip(words, tags, strict=True)]
+    ends = [len(words) for words in WORDS]
+    for at in reversed([sum(ends[: i + 1]) for i in range(len(ends))]):
+        lines.insert(at, blank)
+    return first + end.join(lines)
+
+
+def conllu() -> str:
+    rows = ["# newdoc id = 1"]
+    for words, tags in DATA:
+        rows += ["# text = " + " ".join(words), "1-2\tx\t" + "\t".join("_" * 8)]
+        rows += [
+            f"{i}\t{w}\t{w}\t{t}\t" + "\t".join("_" * 6)
+            for i, (w, t) in enumerate(zip(words, tags, strict=True), start=1)
+        ]
+        rows += ["8.1\tx\t" + "\t".join("_" * 8), ""]
+    return "\n".join(rows)
+
+
+LAYOUTS: dict[str, tuple[str, str]] = {
+    "tabs": ("data.conll", conll()),
+    "spaces": ("data.iob", conll(" ")),
+    "carriage returns": ("data.txt", conll(end="\r\n")),
+    "lines of white space between": ("data.bio", conll(blank="\t ")),
+    "several blank lines, and a document": (
+        "data.train",
+        conll(blank="\n", first="-DOCSTART-\tO\n\n"),
+    ),
+    "comments, and words that begin with their mark": ("data", conll(first="# of two words\n")),
+    "a byte order mark": ("data.conll", "\ufeff" + conll()),
+    "a .tsv": ("data.tsv", conll()),
+    "CoNLL-U": ("data.conllu", conllu()),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_sentences_are_the_same_in_every_layout(layout: str, packed: bool, tmp_path: Path) -> None:
+    name, content = LAYOUTS[layout]
+    path = tmp_path / name
+    path.write_text(content, newline="")
+    if packed and path.suffix:
+        path = path.with_name(name + ".gz")
+        path.write_bytes(gzip.compress(content.encode()))
+    source = open_source(str(path), options=CONLL)
+    batches = list(source.read())
+    column = "upos" if "upos" in source.columns else "tags"
+    assert [w for batch in batches for w in batch.columns["tokens"]] == WORDS
+    assert [t for batch in batches for t in batch.columns[column]] == TAGS
+    assert source.rows == len(DATA)
+    # Every word is where it is said to be.
+    lines = content.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    for batch in batches:
+        for words, numbers in zip(batch.columns["tokens"], batch.lines, strict=True):
+            assert all(w in lines[n - 1].split() for w, n in zip(words, numbers, strict=True))
+
+
+def test_columns_have_names(tmp_path: Path) -> None:
+    path = tmp_path / "data.conll"
+    path.write_text("a DT B-NP O\n#hash NN I-NP B-x\n\n# a comment\n#\tSYM O O\n")
+    source = open_source(str(path))
+    assert source.columns == ["tokens", "column_2", "column_3", "tags"]
+    assert [b.columns["tokens"] for b in source.read()] == [[["a", "#hash"], ["#"]]]
+    named = ReadOptions(column_names=("word", "pos", "chunk", "ner"))
+    assert open_source(str(path), options=named).columns == ["word", "pos", "chunk", "ner"]
+
+
+def test_folders_have_splits(tmp_path: Path) -> None:
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.txt").write_text(f"{split} O\n\nmore B-x\n")
+    for split in ("train", "validation", "test"):
+        batch = next(iter(open_source(str(tmp_path), split, CONLL).read()))
+        assert batch.columns["tokens"][0] == [split.replace("validation", "dev")]
+
+
+def load(tmp_path: Path, model: Path, **given: Any) -> tokenized_dataset.TokenizedDatasetManifest:
+    parameters = {"task": "token-classification", "model": str(model), "max_length": 16} | given
+    return load_data(Parameters(**parameters), str(tmp_path / "out"), str(tmp_path / "data.html"))
+
+
+def written(folder: Path, names: list[str]) -> dict[int, tuple[list[str], list[str]]]:
+    """The words and tags of every row, by its number."""
+    found: dict[int, tuple[list[str], list[str]]] = {}
+    for split in ("train", "validation", "test"):
+        for row in tokenized_dataset.open_split(folder, split).to_pylist():
+            words, tags = found.setdefault(row["row"], ([], []))
+            words += row["text"]
+            tags += [names[i] for i in row["label"] if i >= 0]
+    return found
+
+
+def saved(path: Path) -> None:
+    tag = datasets.Sequence(datasets.ClassLabel(names=["B-payment", "O", "I-payment", "B-place"]))
+    features = datasets.Features({"words": datasets.Sequence(datasets.Value("string")), "ner": tag})
+    rows = [{"words": words, "ner": tags} for words, tags in DATA]
+    datasets.Dataset.from_list(rows, features=features).save_to_disk(str(path))
+
+
+def lines(path: Path) -> None:
+    rows = [{"id": i, "tokens": w, "ner_tags": t} for i, (w, t) in enumerate(DATA)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def iob1(path: Path) -> None:
+    """In which an entity begins with B only if it follows another of its type."""
+    old = []
+    for words, tags in DATA:
+        before = ["O", *tags]
+        old.append((words, ["I" + t[1:] if t[0] == "B" and before[i][1:] != t[1:] else t
+                            for i, t in enumerate(tags)]))  # fmt: skip
+    tiny.write_conll(path, old)
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("data.conll", lambda path: tiny.write_conll(path, DATA)),
+        ("data.jsonl", lines),
+        ("saved", saved),
+        ("old.conll", iob1),
+    ],
+)
+def test_every_word_and_tag_is_written_once(
+    name: str, write: Any, tiny_model: Path, tmp_path: Path
+) -> None:
+    write(tmp_path / name)
+    manifest = load(tmp_path, tiny_model, dataset=str(tmp_path / name), max_length=8)
+    assert sorted(manifest.label_names) == sorted(NAMES)
+    assert manifest.problem_type == "entity_recognition"
+    assert list(written(tmp_path / "out", manifest.label_names).values()) != []
+    found = written(tmp_path / "out", manifest.label_names)
+    assert [found[i] for i in range(len(DATA))] == [(w, t) for w, t in DATA]
+    counts = manifest.splits
+    assert sum(split.rows_read for split in counts.values()) == len(DATA)
+    assert all(s.rows_read == s.rows - s.divided for s in counts.values())
+    assert sum(split.divided for split in counts.values()) > 0
+    report = data_report.read(tmp_path / "out")
+    of_tags = Counter(tag for tags in TAGS for tag in tags)
+    assert {name: sum(counts.values()) for name, counts in report.labels.items()} == {
+        name: of_tags[name] for name in manifest.label_names
+    }
+
+
+def test_parts_of_speech(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.conllu").write_text(conllu().replace("-", "."))
+    manifest = load(
+        tmp_path, tiny_model, dataset=str(tmp_path / "data.conllu"), label_column="upos"
+    )
+    assert manifest.problem_type == "word_tagging"
+    assert manifest.label_names == ["B.payment", "B.place", "I.payment", "O"]
+
+
+BAD = "good O\n late B-payment\n\nlate O\nmoney I-payment\n\nshop B-place\n" + conll(" ")
+
+
+def test_bad_rows_are_dropped_or_mended(tiny_model: Path, tmp_path: Path) -> None:
+    rows = [{"tokens": w, "tags": t} for w, t in DATA]
+    rows += [
+        {"tokens": ["late", "money"], "tags": ["O", "I-payment"]},
+        {"tokens": ["late", " ", "shop"], "tags": ["O", "O", "B-place"]},
+        {"tokens": ["late"], "tags": ["O", "O"]},
+    ]
+    path = tmp_path / "data.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    dropped = load(tmp_path, tiny_model, dataset=str(path), on_bad_row="drop")
+    assert dropped.splits["train"].dropped == {
+        "tags that are not IOB2: I-payment after O": 1,
+        "a word without a character": 1,
+        "2 tags for 1 words": 1,
+    }
+    mended = load(tmp_path, tiny_model, dataset=str(path), on_bad_row="mend")
+    assert mended.splits["train"].dropped == {"2 tags for 1 words": 1}
+    found = written(tmp_path / "out", mended.label_names)
+    assert found[60] == (["late", "money"], ["O", "B-payment"])
+    assert found[61] == (["late", "shop"], ["O", "B-place"])
+    notes = data_report.read(tmp_path / "out").notes
+    assert any("of 1 sentence they were not valid, and are mended" in note for note in notes)
+
+
+def test_other_data_has_the_tags_of_a_model(tiny_model: Path, tmp_path: Path) -> None:
+    iob1(tmp_path / "old.conll")
+    parameters = Parameters(
+        dataset=str(tmp_path / "old.conll"),
+        model=str(tiny_model),
+        task="token-classification",
+        max_length=16,
+    )
+    manifest = load_evaluation_data(
+        parameters, NAMES, "entity_recognition", str(tmp_path / "out"), str(tmp_path / "data.html")
+    )
+    assert manifest.label_names == NAMES
+    assert written(tmp_path / "out", NAMES)[5] == DATA[5]
+
+
+@pytest.mark.real
+def test_wnut17_is_what_its_source_says(shared: Path, tiny_model: Path, tmp_path: Path) -> None:
+    folder = shared / "data/wnut17"
+    manifest = load(
+        tmp_path,
+        tiny_model,
+        dataset=str(folder / "wnut17train.conll"),
+        validation_dataset=str(folder / "emerging.dev.conll"),
+        test_dataset=str(folder / "emerging.test.annotated"),
+        max_length=40,
+    )
+    report = data_report.read(tmp_path / "out")
+    assert report.rows_kept == {"train": 3_394, "validation": 1_009, "test": 1_287}
+    words = {split: sum(c[split] for c in report.labels.values()) for split in report.rows_kept}
+    assert words == {"train": 62_730, "validation": 15_733, "test": 23_394}
+    entities = {n: c["train"] for n, c in report.labels.items() if n.startswith("B-")}
+    assert entities == {
+        "B-person": 660,
+        "B-location": 548,
+        "B-group": 264,
+        "B-corporation": 221,
+        "B-product": 142,
+        "B-creative-work": 140,
+    }
+    assert len(manifest.label_names) == 13
+    odd = "2,394 of the lines between sentences hold white space"
+    assert any(note.endswith(odd) for note in report.notes)
+
+
+GOOD = conll()
+TAGGED = {"task": "token-classification"}
+EVERY = "words, and a tag for each, in every row"
+DROP = (
+    "mend the rows, or --on-bad-row drop to leave them out, or --on-bad-row mend to leave out those"
+    " alone that cannot be mended"
+)
+
+
+def json_rows(*rows: dict[str, Any]) -> str:
+    good = [{"tokens": w, "tags": t} for w, t in DATA]
+    return "".join(json.dumps(row) + "\n" for row in [*good, *rows])
+
+
+CASES: dict[str, Any] = {
+    "an I that goes on with nothing": (
+        {"data.conll": GOOD + "\n\nlate\tO\nmoney\tI-payment\n"},
+        TAGGED,
+        (
+            "1 row (61) with tags that are not IOB2: I-payment after O",
+            f"{{dir}}/data.conll, line {GOOD.count(chr(10)) + 4:,}",
+            EVERY,
+            DROP,
+        ),
+    ),
+    "a ragged line": (
+        {"data.conll": "late\tO\tx\nshop\tO\n\n" + GOOD},
+        TAGGED,
+        (
+            "1 row (1) with a line of 3 cells, where the others have 2",
+            "{dir}/data.conll, line 1",
+            EVERY,
+            DROP,
+        ),
+    ),
+    "an empty word": (
+        {"data.conll": "late\tO\n\tO\n\n" + GOOD},
+        TAGGED,
+        ("1 row (1) with a word without a character", "{dir}/data.conll, line 2", EVERY, DROP),
+    ),
+    "a word without a tag": (
+        {"data.conll": GOOD + "\n\nlate\t\nshop\tO\n"},
+        TAGGED,
+        (
+            "1 row (61) with a word without a tag",
+            f"{{dir}}/data.conll, line {GOOD.count(chr(10)) + 3:,}",
+            EVERY,
+            DROP,
+        ),
+    ),
+    "a tag of no scheme": (
+        {"data.conll": "late\tpayment\n\n" + GOOD},
+        TAGGED,
+        (
+            "1 row (1) with the tag 'payment', which is neither O nor of a letter and a type",
+            "{dir}/data.conll, line 1",
+            EVERY,
+            DROP,
+        ),
+    ),
+    "tags that are not as many": (
+        {"data.jsonl": json_rows({"tokens": ["a", "b"], "tags": ["O"]})},
+        TAGGED,
+        ("1 row (61) with 1 tags for 2 words", "{dir}/data.jsonl", EVERY, DROP),
+    ),
+    "a text for a list of words": (
+        {"data.jsonl": json_rows({"tokens": "a b", "tags": ["O", "O"]})},
+        TAGGED,
+        (
+            "1 row (61) with a string for a list of words in column 'tokens'",
+            "{dir}/data.jsonl",
+            EVERY,
+            DROP,
+        ),
+    ),
+    "a number for a word": (
+        {"data.jsonl": json_rows({"tokens": ["a", 3], "tags": ["O", "O"]})},
+        TAGGED,
+        ("1 row (61) with a number for a word", "{dir}/data.jsonl", EVERY, DROP),
+    ),
+    "no words": (
+        {"data.jsonl": json_rows({"tokens": [], "tags": []})},
+        TAGGED,
+        ("1 row (61) with no word", "{dir}/data.jsonl", EVERY, DROP),
+    ),
+    "an object for a tag": (
+        {"data.jsonl": json_rows({"tokens": ["a"], "tags": [{}]})},
+        TAGGED,
+        ("1 row (61) with an object for a tag", "{dir}/data.jsonl", EVERY, DROP),
+    ),
+    "no entity anywhere": (
+        {"data.conll": "late\tO\nshop\tX\n\nlate\tX\n"},
+        TAGGED | {"problem_type": "entity_recognition"},
+        (
+            "no tag marks an entity: 'O', 'X'",
+            "column 'tags'",
+            "tags of a letter and a type, such as B-person, and O",
+            "--problem-type word_tagging, or name another --label-column",
+        ),
+    ),
+    "one tag for all": (
+        {"data.conll": "late\tO\nshop\tO\n\nlate\tO\n"},
+        TAGGED,
+        (
+            "every word has the same tag: 'O'",
+            "column 'tags'",
+            "at least two different tags",
+            "name another --label-column, or data with more tags",
+        ),
+    ),
+    "a type that is not learned": (
+        {"data.conll": GOOD, "test.conll": "late\tB-late\n"},
+        TAGGED | {"test_dataset": "{dir}/test.conll"},
+        (
+            "1 label not in the training data: 'B-late'",
+            "{dir}/test.conll (test), row 1",
+            "labels that the model can learn",
+            "add rows with these labels to the training data, or take them out here",
+        ),
+    ),
+    "several columns of tags": (
+        {"data.conll": "late O B-x\nshop X O\n"},
+        TAGGED | {"label_column": "column_2,tags"},
+        (
+            "there are 2 label columns",
+            "label_column",
+            "one column of tags, for token-classification",
+            "--label-column column_2",
+        ),
+    ),
+    "which column is not clear": (
+        {"data.jsonl": json.dumps({"tokens": ["a"], "pos_tags": ["X"], "ner_tags": ["O"]}) + "\n"},
+        TAGGED,
+        (
+            "it is not clear which column is the label: 'pos_tags', 'ner_tags'",
+            "{dir}/data.jsonl",
+            "label_column to name one of 'tokens' (e.g. \"['a']\"), 'pos_tags' (e.g. \"['X']\"),"
+            " 'ner_tags' (e.g. \"['O']\")",
+            "--label-column pos_tags",
+        ),
+    ),
+    "a pair of texts": (
+        {"data.conll": "late O x\nshop O x\n"},
+        TAGGED | {"text_pair_column": "column_2"},
+        (
+            "text_pair_column is 'column_2'",
+            "text_pair_column",
+            "one column of words, for token-classification",
+            "leave --text-pair-column out",
+        ),
+    ),
+    "names that do not fit": (
+        {"data.conll": GOOD},
+        TAGGED | {"column_names": "word,pos,ner"},
+        (
+            "3 names in column_names, and the lines have 2 cells",
+            "{dir}/data.conll",
+            "a name for every cell",
+            "--column-names tokens,tags",
+        ),
+    ),
+    "no sentence": (
+        {"data.conll": "\n \n# nothing\n"},
+        TAGGED,
+        (
+            "the file has no rows",
+            "{dir}/data.conll",
+            "a word and its tag a line",
+            "check that this is the right file",
+        ),
+    ),
+    "a problem type of texts": (
+        {"data.conll": GOOD},
+        TAGGED | {"problem_type": "regression"},
+        (
+            "problem_type 'regression' is not known",
+            "problem_type",
+            "one of auto, entity_recognition, word_tagging",
+            "--problem-type auto",
+        ),
+    ),
+    "the task of texts": (
+        {"data.conll": GOOD},
+        {"text_column": "tokens", "label_column": "tags"},
+        (
+            "60 rows (1, 2, 3, 4, 5, ...) with a list for a text in column 'tokens'",
+            "{dir}/data.conll, line 1",
+            "a text and a label in every row",
+            "if every word has a label: --task token-classification",
+        ),
+    ),
+    "texts cannot be mended": (
+        {"data.csv": "text,label\na,b\n"},
+        {"on_bad_row": "mend"},
+        ("on_bad_row is 'mend'", "on_bad_row", "error or drop", "--on-bad-row drop"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_wrong_input_is_said_once_and_leaves_nothing(
+    case: str, tiny_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    check(CASES[case], tiny_model, tmp_path, capfd)

@@ -1,0 +1,144 @@
+"""Scores of entities: the same in the graph, in the sums of a tally and by seqeval."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kfp_finetune.components.tasks.token_classification.decoding import entities
+from kfp_finetune.components.tasks.token_classification.entity_f1 import EntityF1
+from kfp_finetune.components.tasks.token_classification.entity_scores import (
+    compare,
+    entity_tally,
+    measure_entities,
+)
+from kfp_finetune.components.tasks.token_classification.sentences import Sentence
+from kfp_finetune.components.tasks.token_classification.tags import iob2_names
+
+NAMES = iob2_names(["org", "person"])
+FIELDS = ("correct", "wrong_type", "wrong_boundary", "wrong_both", "missed")
+
+
+def sentence(tags: list[str], predicted: list[str]) -> Sentence:
+    words = [f"word{i}" for i in range(len(tags))]
+    return Sentence(0, 0, words, tags, predicted, np.full(len(tags), 0.9), 1.0)
+
+
+def random_sentences(random: np.random.Generator, count: int) -> list[Sentence]:
+    made = []
+    for _ in range(count):
+        ids = random.integers(len(NAMES), size=random.integers(1, 9))
+        said = np.where(random.random(len(ids)) < 0.7, ids, random.integers(len(NAMES)))
+        made.append(sentence([NAMES[i] for i in ids], [NAMES[i] for i in said]))
+    return made
+
+
+@pytest.mark.slow
+def test_they_are_those_of_seqeval(tmp_path: Path) -> None:
+    python = os.environ.get("TORCH_PYTHON")
+    if python is None:
+        pytest.skip("TORCH_PYTHON names no Python that has seqeval; .ci/run makes one")
+    random = np.random.default_rng(1)
+    asked = [random_sentences(random, 6) for _ in range(200)]
+    file = tmp_path / "asked.json"
+    pairs = [[[s.tags for s in part], [s.predicted for s in part]] for part in asked]
+    file.write_text(json.dumps(pairs))
+    script = Path(__file__).with_name("seqeval_answers.py")
+    done = subprocess.run([python, script, file], capture_output=True, text=True, check=True)
+    for part, answer in zip(asked, json.loads(done.stdout), strict=True):
+        metrics = measure_entities(part, NAMES, "test", set(), with_texts=True)
+        for name in ("precision", "recall"):
+            assert metrics.metrics[name] == pytest.approx(answer["micro avg"][name])
+        assert metrics.metrics["f1"] == pytest.approx(answer["micro avg"]["f1-score"])
+        for scores in metrics.per_class:
+            of_type = answer.get(scores.label, {"support": 0, "f1-score": 0})
+            assert (scores.support, scores.f1) == pytest.approx(
+                (of_type["support"], of_type["f1-score"])
+            )
+
+
+def test_they_are_the_same_while_training() -> None:
+    """In batches with gaps between the words, and rows that only fill a batch up."""
+    random = np.random.default_rng(2)
+    for _ in range(30):
+        metric = EntityF1(NAMES)
+        sentences = random_sentences(random, 12)
+        for at in range(0, 12, 4):
+            part = sentences[at : at + 4]
+            width = max(len(s.words) for s in part) * 2
+            labels = np.zeros((5, width), np.int32)
+            weights = np.zeros((5, width), np.float32)
+            logits = random.normal(size=(5, width, len(NAMES))).astype(np.float32)
+            for row, s in enumerate(part):
+                places = np.sort(random.choice(width, len(s.words), replace=False))
+                labels[row, places] = [NAMES.index(tag) for tag in s.tags]
+                logits[row, places, [NAMES.index(tag) for tag in s.predicted]] += 9
+                weights[row, places] = 1
+            metric.update_state(labels, logits, weights)
+        expected = entity_tally(sentences).overall()["f1"]
+        assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
+
+
+TAGS = st.lists(st.sampled_from(NAMES), min_size=6, max_size=6)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(TAGS, TAGS), min_size=1, max_size=4))
+def test_every_entity_is_told_once(pairs: list[tuple[list[str], list[str]]]) -> None:
+    sentences = [sentence(*pair) for pair in pairs]
+    metrics = measure_entities(sentences, NAMES, "test", set(), with_texts=True)
+    true = sum(len(entities(s.tags)) for s in sentences)
+    given_ = sum(len(entities(s.predicted)) for s in sentences)
+    of = metrics.entity_errors
+    assert sum(getattr(errors, field) for errors in of for field in FIELDS) == true
+    assert sum(errors.predicted for errors in of) == given_
+    assert sum(s.support for s in metrics.per_class) == true
+    alone = sum(
+        not any(a[0] < t[1] and t[0] < a[1] for t in entities(s.tags))
+        for s in sentences
+        for a in entities(s.predicted)
+    )
+    assert sum(errors.spurious for errors in of) == alone
+    assert metrics.metrics["f1"] == pytest.approx(
+        2 * sum(errors.correct for errors in of) / max(true + given_, 1)
+    )
+    assert np.sum(metrics.confusion_matrix) == sum(len(s.words) for s in sentences)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "kind"),
+    [
+        ((1, 3, "person"), "correct"),
+        ((1, 3, "org"), "wrong_type"),
+        ((1, 2, "person"), "wrong_boundary"),
+        ((0, 5, "person"), "wrong_boundary"),
+        ((2, 4, "org"), "wrong_both"),
+        ((3, 4, "person"), "missed"),
+    ],
+)
+def test_what_became_of_an_entity(predicted: tuple[int, int, str], kind: str) -> None:
+    spans = compare([(1, 3, "person")], [predicted])
+    assert [span.kind for span in spans if span.label] == [kind]
+    assert [span.kind for span in spans if not span.label] == ["spurious"] * (kind == "missed")
+
+
+def test_recall_is_told_of_entities_that_training_had_not() -> None:
+    tags = ["B-person", "I-person", "O", "B-org"]
+    found = sentence(tags, ["B-person", "I-person", "O", "O"])
+    metrics = measure_entities([found], NAMES, "test", {("word3", "org")}, with_texts=True)
+    assert (metrics.metrics["seen_recall"], metrics.metrics["unseen_recall"]) == (0, 1)
+    nothing_known = measure_entities([found], NAMES, "test", set(), with_texts=True)
+    assert "unseen_recall" not in nothing_known.metrics
+
+
+def test_texts_are_left_out_on_request() -> None:
+    wrong = sentence(["B-org"], ["O"])
+    assert measure_entities([wrong], NAMES, "test", set(), with_texts=True).sentences
+    assert not measure_entities([wrong], NAMES, "test", set(), with_texts=False).sentences
