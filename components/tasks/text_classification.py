@@ -247,7 +247,11 @@ def training_loss(
                 from_logits=True,
                 label_smoothing=label_smoothing_factor,
             )
-            return values if weights is None else values * tf.gather(weights, y_true)
+            if weights is None:
+                return values
+            # No example has the last labels: pieces of words may be trained to have them.
+            of_all = np.pad(weights, (0, y_pred.shape[-1] - len(weights)))
+            return values * tf.gather(of_all, y_true)
 
     return TrainingLoss()
 

@@ -328,7 +328,8 @@ def test_labels_as_files(tmp_path: Path) -> None:
         "plain text has no labels\n"
         f"  where:    {tmp_path}/ham.txt\n"
         "  expected: a folder with a sub-folder of .txt files per label, or a .txt file per label\n"
-        "  remedy:   arrange it so, or give the texts with their labels as .csv or .jsonl"
+        "  remedy:   arrange it so, or give the texts with their labels as .csv or .jsonl; of words"
+        " with tags, one a line: --task token-classification"
     )
 
 

@@ -171,9 +171,7 @@ def test_every_word_and_tag_is_written_once(
 
 def test_parts_of_speech(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "data.conllu").write_text(conllu().replace("-", "."))
-    manifest = load(
-        tmp_path, tiny_model, dataset=str(tmp_path / "data.conllu"), label_column="upos"
-    )
+    manifest = load(tmp_path, tiny_model, dataset=str(tmp_path / "data.conllu"))
     assert manifest.problem_type == "word_tagging"
     assert manifest.label_names == ["B.payment", "B.place", "I.payment", "O"]
 

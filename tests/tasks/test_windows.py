@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
 
 from kfp_finetune.components.load_data.pretrained import load_tokenizer
 from kfp_finetune.components.tasks import token_classification
@@ -90,3 +92,24 @@ def test_batches_of_labels(all_tokens: bool) -> None:
 @pytest.fixture
 def tiny_tokenizer(tmp_path: Path) -> Path:
     return tiny.write_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("kind", ["ByteLevel", "Metaspace"])
+def test_words_are_tokenized_as_in_a_text(kind: str) -> None:
+    """By tokenizers that tell a word after a space from one that begins a text."""
+    made = Tokenizer(models.BPE())
+    pre_tokenizer = getattr(pre_tokenizers, kind)
+    made.pre_tokenizer = pre_tokenizer(
+        **({"add_prefix_space": False} if kind == "ByteLevel" else {"prepend_scheme": "first"})
+    )
+    trainer = trainers.BpeTrainer(vocab_size=200, special_tokens=["<pad>", "<unk>"])
+    made.train_from_iterator([" ".join(words) for words, _ in tiny.sentences(50)], trainer)
+    special = {"unk_token": "<unk>", "pad_token": "<pad>"}
+    fast = PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=64, **special)
+    sentences = [words for words, _ in tiny.sentences(20, seed=3)]
+    tokenize = token_classification.tokenize(fast, 64)
+    examples = tokenize.examples(tokenize.encode([sentences]), [sentences], [])
+    for i, words in enumerate(sentences):
+        low, high = examples.tokens.starts[i : i + 2]
+        expected = made.encode((" " if kind == "ByteLevel" else "") + " ".join(words)).ids
+        assert examples.tokens.input_ids[low:high].tolist() == expected

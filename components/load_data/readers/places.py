@@ -61,5 +61,6 @@ def no_labels(name: str) -> InputError:
         "plain text has no labels",
         where=name,
         expected="a folder with a sub-folder of .txt files per label, or a .txt file per label",
-        remedy="arrange it so, or give the texts with their labels as .csv or .jsonl",
+        remedy="arrange it so, or give the texts with their labels as .csv or .jsonl; of words with"
+        " tags, one a line: --task token-classification",
     )

@@ -31,7 +31,7 @@ PER_WORD = True
 PLAIN_TEXT = "conll"
 TEXT_COLUMNS = ("tokens", "words", "token", "word", "form", "text", "sentence")
 LABEL_COLUMNS = (
-    "tags", "ner_tags", "pos_tags", "chunk_tags", "upos", "xpos", "ner", "pos", "labels", "label",
+    "tags", "ner_tags", "pos_tags", "chunk_tags", "upos", "ner", "pos", "labels", "label",
 )  # fmt: skip
 
 

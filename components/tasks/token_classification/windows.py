@@ -202,4 +202,6 @@ def _for_words(backend: Tokenizer) -> Tokenizer:
         nodes += node.get("pretokenizers", [])
         if node.get("type") == "ByteLevel":
             node["add_prefix_space"] = True
+        elif node.get("type") == "Metaspace":
+            node["prepend_scheme"] = "always"
     return Tokenizer.from_str(json.dumps(described))
