@@ -92,6 +92,13 @@ def diagnose(
             f" {number_text(end)} at the end, no less than that of a constant answer.",
             _lower_rate(model) if high else _more(model, factor=10),
         )
+    if model.validation_metrics.get("f1") == 0:  # of words most are O: the loss is low all the same
+        high = model.optimizer.schedule.learning_rate > _HIGH_RATE
+        return Diagnosis(
+            "not learned",
+            "Nothing was learned: no entity of the validation split was found.",
+            _lower_rate(model) if high else _more(model, factor=10),
+        )
     if checks and (risen := _overfitted(checks, model)):
         return risen
     best = min(checks, key=lambda check: check[1]) if checks else None

@@ -118,3 +118,14 @@ def test_several_labels_that_are_only_known_by_their_frequency_are_not_learned()
     assert diagnose(log, model(), 0.16).kind == "not learned"
     assert diagnose(log, model(), 0.3).kind == "fine"
     assert diagnose(log, model(class_weights="balanced"), 0.16).kind == "fine"
+
+
+@pytest.mark.parametrize(
+    ("rate", "remedy"), [(8e-4, "Try --learning-rate 0.00016"), (5e-5, "or --learning-rate 0.0005")]
+)
+def test_a_low_loss_is_nothing_where_no_entity_is_found(rate: float, remedy: str) -> None:
+    """Most words are no part of one: the loss comes down without any."""
+    made = model(schedule={"learning_rate": rate}, validation_metrics={"loss": 0.2, "f1": 0.0})
+    found = diagnose(record(FALLING, [1.6, 0.6, 0.4]), made, CHANCE)
+    assert found.kind == "not learned" and "no entity" in found.finding
+    assert remedy in found.remedy
