@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,8 @@ from kfp_finetune.components.load_data.splitting import (
     split_by_column,
 )
 from kfp_finetune.components.load_data.targets import Targets, check_seen_in_training
-from kfp_finetune.components.tasks.labels import check_learnable
+from kfp_finetune.components.tasks.labels import Labels
+from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
 from kfp_finetune.components.tasks.values import Values
 
 
@@ -173,7 +175,36 @@ def _check_labels(assigned: dict[str, Assigned], targets: Targets) -> None:
     numbers = train.rows.labels[train.of("train")]
     seen = targets.used(numbers)
     where = f"{train.rows.source.name}, column {targets.column}"
-    check_learnable(targets.labels, seen, len(numbers), where)
+    _check_learnable(targets.labels, seen, len(numbers), where)
     for split in SPLITS[1:]:
         part = assigned.get(split, train)
         check_seen_in_training(targets, seen, part.rows, part.of(split), split)
+
+
+def _check_learnable(labels: Labels, used: set[Any], rows: int, where: str) -> None:
+    """Check that there is something to learn.
+
+    Args:
+        labels: What the values mean.
+        used: The ids, or the numbers, that occur in the training rows.
+        rows: Training rows.
+        where: The source and the column.
+
+    Raises:
+        InputError: If every row has the same label, or about every row one of its own.
+    """
+    if len(used) < (1 if labels.several else 2):
+        name = next((labels.names[i] if labels.names else f"{i:g}" for i in used), "none")
+        raise InputError(
+            f"every row has the same label: {name!r}",
+            where=where,
+            expected="at least two different labels",
+            remedy="name another --label-column, or data with more labels",
+        )
+    if labels.problem_type == SINGLE_LABEL and len(used) > rows / 2:
+        raise InputError(
+            f"{len(used):,} different labels in {rows:,} rows",
+            where=where,
+            expected="labels that repeat; this looks like an id or a text",
+            remedy="name another --label-column",
+        )

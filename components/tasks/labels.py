@@ -148,35 +148,6 @@ def understand_labels(
     return Labels(MULTI_LABEL, names, list(groups), note)
 
 
-def check_learnable(labels: Labels, used: set[Any], rows: int, where: str) -> None:
-    """Check that there is something to learn.
-
-    Args:
-        labels: What the values mean.
-        used: The ids, or the numbers, that occur in the training rows.
-        rows: Training rows.
-        where: The source and the column.
-
-    Raises:
-        InputError: If every row has the same label, or about every row one of its own.
-    """
-    if len(used) < (1 if labels.several else 2):
-        name = next((labels.names[i] if labels.names else f"{i:g}" for i in used), "none")
-        raise InputError(
-            f"every row has the same label: {name!r}",
-            where=where,
-            expected="at least two different labels",
-            remedy="name another --label-column, or data with more labels",
-        )
-    if labels.problem_type == SINGLE_LABEL and len(used) > rows / 2:
-        raise InputError(
-            f"{len(used):,} different labels in {rows:,} rows",
-            where=where,
-            expected="labels that repeat; this looks like an id or a text",
-            remedy="name another --label-column",
-        )
-
-
 def _each(
     convert: Callable[[Any], Any], values: Sequence[Any], rows_of: Callable[[Sequence[int]], str]
 ) -> list[Any]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks import text_classification as task
+from kfp_finetune.components.tasks import losses as task
 from kfp_finetune.components.tasks.problem_types import (
     MULTI_LABEL,
     PROBLEM_TYPES,

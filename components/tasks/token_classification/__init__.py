@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks import problem_types, text_classification
+from kfp_finetune.components.tasks import losses, problem_types, text_classification
 from kfp_finetune.components.tasks.labels import Labels
 from kfp_finetune.components.tasks.predictions import Prediction, Predictions
 from kfp_finetune.components.tasks.problem_types import ENTITIES, SINGLE_LABEL, TOKEN_TYPES
-from kfp_finetune.components.tasks.token_classification.reading import TagSets, understand_tags
+from kfp_finetune.components.tasks.token_classification.reading import TagSets
+from kfp_finetune.components.tasks.token_classification.understanding import understand_tags
 from kfp_finetune.components.tasks.token_classification.word_labels import WordLabels
 from kfp_finetune.components.tasks.token_classification.words import words_of
 
@@ -149,28 +150,26 @@ def check_training_loss(
     Raises:
         InputError: If one has no such value.
     """
-    text_classification.check_training_loss(label_smoothing_factor, class_weights, SINGLE_LABEL)
+    losses.check_training_loss(label_smoothing_factor, class_weights, SINGLE_LABEL)
 
 
 def loss(problem_type: str) -> Any:
     """Cross-entropy between every word's label and the softmax of its first piece's logits."""
-    return text_classification.loss(SINGLE_LABEL)
+    return losses.loss(SINGLE_LABEL)
 
 
 def training_loss(
     problem_type: str, label_smoothing_factor: float, class_weights: str, targets: NDArray[Any]
 ) -> Any:
     """What training minimizes instead of `loss`; arguments as `text_classification` takes them."""
-    return text_classification.training_loss(
-        SINGLE_LABEL, label_smoothing_factor, class_weights, targets
-    )
+    return losses.training_loss(SINGLE_LABEL, label_smoothing_factor, class_weights, targets)
 
 
 def training_metrics(problem_type: str, label_names: Sequence[str]) -> list[Any]:
     """What is measured on the validation split while training: accuracy, of entities also F1."""
     from kfp_finetune.components.tasks.token_classification.entity_f1 import EntityF1
 
-    metrics = text_classification.training_metrics(SINGLE_LABEL, label_names)
+    metrics = losses.training_metrics(SINGLE_LABEL, label_names)
     return [EntityF1(label_names), *metrics] if problem_type == ENTITIES else metrics
 
 

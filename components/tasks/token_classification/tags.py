@@ -22,6 +22,11 @@ def parse(tag: str) -> tuple[str, str]:
     return (_LETTERS[found[1]], found[2]) if found else (OUTSIDE, "")
 
 
+def is_foreign(tag: str) -> bool:
+    """Whether it is no tag of any scheme."""
+    return tag != OUTSIDE and parse(tag)[0] == OUTSIDE
+
+
 def mark_entities(tags: Iterable[str]) -> bool:
     """Whether these different tags mark entities: all but O are of a letter and a type."""
     parsed = {tag: parse(tag)[0] != OUTSIDE for tag in tags}
