@@ -30,7 +30,7 @@ from kfp_finetune.components.tasks.problem_types import (
 if TYPE_CHECKING:
     from kfp_finetune.components.tasks.token_classification.reading import TagReader
 
-_FLAG = "--label-names"
+FLAG = "--label-names"
 _LARGEST = 3.4e38  # float32
 
 
@@ -69,7 +69,7 @@ def understand_labels(
     columns: Sequence[str] = ("label",),
     declared: Sequence[str] | None = None,
     known: Sequence[str] | None = None,
-    known_from: str = _FLAG,
+    known_from: str = FLAG,
     rows_of: Callable[[Sequence[int]], str] = lambda numbers: "",
 ) -> Labels:
     """Find out what the different values of a label column mean.
@@ -95,7 +95,7 @@ def understand_labels(
     """
     where = "column " + ", ".join(map(repr, columns))
     if len(columns) > 1:
-        _check_for_several(problem_type, known if known_from == _FLAG else None, where)
+        _check_for_several(problem_type, known if known_from == FLAG else None, where)
         return _from_indicators(values, columns, where, known, known_from, rows_of)
     cleaned = [clean(value) for value in values]
     present = [value for value in cleaned if value is not None]

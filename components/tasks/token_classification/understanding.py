@@ -7,7 +7,7 @@ from typing import Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.tasks.label_names import by_number_then_name, check_known
-from kfp_finetune.components.tasks.labels import Labels
+from kfp_finetune.components.tasks.labels import FLAG, Labels
 from kfp_finetune.components.tasks.problem_types import ENTITIES, TAGS
 from kfp_finetune.components.tasks.token_classification.reading import TagReader, TagSets
 from kfp_finetune.components.tasks.token_classification.tags import (
@@ -28,7 +28,7 @@ def understand_tags(
     columns: Sequence[str] = ("tags",),
     declared: Sequence[str] | None = None,
     known: Sequence[str] | None = None,
-    known_from: str = "--label-names",
+    known_from: str = FLAG,
     rows_of: Callable[[Sequence[int]], str] = lambda numbers: "",
 ) -> Labels:
     """Find out what the tags mean; arguments as `labels.understand_labels` takes them.
@@ -75,12 +75,15 @@ def _entities(
     rows_of: Callable[[Sequence[int]], str],
 ) -> Labels:
     parsed = {tag: parse(tag) for tag in seen}
-    if all(letter == OUTSIDE for letter, _ in parsed.values()):
+    without = all(letter == OUTSIDE for letter, _ in parsed.values())
+    if without and not (listed and seen == [OUTSIDE]):  # data to score a model on may have none
         raise InputError(
             f"no tag marks an entity: {', '.join(map(repr, seen[:5]))}",
             where=where,
             expected="tags of a letter and a type, such as B-person, and O",
-            remedy=f"--problem-type {TAGS}, or name another --label-column",
+            remedy=f"--problem-type {TAGS}, or name another --label-column"
+            if known_from == FLAG
+            else known_from,
         )
     types = dict.fromkeys(kind for tag in listed if (kind := parse(tag)[1]))
     names = iob2_names(types or sorted({kind for _, kind in parsed.values() if kind}))
