@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -162,8 +163,11 @@ class DatasetWriter:
         self.examples[split] += len(chosen)
         names = self._targets.labels.names
         if names:
-            labels = [np.atleast_1d(np.array(examples.labels[i], np.int64)) for i in chosen]
-            flat = np.concatenate(labels)
+            labels = [examples.labels[i] for i in chosen.tolist()]
+            one_each = isinstance(labels[0], int)
+            flat = (
+                np.array(labels) if one_each else np.array(list(chain.from_iterable(labels)), int)
+            )
             self.labels[split] += np.bincount(flat[flat >= 0], minlength=len(names))
         shown = self._shown[split]
         for i in chosen[: _EXAMPLES_PER_SPLIT - len(shown)].tolist():

@@ -14,15 +14,18 @@ import sys
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+import transformers
+from transformers import AutoTokenizer, pipeline
 
 
 def main() -> None:
     for file in sorted(Path(sys.argv[1]).glob("*/asked.json")):
         folder, asked = file.parent, json.loads(file.read_text())
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            folder, output_loading_info=True
-        )
+        name = json.loads((folder / "config.json").read_text())["architectures"][0]
+        kind = "Token" if "Token" in name else "Sequence"
+        auto = getattr(transformers, f"AutoModelFor{kind}Classification")
+        model, info = auto.from_pretrained(folder, output_loading_info=True)
+        assert type(model).__name__ == name
         assert not any(info.values()), (folder.name, info)
         assert model.dtype == torch.float32
         model.eval()

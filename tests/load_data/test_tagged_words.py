@@ -451,3 +451,17 @@ def test_wrong_input_is_said_once_and_leaves_nothing(
     case: str, tiny_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     check(CASES[case], tiny_model, tmp_path, capfd)
+
+
+def test_data_to_score_a_model_on_may_have_no_entity(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "none.conll").write_text("late\tO\nshop\tO\n")
+    parameters = Parameters(
+        dataset=str(tmp_path / "none.conll"),
+        model=str(tiny_model),
+        task="token-classification",
+        max_length=16,
+    )
+    manifest = load_evaluation_data(
+        parameters, NAMES, "entity_recognition", str(tmp_path / "out"), str(tmp_path / "data.html")
+    )
+    assert (manifest.label_names, manifest.splits["test"].rows) == (NAMES, 1)
