@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.delimited import parse_delimiter
@@ -25,6 +25,9 @@ _CONLLU = ("id", "tokens", "lemma", "upos", "xpos", "feats", "head", "deprel", "
 _WORD_ID = re.compile(r"[0-9]+")
 _NO_WORD_ID = re.compile(r"[0-9]+[-.][0-9]+")  # several words written as one; a word left unsaid
 _DOCUMENT = "-DOCSTART-"
+# "# id 5 domain=x" and "# sent_id = 5" may have as many cells as a word.
+_ABOUT = re.compile(r"# +(?:(?:id|newdoc|newpar)(?: |$)|\S+ *= )")
+_GAP = re.compile("[ \t]+")  # not str.split(), which divides "10 000" at its no-break space
 _LOOKED_AT = 1_000
 
 
@@ -34,7 +37,7 @@ class _Layout:
 
     Attributes:
         text: The file.
-        separator: Between the cells of a line; None for white space.
+        separator: Between the cells of a line; None for blanks and tabs.
         width: Cells of a line.
         conllu: Whether it is of Universal Dependencies.
     """
@@ -46,16 +49,22 @@ class _Layout:
 
     def cells(self, line: str) -> list[str]:
         """The cells of a line."""
-        cells = line.split(self.separator)
-        return [cell.strip() for cell in cells] if self.separator else cells
+        return [cell.strip(" \t") for cell in _split(line, self.separator)]
 
-    def is_comment(self, line: str) -> bool:
-        """Whether a line that begins with # is none of a word: it has not the cells of one."""
-        return line.startswith("#") and (self.conllu or len(self.cells(line)) != self.width)
+    def is_comment(self, line: str, inside: bool) -> bool:
+        """Whether a line that begins with # is none of a word, inside a sentence or before one.
 
-    def is_word(self, line: str) -> bool:
+        It has not the cells of a word; or a sentence begins there, and it says something about it.
+        """
+        if not line.startswith("#"):
+            return False
+        if self.conllu or len(self.cells(line)) != self.width:
+            return True
+        return not inside and _ABOUT.match(line) is not None
+
+    def is_word(self, line: str, inside: bool) -> bool:
         """Whether a line is a word, or is to be one."""
-        if not line.strip() or self.is_comment(line) or line.startswith(_DOCUMENT):
+        if not line.strip() or self.is_comment(line, inside) or line.startswith(_DOCUMENT):
             return False
         return not (self.conllu and _NO_WORD_ID.fullmatch(self.cells(line)[0]))
 
@@ -65,7 +74,8 @@ def open_conll(file: File, options: ReadOptions) -> Source:
 
     Columns are `tokens`, `column_2` and so on, and `tags` for the last; of CoNLL-U as Universal
     Dependencies names them, with `tokens` for FORM. A line that begins with # is a comment unless
-    it has as many cells as the lines of words; -DOCSTART- lines, and CoNLL-U's lines of several
+    it has as many cells as the lines of words, and is none like "# id 5" or "# text = a b" where a
+    sentence begins; -DOCSTART- lines, and CoNLL-U's lines of several
     words and of none, are left out.
 
     Args:
@@ -81,6 +91,8 @@ def open_conll(file: File, options: ReadOptions) -> Source:
     columns = _names(layout, options.column_names)
     rows, left_out = _count(layout)
     notes = [f"{file.name}: {count:,} {what}" for what, count in left_out.items() if count]
+    if file.format == ".tsv":
+        notes.insert(0, f"{file.name} has blank lines between its lines, and is read as CoNLL")
     return Source(
         name=file.name,
         columns=columns,
@@ -93,7 +105,7 @@ def open_conll(file: File, options: ReadOptions) -> Source:
 def is_conll(text: Text) -> bool:
     """Whether lines stand in blocks with blank lines between, as those of words do."""
     blank = [not line.strip() for _, line in islice(_lines(text), _LOOKED_AT)]
-    return any(blank[:-1]) and not blank[0]
+    return (True, False) in pairwise(blank) and not blank[0]
 
 
 def _lines(text: Text) -> Iterator[tuple[int, str]]:
@@ -104,6 +116,10 @@ def _lines(text: Text) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
+def _split(line: str, separator: str | None) -> list[str]:
+    return line.split(separator) if separator else _GAP.split(line.strip(" \t"))
+
+
 def _layout(text: Text, options: ReadOptions) -> _Layout:
     candidates = (line for _, line in _lines(text) if line.strip())
     first = list(islice((line for line in candidates if not line.startswith("# ")), _LOOKED_AT))
@@ -112,11 +128,14 @@ def _layout(text: Text, options: ReadOptions) -> _Layout:
     separator = "\t" if sum("\t" in line for line in first) > len(first) / 2 else None
     if options.delimiter is not None:
         separator = parse_delimiter(options.delimiter)
-    widths = Counter(len(line.split(separator)) for line in first)
+    widths = Counter(len(_split(line, separator)) for line in first)
     width = widths.most_common(1)[0][0]
-    ids = [line.split(separator)[0] for line in first if not line.startswith(_DOCUMENT)]
-    conllu = width == len(_CONLLU) and all(
-        _WORD_ID.fullmatch(i) or _NO_WORD_ID.fullmatch(i) for i in ids if not i.startswith("#")
+    ids = [_split(line, separator)[0] for line in first if not line.startswith(_DOCUMENT)]
+    conllu = width == len(_CONLLU) and (
+        text.file.format == ".conllu"
+        or all(
+            _WORD_ID.fullmatch(i) or _NO_WORD_ID.fullmatch(i) for i in ids if not i.startswith("#")
+        )
     )
     return _Layout(text, separator, width, conllu)
 
@@ -147,8 +166,9 @@ def _count(layout: _Layout) -> tuple[int, dict[str, int]]:
         "of the lines between sentences hold white space": 0,
         "-DOCSTART- lines are left out": 0,
         "lines of several words as one, or of a word left unsaid, are left out": 0,
+        "of the lines within sentences begin with #, and are read as comments": 0,
     }
-    odd, documents, no_words = found
+    odd, documents, no_words, comments = found
     for _, line in _lines(layout.text):
         if not line.strip():
             found[odd] += bool(line) and inside
@@ -156,10 +176,12 @@ def _count(layout: _Layout) -> tuple[int, dict[str, int]]:
         elif line.startswith(_DOCUMENT):
             found[documents] += 1
             inside = False
-        elif layout.is_word(line):
+        elif layout.is_word(line, inside):
             sentences += not inside
             inside = True
-        elif not layout.is_comment(line):
+        elif layout.is_comment(line, inside):
+            found[comments] += inside
+        else:
             found[no_words] += 1
     if not sentences:
         raise no_rows(layout.text.file.name, "a word and its tag a line")
@@ -181,7 +203,7 @@ def _sentences(layout: _Layout) -> Iterator[list[tuple[int, str]]]:
     """The lines of each sentence's words, with their numbers."""
     words: list[tuple[int, str]] = []
     for number, line in _lines(layout.text):
-        if layout.is_word(line):
+        if layout.is_word(line, bool(words)):
             words.append((number, line))
         elif words and (not line.strip() or line.startswith(_DOCUMENT)):
             yield words

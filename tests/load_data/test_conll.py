@@ -1,0 +1,102 @@
+"""CoNLL files whose lines are easily taken for something else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kfp_finetune.components.load_data.sources import ReadOptions, open_source
+
+CONLL = ReadOptions(plain_text="conll")
+EMPTY = "\t_" * 8
+
+# A file's name and content; its sentences, its last column or None, and the ends of its notes.
+FILES: dict[str, tuple[str, str, list[list[str]], list[list[str]] | None, list[str]]] = {
+    "comments with as many cells as a word": (
+        "data.conll",
+        "# sent_id = 1\n# text = a b\na DT B-N O\nb NN I-N B-x\n\n# sent_id = 2\nc NN B-N O\n",
+        [["a", "b"], ["c"]],
+        [["O", "B-x"], ["O"]],
+        [],
+    ),
+    "comments with a tab": (
+        "data.conll",
+        "# id 5-a\tdomain=x\na _ _ O\nb _ _ B-x\n\n# id 7-b\tdomain=x\nc _ _ O\n",
+        [["a", "b"], ["c"]],
+        [["O", "B-x"], ["O"]],
+        [],
+    ),
+    "words that begin with #": (
+        "data.conll",
+        "# SYM O\n1 CD O\n\n#tag NN B-x\n# SYM O\n",
+        [["#", "1"], ["#tag", "#"]],
+        [["O", "O"], ["B-x", "O"]],
+        [],
+    ),
+    "a comment within a sentence": (
+        "data.conll",
+        "a\tO\n#tag\nb\tO\n\nc\tO\n",
+        [["a", "b"], ["c"]],
+        [["O", "O"], ["O"]],
+        ["1 of the lines within sentences begin with #, and are read as comments"],
+    ),
+    "no-break and ideographic spaces": (
+        "data.conll",
+        "10\u00a0000 O\n\u3000 O\n\n a  B-x \n",
+        [["10\u00a0000", "\u3000"], ["a"]],
+        [["O", "O"], ["B-x"]],
+        [],
+    ),
+    "words that cannot be seen, and an empty one": (
+        "data.conll",
+        "a\tO\n\u200b\tO\n\ufeff\tO\n\tO\n\n b c \tB-x\n",
+        [["a", "\u200b", "\ufeff", ""], ["b c"]],
+        [["O", "O", "O", "O"], ["B-x"]],
+        [],
+    ),
+    "documents, and white space between": (
+        "data.testa",
+        "-DOCSTART- -X- O\n\na DT O\n \nb NN O\n-DOCSTART- -X- O\nc NN O",
+        [["a"], ["b"], ["c"]],
+        [["O"], ["O"], ["O"]],
+        [
+            "1 of the lines between sentences hold white space",
+            "2 -DOCSTART- lines are left out",
+        ],
+    ),
+    "a .tsv of words": (
+        "data.tsv",
+        "a\tO\nb\tB-x\n\nc\tO\n",
+        [["a", "b"], ["c"]],
+        [["O", "B-x"], ["O"]],
+        ["data.tsv has blank lines between its lines, and is read as CoNLL"],
+    ),
+    "CoNLL-U with an id that is none": (
+        "data.conllu",
+        f"1\ta{EMPTY}\nx\tb{EMPTY}\n\n1-2\tcd{EMPTY}\n1\tc{EMPTY}\n",
+        [["a", "b"], ["c"]],
+        None,
+        ["1 lines of several words as one, or of a word left unsaid, are left out"],
+    ),
+    "words alone": ("data.conll", "a\nb\n\n# two cells\nc\n", [["a", "b"], ["c"]], None, []),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_words_are_told_from_other_lines(case: str, tmp_path: Path) -> None:
+    name, content, words, tags, notes = FILES[case]
+    (tmp_path / name).write_text(content, encoding="utf-8", newline="")
+    source = open_source(str(tmp_path / name), options=CONLL)
+    batches = list(source.read())
+    assert source.rows == len(words)
+    assert [batch.columns["tokens"] for batch in batches] == [words]
+    assert tags is None or [batch.columns["tags"] for batch in batches] == [tags]
+    assert not any(batch.problems for batch in batches)
+    assert len(source.notes) == len(notes)
+    assert all(said.endswith(end) for said, end in zip(source.notes, notes, strict=True))
+
+
+def test_blank_lines_at_the_end_make_no_words_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "data.tsv").write_text("text\tlabel\na b\tx\nc d\ty\n\n\n")
+    assert open_source(str(tmp_path / "data.tsv"), options=CONLL).columns == ["text", "label"]
