@@ -75,8 +75,8 @@ def open_conll(file: File, options: ReadOptions) -> Source:
     Columns are `tokens`, `column_2` and so on, and `tags` for the last; of CoNLL-U as Universal
     Dependencies names them, with `tokens` for FORM. A line that begins with # is a comment unless
     it has as many cells as the lines of words, and is none like "# id 5" or "# text = a b" where a
-    sentence begins; -DOCSTART- lines, and CoNLL-U's lines of several
-    words and of none, are left out.
+    sentence begins; -DOCSTART- lines, and CoNLL-U's lines of several words and of none, are left
+    out.
 
     Args:
         file: The file.
