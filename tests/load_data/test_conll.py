@@ -39,7 +39,7 @@ FILES: dict[str, tuple[str, str, list[list[str]], list[list[str]] | None, list[s
         "a\tO\n#tag\nb\tO\n\nc\tO\n",
         [["a", "b"], ["c"]],
         [["O", "O"], ["O"]],
-        ["1 of the lines within sentences begin with #, and are read as comments"],
+        ["lines within sentences that begin with #, and are read as comments: 1"],
     ),
     "no-break and ideographic spaces": (
         "data.conll",
@@ -61,8 +61,8 @@ FILES: dict[str, tuple[str, str, list[list[str]], list[list[str]] | None, list[s
         [["a"], ["b"], ["c"]],
         [["O"], ["O"], ["O"]],
         [
-            "1 of the lines between sentences hold white space",
-            "2 -DOCSTART- lines are left out",
+            "lines between sentences that hold white space: 1",
+            "-DOCSTART- lines that are left out: 2",
         ],
     ),
     "a .tsv of words": (
@@ -77,7 +77,7 @@ FILES: dict[str, tuple[str, str, list[list[str]], list[list[str]] | None, list[s
         f"1\ta{EMPTY}\nx\tb{EMPTY}\n\n1-2\tcd{EMPTY}\n1\tc{EMPTY}\n",
         [["a", "b"], ["c"]],
         None,
-        ["1 lines of several words as one, or of a word left unsaid, are left out"],
+        ["lines of several words as one, or of a word left unsaid, that are left out: 1"],
     ),
     "words alone": ("data.conll", "a\nb\n\n# two cells\nc\n", [["a", "b"], ["c"]], None, []),
 }

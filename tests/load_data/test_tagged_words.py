@@ -243,7 +243,7 @@ def test_wnut17_is_what_its_source_says(shared: Path, tiny_model: Path, tmp_path
         "B-creative-work": 140,
     }
     assert len(manifest.label_names) == 13
-    odd = "2,394 of the lines between sentences hold white space"
+    odd = "lines between sentences that hold white space: 2,394"
     assert any(note.endswith(odd) for note in report.notes)
 
 
@@ -465,3 +465,11 @@ def test_data_to_score_a_model_on_may_have_no_entity(tiny_model: Path, tmp_path:
         parameters, NAMES, "entity_recognition", str(tmp_path / "out"), str(tmp_path / "data.html")
     )
     assert (manifest.label_names, manifest.splits["test"].rows) == (NAMES, 1)
+
+
+def test_a_folder_says_which_files_it_does_not_read(tmp_path: Path) -> None:
+    (tmp_path / "train.conll").write_text(GOOD)
+    (tmp_path / "emerging.test.annotated").write_text(GOOD)
+    (tmp_path / "README.md").write_text("about")
+    notes = open_source(str(tmp_path), options=CONLL).notes
+    assert any(note.endswith("unless it is named: emerging.test.annotated") for note in notes)

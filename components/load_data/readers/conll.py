@@ -90,7 +90,7 @@ def open_conll(file: File, options: ReadOptions) -> Source:
     layout = _layout(text, options)
     columns = _names(layout, options.column_names)
     rows, left_out = _count(layout)
-    notes = [f"{file.name}: {count:,} {what}" for what, count in left_out.items() if count]
+    notes = [f"{file.name}: {what}: {count:,}" for what, count in left_out.items() if count]
     if file.format == ".tsv":
         notes.insert(0, f"{file.name} has blank lines between its lines, and is read as CoNLL")
     return Source(
@@ -163,10 +163,10 @@ def _count(layout: _Layout) -> tuple[int, dict[str, int]]:
     sentences = 0
     inside = False
     found = {
-        "of the lines between sentences hold white space": 0,
-        "-DOCSTART- lines are left out": 0,
-        "lines of several words as one, or of a word left unsaid, are left out": 0,
-        "of the lines within sentences begin with #, and are read as comments": 0,
+        "lines between sentences that hold white space": 0,
+        "-DOCSTART- lines that are left out": 0,
+        "lines of several words as one, or of a word left unsaid, that are left out": 0,
+        "lines within sentences that begin with #, and are read as comments": 0,
     }
     odd, documents, no_words, comments = found
     for _, line in _lines(layout.text):

@@ -61,10 +61,12 @@ def folder_place(folder: Path, name: str, plain_text: str = "lines") -> Place:
         by_split[TRAIN] = by_split.pop("")
     alike([file for files in by_split.values() for file in files], name)
     notes: tuple[str, ...] = ()
+    if plain_text == "conll" and (unread := _unread(folder)):
+        notes = (f"{name}: of a kind that is not read, unless it is named: {', '.join(unread)}",)
     if left_out:
         shown = ", ".join(Path(file.name).name for file in left_out[:5])
         more = f" and {len(left_out) - 5:,} more" if len(left_out) > 5 else ""
-        notes = (f"{name}: not named like a split, and not read: {shown}{more}",)
+        notes = (*notes, f"{name}: not named like a split, and not read: {shown}{more}")
     return Place("files", name, dict(sorted(by_split.items())), notes=notes)
 
 
@@ -78,6 +80,12 @@ def _texts(folder: Path, name: str) -> Place | None:
     if labels and not any(canonical_split(path.name) in SPLIT_WORDS for path in labels):
         return Place("texts", name, folders={"": folder})
     return None
+
+
+def _unread(folder: Path) -> list[str]:
+    """The files that are named like a split, and of no kind that is read in a folder."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not is_data(path))
+    return [path.name for path in files if _split_of(Path(path.name), texts=False)]
 
 
 def _data_files(folder: Path) -> list[Path]:
