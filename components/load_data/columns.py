@@ -154,7 +154,9 @@ def _guess(source: Source, task: ModuleType, parameter: str, taken: list[str]) -
         + (", ".join(map(repr, candidates)) or "none has a usual name"),
         where=source.name,
         expected=f"{parameter} to name one of {_samples(source)}",
-        remedy=f"{flag} {(candidates or likely or free or source.columns)[0]}",
+        remedy="if every word has a label: --task token-classification"
+        if not task.PER_WORD and _lists(source) > 1
+        else f"{flag} {(candidates or likely or free or source.columns)[0]}",
     )
 
 
@@ -179,6 +181,12 @@ def _list(source: Source) -> str:
 def _samples(source: Source) -> str:
     first = next(iter(source.read())).columns
     return ", ".join(f"{name!r} (e.g. {_sample(values)!r})" for name, values in first.items())
+
+
+def _lists(source: Source) -> int:
+    """How many columns have lists in their first rows."""
+    first = next(iter(source.read())).columns.values()
+    return sum(any(isinstance(value, list) for value in values) for values in first)
 
 
 def _sample(values: list[Any]) -> str:

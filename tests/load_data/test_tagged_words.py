@@ -438,6 +438,16 @@ CASES: dict[str, Any] = {
             "if every word has a label: --task token-classification",
         ),
     ),
+    "lists, and the task of texts": (
+        {"data.jsonl": json.dumps({"tokens": ["a"], "tags": ["O"]}) + "\n"},
+        {},
+        (
+            "it is not clear which column is the label: none has a usual name",
+            "{dir}/data.jsonl",
+            "label_column to name one of 'tokens' (e.g. \"['a']\"), 'tags' (e.g. \"['O']\")",
+            "if every word has a label: --task token-classification",
+        ),
+    ),
     "texts cannot be mended": (
         {"data.csv": "text,label\na,b\n"},
         {"on_bad_row": "mend"},
