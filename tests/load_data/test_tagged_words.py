@@ -12,6 +12,7 @@ import datasets
 import pytest
 
 from kfp_finetune.components.artifacts import data_report, tokenized_dataset
+from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.dataset import load_data, load_evaluation_data
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.sources import ReadOptions, open_source
@@ -483,3 +484,20 @@ def test_a_folder_says_which_files_it_does_not_read(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("about")
     notes = open_source(str(tmp_path), options=CONLL).notes
     assert any(note.endswith("unless it is named: emerging.test.annotated") for note in notes)
+
+
+def test_numbers_are_not_taken_for_the_tags_of_a_model(tiny_model: Path, tmp_path: Path) -> None:
+    """The data may count them in another order, and nothing would show it but the scores."""
+    ids = {name: i for i, name in enumerate(reversed(NAMES))}
+    rows = [{"tokens": w, "tags": [ids[t] for t in tags]} for w, tags in DATA]
+    (tmp_path / "ids.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    parameters = Parameters(
+        dataset=str(tmp_path / "ids.jsonl"),
+        model=str(tiny_model),
+        task="token-classification",
+        max_length=16,
+    )
+    with pytest.raises(InputError, match="no tag marks an entity: '1', '2', '3', '4'"):
+        load_evaluation_data(
+            parameters, NAMES, "entity_recognition", str(tmp_path / "o"), str(tmp_path / "d.html")
+        )
