@@ -74,6 +74,35 @@ class Cluster:
             raise no_kubeflow(self.host)
         return run
 
+    def get_v1beta1(self, run_id: str) -> dict[str, Any] | None:
+        """A run as the v1beta1 API has it, with its Argo workflow; None if that does not answer.
+
+        Raises:
+            InputError: If the user may not ask for it.
+            ClusterError: If the server fails.
+        """
+        path = f"/apis/v1beta1/runs/{quote(run_id)}"
+        status, content = self._calls.ask(lambda: self._calls.get(path), f"run {run_id}")
+        try:
+            answer = json.loads(content) if status == 200 else None
+        except ValueError:  # a UI answers with its page
+            return None
+        return answer if isinstance(answer, dict) else None
+
+    def version(self, pipeline_id: str, version_id: str) -> Any:
+        """A version of a pipeline.
+
+        Raises:
+            InputError: If there is none.
+        """
+        service = self._calls.client.pipelines
+        return self._calls.ask(
+            lambda: service.pipeline_service_get_pipeline_version(
+                pipeline_id, version_id, _request_timeout=TIMEOUT
+            ),
+            f"version {version_id}",
+        )
+
     def find_run(self, name: str) -> Any:
         """A run by its id, or by its name where only one has it.
 

@@ -13,6 +13,7 @@ from kfp_finetune.cli import main as command_line
 from kfp_finetune.cli.cluster import calls, watch
 from tests import tiny
 from tests.cli.cluster.kubeflow import Kubeflow, serve
+from tests.cli.cluster.replay import Replay
 
 
 @pytest.fixture
@@ -25,6 +26,17 @@ def served() -> Iterator[tuple[str, Kubeflow]]:
 @pytest.fixture
 def kubeflow(served: tuple[str, Kubeflow]) -> Kubeflow:
     return served[1]
+
+
+@pytest.fixture
+def replayed(kubeflow: Kubeflow) -> Callable[..., Replay]:
+    """Has the server answer what a real one answered about these runs."""
+
+    def replayed(*names: str) -> Replay:
+        kubeflow.replay = Replay(*names)
+        return kubeflow.replay
+
+    return replayed
 
 
 @dataclass

@@ -21,6 +21,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import kfp_server_api as api
 
+from tests.cli.cluster.replay import Replay
+
 _API = api.ApiClient()
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,6 +42,7 @@ class Kubeflow:
         slow: Seconds before every answer.
         asked: Every request: method and path.
         logs: Pods' logs by their names.
+        replay: What answers first, where it has been recorded.
         finish: Called with a run to move it on when it is looked at.
     """
 
@@ -59,6 +62,7 @@ class Kubeflow:
         self.finish: Callable[[Any], None] = lambda run: None
         self.login_page = False
         self.is_ui = False
+        self.replay: Replay | None = None
 
     def add_run(self, **fields: Any) -> Any:
         number = len(self.runs)
@@ -237,6 +241,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(401, b'{"message": "who are you?"}', {"Set-Cookie": "session=hunter2"})
             return
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        recorded = own.replay and own.replay.answer(self.command, url.path, query)
+        if recorded:
+            status, answer = recorded
+            text = answer if isinstance(answer, str) else json.dumps(answer)
+            self._say(status, text.encode(), {})
+            return
         if url.path.startswith("/apis/v1alpha1/runs/"):
             text = own.logs.get(url.path.split("/")[-2])
             if own.is_ui:  # which does not pass this on

@@ -1,0 +1,310 @@
+"""The steps of a cluster run, from its workflow or, where the server does not give it, without."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from kfp_finetune.cli.cluster.submit import Spec
+from kfp_finetune.cli.cluster.workflow import Node, Workflow
+
+# What Argo says of pods that it ended because the workflow was told to end.
+_TOLD_TO_END = re.compile("deadline|shutdown|terminated", re.IGNORECASE)
+_FAILED = ("Failed", "Error")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of the compiled pipeline, in one turn of a loop if it is in one.
+
+    Attributes:
+        name: Its name in the compiled pipeline: "count-steps".
+        key: As `run.json` has it: "count_steps", "0/finetune".
+        title: As people read it: "2/6 linear, seed 1: finetune".
+        turn: Of the loop, from 0; None if it is in none.
+        candidate: What the turn trains: "linear, seed 1"; "" outside loops.
+        item: What the loop goes over in this turn.
+        artifacts: The names of its output artifacts.
+        retries: How often it may be tried again.
+        memory: Its memory limit, such as "16Gi"; "" if it has none.
+        image: Its image.
+    """
+
+    name: str
+    key: str
+    title: str
+    turn: int | None
+    candidate: str
+    item: Any
+    artifacts: tuple[str, ...]
+    retries: int
+    memory: str
+    image: str
+
+    @classmethod
+    def of(
+        cls,
+        spec: Spec,
+        name: str,
+        task: Mapping[str, Any],
+        turn: int | None = None,
+        candidate: str = "",
+        title: str = "",
+        item: Any = None,
+    ) -> Task:
+        """From the compiled pipeline."""
+        component = (spec.pipeline.get("components") or {}).get(task["componentRef"]["name"], {})
+        executors = (spec.pipeline.get("deploymentSpec") or {}).get("executors") or {}
+        container = executors.get(component.get("executorLabel"), {}).get("container") or {}
+        resources = container.get("resources") or {}
+        step = name.replace("-", "_")
+        return cls(
+            name=name,
+            key=step if turn is None else f"{turn}/{step}",
+            title=title or step,
+            turn=turn,
+            candidate=candidate,
+            item=item,
+            artifacts=tuple((component.get("outputDefinitions") or {}).get("artifacts") or {}),
+            retries=int((task.get("retryPolicy") or {}).get("maxRetryCount") or 0),
+            memory=str(resources.get("resourceMemoryLimit") or ""),
+            image=str(container.get("image") or ""),
+        )
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One pod.
+
+    Attributes:
+        pod: Its name.
+        number: From 0.
+        phase: Argo's: "Pending", "Running", "Succeeded", "Failed" or "Error".
+        message: Why it waits or has failed.
+        exit_code: Of its main container, which is KFP's launcher; None if it has none.
+        started: When it was made.
+        ended: When it ended.
+        progress: Units done and in all, as it last reported; None if it does not report any.
+    """
+
+    pod: str
+    number: int
+    phase: str
+    message: str
+    exit_code: int | None
+    started: datetime | None
+    ended: datetime | None
+    progress: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a run.
+
+    Attributes:
+        task: What it is.
+        state: "not_started", "starting" (KFP prepares its pod), "waiting" (its pod cannot start
+            yet), "running", "done", "cached", "failed" or "terminated".
+        message: Why it waits or has failed, as Argo says it; "" if it says nothing.
+        attempts: Its pods, the oldest first.
+        drivers: The pods in which KFP prepared it, the oldest first.
+        started: When its first pod was made; None if it has not started.
+        ended: When it ended.
+        inputs: URIs of the artifacts it was given, by their names.
+        outputs: URIs of the artifacts it writes; empty for a step from the cache.
+    """
+
+    task: Task
+    state: str
+    message: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    drivers: tuple[Attempt, ...] = ()
+    started: datetime | None = None
+    ended: datetime | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """As `run.json` has it: "count_steps", "0/finetune"."""
+        return self.task.key
+
+    @property
+    def title(self) -> str:
+        """As people read it: "2/6 linear, seed 1: finetune"."""
+        return self.task.title
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, or has taken; None before it has started."""
+        if self.started is None:
+            return None
+        return max(0.0, ((self.ended or datetime.now(UTC)) - self.started).total_seconds())
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """Of the pod that runs: units done and in all; None if it reports none."""
+        return self.attempts[-1].progress if self.attempts and self.state == "running" else None
+
+    @property
+    def failed_in_driver(self) -> bool:
+        """Whether KFP failed to prepare it, so that it never ran."""
+        return self.state == "failed" and not self.attempts and bool(self.drivers)
+
+
+def from_workflow(task: Task, workflow: Workflow, *, terminated: bool) -> Step:
+    """A step as its workflow shows it.
+
+    A task is a node; the node of its driver is called TASK-driver and belongs to the same DAG.
+    Within the task's own DAG are its pods, called executor. Where Argo may retry, each of them is a
+    node for all attempts, with one node for each attempt, NAME(N), beside it.
+
+    Args:
+        task: Which.
+        workflow: The run's.
+        terminated: Whether the run was told to end.
+    """
+    own = workflow.by_task.get((task.turn, task.name), [])
+    drivers = workflow.by_task.get((task.turn, f"{task.name}-driver"), [])
+    pods = [n for n in workflow.within(own) if n.kind == "Pod" and n.task == "executor"]
+    attempts, prepared = _attempts(pods), _attempts(n for n in drivers if n.kind == "Pod")
+    state, message = _state(own, drivers, attempts, prepared, terminated=terminated)
+    patches = [n.outputs.get("pod-spec-patch") for n in drivers]
+    inputs, outputs = _artifacts(next((patch for patch in patches if patch), ""))
+    began = [a.started for a in attempts or prepared if a.started]
+    over = state in ("done", "cached", "failed", "terminated")
+    ends = [n.ended for n in (own or drivers) if n.ended] if over else []
+    if attempts and over and state != "terminated":
+        ends = [a.ended for a in attempts if a.ended] or ends
+    return Step(
+        task,
+        state,
+        message,
+        attempts,
+        prepared,
+        started=min(began, default=None) if state not in ("not_started", "cached") else None,
+        ended=max(ends, default=None),
+        inputs=inputs,
+        outputs=outputs,
+    )
+
+
+def _attempts(nodes: Iterable[Node]) -> tuple[Attempt, ...]:
+    found = [
+        Attempt(
+            pod=node.pod,
+            number=max(node.attempt, 0),
+            phase=node.phase,
+            message=node.message,
+            exit_code=int(node.outputs["exit-code"]) if "exit-code" in node.outputs else None,
+            started=node.started,
+            ended=node.ended,
+            progress=node.progress,
+        )
+        for node in nodes
+    ]
+    return tuple(sorted(found, key=lambda a: (a.number, str(a.started))))
+
+
+def _state(
+    own: Sequence[Node],
+    drivers: Sequence[Node],
+    attempts: Sequence[Attempt],
+    prepared: Sequence[Attempt],
+    *,
+    terminated: bool,
+) -> tuple[str, str]:
+    """A step's state, and why it is so."""
+    whole = next((n for n in own if n.attempt < 0), own[-1] if own else None)
+    driver = next((n for n in drivers if n.attempt < 0), drivers[-1] if drivers else None)
+    last = (attempts or prepared or (None,))[-1]
+    message = (last.message if last else "") or (whole.message if whole else "")
+    served = any(n.outputs.get("cached-decision") == "true" for n in drivers)
+    if served and whole is not None and whole.phase == "Succeeded":
+        return "cached", ""
+    failed_driver = driver is not None and driver.phase in _FAILED
+    if (whole is not None and whole.phase in _FAILED) or failed_driver:
+        ended = terminated and bool(_TOLD_TO_END.search(message))
+        return ("terminated" if ended else "failed"), message
+    if whole is None or whole.phase in ("Omitted", "Skipped"):
+        if driver is None or driver.phase in ("Omitted", "Skipped"):
+            return "not_started", ""
+        if last is not None and last.phase == "Pending" and last.message:
+            return "waiting", last.message
+        return "starting", ""
+    if whole.phase == "Succeeded":
+        return "done", ""
+    if last is not None and attempts and last.phase == "Running":
+        return "running", ""
+    if last is not None and last.phase in _FAILED:
+        return "waiting", f"{last.message or 'failed'}; it is tried again"
+    return ("waiting", last.message) if last is not None and last.message else ("starting", "")
+
+
+def _artifacts(patch: str) -> tuple[dict[str, str], dict[str, str]]:
+    """URIs of a step's input and output artifacts, as KFP's driver has told its launcher."""
+    try:
+        command = json.loads(patch)["containers"][0]["command"]
+        given = json.loads(command[command.index("--executor_input") + 1])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return {}, {}
+
+    def uris(side: str) -> dict[str, str]:
+        found = (given.get(side) or {}).get("artifacts") or {}
+        return {
+            name: value["artifacts"][0]["uri"]
+            for name, value in found.items()
+            if value.get("artifacts") and value["artifacts"][0].get("uri")
+        }
+
+    return uris("inputs"), uris("outputs")
+
+
+def from_details(tasks: Iterable[Task], run: Any) -> list[Step]:
+    """Steps by what the v2beta1 API alone says: no reasons, no pods, and nothing of the cache.
+
+    Its tasks do not say which turn of a loop they belong to, so that those of a loop are one step.
+    """
+    details = (run.run_details.task_details if run.run_details else None) or []
+    found: dict[str, Step] = {}
+    for task in tasks:
+        if task.name in found:
+            continue
+        own = [d for d in details if d.display_name == task.name]
+        begun = [d for d in details if d.display_name == f"{task.name}-driver" and d.state]
+        states = {d.state for d in own if d.state}
+        if "FAILED" in states or any(d.state == "FAILED" for d in begun):
+            state = "failed"
+        elif states & {"RUNNING", "PENDING"} or (begun and not states):
+            state = "running" if states else "starting"
+        else:
+            state = "done" if states or run.state == "SUCCEEDED" else "not_started"
+        times = [d for d in own if d.state and d.start_time and d.start_time.year > 1970]
+        ends = [d.end_time for d in times if d.end_time and d.end_time.year > 1970]
+        found[task.name] = Step(
+            task if task.turn is None else _of_all(task),
+            state,
+            started=min((d.start_time for d in times), default=None),
+            ended=max(ends) if ends and state in ("done", "failed") else None,
+        )
+    return list(found.values())
+
+
+def _of_all(task: Task) -> Task:
+    step = task.name.replace("-", "_")
+    return Task(
+        name=task.name,
+        key=step,
+        title=f"all candidates: {step}",
+        turn=None,
+        candidate="",
+        item=None,
+        artifacts=task.artifacts,
+        retries=task.retries,
+        memory=task.memory,
+        image=task.image,
+    )
