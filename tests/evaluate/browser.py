@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import select
@@ -75,6 +77,9 @@ class Chromium:
         return event
 
     def show(self, file: Path, width: int, *, dark: bool = False, height: int = 900) -> None:
+        self.open(file.as_uri(), width, dark=dark, height=height)
+
+    def open(self, url: str, width: int, *, dark: bool = False, height: int = 900) -> None:
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=False,
@@ -83,7 +88,7 @@ class Chromium:
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.requests.clear()
         self.loaded = False
-        self.call("Page.navigate", url=file.as_uri())
+        self.call("Page.navigate", url=url)
         while not self.loaded:
             self.next()
 
@@ -91,6 +96,19 @@ class Chromium:
         found = self.call("Runtime.evaluate", expression=script, returnByValue=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
+
+    def picture(self, selector: str) -> Any:
+        """The pixels of a part of the page, as shown: an array of height × width × 3."""
+        import numpy as np
+        from PIL import Image
+
+        box = self.run(
+            f"(b => ({{x: b.x, y: b.y, width: b.width, height: b.height, scale: 1}}))"
+            f"(document.querySelector({selector!r}).getBoundingClientRect())"
+        )
+        found = self.call("Page.captureScreenshot", format="png", clip=box)
+        image = Image.open(io.BytesIO(base64.b64decode(found["data"])))
+        return np.asarray(image.convert("RGB"), dtype=int)
 
     def hover(self, selector: str, across: float, down: float, scroll_to: str = "") -> str:
         """Move the pointer over a part of the page and read what the page then tells."""
