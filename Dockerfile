@@ -20,6 +20,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
     /opt/venv/bin/pip install --no-cache-dir --no-compile --no-deps . \
     && /opt/venv/bin/pip uninstall --quiet --yes pip setuptools \
     && rm -rf /opt/venv/lib/python3*/site-packages/tensorflow/include \
+    && cd /opt/venv && ln -s lib/python3*/site-packages/kfp_finetune/pipelines/finetune/sample sample \
     && find /opt/venv -depth -type d -name tests -exec rm -rf {} + \
     && python3 -m compileall -q -j 0 /opt/venv
 

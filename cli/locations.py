@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from kfp_finetune.components.load_data.readers.files import ARCHIVE, COMPRESSIONS, FORMATS
 from kfp_finetune.components.load_data.readers.uris import local_path
 
 # The parameters whose value may be a path.
@@ -18,8 +19,6 @@ PATH_PARAMETERS = (
     "tensorboard_dir",
 )
 _ALWAYS_PATHS = ("label_names", "checkpoint_dir", "tensorboard_dir")
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
-_DATA = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".conll")
 
 
 def on_this_disk(value: str) -> str | None:
@@ -49,9 +48,9 @@ def looks_like_path(value: str) -> bool:
     if value.rstrip("/").count("/") > 1:
         return True
     name = value.lower()
-    for suffix in _COMPRESSED:
+    for suffix in COMPRESSIONS:
         name = name.removesuffix(suffix)
-    return name.endswith(_DATA) or any(sign in value for sign in "*?[")
+    return name.endswith((*FORMATS, ARCHIVE)) or any(sign in value for sign in "*?[")
 
 
 def exists(path: Path) -> bool:

@@ -37,6 +37,33 @@ def check_installed() -> None:
         )
 
 
+def check_templates(values: Mapping[str, Any]) -> None:
+    """Refuse what a runner would replace: Argo `{{workflow.name}}`, KFP's local one `{{$…}}`.
+
+    Args:
+        values: Names to values, lists and mappings among them.
+
+    Raises:
+        InputError: If one of them contains `{{`.
+    """
+    found = [name for name, value in values.items() if _holds_template(value)]
+    if found:
+        raise InputError(
+            "; ".join(f"{name} contains {{{{" for name in found),
+            where=", ".join("--" + name.replace("_", "-") for name in found),
+            expected="text without {{: Kubeflow Pipelines replaces what stands between {{ and }}",
+            remedy="rename the column, label or file, and give its new name",
+        )
+
+
+def _holds_template(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_holds_template(part) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple):
+        return any(map(_holds_template, value))
+    return isinstance(value, str) and "{{" in value
+
+
 def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:
     """Refuse settings that a step would refuse minutes later.
 
@@ -47,6 +74,7 @@ def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:
     Raises:
         InputError: If something is wrong.
     """
+    check_templates(parameters)
     if pipeline == "compare_schedules":
         standard = defaults(catalog.PIPELINES["finetune"].definition)
         for candidate in parameters["candidates"]:

@@ -57,7 +57,7 @@ def list_cluster_runs(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         text = json.dumps(rows, indent=2, default=lambda time: time.isoformat())
     else:
-        heads = ["run", "dataset", "model", "schedule", "status", "started", "id"]
+        heads = ["run", "dataset", "model", "schedule", "status", "started", "started by", "id"]
         cells = [
             [
                 row["name"],
@@ -66,6 +66,7 @@ def list_cluster_runs(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
                 row["schedule"],
                 row["status"],
                 row["created_at"].astimezone().strftime("%Y-%m-%d %H:%M"),
+                f"schedule {row['started_by']}" if row["started_by"] else "",
                 row["id"],
             ]
             for row in rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,11 @@ def submit(
         InputError: If something is wrong with the input.
         ClusterError: If the cluster or the run fails.
     """
+    submission = flags.as_submission()
     screen = make_screen()
     platform = platform_flags.load(pipeline)
     spec = submitting.compiled_spec(pipeline, platform)
     cluster = Cluster(connection)
-    submission = flags.as_submission()
     arguments = submitting.prepare(pipeline, values, platform, submission, screen.heading)
     _start(cluster, arguments, spec, submission, screen, waits=flags.wait)
 
@@ -70,6 +71,7 @@ def rerun(
         InputError: As `submit`, and if there is no such run.
         ClusterError: As `submit`.
     """
+    submission = flags.as_submission()
     screen = make_screen()
     pipeline = catalog.PIPELINES["finetune"]
     platform = platform_flags.load(pipeline)
@@ -85,7 +87,6 @@ def rerun(
         spec = Spec.of_run(run)
         if platform_flags != PlatformFlags():
             spec = submitting.compiled_spec(pipeline, platform)
-    submission = flags.as_submission()
     after = changed(before, changes, pipeline)
     arguments = submitting.prepare(pipeline, after, platform, submission, screen.heading)
     if run is not None and submission.use_cache and platform_flags == PlatformFlags():
@@ -111,8 +112,14 @@ def _start(
     name, identity = submitting.submit(cluster, arguments, spec, submission, screen.heading)
     flags = cluster.connection.flags
     if submission.cron is not None:
-        rows = [("id", identity), ("page", f"{cluster.host}/#/recurringrun/details/{identity}")]
-        screen.summary(f"run {name} will be started at {submission.cron}", rows)
+        start = submission.cron.next(datetime.now(UTC))
+        rows = [
+            ("next start", f"{start:%Y-%m-%d %H:%M} UTC" if start else "never"),
+            ("id", identity),
+            ("page", f"{cluster.host}/#/recurringrun/details/{identity}"),
+            ("to stop", f"kfp-finetune schedules pause {identity}{flags}"),
+        ]
+        screen.summary(f"schedule {name} starts a run at {submission.cron.text}", rows)
         return
     rows = [
         ("id", identity),
@@ -242,7 +249,8 @@ def cluster_runs(connection: Connection) -> Sequence[dict[str, Any]]:
 
     Returns:
         For each: "id", "name", "status", "dataset", "model", "schedule" (learning rate and its
-        scheduler), "created_at" (a datetime) and "seconds" (None while it is going).
+        scheduler), "created_at" (a datetime), "seconds" (None while it is going) and
+        "started_by" (the name of the schedule that started it; None if none did).
     """
     cluster = Cluster(connection)
     rows = []
@@ -259,6 +267,7 @@ def cluster_runs(connection: Connection) -> Sequence[dict[str, Any]]:
                 "schedule": " ".join(str(part) for part in (scheduler, rate) if part is not None),
                 "created_at": run.created_at,
                 "seconds": _seconds(run) if is_over(run) else None,
+                "started_by": cluster.schedules.name_of(run),
             }
         )
     return rows

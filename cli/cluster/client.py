@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -17,6 +16,8 @@ from kfp_finetune.cli.cluster.answers import BusyError, no_kubeflow, place
 from kfp_finetune.cli.cluster.calls import TIMEOUT, Calls
 from kfp_finetune.cli.cluster.login import POD
 from kfp_finetune.cli.cluster.options import Connection
+from kfp_finetune.cli.cluster.recurring import Schedules
+from kfp_finetune.cli.cluster.registry import Registry, equals
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.runtime import is_uuid
 
@@ -30,6 +31,10 @@ class Cluster:
     Args:
         connection: Where and as whom.
 
+    Attributes:
+        registry: Its experiments, pipelines and versions.
+        schedules: Its schedules.
+
     Raises:
         InputError: If there is no host, or it is not Kubeflow Pipelines, or does not let us in.
         ClusterError: If it does not answer.
@@ -38,6 +43,8 @@ class Cluster:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._calls = Calls(connection)
+        self.registry = Registry(self._calls)
+        self.schedules = Schedules(self._calls)
         self.host = self._calls.host
         # Not through the model: it takes any page for an answer.
         status, content = self._calls.ask(lambda: self._calls.get("/apis/v2beta1/healthz"))
@@ -72,7 +79,7 @@ class Cluster:
         )
         if run.run_id is None:  # the model takes any page for an answer
             raise no_kubeflow(self.host)
-        return run
+        return self._named(run)
 
     def get_v1beta1(self, run_id: str) -> dict[str, Any] | None:
         """A run as the v1beta1 API has it, with its Argo workflow; None if that does not answer.
@@ -106,12 +113,16 @@ class Cluster:
     def find_run(self, name: str) -> Any:
         """A run by its id, or by its name where only one has it.
 
+        A scheduled run's name is its schedule's and its date.
+
         Raises:
             InputError: If none or several have it.
         """
         if is_uuid(name):
             return self.get_run(name)
         found = list(self.runs(name=name))
+        if not found and self.schedules.might_name(name):
+            found = [run for run in self.runs() if run.display_name == name]
         if len(found) == 1:
             return self.get_run(found[0].run_id)
         raise InputError(
@@ -135,38 +146,14 @@ class Cluster:
                     sort_by="created_at desc",
                     _request_timeout=TIMEOUT,
                     **options,
-                    **({"filter": _called(name)} if name else {}),
+                    **({"filter": equals("display_name", name)} if name else {}),
                 ),
                 "runs",
             )
-            yield from page.runs or []
+            yield from map(self._named, page.runs or [])
             token = page.next_page_token
             if not token:
                 return
-
-    def experiment(self, name: str) -> str:
-        """The id of an experiment, which is made if it is not there."""
-        import kfp_server_api
-
-        service = self._calls.client.experiments
-        found = self._calls.ask(
-            lambda: service.experiment_service_list_experiments(
-                namespace=self.namespace or "",
-                filter=_called(name),
-                _request_timeout=TIMEOUT,
-            ),
-            f"experiment {name}",
-        )
-        for experiment in found.experiments or []:
-            return str(experiment.experiment_id)
-        made = self._calls.send(
-            lambda: service.experiment_service_create_experiment(
-                kfp_server_api.V2beta1Experiment(display_name=name, namespace=self.namespace),
-                _request_timeout=TIMEOUT,
-            ),
-            f"experiment {name}",
-        )
-        return str(made.experiment_id)
 
     def create_run(self, **fields: Any) -> str:
         """Start a run; returns its id. The fields are those of V2beta1Run."""
@@ -178,81 +165,6 @@ class Cluster:
             "the run",
         )
         return str(created.run_id)
-
-    def create_recurring_run(self, cron: str, **fields: Any) -> str:
-        """Have a run started again and again; returns the id of the schedule.
-
-        Args:
-            cron: Six fields, seconds first.
-            **fields: Those of V2beta1RecurringRun.
-        """
-        import kfp_server_api as api
-
-        schedule = api.V2beta1RecurringRun(
-            mode=api.RecurringRunMode.ENABLE,
-            trigger=api.V2beta1Trigger(cron_schedule=api.V2beta1CronSchedule(cron=cron)),
-            max_concurrency="1",
-            no_catchup=True,
-            **fields,
-        )
-        service = self._calls.client.recurring_runs
-        created = self._calls.send(
-            lambda: service.recurring_run_service_create_recurring_run(
-                schedule, _request_timeout=TIMEOUT
-            ),
-            "the recurring run",
-        )
-        return str(created.recurring_run_id)
-
-    def upload(self, file: Path, name: str, version: str) -> tuple[str, str]:
-        """Register a version of a pipeline, if it is not; returns the ids of both.
-
-        Args:
-            file: The compiled pipeline.
-            name: The pipeline's name; it is made if it is not there.
-            version: The version's name; the same name is the same content.
-        """
-        import kfp_server_api
-
-        service = self._calls.client.pipelines
-        listed = self._calls.ask(
-            lambda: service.pipeline_service_list_pipelines(
-                namespace=self.namespace or "",
-                filter=_called(name),
-                _request_timeout=TIMEOUT,
-            ),
-            f"pipeline {name}",
-        )
-        if listed.pipelines:
-            pipeline_id = str(listed.pipelines[0].pipeline_id)
-        else:
-            pipeline = kfp_server_api.V2beta1Pipeline(
-                display_name=name, name=name, namespace=self.namespace
-            )
-            made = self._calls.send(
-                lambda: service.pipeline_service_create_pipeline(
-                    pipeline, _request_timeout=TIMEOUT
-                ),
-                f"pipeline {name}",
-            )
-            pipeline_id = str(made.pipeline_id)
-        versions = self._calls.ask(
-            lambda: service.pipeline_service_list_pipeline_versions(
-                pipeline_id,
-                filter=_called(version),
-                _request_timeout=TIMEOUT,
-            ),
-            f"version {version}",
-        )
-        for known in versions.pipeline_versions or []:
-            return pipeline_id, str(known.pipeline_version_id)
-        uploaded = self._calls.send(
-            lambda: self._calls.client.pipeline_uploads.upload_pipeline_version(
-                str(file), name=version, pipelineid=pipeline_id, _request_timeout=TIMEOUT
-            ),
-            f"version {version}",
-        )
-        return pipeline_id, str(uploaded.pipeline_version_id)
 
     def terminate(self, run_id: str) -> None:
         """Ask for a run to be cancelled."""
@@ -285,6 +197,10 @@ class Cluster:
                 return content.decode("utf-8", errors="replace")
         return None
 
+    def _named(self, run: Any) -> Any:
+        run.display_name = self.schedules.run_name(run)
+        return run
+
     def _is_multi_user(self, status: int, content: bytes) -> bool:
         try:
             health = json.loads(content)
@@ -293,9 +209,3 @@ class Cluster:
         if status != 200 or not isinstance(health, dict):
             raise no_kubeflow(self.host)
         return bool(health.get("multi_user"))
-
-
-def _called(name: str) -> str:
-    """The API's filter for what is called so."""
-    wanted = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
-    return json.dumps({"predicates": [wanted]})

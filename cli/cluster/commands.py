@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kfp_finetune.cli import catalog, parameters
+from kfp_finetune.cli.cluster import schedules
 from kfp_finetune.cli.cluster.options import (
     Connection,
     PlatformFlags,
@@ -133,6 +134,8 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         from kfp_finetune.cli.cluster import actions
 
         actions.terminate(run, connection)
+
+    schedules.register(app)
 
     @app.command("fetch")
     @takes(connection=Connection)

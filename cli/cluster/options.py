@@ -137,7 +137,7 @@ class SubmissionFlags:
     ] = None
     cron: Annotated[
         str | None,
-        typer.Option(help='Start it again and again, such as "0 6 * * 1": Mondays at six.'),
+        typer.Option(help='Run on a schedule, in UTC, such as "0 6 * * 1": Mondays at six.'),
     ] = None
     upload: Annotated[
         bool, typer.Option("--upload", help="Register this version of the pipeline, and run that.")
@@ -150,8 +150,10 @@ class SubmissionFlags:
         """What `submit` needs of it.
 
         Raises:
-            InputError: If the options contradict each other.
+            InputError: If the options contradict each other, or a name or a place is wrong.
         """
+        from kfp_finetune.cli.cluster.checks import check_submission
+        from kfp_finetune.cli.cluster.cron import checked
         from kfp_finetune.cli.cluster.submit import Submission
 
         if self.cron is not None and self.wait:
@@ -161,16 +163,18 @@ class SubmissionFlags:
                 expected="one of them",
                 remedy="leave one of them out",
             )
-        return Submission(
+        submission = Submission(
             experiment=self.experiment,
             name=self.name,
             service_account=self.service_account,
             pipeline_root=self.pipeline_root,
             stage_uri=self.stage_uri,
-            cron=self.cron,
+            cron=checked(self.cron) if self.cron is not None else None,
             upload=self.upload,
             use_cache=not self.no_cache,
         )
+        check_submission(submission)
+        return submission
 
     def check_local(self) -> None:
         """Check that nothing is given that only a cluster knows.

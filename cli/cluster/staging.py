@@ -1,11 +1,13 @@
 """Puts local data where a cluster's steps can read it.
 
-A pod does not see this disk. What is local is uploaded under the hash of its content: the same
-content has the same URI, is uploaded once, and is found again in the cluster's cache.
+A pod does not see this disk. What is local is uploaded as HASH/NAME, the hash that of its content:
+the same content under the same name has the same URI, is uploaded once, and is found again in the
+cluster's cache; and a report that shows the end of the URI shows the name.
 """
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import posixpath
@@ -17,6 +19,7 @@ from typing import Any
 
 from kfp_finetune.cli import locations
 from kfp_finetune.cli.cluster.store import Store
+from kfp_finetune.cli.models import run_of
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.load_data.readers.uris import without_secrets
@@ -66,12 +69,13 @@ def stage(
         path = locations.on_this_disk(value)
         if path is not None and not f"{path}/".startswith(tuple(volumes)):
             local[name] = path
+    listed = {name: _listed(name, path) for name, path in local.items() if name not in _WRITTEN}
     _check(local, stage_uri)
     if not local or stage_uri is None:
         return staged
     store = Store.open(stage_uri)
-    for name, path in local.items():
-        staged[name] = _upload(store, name, _listed(name, path), say)
+    for name, found in listed.items():
+        staged[name] = _upload(store, name, found, say)
     return staged
 
 
@@ -94,20 +98,24 @@ def _check(local: Mapping[str, str], stage_uri: str | None) -> None:
 
 
 def _listed(name: str, path: str) -> _Local:
-    """What is to be uploaded of a file, a folder or a pattern."""
+    """What is to be uploaded of a file, a folder or a pattern.
+
+    Raises:
+        InputError: If there is nothing.
+    """
     if _WILDCARD.search(path) and not Path(path).exists():
         fixed = posixpath.dirname(path[: _WILDCARD.search(path).start()])  # type: ignore[union-attr]
         found = sorted(f for f in map(Path, glob.glob(path, recursive=True)) if f.is_file())  # noqa: PTH207
         files = {file.relative_to(fixed).as_posix(): file for file in found}
         value = Path(path).relative_to(fixed).as_posix()
     elif Path(path).is_dir():
+        value = _name_of(Path(path))
         files = {
-            file.relative_to(path).as_posix(): file
+            f"{value}/{file.relative_to(path).as_posix()}": file
             for file in sorted(Path(path).rglob("*"))
             if file.is_file()
             and not any(part.startswith(".") for part in file.relative_to(path).parts)
         }
-        value = ""
     else:
         files = {Path(path).name: Path(path)} if Path(path).is_file() else {}
         value = Path(path).name
@@ -115,10 +123,18 @@ def _listed(name: str, path: str) -> _Local:
         raise InputError(
             "there is no file" if not Path(path).is_dir() else "the folder is empty",
             where=f"{name}: {path}",
-            expected="what can be uploaded: a file, a folder or a pattern",
+            expected="a file, a folder, a pattern, a URI or a Hub id",
             remedy="check the path",
         )
     return _Local(files, value)
+
+
+def _name_of(folder: Path) -> str:
+    """The name that a folder's users know: the model of a run bears the run's name."""
+    with contextlib.suppress(InputError):  # a run.json of something else
+        if run := run_of(folder):
+            return run.record.name
+    return folder.name
 
 
 def _upload(store: Store, name: str, local: _Local, say: Callable[[str], None]) -> str:
@@ -151,7 +167,7 @@ def _upload(store: Store, name: str, local: _Local, say: Callable[[str], None]) 
         say(f"{name}: already in {where}")
     for below, file in missing.items():
         store.put(file, f"{folder}/{below}")
-    return store.uri(f"{folder}/{local.value}".rstrip("/"))
+    return store.uri(f"{folder}/{local.value}")
 
 
 def _files(files: Mapping[str, Path]) -> str:

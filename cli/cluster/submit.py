@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import re
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kfp_finetune.cli import locations
 from kfp_finetune.cli.catalog import Pipeline
+from kfp_finetune.cli.cluster import sample
 from kfp_finetune.cli.cluster.client import Cluster
+from kfp_finetune.cli.cluster.cron import Cron
 from kfp_finetune.cli.cluster.platform import Platform
 from kfp_finetune.cli.cluster.staging import stage
 from kfp_finetune.cli.compile import compiled
@@ -21,9 +21,10 @@ from kfp_finetune.cli.preflight import check_settings
 from kfp_finetune.cli.run_folder import default_name
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
+from kfp_finetune.components.load_data.readers.locations import is_hub_id
 
 EXPERIMENT = "kfp-finetune"
-_CRON_FIELD = re.compile(r"[\d*,/?A-Za-z-]+")
+_ON_HUB = ("dataset", "validation_dataset", "test_dataset", "model")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Submission:
     service_account: str | None = None
     pipeline_root: str | None = None
     stage_uri: str | None = None
-    cron: str | None = None
+    cron: Cron | None = None
     upload: bool = False
     use_cache: bool = True
 
@@ -127,9 +128,11 @@ def prepare(
     """
     check_settings(pipeline.name, parameters)
     if submission.cron is not None:
-        cron_of_kfp(submission.cron)
         _check_recurring(parameters)
-    staged = stage(parameters, submission.stage_uri, platform.mounts("finetune"), say)
+    readable = [*platform.mounts("finetune"), sample.folder()]
+    staged = stage(sample.on_this_disk(parameters), submission.stage_uri, readable, say)
+    if from_hub := [f"{name} {staged[name]}" for name in _ON_HUB if _is_hub_id(staged.get(name))]:
+        say("from the Hugging Face Hub: " + ", ".join(from_hub))
     found = {}
     if submission.cron is None:  # else the data may be other data at each time
         staged |= fingerprints.pinned_revisions(staged)
@@ -138,7 +141,13 @@ def prepare(
             "model_fingerprint": fingerprints.of_model(staged),
         }
     known = {name: value for name, value in found.items() if value}
-    return {name: value for name, value in (staged | known).items() if value is not None}
+    sent = sample.in_image(staged | known)
+    return {name: value for name, value in sent.items() if value is not None}
+
+
+def _is_hub_id(value: Any) -> bool:
+    name = str(value or "")
+    return is_hub_id(name) and not locations.exists(Path(name))
 
 
 def submit(
@@ -179,44 +188,27 @@ def submit(
         spec = spec.without_cache()
     fields: dict[str, Any] = {
         "display_name": name,
-        "experiment_id": cluster.experiment(submission.experiment),
+        "experiment_id": cluster.registry.experiment(submission.experiment),
         "runtime_config": api.V2beta1RuntimeConfig(
             parameters=dict(arguments), pipeline_root=submission.pipeline_root
         ),
         "service_account": submission.service_account,
     }
     if submission.upload:
-        pipeline_id, version_id = _uploaded(cluster, spec)
+        pipeline_id, version_id = cluster.registry.upload(spec.pipeline, spec.platform)
         fields["pipeline_version_reference"] = api.V2beta1PipelineVersionReference(
             pipeline_id=pipeline_id, pipeline_version_id=version_id
         )
     else:
         fields["pipeline_spec"] = spec.for_api()
     if submission.cron is not None:
-        return name, cluster.create_recurring_run(cron_of_kfp(submission.cron), **fields)
+        return name, cluster.schedules.create(submission.cron, **fields)
     return name, cluster.create_run(**fields)
 
 
 def compiled_spec(pipeline: Pipeline, platform: Platform) -> Spec:
     """A pipeline compiled for a platform."""
     return Spec.of_text(compiled(pipeline, platform))
-
-
-def cron_of_kfp(cron: str) -> str:
-    """A cron expression with the seconds that KFP wants in front.
-
-    Raises:
-        InputError: If it is none.
-    """
-    fields = cron.split()
-    if len(fields) not in (5, 6) or not all(_CRON_FIELD.fullmatch(field) for field in fields):
-        raise InputError(
-            f"'{cron}' is no cron expression",
-            where="--cron",
-            expected="minute, hour, day, month and weekday; with seconds in front if you like",
-            remedy='for example --cron "0 6 * * 1": Mondays at six',
-        )
-    return " ".join(fields if len(fields) == 6 else ["0", *fields])
 
 
 def _check_recurring(parameters: Mapping[str, Any]) -> None:
@@ -227,16 +219,3 @@ def _check_recurring(parameters: Mapping[str, Any]) -> None:
             expected="recurring runs without one",
             remedy="leave --checkpoint-dir out",
         )
-
-
-def _uploaded(cluster: Cluster, spec: Spec) -> tuple[str, str]:
-    """Register the pipeline; the same content is the same version."""
-    import yaml
-
-    documents = [part for part in (spec.pipeline, spec.platform) if part]
-    text = yaml.safe_dump_all(documents, sort_keys=True)
-    version = hashlib.sha256(text.encode()).hexdigest()[:12]
-    with tempfile.TemporaryDirectory(prefix="kfp-finetune-") as folder:
-        file = Path(folder, "pipeline.yaml")
-        file.write_text(text, encoding="utf-8")
-        return cluster.upload(file, str(spec.pipeline["pipelineInfo"]["name"]), version)

@@ -21,6 +21,7 @@ import pytest
 from kfp_finetune.cli.containers import Containers, find_image
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.image import IMAGE
+from kfp_finetune.components.load_data.fingerprints import of_path
 from tests.cli.conftest import Cli
 
 COMMAND = Path(sys.executable).with_name("kfp-finetune")
@@ -264,3 +265,13 @@ def until(reached: Any, seconds: float = 40) -> None:
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_the_image_has_the_sample(client: docker.DockerClient) -> None:
+    from kfp_finetune.cli.cluster.sample import IN_IMAGE, folder
+
+    code = f"""from kfp_finetune.components.load_data.fingerprints import of_path
+from pathlib import Path
+print(of_path(Path("{IN_IMAGE}/messages.csv")), of_path(Path("{IN_IMAGE}/model")))"""
+    here = [of_path(Path(folder(), name)) for name in ("messages.csv", "model")]
+    assert in_image(client, code).split() == here

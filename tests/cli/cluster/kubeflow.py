@@ -1,6 +1,6 @@
 """A small Kubeflow Pipelines: the v2beta1 API over a real socket, made of the client's own models.
 
-It keeps experiments, runs, schedules and pipelines, and moves a run on when it is looked at. What
+`Registering` takes runs and what else is made; this moves a run on when it is looked at. What
 comes in is deserialized and what goes out is serialized by `kfp_server_api`, so a field that the
 API does not have fails a test.
 """
@@ -15,24 +15,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import kfp_server_api as api
 
+from tests.cli.cluster.registering import Registering, filtered
 from tests.cli.cluster.replay import Replay
 
 _API = api.ApiClient()
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def model(kind: str, body: Any) -> Any:
-    """What came in, as one of the API's models."""
-    return _API.deserialize(SimpleNamespace(data=json.dumps(body)), kind)
-
-
-class Kubeflow:
+class Kubeflow(Registering):
     """The state of the server, and what tests set up.
 
     Attributes:
@@ -47,17 +42,12 @@ class Kubeflow:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.token: str | None = None
         self.namespaces: list[str] | None = None
         self.failures: list[Any] = []
         self.slow = 0.0
         self.asked: list[str] = []
-        self.runs: dict[str, Any] = {}
-        self.experiments: dict[str, Any] = {}
-        self.schedules: dict[str, Any] = {}
-        self.pipelines: dict[str, Any] = {}
-        self.versions: dict[str, Any] = {}
-        self.uploads: list[bytes] = []
         self.logs: dict[str, str] = {}
         self.finish: Callable[[Any], None] = lambda run: None
         self.login_page = False
@@ -136,7 +126,7 @@ class Kubeflow:
             self.finish(run)
             return 200, run
         runs = sorted(self.runs.values(), key=lambda run: run.created_at, reverse=True)
-        page, token = _page(_filtered(runs, query), query)
+        page, token = _page(filtered(runs, query), query)
         return 200, api.V2beta1ListRunsResponse(runs=page, next_page_token=token)
 
     def _post_runs(self, rest: list[str], query: Any, body: Any) -> tuple[int, Any]:
@@ -145,63 +135,7 @@ class Kubeflow:
             assert action == "terminate"
             self.end(self.runs[run_id], "CANCELED", finetune="CANCELED", evaluate="WAITING")
             return 200, {}
-        run = model("V2beta1Run", body)
-        fields = {name: getattr(run, name) for name in run.openapi_types}
-        if fields["pipeline_spec"] is None:
-            reference = fields["pipeline_version_reference"]
-            fields["pipeline_spec"] = self.versions[reference.pipeline_version_id].pipeline_spec
-        return 200, self.add_run(**{n: v for n, v in fields.items() if v is not None})
-
-    def _get_experiments(self, rest: Any, query: dict[str, str], body: Any) -> tuple[int, Any]:
-        found = _filtered(list(self.experiments.values()), query)
-        return 200, api.V2beta1ListExperimentsResponse(experiments=found)
-
-    def _post_experiments(self, rest: Any, query: Any, body: Any) -> tuple[int, Any]:
-        made = model("V2beta1Experiment", body)
-        made.experiment_id = str(uuid.uuid4())
-        self.experiments[made.experiment_id] = made
-        return 200, made
-
-    def _post_recurringruns(self, rest: Any, query: Any, body: Any) -> tuple[int, Any]:
-        made = model("V2beta1RecurringRun", body)
-        made.recurring_run_id = str(uuid.uuid4())
-        self.schedules[made.recurring_run_id] = made
-        return 200, made
-
-    def _get_pipelines(self, rest: list[str], query: dict[str, str], body: Any) -> tuple[int, Any]:
-        if rest:
-            versions = [v for v in self.versions.values() if v.pipeline_id == rest[0]]
-            return 200, api.V2beta1ListPipelineVersionsResponse(
-                pipeline_versions=_filtered(versions, query)
-            )
-        found = _filtered(list(self.pipelines.values()), query)
-        return 200, api.V2beta1ListPipelinesResponse(pipelines=found)
-
-    def _post_pipelines(self, rest: list[str], query: dict[str, str], body: Any) -> tuple[int, Any]:
-        if rest == ["upload_version"]:
-            import yaml
-
-            documents = list(yaml.safe_load_all(body))
-            made = api.V2beta1PipelineVersion(
-                pipeline_id=query["pipelineid"],
-                pipeline_version_id=str(uuid.uuid4()),
-                display_name=query["name"],
-                pipeline_spec=documents[0],
-            )
-            self.versions[made.pipeline_version_id] = made
-            return 200, made
-        made = model("V2beta1Pipeline", body)
-        made.pipeline_id = str(uuid.uuid4())
-        self.pipelines[made.pipeline_id] = made
-        return 200, made
-
-
-def _filtered(items: list[Any], query: dict[str, str]) -> list[Any]:
-    if "filter" not in query:
-        return items
-    (wanted,) = json.loads(query["filter"])["predicates"]
-    assert (wanted["operation"], wanted["key"]) == ("EQUALS", "display_name")
-    return [item for item in items if item.display_name == wanted["stringValue"]]
+        return self._create_run(body)
 
 
 def _page(items: list[Any], query: dict[str, str]) -> tuple[list[Any], str | None]:
@@ -217,6 +151,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._handle()
 
     def do_POST(self) -> None:
+        self._handle()
+
+    def do_DELETE(self) -> None:
         self._handle()
 
     def _handle(self) -> None:

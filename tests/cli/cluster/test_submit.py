@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from tests.cli.cluster.kubeflow import Kubeflow
 from tests.servers import Bucket
 
 COMMAND = Path(sys.executable).with_name("kfp-finetune")
+SAMPLE = Path(__file__).parents[3] / "pipelines" / "finetune" / "sample"
 Submit = Callable[..., tuple[int, str, str]]
 
 
@@ -88,6 +90,61 @@ def test_a_local_path_is_refused(kubeflow: Kubeflow, cli: Cli, data: dict[str, P
     assert not kubeflow.runs
 
 
+@pytest.mark.parametrize(
+    "name", ["nothing.conllu", "nothing.iob2", "nothing.CSV.gz", "nothing.parquet", "nothing.zip"]
+)
+def test_a_file_that_does_not_exist_is_no_hub_id(
+    kubeflow: Kubeflow, submit: Submit, tmp_path: Path, name: str
+) -> None:
+    for stage in ([], ["--stage-uri", "s3://texts/stage"]):
+        code, _, err = submit(*stage, dataset=name)
+        assert (code, err.splitlines()[0]) == (2, "error: there is no file")
+        assert f"where:    dataset: {tmp_path}/{name}" in err
+    assert not kubeflow.runs
+
+
+def test_what_is_read_from_the_hub_is_said(kubeflow: Kubeflow, submit: Submit) -> None:
+    _, out, _ = submit(dataset="data/nothing", model="a/b")
+    assert "from the Hugging Face Hub: dataset data/nothing, model a/b\n" in out
+    _, out, _ = submit(dataset="s3://bucket/data.csv", model="s3://bucket/model")
+    assert "Hub" not in out
+
+
+@pytest.mark.parametrize("pipeline", ["finetune", "compare_schedules"])
+def test_without_a_dataset_it_is_the_sample_from_the_image(
+    kubeflow: Kubeflow, cli: Cli, pipeline: str
+) -> None:
+    from kfp_finetune.components.load_data import fingerprints
+
+    code, out, err = cli("submit", "--pipeline", pipeline, "--name", "sample")
+    assert (code, err) == (0, "")
+    assert "not cached" not in out
+    assert "Hub" not in out
+    run = only(kubeflow.runs)
+    first = run.runtime_config.parameters
+    assert first["dataset"] == "/opt/venv/sample/messages.csv"
+    assert first["model"] == "/opt/venv/sample/model"
+    here = {"dataset": str(SAMPLE / "messages.csv"), "model": str(SAMPLE / "model")}
+    assert first["dataset_fingerprint"] == fingerprints.of_dataset(here)
+    assert first["model_fingerprint"] == fingerprints.of_model(here)
+    if pipeline == "finetune":  # and again, from what the cluster knows of it
+        code, out, err = cli("rerun", "sample", "--num-train-epochs", "2", "--name", "again")
+        assert (code, err) == (0, "")
+        second = list(kubeflow.runs.values())[1].runtime_config.parameters
+        assert {n for n in second if second[n] != first.get(n)} == {"num_train_epochs"}
+
+
+def test_the_image_has_the_sample_where_the_steps_look() -> None:
+    root = Path(__file__).parents[3]
+    text = (root / "Dockerfile").read_text()
+    (link,) = re.findall(r"cd (\S+) && ln -s (\S+)/kfp_finetune/(\S+) (\S+)", text)
+    folder, packages, below, name = link
+    assert f"{folder}/{name}" == "/opt/venv/sample"
+    assert packages == "lib/python3*/site-packages"
+    assert (root / below / "messages.csv").is_file()
+    assert (root / below / "model" / "config.json").is_file()
+
+
 def test_what_a_step_writes_must_be_where_a_pod_can(
     kubeflow: Kubeflow, submit: Submit, tmp_path: Path
 ) -> None:
@@ -110,7 +167,8 @@ def test_local_data_is_staged_once_under_its_content(
     assert "not cached" not in out
     first = only(kubeflow.runs).runtime_config.parameters
     assert first["dataset"].startswith(f"{bucket.uri}/stage/")
-    assert first["dataset"].endswith("/train.csv")
+    assert re.fullmatch(r"[0-9a-f]{32}/train.csv", first["dataset"].partition("/stage/")[2])
+    assert re.fullmatch(r"[0-9a-f]{32}/model", first["model"].partition("/stage/")[2])
 
     (tmp_path / "elsewhere").mkdir()
     data["dataset"].rename(tmp_path / "elsewhere" / "train.csv")
@@ -127,14 +185,16 @@ def test_local_data_is_staged_once_under_its_content(
     assert third["model_fingerprint"] == first["model_fingerprint"]
 
 
-@pytest.mark.parametrize("dataset", ["data", "data/*.csv", "data/**/*.csv"])
+@pytest.mark.parametrize(
+    "dataset", ["data", "data/*.csv", "data/**/*.csv", "data/o?e.csv", "my data+#1 ü学.csv"]
+)
 def test_what_is_staged_is_what_load_data_reads(
     cli: Cli, kubeflow: Kubeflow, data: dict[str, Path], s3: Bucket, tmp_path: Path, dataset: str
 ) -> None:
     from kfp_finetune.components.load_data import fingerprints
     from kfp_finetune.components.load_data.readers.locations import locate
 
-    for name in ("data/one.csv", "data/two.csv"):
+    for name in ("data/one.csv", "data/two.csv", "my data+#1 ü学.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(data["dataset"].read_bytes())
     code, _, err = cli(
@@ -143,7 +203,10 @@ def test_what_is_staged_is_what_load_data_reads(
     assert (code, err) == (0, "")
     given = only(kubeflow.runs).runtime_config.parameters
     files = [file for split in locate(given["dataset"]).files.values() for file in split]
-    assert sorted(f.path.name.rpartition("/")[2] for f in files) == ["one.csv", "two.csv"]
+    expected = {"data/o?e.csv": ["one.csv"], "my data+#1 ü学.csv": [dataset]}
+    assert sorted(f.path.name.rpartition("/")[2] for f in files) == expected.get(
+        dataset, ["one.csv", "two.csv"]
+    )
     names = {name: given.get(name) for name in (*fingerprints.DATASETS, "dataset_revision")}
     fingerprints.check_unchanged(names | {"dataset_fingerprint": given["dataset_fingerprint"]})
 
@@ -173,7 +236,9 @@ def test_the_model_of_a_local_run_is_staged(
     first = ["submit", "--dataset", "train.csv"] if command == "submit" else ["rerun", "earlier"]
     code, _, err = cli(*first, "--model", "earlier", "--stage-uri", f"{s3.uri}/stage")
     assert (code, err) == (0, "")
-    assert only(kubeflow.runs).runtime_config.parameters["model"].startswith(f"{s3.uri}/stage/")
+    # A report's headline is the end of it: the run's name, not "model".
+    model_uri = only(kubeflow.runs).runtime_config.parameters["model"]
+    assert re.fullmatch(rf"{s3.uri}/stage/[0-9a-f]{{32}}/earlier", model_uri)
 
 
 def test_what_cannot_be_told_apart_is_not_cached(kubeflow: Kubeflow, submit: Submit) -> None:
@@ -197,11 +262,7 @@ def test_recurring_runs(kubeflow: Kubeflow, submit: Submit) -> None:
     tasks = schedule.pipeline_spec["root"]["dag"]["tasks"].values()
     assert not any(task["cachingOptions"].get("enableCache") for task in tasks)
     assert not kubeflow.runs
-    for arguments, message in (
-        (["--cron", "sometimes"], "'sometimes' is no cron expression"),
-        (["--cron", "0 6 * * 1", "--wait"], "--wait is given with --cron"),
-        (["--cron", "0 6 * * 1", "--checkpoint-dir", "s3://a/b"], "checkpoint_dir is one run's"),
-    ):
+    for arguments, message in ((["--cron", "0 6 * * 1", "--wait"], "--wait is given with --cron"),):
         code, _, err = submit(*arguments)
         assert (code, message in err) == (2, True), err
 
@@ -231,7 +292,7 @@ def test_a_version_is_registered_once(kubeflow: Kubeflow, submit: Submit) -> Non
     for _ in range(2):
         code, _, err = submit("--upload", "--no-cache")
         assert (code, err) == (0, "")
-    assert only(kubeflow.pipelines).display_name == "kfp-finetune"
+    assert only(kubeflow.pipelines).name == "kfp-finetune"
     version = only(kubeflow.versions)
     assert len(kubeflow.uploads) == 1
     references = {r.pipeline_version_reference.pipeline_version_id for r in kubeflow.runs.values()}

@@ -1,0 +1,90 @@
+"""What a cluster would change or choke on, refused before anything is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kfp_finetune.cli.preflight import check_templates
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.uris import without_secrets
+
+if TYPE_CHECKING:
+    from kfp_finetune.cli.cluster.submit import Submission
+
+# Columns of KFP's database. A run whose name does not fit is answered with HTTP 500 and runs all
+# the same, unseen.
+_RUN_CHARACTERS = 255
+# KFP counts these in bytes.
+_REGISTERED_BYTES = 127
+_STAGES = ("s3://", "gs://")
+
+
+def check_submission(submission: Submission) -> None:
+    """Check names and places.
+
+    Raises:
+        InputError: If something is wrong, all of it in one message.
+    """
+    problems: list[InputError] = []
+    if submission.name is not None:
+        problems += _name("--name", submission.name, len(submission.name), _RUN_CHARACTERS)
+    size = len(submission.experiment.encode())
+    problems += _name("--experiment", submission.experiment, size, _REGISTERED_BYTES)
+    problems += _stage(submission.stage_uri)
+    if problems:
+        raise InputError.of_all(problems)
+    check_templates(
+        {
+            "name": submission.name,
+            "experiment": submission.experiment,
+            "pipeline_root": submission.pipeline_root,
+            "service_account": submission.service_account,
+        }
+    )
+
+
+def check_registered(what: str, name: str) -> None:
+    """Check the name of a pipeline or of a version.
+
+    Raises:
+        InputError: If it is too long.
+    """
+    problems = _name(what, name, len(name.encode()), _REGISTERED_BYTES)
+    if problems:
+        raise problems[0]
+
+
+def _name(option: str, name: str, size: int, longest: int) -> list[InputError]:
+    unit = "characters" if longest == _RUN_CHARACTERS else "bytes in UTF-8"
+    if not name.strip():
+        found = "the name is empty"
+    elif size > longest:
+        found = f"the name has {size} {unit}: {name[:40]}…"
+    elif not name.isprintable():
+        found = f"the name holds control characters: {name!r}"
+    else:
+        return []
+    return [
+        InputError(
+            found,
+            where=option,
+            expected=f"at most {longest} {unit}, on one line",
+            remedy="choose a shorter name" if size > longest else "choose another name",
+        )
+    ]
+
+
+def _stage(uri: str | None) -> list[InputError]:
+    if uri is None:
+        return []
+    scheme = next((s for s in _STAGES if uri.lower().startswith(s)), None)
+    if scheme is not None and uri[len(scheme) :].partition("?")[0].strip("/"):
+        return []
+    return [
+        InputError(
+            f"'{without_secrets(uri)}' is not a folder in an object store",
+            where="--stage-uri",
+            expected="s3://BUCKET/FOLDER or gs://BUCKET/FOLDER, which the steps can read",
+            remedy="for example --stage-uri s3://mlpipeline/data, which is Kubeflow's own bucket",
+        )
+    ]

@@ -1,0 +1,118 @@
+"""Cron expressions as KFP's controller reads them: robfig/cron 1.2, six fields, seconds first."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from kfp_finetune.components.errors import InputError
+
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+# Names, the least and the greatest value: seconds, minutes, hours, days, months, weekdays.
+_FIELDS: tuple[tuple[list[str], int, int], ...] = (
+    ([], 0, 59), ([], 0, 59), ([], 0, 23), ([], 1, 31), (_MONTHS, 1, 12), (_WEEKDAYS, 0, 6)
+)  # fmt: skip
+_PART = re.compile(r"(\*|\?|(?P<low>\w+)(-(?P<high>\w+))?)(/(?P<step>\d+))?", re.ASCII)
+_DAYS = 5 * 366  # after which the controller gives up
+
+
+@dataclass(frozen=True)
+class Cron:
+    """When something starts, in UTC.
+
+    Attributes:
+        text: The expression with its seconds.
+        values: The values that each field admits.
+        both_days: Whether a day must match both as a day of the month and of the week: it need not
+            where both are given.
+    """
+
+    text: str
+    values: tuple[frozenset[int], ...]
+    both_days: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Cron:
+        """Read an expression of five fields, or of six with the seconds in front.
+
+        Raises:
+            ValueError: If it is none.
+        """
+        parts = text.split()
+        if len(parts) == 5:
+            parts = ["0", *parts]
+        if len(parts) != 6:
+            raise ValueError(f"{len(parts)} fields")
+        values = tuple(
+            frozenset().union(*(_values(part, *field) for part in given.split(",")))
+            for given, field in zip(parts, _FIELDS, strict=True)
+        )
+        return cls(" ".join(parts), values, any(p[0] in "*?" for p in (parts[3], parts[5])))
+
+    def next(self, after: datetime) -> datetime | None:
+        """The first start after a moment; None if there is none within five years."""
+        seconds, minutes, hours, *_ = map(sorted, self.values)
+        after = after.astimezone(UTC)
+        midnight = after.replace(hour=0, minute=0, second=0, microsecond=0)
+        for day in (midnight + timedelta(days=n) for n in range(_DAYS)):
+            if not self._starts_on(day):
+                continue
+            for hour in hours:
+                for minute in minutes:
+                    for second in seconds:
+                        start = day.replace(hour=hour, minute=minute, second=second)
+                        if start > after:
+                            return start
+        return None
+
+    def _starts_on(self, day: datetime) -> bool:
+        of_month = day.day in self.values[3]
+        of_week = day.isoweekday() % 7 in self.values[5]
+        fits = of_month and of_week if self.both_days else of_month or of_week
+        return fits and day.month in self.values[4]
+
+
+def _values(part: str, names: list[str], least: int, greatest: int) -> range:
+    """The values of one part of a field, such as "mon-fri" or "*/15"."""
+    found = _PART.fullmatch(part)
+    if found is None:
+        raise ValueError(f"'{part}'")
+
+    def number(text: str) -> int:
+        if text.lower() in names:
+            return names.index(text.lower()) + least
+        if not text.isdecimal():
+            raise ValueError(f"'{part}'")
+        return int(text)
+
+    step = int(found["step"] or 1)
+    low = number(found["low"]) if found["low"] else least
+    # "5/15" is 5, 20, 35, 50.
+    last = greatest if found["low"] is None or found["step"] else low
+    high = number(found["high"]) if found["high"] else last
+    if not least <= low <= high <= greatest or not step:
+        raise ValueError(f"'{part}', which is not within {least} and {greatest}")
+    return range(low, high + 1, step)
+
+
+def checked(text: str, now: datetime | None = None) -> Cron:
+    """The expression that `--cron` gives.
+
+    Raises:
+        InputError: If it is none, or never comes.
+    """
+    try:
+        cron = Cron.parse(text)
+        found = "" if cron.next(now or datetime.now(UTC)) else f"'{text}' never comes"
+    except ValueError as error:
+        found = f"'{text}' is no cron expression: {error}"
+    if found:
+        raise InputError(
+            found,
+            where="--cron",
+            expected="minute, hour, day, month and weekday; with seconds in front if you like",
+            remedy='for example --cron "0 6 * * 1": Mondays at six',
+        )
+    return cron

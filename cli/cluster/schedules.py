@@ -1,0 +1,131 @@
+"""`kfp-finetune schedules`: what a cluster starts by itself, and how to stop it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from kfp_finetune.cli.cluster.options import Connection, takes
+from kfp_finetune.components.errors import InputError
+
+_LAST_RUNS = 3
+
+
+class Action(StrEnum):
+    """What is done with a schedule."""
+
+    pause = "pause"
+    resume = "resume"
+    delete = "delete"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command("schedules")
+    @takes(connection=Connection)
+    def schedules(
+        connection: Connection,
+        action: Annotated[
+            Action | None,
+            typer.Argument(help="Omit it to list the schedules.", show_default=False),
+        ] = None,
+        schedule: Annotated[
+            str | None,
+            typer.Argument(
+                metavar="SCHEDULE",
+                help="The schedule's id, or its name if only one has it.",
+                show_default=False,
+            ),
+        ] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
+    ) -> None:
+        """List what submit --cron made: next start and last runs; or pause, resume, delete it."""
+        if action is None:
+            list_schedules(connection, as_json=as_json)
+        elif schedule is None:
+            raise InputError(
+                "no schedule is given",
+                where="the command line",
+                expected=f"kfp-finetune schedules {action} SCHEDULE",
+                remedy=f"kfp-finetune schedules{connection.flags} lists them",
+            )
+        else:
+            change(action, schedule, connection)
+
+
+def list_schedules(connection: Connection, *, as_json: bool) -> None:
+    """Print the schedules, the newest first, each with its next start and its last runs."""
+    from kfp_finetune.cli.cluster.client import Cluster
+    from kfp_finetune.cli.cluster.recurring import is_active, last_runs, next_start, when
+
+    cluster = Cluster(connection)
+    found = list(cluster.schedules.all())
+    last = last_runs(cluster.runs(), found, _LAST_RUNS)
+    rows = [
+        {
+            "id": each.recurring_run_id,
+            "name": each.display_name,
+            "cron": when(each),
+            "status": "active" if is_active(each) else "paused",
+            "next_start": next_start(each, datetime.now(UTC)),
+            "last_runs": [_described(run) for run in last[each.recurring_run_id]],
+        }
+        for each in found
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2, default=lambda moment: moment.isoformat()))
+    else:
+        print("\n".join(_lines(rows)) if rows else "no schedules")
+
+
+def _described(run: Any) -> dict[str, Any]:
+    from kfp_finetune.cli.cluster.watch import status_of
+
+    return {"id": run.run_id, "name": run.display_name, "status": status_of(run)}
+
+
+def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A line for each schedule, and below it one for each of its last runs."""
+    from kfp_finetune.cli.screen import clean
+
+    lines = []
+    for row in rows:
+        start = row["next_start"]
+        coming = f"next start {start:%Y-%m-%d %H:%M} UTC" if start else "no next start is known"
+        state = coming if row["status"] == "active" else "paused"
+        lines.append(f"{row['name']}  {row['cron']}  {state}  {row['id']}")
+        lines += [f"  {run['name']}  {run['status']}  {run['id']}" for run in row["last_runs"]]
+        lines += [] if row["last_runs"] else ["  no runs yet"]
+    return [line[: len(line) - len(line.lstrip())] + clean(line.lstrip()) for line in lines]
+
+
+def change(action: Action, name: str, connection: Connection) -> None:
+    """Pause, resume or delete a schedule, and print what that means.
+
+    Raises:
+        InputError: If there is no such schedule.
+    """
+    from kfp_finetune.cli.cluster.client import Cluster
+    from kfp_finetune.cli.cluster.recurring import next_start
+
+    cluster = Cluster(connection)
+    found = cluster.schedules.find(name)
+    flags = connection.flags
+    if action is Action.delete:
+        cluster.schedules.delete(found)
+        print(f"schedule {found.display_name} is deleted; its runs stay: kfp-finetune runs{flags}")
+    elif action is Action.pause:
+        cluster.schedules.pause(found)
+        resume = f"kfp-finetune schedules resume {found.recurring_run_id}{flags}"
+        print(f"schedule {found.display_name} is paused; {resume} resumes it")
+    else:
+        cluster.schedules.resume(found)
+        start = next_start(cluster.schedules.find(found.recurring_run_id), datetime.now(UTC))
+        coming = f"; next start {start:%Y-%m-%d %H:%M} UTC" if start else ""
+        print(f"schedule {found.display_name} is active{coming}")
