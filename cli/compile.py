@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.output import writing
@@ -40,7 +40,6 @@ def compiled(pipeline: Pipeline, platform: Platform | None = None) -> str:
 
         definition = configured(definition, platform)
     spec = definition.pipeline_spec
-    _let_loops_do_without(spec.root, spec.components)
     if platform is not None and platform.parallelism is not None:
         for task in spec.root.dag.tasks.values():
             if task.WhichOneof("iterator"):
@@ -49,25 +48,3 @@ def compiled(pipeline: Pipeline, platform: Platform | None = None) -> str:
         file = Path(folder, "pipeline.yaml")
         compiler.Compiler().compile(definition, str(file))
         return file.read_text(encoding="utf-8")
-
-
-def _let_loops_do_without(graph: Any, components: Any) -> None:
-    """Let the graph of a loop do without what the pipeline can do without.
-
-    KFP 2.17 compiles every input of such a graph as required, and the cluster's driver then fails
-    where an optional parameter of the pipeline has no value ("the resolved input is null").
-
-    Args:
-        graph: A pipeline's root or another component that is a graph, changed in place.
-        components: All components by name.
-    """
-    given = graph.input_definitions.parameters
-    for task in graph.dag.tasks.values():
-        inner = components[task.component_ref.name]
-        if not inner.HasField("dag"):
-            continue
-        for name, argument in task.inputs.parameters.items():
-            outer = argument.component_input_parameter
-            if outer in given and given[outer].is_optional:
-                inner.input_definitions.parameters[name].is_optional = True
-        _let_loops_do_without(inner, components)

@@ -75,11 +75,9 @@ def run(
     from kfp.pipeline_spec import pipeline_spec_pb2
 
     from kfp_finetune.cli.local_cache import StepCache
-    from kfp_finetune.cli.unset import without
 
     set_parameters = {k: v for k, v in folder.record.parameters.items() if v is not None}
     spec = json_format.MessageToDict(pipeline.pipeline_spec)
-    spec = without(spec, set(folder.record.parameters) - set(set_parameters))
     for task in spec["root"]["dag"]["tasks"].values():
         if "parameterIterator" in task:  # two trainings would share the processor
             task["iteratorPolicy"] = {"parallelismLimit": 1}

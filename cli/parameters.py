@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, wraps
@@ -20,6 +21,7 @@ import yaml
 from typer.core import TyperCommand
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.not_given import is_given
 
 # A learning rate that is found before the run begins.
 AUTO = "auto"
@@ -40,6 +42,8 @@ _TYPE_NAMES = {
     bool: "true or false",
     list: "a list",
 }
+# What a description says of 0 where it means "not given".
+_ZERO = re.compile(r"[;.] 0: [^.;]*\.$")
 # KFP carries every number as a double.
 _LARGEST_INTEGER = 2**53
 
@@ -153,12 +157,16 @@ def in_order(tasks: Mapping[str, Any]) -> Iterator[str]:
 def _parameter(name: str, declared: Mapping[str, Any], step: str) -> Parameter:
     kind = _TYPES[declared["parameterType"]]
     default = declared.get("defaultValue")
+    description = " ".join(str(declared.get("description", "")).split())
+    if default is not None and not is_given(name, default):
+        default = None  # here, what is not given is left out
+        description = _ZERO.sub(".", description)
     return Parameter(
         name=name,
         type=kind,
         default=default if default is None else kind(default),  # KFP writes 32 as 32.0
-        required=default is None and not declared.get("isOptional", False),
-        description=" ".join(str(declared.get("description", "")).split()),
+        required="defaultValue" not in declared,
+        description=description,
         step=step,
     )
 

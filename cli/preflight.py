@@ -11,6 +11,7 @@ from typing import Any
 from kfp_finetune.cli import catalog
 from kfp_finetune.cli.parameters import defaults
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.not_given import ZERO_IS_NOT_GIVEN
 
 # The steps are counted from the data; until then a run is as long as can be.
 _NUM_TRAIN_STEPS = 2**31
@@ -86,10 +87,9 @@ def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:
             build_optimizer_config,
         )
         from kfp_finetune.components.finetune.parameters import (
-            Checkpointing,
-            Selection,
             check_on_divergence,
             check_precision,
+            grouped,
         )
         from kfp_finetune.components.load_data.steps import check_step_parameters
 
@@ -109,11 +109,18 @@ def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:
             )
         check_precision(parameters["precision"])
         check_on_divergence(parameters["on_divergence"])
-        Selection(patience=parameters["early_stopping_patience"])
-        Checkpointing(
-            directory=parameters["checkpoint_dir"],
-            every_steps=parameters["checkpoint_every_steps"],
-            every_minutes=parameters["checkpoint_every_minutes"],
-            keep=parameters["checkpoints_to_keep"],
-            resume=parameters["resume_from_checkpoint"],
-        )
+        grouped(parameters)
+        _check_zeros(parameters)
+
+
+def _check_zeros(parameters: Mapping[str, Any]) -> None:
+    """Refuse a 0 that a person typed: the component would take it for "not given"."""
+    for name in sorted(ZERO_IS_NOT_GIVEN):
+        if parameters.get(name) == 0:
+            option = "--" + name.replace("_", "-")
+            raise InputError(
+                f"{name} is 0",
+                where=name,
+                expected="a number above 0",
+                remedy=f"leave {option} out",
+            )

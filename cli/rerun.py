@@ -10,6 +10,7 @@ from kfp_finetune.cli import parameters as pipeline_parameters
 from kfp_finetune.cli.local_cache import MEANS
 from kfp_finetune.cli.parameters import FINGERPRINTS, in_order
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.not_given import is_given
 
 if TYPE_CHECKING:
     from kfp_finetune.cli.catalog import Pipeline
@@ -36,7 +37,7 @@ def changed(
     """
     known = pipeline_parameters.load(pipeline.definition)
     names = {p.name for p in known} - set(FINGERPRINTS)
-    kept = {n: v for n, v in before.items() if n in names and v is not None}
+    kept = {n: v for n, v in before.items() if n in names and is_given(n, v)}
     kept = {p.name: p.type(kept[p.name]) for p in known if p.name in kept}  # the API gives 32.0
     for name in _REVISED:
         if changes.get(name, kept.get(name)) != kept.get(name):

@@ -1,7 +1,5 @@
 """The KFP component build_optimizer."""
 
-from typing import Optional
-
 from kfp import dsl
 
 from kfp_finetune.components.image import IMAGE
@@ -20,7 +18,7 @@ def build_optimizer(
     num_cycles: int = 2,
     decay_rate: float = 0.1,
     decay_ratio: float = 0.1,
-    lr_boundaries: Optional[str] = None,
+    lr_boundaries: str = "",
     warmup_ratio: float = 0.0,
     warmup_steps: int = 0,
     momentum: float = 0.0,
@@ -28,7 +26,7 @@ def build_optimizer(
     adam_beta1: float = 0.9,
     adam_beta2: float = 0.999,
     adam_epsilon: float = 1e-7,
-    max_grad_norm: Optional[float] = None,
+    max_grad_norm: float = 0.0,
 ):
     """Build the learning-rate schedule and the optimizer for a run of num_train_steps updates.
 
@@ -54,7 +52,7 @@ def build_optimizer(
         adam_beta1: For adam and adamw: decay of the first moment.
         adam_beta2: For adam and adamw: decay of the second moment.
         adam_epsilon: For adam and adamw: added to the denominator.
-        max_grad_norm: Clip the global norm of the gradients to this.
+        max_grad_norm: Clip the global norm of the gradients to this; 0: no clipping.
 
     Returns:
         optimizer_config: The optimizer and its schedule as validated JSON.
@@ -62,11 +60,10 @@ def build_optimizer(
     """
     from kfp_finetune.components import runtime
     from kfp_finetune.components.build_optimizer import build
+    from kfp_finetune.components.not_given import given
 
     with runtime.step("build_optimizer", optimizer_config.path, learning_rate_curve.path):
-        config = build.build_optimizer(
-            optimizer_config_path=optimizer_config.path,
-            learning_rate_curve_path=learning_rate_curve.path,
+        parameters = given(
             num_train_steps=num_train_steps,
             optimizer=optimizer,
             learning_rate=learning_rate,
@@ -85,5 +82,10 @@ def build_optimizer(
             adam_beta2=adam_beta2,
             adam_epsilon=adam_epsilon,
             max_grad_norm=max_grad_norm,
+        )
+        config = build.build_optimizer(
+            optimizer_config_path=optimizer_config.path,
+            learning_rate_curve_path=learning_rate_curve.path,
+            **parameters,
         )
         optimizer_config.metadata.update(config.model_dump())

@@ -1,7 +1,5 @@
 """The KFP component finetune."""
 
-from typing import Optional
-
 from kfp import dsl
 
 from kfp_finetune.components.image import IMAGE
@@ -16,10 +14,10 @@ def finetune(
     tensorboard_logs: dsl.Output[dsl.Artifact],
     training_metrics: dsl.Output[dsl.Metrics],
     mlpipeline_ui_metadata: dsl.Output[dsl.Artifact],
-    model_revision: Optional[str] = None,
+    model_revision: str = "",
     batch_size: int = 32,
     num_train_epochs: float = 3.0,
-    max_steps: Optional[int] = None,
+    max_steps: int = 0,
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
     seed: int = 42,
@@ -30,14 +28,14 @@ def finetune(
     label_all_tokens: bool = False,
     metric_for_best_model: str = "loss",
     load_best_model_at_end: bool = False,
-    early_stopping_patience: Optional[int] = None,
+    early_stopping_patience: int = 0,
     on_divergence: str = "fail",
-    checkpoint_dir: Optional[str] = None,
-    checkpoint_every_steps: Optional[int] = None,
+    checkpoint_dir: str = "",
+    checkpoint_every_steps: int = 0,
     checkpoint_every_minutes: float = 5.0,
     checkpoints_to_keep: int = 2,
     resume_from_checkpoint: str = "retry",
-    tensorboard_dir: Optional[str] = None,
+    tensorboard_dir: str = "",
     model_fingerprint: str = "",
 ):
     """Fine-tune a Transformers model on TensorFlow: compile with the built optimizer, and fit.
@@ -49,7 +47,7 @@ def finetune(
         model_revision: Revision of a Hub model.
         batch_size: Examples per batch, over all devices.
         num_train_epochs: Passes over the training rows; may be fractional.
-        max_steps: Updates to make, whatever the number of epochs.
+        max_steps: Updates to make, whatever the number of epochs; 0: num_train_epochs decides.
         gradient_accumulation_steps: Batches per update.
         drop_remainder: Leave out the last, smaller batch of an epoch.
         seed: For the head's weights, dropout and the order of the rows.
@@ -64,14 +62,14 @@ def finetune(
         metric_for_best_model: Validation metric that decides: loss, or what the task measures
             (accuracy, micro_f1, mae).
         load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
-        early_stopping_patience: Evaluations without a better one after which training ends; the
-            schedule is the same. Not given: it does not end early.
+        early_stopping_patience: Stop after this many evaluations without improvement; the schedule
+            stays the same. 0: do not stop early.
         on_divergence: fail, or report: training ends, the manifest says at which step, and the
             model has the weights of the last evaluation whose loss was finite, or those it began
             with.
         checkpoint_dir: A folder, a mounted volume or a URI (s3://, gs://) to save the training in,
             so that it can be resumed; not saved if not given.
-        checkpoint_every_steps: Steps between two checkpoints; instead of checkpoint_every_minutes.
+        checkpoint_every_steps: Steps between two checkpoints; 0: checkpoint_every_minutes decides.
         checkpoint_every_minutes: Minutes between two checkpoints.
         checkpoints_to_keep: Checkpoints kept in checkpoint_dir.
         resume_from_checkpoint: Whose checkpoints to go on from: retry (only this run's own), exact
@@ -91,41 +89,44 @@ def finetune(
 
     with runtime.step("finetune", model.path, tensorboard_logs.path, mlpipeline_ui_metadata.path):
         from kfp_finetune.components.finetune import live_logs, training, ui_metadata
-        from kfp_finetune.components.finetune.parameters import Checkpointing, Selection
+        from kfp_finetune.components.finetune.parameters import grouped
+        from kfp_finetune.components.not_given import given
 
         owner = runtime.run_of(model.uri)
-        with live_logs.synced(tensorboard_logs.path, tensorboard_dir, owner):
+        parameters = given(
+            base_model=base_model,
+            model_revision=model_revision,
+            model_fingerprint=model_fingerprint,
+            batch_size=batch_size,
+            num_train_epochs=num_train_epochs,
+            max_steps=max_steps,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            drop_remainder=drop_remainder,
+            seed=seed,
+            precision=precision,
+            jit_compile=jit_compile,
+            label_smoothing_factor=label_smoothing_factor,
+            class_weights=class_weights,
+            label_all_tokens=label_all_tokens,
+            metric_for_best_model=metric_for_best_model,
+            load_best_model_at_end=load_best_model_at_end,
+            early_stopping_patience=early_stopping_patience,
+            on_divergence=on_divergence,
+            checkpoint_dir=checkpoint_dir,
+            checkpoint_every_steps=checkpoint_every_steps,
+            checkpoint_every_minutes=checkpoint_every_minutes,
+            checkpoints_to_keep=checkpoints_to_keep,
+            resume_from_checkpoint=resume_from_checkpoint,
+            tensorboard_dir=tensorboard_dir,
+        )
+        live_directory = parameters.pop("tensorboard_dir", None)
+        with live_logs.synced(tensorboard_logs.path, live_directory, owner):
             manifest = training.finetune(
                 tokenized_dataset_path=tokenized_dataset.path,
                 optimizer_config_path=optimizer_config.path,
-                base_model=base_model,
-                model_revision=model_revision,
-                model_fingerprint=model_fingerprint,
-                batch_size=batch_size,
-                num_train_epochs=num_train_epochs,
-                max_steps=max_steps,
-                gradient_accumulation_steps=gradient_accumulation_steps,
-                drop_remainder=drop_remainder,
-                seed=seed,
-                precision=precision,
-                jit_compile=jit_compile,
-                label_smoothing_factor=label_smoothing_factor,
-                class_weights=class_weights,
-                label_all_tokens=label_all_tokens,
-                selection=Selection(
-                    metric_for_best_model, early_stopping_patience, load_best_model_at_end
-                ),
-                on_divergence=on_divergence,
-                checkpointing=Checkpointing(
-                    directory=checkpoint_dir,
-                    every_steps=checkpoint_every_steps,
-                    every_minutes=checkpoint_every_minutes,
-                    keep=checkpoints_to_keep,
-                    resume=resume_from_checkpoint,
-                    owner=owner,
-                ),
                 model_path=model.path,
                 tensorboard_logs_path=tensorboard_logs.path,
+                **grouped(parameters, owner),
             )
         ui_metadata.write(mlpipeline_ui_metadata.path, tensorboard_logs.uri)
         for name, value in manifest.validation_metrics.items():

@@ -12,6 +12,8 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.uris import without_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kfp_finetune.components.finetune.history import Evaluation
 
 # A path, or a URI of a place that can be written.
@@ -187,3 +189,42 @@ class Checkpointing:
         ]
         if problems:
             raise InputError.of_all(problems)
+
+
+# finetune's parameters that are fields of `Selection` and of `Checkpointing`.
+_SELECTION = {
+    "metric_for_best_model": "metric",
+    "early_stopping_patience": "patience",
+    "load_best_model_at_end": "load_best",
+}
+_CHECKPOINTING = {
+    "checkpoint_dir": "directory",
+    "checkpoint_every_steps": "every_steps",
+    "checkpoint_every_minutes": "every_minutes",
+    "checkpoints_to_keep": "keep",
+    "resume_from_checkpoint": "resume",
+}
+
+
+def grouped(parameters: Mapping[str, Any], owner: str = "") -> dict[str, Any]:
+    """Finetune's parameters as `training.finetune` takes them.
+
+    Args:
+        parameters: By the component's names; those that are left out have their defaults.
+        owner: Which run this is.
+
+    Returns:
+        The same, with `selection` and `checkpointing` in place of their fields.
+
+    Raises:
+        InputError: If one of those is wrong.
+    """
+    fields = _SELECTION | _CHECKPOINTING
+    selection, checkpointing = (
+        {field: parameters[name] for name, field in group.items() if name in parameters}
+        for group in (_SELECTION, _CHECKPOINTING)
+    )
+    return {n: value for n, value in parameters.items() if n not in fields} | {
+        "selection": Selection(**selection),
+        "checkpointing": Checkpointing(**checkpointing, owner=owner),
+    }

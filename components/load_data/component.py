@@ -1,6 +1,6 @@
 """The KFP components load_data and count_steps."""
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from kfp import dsl
 
@@ -13,33 +13,33 @@ def load_data(
     model: str,
     tokenized_dataset: dsl.Output[dsl.Dataset],
     data_report: dsl.Output[dsl.HTML],
-    validation_dataset: Optional[str] = None,
-    test_dataset: Optional[str] = None,
-    dataset_config: Optional[str] = None,
-    dataset_revision: Optional[str] = None,
+    validation_dataset: str = "",
+    test_dataset: str = "",
+    dataset_config: str = "",
+    dataset_revision: str = "",
     train_split: str = "train",
-    validation_split: Optional[str] = None,
-    test_split: Optional[str] = None,
-    split_column: Optional[str] = None,
-    group_column: Optional[str] = None,
+    validation_split: str = "",
+    test_split: str = "",
+    split_column: str = "",
+    group_column: str = "",
     validation_fraction: float = 0.1,
     test_fraction: float = 0.1,
     task: str = "text-classification",
     problem_type: str = "auto",
-    text_column: Optional[str] = None,
-    text_pair_column: Optional[str] = None,
-    label_column: Optional[str] = None,
-    label_names: Optional[str] = None,
-    slice_columns: Optional[str] = None,
-    column_names: Optional[str] = None,
-    delimiter: Optional[str] = None,
+    text_column: str = "",
+    text_pair_column: str = "",
+    label_column: str = "",
+    label_names: str = "",
+    slice_columns: str = "",
+    column_names: str = "",
+    delimiter: str = "",
     quoting: str = "auto",
-    encoding: Optional[str] = None,
+    encoding: str = "",
     on_bad_row: str = "error",
     drop_duplicates: bool = False,
     drop_overlap: bool = False,
-    max_train_samples: Optional[int] = None,
-    model_revision: Optional[str] = None,
+    max_train_samples: int = 0,
+    model_revision: str = "",
     max_length: int = 128,
     seed: int = 42,
     dataset_fingerprint: str = "",
@@ -87,7 +87,7 @@ def load_data(
             leaves out empty words and puts tags that are out of order right.
         drop_duplicates: Leave out rows that repeat an earlier row's text and label.
         drop_overlap: Leave out training rows whose text is also in another split.
-        max_train_samples: Train on at most so many rows.
+        max_train_samples: Train on at most this many rows; 0: not limited.
         model_revision: Revision of a Hub model.
         max_length: Tokens per example, special tokens included; longer texts are cut,
             and longer sentences of tagged words divided.
@@ -107,9 +107,10 @@ def load_data(
     from kfp_finetune.components import runtime
     from kfp_finetune.components.load_data import dataset as module
     from kfp_finetune.components.load_data.parameters import Parameters
+    from kfp_finetune.components.not_given import given
 
     with runtime.step("load_data", tokenized_dataset.path, data_report.path):
-        parameters = Parameters(
+        parameters = given(
             dataset=dataset,
             model=model,
             validation_dataset=validation_dataset,
@@ -144,7 +145,9 @@ def load_data(
             dataset_fingerprint=dataset_fingerprint,
             model_fingerprint=model_fingerprint,
         )
-        manifest = module.load_data(parameters, tokenized_dataset.path, data_report.path)
+        manifest = module.load_data(
+            Parameters(**parameters), tokenized_dataset.path, data_report.path
+        )
         rows = {split: counts.rows for split, counts in manifest.splits.items()}
         tokenized_dataset.metadata.update(rows=rows, num_labels=len(manifest.label_names))
         return rows["train"], rows["validation"], rows["test"], len(manifest.label_names)
@@ -155,7 +158,7 @@ def count_steps(
     num_train_examples: int,
     batch_size: int = 32,
     num_train_epochs: float = 3.0,
-    max_steps: Optional[int] = None,
+    max_steps: int = 0,
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
 ) -> NamedTuple("Steps", [("steps_per_epoch", int), ("num_train_steps", int)]):
@@ -165,7 +168,7 @@ def count_steps(
         num_train_examples: Rows to train on.
         batch_size: Examples per batch, over all devices.
         num_train_epochs: Passes over the training rows; may be fractional.
-        max_steps: Updates to make, whatever the number of epochs.
+        max_steps: Updates to make, whatever the number of epochs; 0: num_train_epochs decides.
         gradient_accumulation_steps: Batches per update.
         drop_remainder: Leave out the last, smaller batch of an epoch.
 
@@ -175,15 +178,17 @@ def count_steps(
     """
     from kfp_finetune.components import runtime
     from kfp_finetune.components.load_data import steps
+    from kfp_finetune.components.not_given import given
 
     with runtime.step("count_steps"):
-        plan = steps.count_steps(
-            num_train_examples,
-            batch_size,
-            num_train_epochs,
-            max_steps,
-            gradient_accumulation_steps,
-            drop_remainder,
+        parameters = given(
+            num_train_examples=num_train_examples,
+            batch_size=batch_size,
+            num_train_epochs=num_train_epochs,
+            max_steps=max_steps,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            drop_remainder=drop_remainder,
         )
+        plan = steps.count_steps(**parameters)
         runtime.emit("note", "count_steps", text=str(plan))
         return plan.steps_per_epoch, plan.num_train_steps

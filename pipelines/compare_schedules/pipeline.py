@@ -1,7 +1,5 @@
 """load_data, then for every candidate build_optimizer → finetune → evaluate, then rank."""
 
-from typing import Optional
-
 from kfp import dsl
 
 from kfp_finetune.components.build_optimizer.component import build_optimizer
@@ -22,38 +20,38 @@ def compare_schedules(
     dataset: str,
     model: str,
     candidates: list = expand(PRESETS["course"]),  # noqa: B008 - KFP compiles it in
-    validation_dataset: Optional[str] = None,
-    test_dataset: Optional[str] = None,
-    dataset_config: Optional[str] = None,
-    dataset_revision: Optional[str] = None,
+    validation_dataset: str = "",
+    test_dataset: str = "",
+    dataset_config: str = "",
+    dataset_revision: str = "",
     train_split: str = "train",
-    validation_split: Optional[str] = None,
-    test_split: Optional[str] = None,
-    split_column: Optional[str] = None,
-    group_column: Optional[str] = None,
+    validation_split: str = "",
+    test_split: str = "",
+    split_column: str = "",
+    group_column: str = "",
     validation_fraction: float = 0.1,
     test_fraction: float = 0.1,
     task: str = "text-classification",
     problem_type: str = "auto",
-    text_column: Optional[str] = None,
-    text_pair_column: Optional[str] = None,
-    label_column: Optional[str] = None,
-    label_names: Optional[str] = None,
-    slice_columns: Optional[str] = None,
-    column_names: Optional[str] = None,
-    delimiter: Optional[str] = None,
+    text_column: str = "",
+    text_pair_column: str = "",
+    label_column: str = "",
+    label_names: str = "",
+    slice_columns: str = "",
+    column_names: str = "",
+    delimiter: str = "",
     quoting: str = "auto",
-    encoding: Optional[str] = None,
+    encoding: str = "",
     on_bad_row: str = "error",
     drop_duplicates: bool = False,
     drop_overlap: bool = False,
-    max_train_samples: Optional[int] = None,
-    model_revision: Optional[str] = None,
+    max_train_samples: int = 0,
+    model_revision: str = "",
     max_length: int = 128,
     seed: int = 42,
     batch_size: int = 32,
     num_train_epochs: float = 3.0,
-    max_steps: Optional[int] = None,
+    max_steps: int = 0,
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
     precision: str = "auto",
@@ -63,7 +61,7 @@ def compare_schedules(
     label_all_tokens: bool = False,
     metric_for_best_model: str = "loss",
     load_best_model_at_end: bool = False,
-    early_stopping_patience: Optional[int] = None,
+    early_stopping_patience: int = 0,
     texts_in_report: bool = True,
     dataset_fingerprint: str = "",
     model_fingerprint: str = "",
@@ -104,14 +102,15 @@ def compare_schedules(
             leaves out empty words and puts tags that are out of order right.
         drop_duplicates: Leave out rows that repeat an earlier row's text and label.
         drop_overlap: Leave out training rows whose text is also in another split.
-        max_train_samples: Train on at most so many rows.
+        max_train_samples: Train on at most this many rows; 0: not limited.
         model_revision: Revision of a Hub model.
         max_length: Tokens per example, special tokens included; longer texts are cut,
             and longer sentences of tagged words divided.
         seed: For the splits; each candidate has one of its own for its training.
         batch_size: Examples per batch, over all devices.
         num_train_epochs: Passes over the training rows; may be fractional.
-        max_steps: Optimizer steps to make, whatever the number of epochs.
+        max_steps: Optimizer steps to make, whatever the number of epochs; 0: num_train_epochs
+            decides.
         gradient_accumulation_steps: Batches per optimizer step.
         drop_remainder: Leave out the last, smaller batch of an epoch.
         precision: Of matrix products: auto (bfloat16 where the processor or the GPU has matrix
@@ -125,8 +124,8 @@ def compare_schedules(
         metric_for_best_model: Validation metric that decides: loss, or what the task measures
             (accuracy, micro_f1, mae).
         load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
-        early_stopping_patience: Evaluations without a better one after which training ends; the
-            schedule is the same. Not given: it does not end early.
+        early_stopping_patience: Stop after this many evaluations without improvement; the schedule
+            stays the same. 0: do not stop early.
         texts_in_report: Show examples with their texts; false leaves them out, for private data.
         dataset_fingerprint: Content of the data; filled in by kfp-finetune.
         model_fingerprint: Content of the model; filled in by kfp-finetune.

@@ -1,7 +1,5 @@
 """load_data and count_steps → build_optimizer → finetune → evaluate."""
 
-from typing import Optional
-
 from kfp import dsl
 
 from kfp_finetune.components.build_optimizer.component import build_optimizer
@@ -19,38 +17,38 @@ from kfp_finetune.components.load_data.component import count_steps, load_data
 def finetune(
     dataset: str,
     model: str,
-    validation_dataset: Optional[str] = None,
-    test_dataset: Optional[str] = None,
-    dataset_config: Optional[str] = None,
-    dataset_revision: Optional[str] = None,
+    validation_dataset: str = "",
+    test_dataset: str = "",
+    dataset_config: str = "",
+    dataset_revision: str = "",
     train_split: str = "train",
-    validation_split: Optional[str] = None,
-    test_split: Optional[str] = None,
-    split_column: Optional[str] = None,
-    group_column: Optional[str] = None,
+    validation_split: str = "",
+    test_split: str = "",
+    split_column: str = "",
+    group_column: str = "",
     validation_fraction: float = 0.1,
     test_fraction: float = 0.1,
     task: str = "text-classification",
     problem_type: str = "auto",
-    text_column: Optional[str] = None,
-    text_pair_column: Optional[str] = None,
-    label_column: Optional[str] = None,
-    label_names: Optional[str] = None,
-    slice_columns: Optional[str] = None,
-    column_names: Optional[str] = None,
-    delimiter: Optional[str] = None,
+    text_column: str = "",
+    text_pair_column: str = "",
+    label_column: str = "",
+    label_names: str = "",
+    slice_columns: str = "",
+    column_names: str = "",
+    delimiter: str = "",
     quoting: str = "auto",
-    encoding: Optional[str] = None,
+    encoding: str = "",
     on_bad_row: str = "error",
     drop_duplicates: bool = False,
     drop_overlap: bool = False,
-    max_train_samples: Optional[int] = None,
-    model_revision: Optional[str] = None,
+    max_train_samples: int = 0,
+    model_revision: str = "",
     max_length: int = 128,
     seed: int = 42,
     batch_size: int = 32,
     num_train_epochs: float = 3.0,
-    max_steps: Optional[int] = None,
+    max_steps: int = 0,
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
     optimizer: str = "adam",
@@ -61,7 +59,7 @@ def finetune(
     num_cycles: int = 2,
     decay_rate: float = 0.1,
     decay_ratio: float = 0.1,
-    lr_boundaries: Optional[str] = None,
+    lr_boundaries: str = "",
     warmup_ratio: float = 0.0,
     warmup_steps: int = 0,
     momentum: float = 0.0,
@@ -69,7 +67,7 @@ def finetune(
     adam_beta1: float = 0.9,
     adam_beta2: float = 0.999,
     adam_epsilon: float = 1e-7,
-    max_grad_norm: Optional[float] = None,
+    max_grad_norm: float = 0.0,
     precision: str = "auto",
     jit_compile: bool = False,
     label_smoothing_factor: float = 0.0,
@@ -77,15 +75,15 @@ def finetune(
     label_all_tokens: bool = False,
     metric_for_best_model: str = "loss",
     load_best_model_at_end: bool = False,
-    early_stopping_patience: Optional[int] = None,
+    early_stopping_patience: int = 0,
     on_divergence: str = "fail",
     texts_in_report: bool = True,
-    checkpoint_dir: Optional[str] = None,
-    checkpoint_every_steps: Optional[int] = None,
+    checkpoint_dir: str = "",
+    checkpoint_every_steps: int = 0,
     checkpoint_every_minutes: float = 5.0,
     checkpoints_to_keep: int = 2,
     resume_from_checkpoint: str = "retry",
-    tensorboard_dir: Optional[str] = None,
+    tensorboard_dir: str = "",
     dataset_fingerprint: str = "",
     model_fingerprint: str = "",
 ):
@@ -123,14 +121,15 @@ def finetune(
             leaves out empty words and puts tags that are out of order right.
         drop_duplicates: Leave out rows that repeat an earlier row's text and label.
         drop_overlap: Leave out training rows whose text is also in another split.
-        max_train_samples: Train on at most so many rows.
+        max_train_samples: Train on at most this many rows; 0: not limited.
         model_revision: Revision of a Hub model.
         max_length: Tokens per example, special tokens included; longer texts are cut,
             and longer sentences of tagged words divided.
         seed: For the splits, the head's weights, dropout and the order of the rows.
         batch_size: Examples per batch, over all devices.
         num_train_epochs: Passes over the training rows; may be fractional.
-        max_steps: Optimizer steps to make, whatever the number of epochs.
+        max_steps: Optimizer steps to make, whatever the number of epochs; 0: num_train_epochs
+            decides.
         gradient_accumulation_steps: Batches per optimizer step.
         drop_remainder: Leave out the last, smaller batch of an epoch.
         optimizer: adam, adamw (decoupled weight decay), sgd or lion.
@@ -153,7 +152,7 @@ def finetune(
         adam_beta1: For adam and adamw: decay of the first moment.
         adam_beta2: For adam and adamw: decay of the second moment.
         adam_epsilon: For adam and adamw: added to the denominator.
-        max_grad_norm: Clip the global norm of the gradients to this.
+        max_grad_norm: Clip the global norm of the gradients to this; 0: no clipping.
         precision: Of matrix products: auto (bfloat16 where the processor or the GPU has matrix
             units for it), float32 or bfloat16.
         jit_compile: Compile the updates with XLA, for GPUs; takes a minute or more at first.
@@ -165,14 +164,14 @@ def finetune(
         metric_for_best_model: Validation metric that decides: loss, or what the task measures
             (accuracy, micro_f1, mae).
         load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
-        early_stopping_patience: Evaluations without a better one after which training ends; the
-            schedule is the same. Not given: it does not end early.
+        early_stopping_patience: Stop after this many evaluations without improvement; the schedule
+            stays the same. 0: do not stop early.
         on_divergence: fail, or report: training ends, the report says at which step, and the model
             has the weights of the last evaluation whose loss was finite, or those it began with.
         texts_in_report: Show examples with their texts; false leaves them out, for private data.
         checkpoint_dir: A folder, a mounted volume or a URI (s3://, gs://) to save the training in,
             so that it can be resumed; not saved if not given.
-        checkpoint_every_steps: Steps between two checkpoints; instead of checkpoint_every_minutes.
+        checkpoint_every_steps: Steps between two checkpoints; 0: checkpoint_every_minutes decides.
         checkpoint_every_minutes: Minutes between two checkpoints.
         checkpoints_to_keep: Checkpoints kept in checkpoint_dir.
         resume_from_checkpoint: Whose checkpoints to go on from: retry (only this run's own), exact

@@ -10,9 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kfp_finetune.cli.catalog import Pipeline
-from kfp_finetune.cli.compile import compiled
-
 COMMAND = Path(sys.executable).with_name("kfp-finetune")
 
 
@@ -106,30 +103,3 @@ def test_wrong_input_to_compile(tmp_path: Path, arguments: list[str], message: s
     assert (code, out) == (2, "")
     assert err.startswith(message)
     assert not list(tmp_path.iterdir())
-
-
-LOOP = """
-from typing import List, Optional
-from kfp import dsl
-
-@dsl.component(base_image="toy-python:1", install_kfp_package=False)
-def step(rate: float, most: Optional[int] = None): pass
-
-@dsl.pipeline(name="looping")
-def looping(rates: List[float], must: int, most: Optional[int] = None):
-    with dsl.ParallelFor(rates) as rate:
-        step(rate=rate, most=most)
-        step(rate=rate, most=must)
-"""
-
-
-def test_what_a_pipeline_can_do_without_its_loops_can(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else the cluster's driver fails at the loop: the resolved input is null."""
-    (tmp_path / "looping_pipeline.py").write_text(LOOP)
-    monkeypatch.syspath_prepend(tmp_path)
-    spec = yaml.safe_load(compiled(Pipeline("looping", "looping_pipeline", "looping")))
-    inputs = spec["components"]["comp-for-loop-1"]["inputDefinitions"]["parameters"]
-    optional = {name.rpartition("--")[2]: p.get("isOptional", False) for name, p in inputs.items()}
-    assert optional == {"rates": False, "rates-loop-item": False, "must": False, "most": True}

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from kfp_finetune.components.build_optimizer.component import build_optimizer
 from kfp_finetune.components.evaluate.component import evaluate
 from kfp_finetune.components.finetune.component import finetune as finetune_model
 from kfp_finetune.components.load_data.component import count_steps, load_data
+from kfp_finetune.components.not_given import is_given
 from kfp_finetune.pipelines.finetune.pipeline import finetune
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +73,10 @@ def test_the_defaults_are_those_of_the_functions_behind_the_steps() -> None:
     for function in (parameters.Parameters, steps.count_steps, Parameters):
         for name, parameter in inspect.signature(function).parameters.items():
             if name in of_pipeline and parameter.default is not inspect.Parameter.empty:
-                assert of_pipeline[name].default == parameter.default, name
+                declared = of_pipeline[name].default
+                own = declared if is_given(name, declared) else parameter.default
+                assert own == parameter.default, name
+                assert is_given(name, declared) or parameter.default in (None, ""), name
 
 
 def test_every_step_runs_in_the_one_image_and_installs_nothing() -> None:
@@ -81,11 +88,39 @@ def test_every_step_runs_in_the_one_image_and_installs_nothing() -> None:
         assert "pip install" not in " ".join(executor["container"]["command"])
 
 
-def test_the_example_in_the_readme_compiles(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
-    path = tmp_path / "example.py"  # KFP reads the source of what it compiles
+def run_in_kfp(folder: Path, code: str) -> str:
+    """Run Python code in a folder that has pipelines/, as a person does who imports components."""
+    (folder / "pipelines").symlink_to(ROOT / "pipelines")
+    path = folder / "example.py"  # KFP reads the source of what it compiles
     path.write_text(code)
-    names: dict[str, Any] = {}
-    exec(compile(code, path, "exec", dont_inherit=True), names)  # noqa: S102
-    spec = compiled(names["my_schedule"], tmp_path / "example.yaml")
-    assert set(spec["root"]["dag"]["tasks"]) == {"count-steps", "build-optimizer"}
+    done = subprocess.run(
+        [sys.executable, str(path)], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_example_in_the_readme_runs_as_printed(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
+    run_in_kfp(tmp_path, code)
+    (found,) = (tmp_path / "local_outputs").glob("my-training-*/evaluate/metrics_json")
+    assert json.loads(found.read_text())["split"] == "test"
+
+
+def test_components_run_alone(tmp_path: Path) -> None:
+    out = run_in_kfp(
+        tmp_path,
+        """
+from kfp import local
+from kfp_finetune.components.build_optimizer.component import build_optimizer
+from kfp_finetune.components.load_data.component import count_steps, load_data
+
+local.init(local.SubprocessRunner(use_venv=False))
+sample = "pipelines/finetune/sample"
+data = load_data(dataset=f"{sample}/messages.csv", model=f"{sample}/model", max_length=64)
+steps = count_steps(num_train_examples=data.outputs["num_train_examples"])
+build_optimizer(num_train_steps=steps.outputs["num_train_steps"])
+print("steps:", steps.outputs["num_train_steps"])
+""",
+    )
+    assert re.search(r"^steps: \d+$", out, re.MULTILINE)

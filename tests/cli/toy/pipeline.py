@@ -3,7 +3,7 @@
 Copied by the tests to a folder of its own as toy_pipeline.py, its pipeline.yaml compiled there.
 """
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from kfp import dsl
 
@@ -15,7 +15,7 @@ def load_data(
     dataset: str,
     model: str,
     tokenized_dataset: dsl.Output[dsl.Dataset],
-    text_column: Optional[str] = None,
+    text_column: str = "",
     max_length: int = 128,
     dataset_fingerprint: str = "",
     model_fingerprint: str = "",
@@ -39,9 +39,9 @@ def load_data(
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def count_steps(
-    num_train_examples: int, batch_size: int = 2, max_steps: Optional[int] = None
-) -> NamedTuple("Steps", [("steps_per_epoch", int), ("num_train_steps", int)]):
+def count_steps(num_train_examples: int, batch_size: int = 2, max_steps: int = 0) -> NamedTuple(
+    "Steps", [("steps_per_epoch", int), ("num_train_steps", int)]
+):
     from kfp_finetune.components import runtime
 
     with runtime.step("count_steps"):
@@ -157,10 +157,10 @@ def evaluate(
 def toy(
     dataset: str,
     model: str,
-    text_column: Optional[str] = None,
+    text_column: str = "",
     max_length: int = 128,
     batch_size: int = 2,
-    max_steps: Optional[int] = None,
+    max_steps: int = 0,
     learning_rate: float = 5e-5,
     seconds_per_step: float = 0.0,
     trouble: str = "",
