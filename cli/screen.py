@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Protocol
 
+from kfp_finetune.components.inert import is_steering
+
 SECONDS_BETWEEN_LINES = 30.0
 _PERCENT_BETWEEN_LINES = 10
 
@@ -54,11 +56,10 @@ def make_screen() -> Screen:
 
 def clean(text: str) -> str:
     """Text from data or a library, on one line and unable to steer a terminal."""
-    safe = (" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
-    return "".join(c for c in safe if c not in _BIDIRECTIONAL).strip()
-
-
-_BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+    safe = (
+        c if not is_steering(c) else " " if unicodedata.category(c) != "Cf" else "" for c in text
+    )
+    return "".join(safe).strip()
 
 
 def duration(seconds: float) -> str:

@@ -184,6 +184,21 @@ def available_cpus() -> int:
     return cpus
 
 
+def available_memory() -> int:
+    """Bytes of memory this process may use: the machine's, or a container's limit where smaller.
+
+    Returns:
+        0 where it is not known.
+    """
+    memory = 0
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroup v2, v1
+        with contextlib.suppress(OSError, ValueError):
+            memory = min(memory, int(Path("/sys/fs/cgroup", limit).read_text()))
+    return memory
+
+
 def processor() -> str:
     """The processor's name, and the vector instructions that numeric kernels are chosen by."""
     name, vectors = platform.processor() or platform.machine(), []

@@ -25,7 +25,8 @@ from transformers import (
     TFAutoModelForSequenceClassification,
 )
 
-from kfp_finetune.components.finetune.weights import load_weights, open_checkpoint, weight_files
+from kfp_finetune.components.finetune.weights import load_weights, open_checkpoint
+from kfp_finetune.components.model_folder.weight_files import weight_files
 
 
 class Times(tf_keras.callbacks.Callback):

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from kfp_finetune.components.artifacts.data_report import DataReport
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.build_optimizer.curve import describe
+from kfp_finetune.components.inert import inert
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
 from kfp_finetune.components.load_data.readers.uris import is_uri, without_secrets
-from kfp_finetune.components.pages.page import count_text, number_text
+from kfp_finetune.components.pages.page import number_text, templates
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.problem_types import (
     ENTITIES,
@@ -69,19 +70,16 @@ def render_model_card(
     Returns:
         The card: YAML between two lines of dashes, and Markdown.
     """
-    environment = Environment(  # noqa: S701 - Markdown: `_escaped` is for what comes from data
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(count=count_text, number=number_text, escaped=_escaped)
+    environment = templates(Path(__file__).parent)
+    environment.filters["escaped"] = _escaped
     pairs = model.text_pair_column is not None
     kind = _KINDS[model.problem_type].format(len(model.label_names))
-    return environment.get_template("model_card.md.jinja").render(
-        metadata=_metadata(name, model, metrics).to_yaml(),
+    return environment.get_template(
+        "model_card.md.jinja"
+    ).render(
+        metadata=Markup(inert(_metadata(name, model, metrics).to_yaml())),  # noqa: S704 - YAML
         name=name,
-        literal=json.dumps(name),
+        literal=Markup(json.dumps(name)),  # noqa: S704 - Python
         form=form,
         kind=kind.replace("a text", "a pair of texts") if pairs else kind,
         pairs=pairs,
@@ -156,6 +154,7 @@ def _public(source: str) -> str:
     return source if _is_on_hub(source) else Path(source).name
 
 
-def _escaped(text: str) -> str:
+def _escaped(text: str) -> Markup:
     """Text from data, in a cell of a Markdown table."""
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|~#" else c for c in " ".join(text.split()))
+    line = inert(" ".join(text.split())).replace("&", "&amp;")
+    return Markup("".join(f"\\{c}" if c in "\\`*_[]<>|~#" else c for c in line))  # noqa: S704

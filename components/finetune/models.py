@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 import tf_keras
-from transformers import AutoConfig, TFPreTrainedModel
+from transformers import CONFIG_MAPPING, TFPreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from kfp_finetune.components.artifacts.model import ModelManifest
@@ -25,16 +24,14 @@ from kfp_finetune.components.finetune import layers, pytorch_weights
 from kfp_finetune.components.finetune.weights import (
     Checkpoint,
     Loaded,
-    few,
     load_weights,
     open_checkpoint,
-    weight_files,
 )
-from kfp_finetune.components.load_data.pretrained import (
-    TOKENIZER_FILES,
-    first_line,
-    read_config,
-)
+from kfp_finetune.components.load_data.pretrained import read_config
+from kfp_finetune.components.model_folder.files import few, first_line
+from kfp_finetune.components.model_folder.sizes import check_against_weights
+from kfp_finetune.components.model_folder.tokenizer_files import copy_known
+from kfp_finetune.components.model_folder.weight_files import weight_files
 from kfp_finetune.components.tasks import get_task, text_classification
 from kfp_finetune.components.tasks.problem_types import PROBLEM_TYPES, num_outputs
 
@@ -42,6 +39,8 @@ from kfp_finetune.components.tasks.problem_types import PROBLEM_TYPES, num_outpu
 _NEEDS_AUTOGRAPH = ("deberta", "deberta-v2")
 # Their dropout draws from TensorFlow's global generator, whose state no checkpoint can hold.
 _STABLE_DROPOUT = ("TFDebertaStableDropout", "TFDebertaV2StableDropout")
+# Set here anew; a list of all labels would be made of the number alone.
+_OF_THE_HEAD = ("num_labels", "_num_labels", "id2label", "label2id")
 _logger = logging.getLogger(__name__)
 
 
@@ -85,8 +84,9 @@ def load_classifier(
     """
     described = read_config(folder)
     files = weight_files(folder)
+    check_against_weights(described, folder)
     with _quiet_transformers():
-        model = _build(folder, num_labels, label_names, problem_type, task, seed)
+        model = _build(described, folder, num_labels, label_names, problem_type, task, seed)
         if files or not described.get("initialize_from_config"):
             with open_checkpoint(folder, files) as checkpoint:
                 fresh, why = _load(
@@ -147,9 +147,7 @@ def save(model: TFPreTrainedModel, tokenizer_folder: Path, path: Path) -> None:
 
 def save_tokenizer(folder: Path, path: Path) -> None:
     """Copy a tokenizer's files from one folder into another."""
-    for name in TOKENIZER_FILES:
-        if (folder / name).is_file():
-            shutil.copyfile(folder / name, path / name)
+    copy_known(folder, path)
 
 
 def forward(model: TFPreTrainedModel) -> Any:
@@ -188,6 +186,7 @@ def logits_of(model: TFPreTrainedModel) -> Callable[..., Any]:
 
 
 def _build(
+    described: dict[str, Any],
     folder: Path,
     num_labels: int,
     label_names: Sequence[str],
@@ -197,7 +196,9 @@ def _build(
 ) -> TFPreTrainedModel:
     """The model of a configuration, with random weights."""
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        # Not from the folder: what is built is what has been checked, and no other file is read.
+        kept = {key: value for key, value in described.items() if key not in _OF_THE_HEAD}
+        config = CONFIG_MAPPING[kept.pop("model_type")].from_dict(kept)
         config.num_labels = num_labels
         if label_names:
             config.id2label = dict(enumerate(label_names))

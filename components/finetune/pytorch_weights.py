@@ -19,7 +19,7 @@ from transformers.modeling_tf_pytorch_utils import (
     convert_tf_weight_name_to_pt_weight_name,
 )
 
-from kfp_finetune.components.finetune.weights import WEIGHTS
+from kfp_finetune.components.model_folder.weight_files import WEIGHTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,21 +1,13 @@
-"""The weights of a checkpoint: found in a folder, opened, and put into a model.
-
-PyTorch is not needed and nothing is unpickled: the files are safetensors, or HDF5 of which only
-arrays are read.
-"""
+"""The weights of a checkpoint, put into a model. PyTorch is not needed."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import h5py
 import tensorflow as tf
-from safetensors import SafetensorError, safe_open
 from transformers import TFPreTrainedModel
 from transformers.modeling_tf_pytorch_utils import (
     TransposeType,
@@ -25,11 +17,14 @@ from transformers.modeling_tf_pytorch_utils import (
 from transformers.modeling_tf_utils import strip_model_name_and_prefix
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.pretrained import first_line
-
-WEIGHTS = "model.safetensors"
-WEIGHTS_INDEX = "model.safetensors.index.json"
-H5_WEIGHTS = "tf_model.h5"
+from kfp_finetune.components.model_folder.files import few
+from kfp_finetune.components.model_folder.weight_files import (
+    H5_WEIGHTS,
+    WEIGHTS,
+    WEIGHTS_INDEX,
+    Tensor,
+    open_weights,
+)
 
 
 class Checkpoint:
@@ -44,32 +39,32 @@ class Checkpoint:
     Args:
         folder: Where it is, for messages.
         in_pytorch_names: Whether names and layouts are PyTorch's, or TensorFlow's.
-        readers: What reads a tensor, by the tensor's name.
+        tensors: By name.
     """
 
-    def __init__(
-        self, folder: Path, in_pytorch_names: bool, readers: dict[str, Callable[[], Any]]
-    ) -> None:
+    def __init__(self, folder: Path, in_pytorch_names: bool, tensors: dict[str, Tensor]) -> None:
         self.folder = folder
         self.in_pytorch_names = in_pytorch_names
-        self._readers = readers
+        self._tensors = tensors
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._readers)
+        return iter(self._tensors)
 
     def get_tensor(self, name: str) -> tf.Tensor:
         """Read one tensor.
 
         Raises:
-            InputError: If it holds integers: they would be cast without the scale they need.
+            InputError: If it holds a number that is not finite.
         """
-        tensor = tf.convert_to_tensor(self._readers[name]())
-        if not tensor.dtype.is_floating:
+        tensor = tf.convert_to_tensor(self._tensors[name].read())
+        if tensor.dtype.is_floating and not tf.reduce_all(tf.math.is_finite(tensor)):
+            kind = "NaN" if tf.reduce_any(tf.math.is_nan(tensor)) else "infinity"
             raise InputError(
-                f"the weights are quantized: {name} holds {tensor.dtype.name}",
+                f"the weights are damaged: {name} holds {kind}",
                 where=str(self.folder),
-                expected="float32, float16 or bfloat16",
-                remedy="use the model that this one was quantized from",
+                expected="numbers that are all finite",
+                remedy="download or copy the model again; if that does not help, it was saved"
+                " after its training had diverged, and another is needed",
             )
         return tensor
 
@@ -83,7 +78,8 @@ def open_checkpoint(folder: Path, files: Sequence[Path]) -> Iterator[Checkpoint]
         files: Its safetensors files, or its HDF5 file.
 
     Raises:
-        InputError: If there are none, one is damaged, or it does not say whose names it uses.
+        InputError: If there are none, one is damaged or refers to other files, or it does not say
+            whose names it uses.
     """
     if not files:
         there = sorted(path.name for path in folder.iterdir())
@@ -97,29 +93,16 @@ def open_checkpoint(folder: Path, files: Sequence[Path]) -> Iterator[Checkpoint]
             remedy="convert them to safetensors where torch is installed: "
             "AutoModel.from_pretrained(folder).save_pretrained(folder)",
         )
-    readers: dict[str, Callable[[], Any]] = {}
-    formats: set[str] = set()
-    with contextlib.ExitStack() as stack:
-        for file in files:
-            try:
-                if file.suffix == ".h5":
-                    readers.update(_h5_readers(stack.enter_context(h5py.File(file, "r"))))
-                    formats.add("tf")
-                    continue
-                archive = stack.enter_context(safe_open(file, framework="tf"))
-            except (OSError, SafetensorError) as error:
-                raise _damaged(file, error) from None
-            readers |= {name: partial(archive.get_tensor, name) for name in archive.keys()}  # noqa: SIM118
-            formats.add((archive.metadata() or {}).get("format", "nothing"))
-        if formats not in ({"pt"}, {"tf"}):
+    with open_weights(files) as weights:
+        if weights.format not in ("pt", "tf"):
             raise InputError(
-                f"the metadata name the weights' format as {few(sorted(formats))}",
+                f"the metadata name the weights' format as {weights.format}",
                 where=", ".join(str(file) for file in files),
                 expected='"format": "pt" or "tf" in the safetensors metadata',
                 remedy="write the file again with Transformers' `save_pretrained`, or with "
                 'safetensors\' `save_file(..., metadata={"format": "pt"})` if it is PyTorch\'s',
             )
-        yield Checkpoint(folder, formats == {"pt"}, readers)
+        yield Checkpoint(folder, weights.format == "pt", weights.tensors)
 
 
 class Loaded(NamedTuple):
@@ -182,65 +165,3 @@ def _load_tensorflow(model: TFPreTrainedModel, checkpoint: Checkpoint) -> Loaded
         else:
             mismatched[name] = f"{list(tensor.shape)} instead of {list(weight.shape)}"
     return Loaded(names, names.keys() - there, mismatched, sorted(there - names.keys()))
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The files that hold a folder's weights, by Transformers' order of preference.
-
-    Returns:
-        The safetensors file, or its shards, or the HDF5 file; nothing if there is none of them.
-
-    Raises:
-        InputError: If the shards' index is damaged or a shard is not there.
-    """
-    index = folder / WEIGHTS_INDEX
-    if not (folder / WEIGHTS).is_file() and index.is_file():
-        try:
-            names = sorted(
-                set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-            )
-            if any(Path(name).name != name for name in names):
-                raise ValueError("it names files outside the folder")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _damaged(index, error) from None
-        missing = [name for name in names if not (folder / name).is_file()]
-        if missing:
-            raise InputError(
-                f"{len(missing)} of {len(names)} shards are not there: {few(missing)}",
-                where=str(folder),
-                expected=f"every file that {WEIGHTS_INDEX} names",
-                remedy="download or copy the missing ones",
-            )
-        return [folder / name for name in names]
-    return [folder / name for name in (WEIGHTS, H5_WEIGHTS) if (folder / name).is_file()][:1]
-
-
-def _h5_readers(file: h5py.File) -> dict[str, Callable[[], Any]]:
-    """What reads each tensor of a Keras weights file: layer/model/..., without the first two."""
-    readers: dict[str, Callable[[], Any]] = {}
-
-    def visit(path: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            readers["/".join(path.split("/")[2:])] = partial(item.__getitem__, ())
-
-    file.visititems(visit)  # does not follow links out of the file
-    return readers
-
-
-def _damaged(file: Path, error: Exception) -> InputError:
-    with file.open("rb") as head:
-        pointer = head.read(40).startswith(b"version https://git-lfs")
-    return InputError(
-        "the file is a Git LFS pointer, not the weights"
-        if pointer
-        else f"the file is damaged: {first_line(error)}",
-        where=str(file),
-        expected="the file as it was written",
-        remedy="run `git lfs pull` in the folder" if pointer else "download or copy it again",
-    )
-
-
-def few(names: Sequence[str]) -> str:
-    """The first names of many, for a message."""
-    rest = len(names) - 4
-    return ", ".join(names[:4]) + (f" and {rest} more" if rest > 0 else "")

@@ -24,6 +24,8 @@ from kfp_finetune.components.load_data.understanding import (
     understand_for_evaluation,
 )
 from kfp_finetune.components.load_data.writing import DatasetWriter
+from kfp_finetune.components.model_folder.sizes import check_against_weights
+from kfp_finetune.components.model_folder.weight_files import weight_files
 from kfp_finetune.components.runtime import Progress, emit
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.tokenization import check_max_length
@@ -104,7 +106,7 @@ def _write(
     )
     out = Path(output_path)
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(out / artifact.TOKENIZER)
+    pretrained.save_tokenizer(tokenizer, out / artifact.TOKENIZER)
     total = sum(len(data.part_of(split).of(split)) for split in SPLITS)
     progress = Progress(_STEP, total, "rows")
     writer = DatasetWriter(task, tokenize, data.columns, data.targets, progress)
@@ -153,6 +155,8 @@ def _write(
 def _open_tokenizer(parameters: Parameters) -> PreTrainedTokenizerFast:
     folder = model_source.resolve(parameters.model, parameters.model_revision, weights=False)
     config = pretrained.read_config(folder)
+    if weight_files(folder):  # so that load_data, or `check`, finds what finetune would
+        check_against_weights(config, folder)
     tokenizer = pretrained.load_tokenizer(folder)
     check_max_length(parameters.max_length, config, tokenizer)
     return tokenizer

@@ -20,6 +20,7 @@ from kfp_finetune.components.load_data.readers import remote, remote_folders
 from kfp_finetune.components.load_data.readers.files import expand
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
 from kfp_finetune.components.load_data.readers.uris import is_uri, local_path, without_secrets
+from kfp_finetune.components.model_folder.files import find
 
 DATASETS = ("dataset", "validation_dataset", "test_dataset", "label_names")
 Kind = Literal["dataset", "model"]
@@ -111,6 +112,8 @@ def _of(source: str, revision: str, kind: Kind, of_uri: Callable[[str], str] = l
             path = local_path(source)
         if path is None:
             return of_uri(source)
+        if kind == "model" and path.is_dir():
+            return of_model_folder(path)
         if path.exists():
             return of_path(path)
     except (OSError, ValueError, InputError):
@@ -161,6 +164,21 @@ def of_path(path: Path) -> str:
             file_path = Path(root, name)
             digest.update(file_path.relative_to(path).as_posix().encode() + b"\0")
             digest.update(of_path(file_path).encode() + b"\0")
+    return digest.hexdigest()
+
+
+def of_model_folder(folder: Path) -> str:
+    """The SHA-256 of the names and contents of a model's files; of folders in it nothing is read.
+
+    Raises:
+        InputError: If one is a link out of the folder.
+        OSError: If one cannot be read.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")):
+        path = folder / name
+        if path.is_file() and find(folder, name) is not None:
+            digest.update(name.encode() + b"\0" + of_path(path).encode() + b"\0")
     return digest.hexdigest()
 
 

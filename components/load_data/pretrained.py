@@ -7,11 +7,15 @@ imported.
 
 from __future__ import annotations
 
-import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.unpacking import new_folder
+from kfp_finetune.components.model_folder.files import first_line, read_json
+from kfp_finetune.components.model_folder.sizes import check_config
+from kfp_finetune.components.model_folder.tokenizer_files import copy_known, safe_copy
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -38,22 +42,6 @@ FAMILIES = (
     "roberta-prelayernorm",
     "xlm-roberta",
 )
-_VOCABULARY_FILES = (
-    "tokenizer.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    # Only so that the message says what is the matter: converting these takes `sentencepiece`.
-    "spiece.model",
-    "spm.model",
-    "sentencepiece.bpe.model",
-)
-TOKENIZER_FILES = (
-    *_VOCABULARY_FILES,
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -66,11 +54,12 @@ def read_config(folder: Path) -> dict[str, Any]:
         The configuration.
 
     Raises:
-        InputError: If there is none, it is not JSON, it asks for code of its own to be run, its
-            weights are quantized, or its family is not one of `FAMILIES`.
+        InputError: If there is none, it is not JSON, it asks for code of its own to be run or
+            refers to other configurations, its weights are quantized, its family is not one of
+            `FAMILIES`, or its sizes are none.
     """
     where = folder / "config.json"
-    config = _read_json(where)
+    config = read_json(folder, where.name)
     if config is None:
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:10])
         raise InputError(
@@ -80,6 +69,13 @@ def read_config(folder: Path) -> dict[str, Any]:
             remedy=f"give the model's own folder; in this one is: {there or 'nothing'}",
         )
     _refuse_own_code(config, where)
+    if "configuration_files" in config:
+        raise InputError(
+            "config.json refers to other configurations (`configuration_files`)",
+            where=str(where),
+            expected="one configuration, in config.json",
+            remedy="put the configuration that you want in the place of config.json",
+        )
     model_type = config.get("model_type")
     if not model_type:
         raise InputError(
@@ -102,6 +98,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             expected="a configuration without `quantization_config`",
             remedy="use the model that this one was quantized from",
         )
+    check_config(config, where)
     return config
 
 
@@ -120,10 +117,11 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    config = _read_json(folder / "tokenizer_config.json") or {}
+    config = read_json(folder, "tokenizer_config.json") or {}
     _refuse_own_code(config, folder / "tokenizer_config.json")
     model_config = read_config(folder) if (folder / "config.json").exists() else {}
-    there = [name for name in _VOCABULARY_FILES if (folder / name).is_file()]
+    copy = new_folder()
+    there = safe_copy(folder, copy)
     if not there:
         raise InputError(
             "the folder holds no tokenizer",
@@ -142,7 +140,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_fast=True
+            copy, local_files_only=True, trust_remote_code=False, use_fast=True
         )
     except Exception as error:  # the tokenizers library raises Exception itself
         if (folder / "tokenizer.json").is_file():
@@ -154,13 +152,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
             ) from None
         tokenizer = None  # what Transformers says of missing files is not for people
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise InputError(
-            f"no fast tokenizer can be made from {', '.join(there)}",
-            where=str(folder),
-            expected="tokenizer.json",
-            remedy="write it where `sentencepiece` is installed: "
-            "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
-        )
+        raise _not_fast(config.get("tokenizer_class") or type(tokenizer).__name__, there, folder)
     if tokenizer.pad_token_id is None:
         raise InputError(
             "the tokenizer has no padding token",
@@ -181,22 +173,41 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    """An object from a JSON file; None if there is no file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError(f"it holds a {type(content).__name__}")
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path.name} is not a JSON object: {first_line(error)}",
-            where=str(path),
-            expected="the file that `save_pretrained` wrote",
-            remedy="download or copy it again",
-        ) from None
-    return content
+def save_tokenizer(tokenizer: PreTrainedTokenizerFast, path: Path) -> None:
+    """Save a tokenizer: the known files under their known names, and nothing else.
+
+    Args:
+        tokenizer: A tokenizer from `load_tokenizer`.
+        path: The folder; made if it is not there.
+    """
+    written = new_folder()
+    tokenizer.chat_template = None
+    tokenizer.save_pretrained(written)
+    path.mkdir(parents=True, exist_ok=True)
+    copy_known(written, path)
+    shutil.rmtree(written)
+
+
+def _not_fast(name: str, there: list[str], folder: Path) -> InputError:
+    """What is said of a tokenizer that is a slow one."""
+    import transformers
+
+    fast = name.removesuffix("Fast") + "Fast"
+    if hasattr(transformers, name) and not hasattr(transformers, fast):
+        return InputError(
+            f"the model needs a fast tokenizer, and Transformers has none for {name}",
+            where=str(folder),
+            expected="a model with a tokenizer.json",
+            remedy="choose one that has it, e.g. --model FacebookAI/xlm-roberta-base, which reads"
+            " 100 languages",
+        )
+    return InputError(
+        f"no fast tokenizer can be made from {', '.join(there)}",
+        where=str(folder),
+        expected="tokenizer.json",
+        remedy="write it where `sentencepiece` is installed: "
+        "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
+    )
 
 
 def _refuse_own_code(config: dict[str, Any], where: Path) -> None:
@@ -209,8 +220,3 @@ def _refuse_own_code(config: dict[str, Any], where: Path) -> None:
                 expected="a model whose code is part of Transformers",
                 remedy="choose such a model; code from a checkpoint is never run here",
             )
-
-
-def first_line(error: BaseException) -> str:
-    """What an error of a library's says, cut to fit into a message of ours."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

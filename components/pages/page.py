@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
+
+from kfp_finetune.components.inert import inert
 
 
 def rate_text(value: float) -> str:
@@ -39,12 +43,19 @@ def breakable(text: str) -> Markup:
     return Markup(str(escape(text)).replace("_", "_<wbr>"))  # noqa: S704
 
 
+def _finalize(value: Any) -> Any:
+    """What a template puts out, before it is escaped."""
+    return inert(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def templates(folder: Path) -> Environment:
     """The templates of a folder, on top of the page and the charts that lie beside this module.
 
-    Text that comes from data is escaped; a name the template misspells is an error.
+    Text that comes from data is escaped and inert; a name the template misspells is an error. The
+    templates are in a sandbox: what somebody else wrote into one could not leave it.
     """
-    environment = Environment(
+    environment = ImmutableSandboxedEnvironment(
+        finalize=_finalize,
         loader=FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -92,3 +93,15 @@ def test_what_differs(changes: dict[str, Any], said: list[str]) -> None:
         assert part in text
     assert "It has not been evaluated." in text
     assert "pw" not in text and "somebody" not in text
+
+
+def test_text_from_data_cannot_steer_a_reader() -> None:
+    """Neither a terminal, nor the order in which what stands around it is shown."""
+    label = "gut\u202e\u2066\x1b[2J\x00\u2028<script>&lt;"
+    data = DATA.model_copy(update={"labels": {label: {"train": 1}}, "rows_kept": {"train": 1}})
+    changes = {"label_names": [label, "b", "c"], "dataset": f"/x/{label}", "base_model": label}
+    text = render_model_card(f"me/{label}", manifest(**changes), METRICS, data)
+    rendered = text.partition("\n---\n")[2].replace(json.dumps(f"me/{label}"), "")
+    assert not set(text) & set("\u202e\u2066\x1b\x00\u2028")
+    assert "gut\ufffd\ufffd" in rendered and "<script>" not in rendered.replace("\\<", "")
+    ModelCard(text)

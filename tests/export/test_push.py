@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.components.load_data.pretrained import TOKENIZER_FILES
+from kfp_finetune.components.model_folder.tokenizer_files import TOKENIZER_FILES
 from tests.trained import write_trained
 
 COMMAND = Path(sys.executable).with_name("kfp-finetune")

@@ -18,8 +18,8 @@ from safetensors.numpy import load_file
 from scipy.special import softmax
 
 from kfp_finetune.components.finetune import models
-from kfp_finetune.components.finetune.weights import WEIGHTS
 from kfp_finetune.components.load_data import pretrained
+from kfp_finetune.components.model_folder.weight_files import WEIGHTS
 from kfp_finetune.components.tasks import token_classification
 from tests.checkpoints import LABELS, write_checkpoint
 from tests.finetune.test_models import load

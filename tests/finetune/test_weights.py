@@ -159,10 +159,10 @@ EXPECTED = {
     ),
     damaged_hdf5: ("the file is damaged: ", "{folder}/tf_model.h5", "", "download or copy"),
     layers_left_out: (
-        "16 of the encoder's 39 weights are missing: "
-        "bert.encoder.layer.1.attention.output.LayerNorm.bias, ",
-        "{folder}",
-        "the weights of the bert that config.json describes",
+        "config.json describes another model than the weights are of: 2 layers, and the weights"
+        " have 1",
+        "{folder}/config.json",
+        "the configuration that was saved with these weights",
         "download or copy the whole model again, config.json and weights together",
     ),
     of_another_family: (
@@ -199,9 +199,9 @@ EXPECTED = {
     ),
     a_shard_cut_short: ("the file is damaged: ", f"{{folder}}/{SHARD}", "", "download or copy"),
     a_shard_left_out_of_the_index: (
-        " of the encoder's 39 weights are missing: bert.",
-        "{folder}",
-        "the weights of the bert that config.json describes",
+        "config.json describes another model than the weights are of: vocab_size 40, ",
+        "{folder}/config.json",
+        "the configuration that was saved with these weights",
         "",
     ),
     an_index_that_is_not_json: ("the file is damaged: ", f"{{folder}}/{INDEX}", "", "download"),

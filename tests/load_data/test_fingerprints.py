@@ -45,7 +45,7 @@ def test_a_folder_is_told_by_names_and_contents(tmp_path: Path) -> None:
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
-        return fingerprints.of_model({"model": str(folder)})
+        return fingerprints.of_dataset({"dataset": str(folder)})
 
     same = of({"a": "1", "b/c": "2"})
     assert same == of({"b/c": "2", "a": "1"}) == of({"a": "1", "b/c": "2", ".git/x": "3"})

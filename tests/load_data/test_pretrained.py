@@ -231,7 +231,11 @@ def with_a_broken_configuration(model: Path) -> None:
         (damaged, "the tokenizer cannot be opened: EOF while parsing", "download or copy them"),
         (of_a_later_version, "the tokenizer cannot be opened: Unknown tokenizer version '9.0'", ""),
         (sentencepiece_only, "no fast tokenizer can be made from spm.model", "`sentencepiece`"),
-        (slow, "no fast tokenizer can be made from vocab.txt", "save_pretrained(folder)"),
+        (
+            slow,
+            "the model needs a fast tokenizer, and Transformers has none for ByT5Tokenizer",
+            "choose one that has it, e.g. --model FacebookAI/xlm-roberta-base",
+        ),
         (without_padding, "the tokenizer has no padding token", '"pad_token": "[PAD]"'),
         (
             with_too_many_tokens,

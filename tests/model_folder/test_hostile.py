@@ -1,0 +1,282 @@
+"""Hostile model folders: looked at is the file system, before and after."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data import fingerprints
+from kfp_finetune.components.load_data.pretrained import (
+    load_tokenizer,
+    read_config,
+    save_tokenizer,
+)
+from kfp_finetune.components.model_folder.sizes import check_against_weights
+from kfp_finetune.components.model_folder.weight_files import open_weights, weight_files
+from tests.checkpoints import record, write_checkpoint
+from tests.commands import call
+
+CONTENT = "zqj-do-not-read-me"
+
+
+@pytest.fixture
+def model(tiny_model: Path, tmp_path: Path) -> Path:
+    (tmp_path / "elsewhere.txt").write_text(f"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n{CONTENT}\n")
+    (tmp_path / "data.csv").write_text("text,label\n" + "good parcel,a\nbad card,b\n" * 20)
+    return Path(shutil.copytree(tiny_model, tmp_path / "here" / "model"))
+
+
+def change(file: Path, **changes: Any) -> None:
+    content = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps(content | changes))
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+def templates_by_name(name: str) -> Iterator[Any]:
+    yield {"default": "x", name: "{{ 1 }}"}
+    yield [{"name": "default", "template": "x"}, {"name": name, "template": "{{ 1 }}"}]
+
+
+@pytest.mark.parametrize("where", ["tokenizer_config.json", "special_tokens_map.json"])
+@pytest.mark.parametrize("name", ["../../../../evil", "/evil/a", "a/b", "..\\evil", "..", ""])
+def test_a_template_named_by_a_path_is_refused(where: str, name: str, model: Path) -> None:
+    for templates in templates_by_name(name):
+        change(model / where, chat_template=templates)
+        with pytest.raises(InputError, match="the name of a chat template is a path"):
+            load_tokenizer(model)
+
+
+def test_only_known_files_are_written_of_a_tokenizer(model: Path, tmp_path: Path) -> None:
+    """Also of names that are harmless, from wherever Transformers takes templates."""
+    change(model / "tokenizer_config.json", chat_template={"default": "x", "tool_use": "y"})
+    (model / "chat_template.jinja").write_text("{{ 1 }}")
+    (model / "additional_chat_templates").mkdir()
+    (model / "additional_chat_templates" / "more.jinja").write_text("{{ 1 }}")
+    before = files_below(tmp_path)
+    save_tokenizer(load_tokenizer(model), tmp_path / "saved")
+    after = files_below(tmp_path)
+    names = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"}
+    assert after.keys() - before.keys() <= {f"saved/{name}" for name in names}
+    assert "saved/tokenizer.json" in after and before.items() <= after.items()
+
+
+def test_the_command_writes_nothing_outside(model: Path, tmp_path: Path) -> None:
+    change(model / "tokenizer_config.json", chat_template={"../" * 12 + f"{tmp_path}/evil": "x"})
+    before = files_below(tmp_path)
+    done = call(tmp_path / "here", "check", str(tmp_path / "data.csv"), "--model", "model")
+    assert done.returncode == 2 and "chat template" in done.stderr
+    assert files_below(tmp_path) == before
+
+
+@pytest.mark.parametrize("where", ["tokenizer_config.json", "special_tokens_map.json"])
+@pytest.mark.parametrize(
+    "change_to",
+    [
+        lambda path: {"vocab_file": path},
+        lambda path: {"tokenizer_file": path},
+        lambda path: {"fast_tokenizer_files": [f"../{path}/tokenizer.4.0.json"]},
+        lambda path: {"gguf_file": path},
+        lambda path: {"init_inputs": [path]},
+        lambda path: {"merges_file": path},
+        lambda path: {"extra_special_tokens": {"vocab_file": path}},
+    ],
+)
+def test_no_other_file_becomes_the_vocabulary(
+    change_to: Callable[[str], dict[str, Any]], where: str, model: Path, tmp_path: Path
+) -> None:
+    """With tokenizer.json and without, when the vocabulary is made from vocab.txt."""
+    for _ in range(2):
+        content = json.loads((model / where).read_text())
+        content.pop("added_tokens_decoder", None)  # else special_tokens_map.json is not read
+        (model / where).write_text(json.dumps(content | change_to(f"{tmp_path}/elsewhere.txt")))
+        tokenizer = load_tokenizer(model)
+        assert "parcel" in tokenizer.get_vocab() and CONTENT not in tokenizer.get_vocab()
+        save_tokenizer(tokenizer, tmp_path / "saved")
+        saved = b"".join(files_below(tmp_path / "saved").values())
+        assert CONTENT.encode() not in saved and b"elsewhere" not in saved
+        (model / "tokenizer.json").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["vocab.txt", "tokenizer.json", "config.json", "added_tokens.json"]
+)
+def test_links_out_of_the_folder_are_refused(name: str, model: Path, tmp_path: Path) -> None:
+    (model / name).unlink(missing_ok=True)
+    (model / name).symlink_to(tmp_path / "elsewhere.txt")
+    with pytest.raises(InputError) as caught:
+        load_tokenizer(model)
+    assert caught.value.found == f"{name} is a link out of the model's folder"
+
+
+def test_links_within_the_folder_and_the_hubs_cache_are_followed(
+    model: Path, tmp_path: Path
+) -> None:
+    cached = tmp_path / "models--a--b"
+    snapshot = cached / "snapshots" / "0123"
+    shutil.copytree(model, cached / "blobs")
+    snapshot.mkdir(parents=True)
+    for file in (cached / "blobs").iterdir():
+        (snapshot / file.name).symlink_to(f"../../blobs/{file.name}")
+    (snapshot / "link").symlink_to("config.json")
+    assert "parcel" in load_tokenizer(snapshot).get_vocab()
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "vocab.txt"])
+def test_a_pipe_is_refused_at_once(name: str, model: Path) -> None:
+    (model / name).unlink()
+    os.mkfifo(model / name)
+    with pytest.raises(InputError, match=f"{name} is not a regular file"):
+        load_tokenizer(model)
+
+
+def test_the_fingerprint_is_of_what_is_read(model: Path) -> None:
+    """A link to the whole disk is not walked through, and every file that is read counts."""
+    (model / "disk").symlink_to("/")
+    before = fingerprints.of_model({"model": str(model)})
+    assert before
+    for name in ("vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "config.json"):
+        content = (model / name).read_text()
+        (model / name).write_text(content + "\n")
+        assert fingerprints.of_model({"model": str(model)}) != before
+        (model / name).write_text(content)
+    assert fingerprints.of_model({"model": str(model)}) == before
+
+
+# --- config.json ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"configuration_files": ["config.4.0.0.json"]}, "refers to other configurations"),
+        ({"num_attention_heads": 0}, "num_attention_heads is 0"),
+        ({"num_attention_heads": 17}, "num_attention_heads is 17"),
+        ({"num_hidden_layers": 100_000}, "num_hidden_layers is 100000"),
+        ({"hidden_size": -1}, "hidden_size is -1"),
+        ({"hidden_size": 16.0}, "hidden_size is 16.0"),
+        ({"vocab_size": "15"}, "vocab_size is 15"),
+        ({"vocab_size": True}, "vocab_size is True"),
+        ({"num_labels": 10**10}, "num_labels is 10000000000"),
+    ],
+)
+def test_a_configuration_of_impossible_sizes(
+    changes: dict[str, Any], found: str, model: Path
+) -> None:
+    change(model / "config.json", **changes)
+    with pytest.raises(InputError, match=found):
+        read_config(model)
+
+
+@pytest.mark.parametrize("depth", [100, 100_000])
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "added_tokens.json"])
+def test_deep_nesting(depth: int, name: str, model: Path) -> None:
+    (model / name).write_text('{"a":' * depth + "1" + "}" * depth)
+    with pytest.raises(InputError, match=f"{name} is not a JSON object: it is nested too deeply"):
+        load_tokenizer(model)
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"num_hidden_layers": 999}, "999 layers, and the weights have 2"),
+        ({"vocab_size": 10**12}, "vocab_size 1,000,000,000,000"),
+        ({"hidden_size": 10**6}, "hidden_size 1,000,000"),
+        ({"intermediate_size": 10**9}, "intermediate_size 1,000,000,000"),
+        ({"max_position_embeddings": 10**10}, "about 160,000,"),
+    ],
+)
+def test_sizes_that_the_weights_do_not_have(
+    changes: dict[str, Any], found: str, tmp_path: Path
+) -> None:
+    write_checkpoint(tmp_path, "bert")
+    config = record("bert")["classifier"]["config"]
+    check_against_weights(config, tmp_path)
+    with pytest.raises(InputError) as caught:
+        check_against_weights(config | changes, tmp_path)
+    assert found in caught.value.found
+
+
+def test_a_model_beyond_memory(model: Path) -> None:
+    """There are no weights to compare with: this one is drawn at random."""
+    with pytest.raises(InputError, match=r"the model takes about .* GB, this machine has"):
+        check_against_weights(read_config(model) | {"vocab_size": 10**12}, model)
+
+
+# --- weights -------------------------------------------------------------------------------------
+
+
+def read_all(folder: Path) -> dict[str, Any]:
+    with open_weights(weight_files(folder)) as weights:
+        return {name: tensor.read() for name, tensor in weights.tensors.items()}
+
+
+def external_storage(file: h5py.File, other: Path) -> None:
+    file.create_dataset("bert/bert/a", (8,), "f4", external=[(str(other), 0, 32)])
+
+
+def external_link(file: h5py.File, other: Path) -> None:
+    file["bert/bert/a"] = h5py.ExternalLink(str(other), "/a")
+
+
+def virtual_dataset(file: h5py.File, other: Path) -> None:
+    layout = h5py.VirtualLayout((8,), "f4")
+    layout[:] = h5py.VirtualSource(str(other), "a", (8,), "f4")
+    file.create_virtual_dataset("bert/bert/a", layout)
+
+
+def linked_group(file: h5py.File, other: Path) -> None:
+    file["bert"] = h5py.ExternalLink(str(other), "/")
+
+
+@pytest.mark.parametrize("attack", [external_storage, external_link, virtual_dataset, linked_group])
+def test_hdf5_that_refers_to_other_files(attack: Any, tmp_path: Path) -> None:
+    other = tmp_path / "other.h5"
+    with h5py.File(other, "w") as file:
+        file["a"] = np.arange(8, dtype="f4")
+    (tmp_path / "model").mkdir()
+    with h5py.File(tmp_path / "model" / "tf_model.h5", "w") as file:
+        attack(file, other)
+    with pytest.raises(InputError, match="the weights refer to other files: bert"):
+        read_all(tmp_path / "model")
+
+
+def test_hdf5_that_is_larger_than_its_file(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "tf_model.h5", "w") as file:
+        file.create_dataset("bert/bert/a", (10**12,), "f4", chunks=(1000,), compression="gzip")
+    with pytest.raises(InputError, match="does not hold what its shape"):
+        read_all(tmp_path)
+
+
+def test_hdf5_in_a_circle(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "tf_model.h5", "w") as file:
+        file["bert/bert"] = file.create_group("x")
+        file["x/again"] = file["bert"]
+    with pytest.raises(InputError, match="nested too deeply"):
+        read_all(tmp_path)
+
+
+def test_plain_hdf5_is_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "tf_model.h5", "w") as file:
+        file["bert/bert/a/kernel:0"] = np.arange(8, dtype="f4")
+    assert read_all(tmp_path)["a/kernel:0"].tolist() == list(range(8))
+
+
+def test_weights_behind_a_link_are_refused(tmp_path: Path) -> None:
+    save_file({"a": np.zeros(1)}, tmp_path / "elsewhere")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="is a link out of the model's folder"):
+        weight_files(tmp_path / "model")
