@@ -38,11 +38,12 @@ def check_installed() -> None:
         )
 
 
-def check_templates(values: Mapping[str, Any]) -> None:
+def check_templates(values: Mapping[str, Any], where: str = "") -> None:
     """Refuse what a runner would replace: Argo `{{workflow.name}}`, KFP's local one `{{$…}}`.
 
     Args:
         values: Names to values, lists and mappings among them.
+        where: Where they are from; "" for the options of these names.
 
     Raises:
         InputError: If one of them contains `{{`.
@@ -51,7 +52,7 @@ def check_templates(values: Mapping[str, Any]) -> None:
     if found:
         raise InputError(
             "; ".join(f"{name} contains {{{{" for name in found),
-            where=", ".join("--" + name.replace("_", "-") for name in found),
+            where=where or ", ".join("--" + name.replace("_", "-") for name in found),
             expected="text without {{: Kubeflow Pipelines replaces what stands between {{ and }}",
             remedy="rename the column, label or file, and give its new name",
         )

@@ -34,11 +34,17 @@ def configured(pipeline: Any, platform: Platform) -> Any:
         return outputs
 
     info = pipeline.pipeline_spec.pipeline_info
+    ttl = platform.ttl_seconds
     return dsl.pipeline(
         name=info.name,
         display_name=info.display_name or None,
         description=info.description or None,
-        pipeline_config=dsl.PipelineConfig(ttl_seconds_after_finished=platform.ttl_seconds),
+        # All three: KFP's own hour after success or failure is merged in and would win.
+        pipeline_config=dsl.PipelineConfig(
+            ttl_seconds_after_finished=ttl,
+            ttl_seconds_after_success=ttl,
+            ttl_seconds_after_failure=ttl,
+        ),
     )(traced)
 
 

@@ -13,18 +13,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from kfp_finetune.cli.cluster.secrecy import looks_secret
 from kfp_finetune.cli.config import read
+from kfp_finetune.cli.preflight import check_templates
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.uris import without_secrets
 
 HUB_CACHE = "/mnt/hub-cache"
 CHECKPOINTS = "/mnt/checkpoints"
 _DOWNLOADING = ("load_data", "finetune")
 _IMAGE = re.compile(r"[\w][\w.:/@-]*", re.ASCII)
-_SECRET_NAME = re.compile(r"key|secret|token|passw|credential", re.IGNORECASE)
-_NAMES_A_FILE = re.compile(r"_(FILE|PATH|DIR)$", re.IGNORECASE)  # of a secret that is mounted
 _FLAG_SECRET = re.compile(r"([\w.-]+)/([\w.-]+)=(\w+)", re.ASCII)
-_WEEK = 7 * 24 * 3600
+_YEAR = 365 * 24 * 3600
 
 # As kfp's setters take them.
 Cpu = Annotated[str, Field(pattern=r"^([0-9]*[.])?[0-9]+m?$")]
@@ -70,9 +69,10 @@ class Step(_Settings):
         default=60, ge=0, description="before the first; then twice as long"
     )
     retry_for_seconds: int = Field(
-        default=_WEEK,
+        default=_YEAR,
         ge=1,
-        description="since the step began; KFP's own hour ends before most trainings",
+        description="since the step first started: after that nothing is retried, and Argo ends"
+        " what a retry has started",
     )
     timeout_seconds: int | None = Field(default=None, ge=1)
     cache: bool = True
@@ -109,7 +109,8 @@ class Platform(_Settings):
         checkpoints_pvc: Volume for `checkpoint_dir`, mounted at `CHECKPOINTS`.
         volumes: Other volumes: path in the container to claim.
         image_pull_secrets: Names of secrets.
-        ttl_seconds: How long the finished workflow is kept; artifacts stay.
+        ttl_seconds: How long the finished workflow and its pods are kept, however it ended;
+            artifacts and logs stay.
         parallelism: How many candidates are trained at the same time; None: all of them.
         tensorboard: The UI's TensorBoard; None: what a usual Kubeflow needs.
     """
@@ -253,9 +254,9 @@ def _check(platform: Platform, steps: Sequence[str], where: str) -> None:
             remedy=f"put it into a Kubernetes secret, and --secret NAME/KEY={name}",
         )
         for name, value in named.items()
-        if (_SECRET_NAME.search(name) and not _NAMES_A_FILE.search(name))
-        or without_secrets(value) != value
+        if looks_secret(name, value)
     ]
+    check_templates(named, f"{where}, env")
     problems += [
         InputError(f"volumes: {path} is no absolute path", where=f"{where}, volumes")
         for path in platform.volumes

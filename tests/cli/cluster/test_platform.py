@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +73,19 @@ def test_everything_reaches_the_compiled_pipeline(tmp_path: Path) -> None:
 
     tasks = spec["root"]["dag"]["tasks"]
     policy = tasks["finetune"]["retryPolicy"]
-    assert (policy["maxRetryCount"], policy["backoffMaxDuration"]) == (3, "604800s")
+    # It counts from the first start, and ends what a retry has started: a year is long enough.
+    assert (policy["maxRetryCount"], policy["backoffMaxDuration"]) == (3, "31536000s")
+    assert policy["backoffDuration"] == "60s"
     assert tasks["evaluate"]["retryPolicy"]["maxRetryCount"] == 1
     assert "retryPolicy" not in tasks["load-data"]
     assert not tasks["load-data"]["cachingOptions"].get("enableCache")
     assert tasks["finetune"]["cachingOptions"]["enableCache"]
 
     kubernetes = platform["platforms"]["kubernetes"]
-    assert kubernetes["pipelineConfig"] == {"resourceTtlOnCompletion": 3600}
+    # KFP's own configuration sets all three, and the two win over the one.
+    assert kubernetes["pipelineConfig"] == dict.fromkeys(
+        ("resourceTtlOnCompletion", "resourceTtlOnSuccess", "resourceTtlOnFailure"), 3600
+    )
     executors = kubernetes["deploymentSpec"]["executors"]
     for executor in executors.values():
         json_format.ParseDict(executor, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
@@ -100,17 +106,57 @@ def test_nothing_said_changes_nothing(tmp_path: Path) -> None:
     assert compiled(FINETUNE, load(None, STEPS)) == FINETUNE.definition.read_text()
 
 
-def test_what_steps_are_told_of_a_platform_is_no_part_of_the_caches_key(tmp_path: Path) -> None:
-    """KFP's key: inputs, outputs, image, command and arguments."""
-    plain, _ = compile_for(tmp_path, "{}")
-    full, _ = compile_for(tmp_path, EVERYTHING.replace("image: registry", "# image: registry"))
-    assert full["components"] == plain["components"]
-    assert full["root"]["inputDefinitions"] == plain["root"]["inputDefinitions"]
-    for name, executor in plain["deploymentSpec"]["executors"].items():
-        container = full["deploymentSpec"]["executors"][name]["container"]
-        assert {key: container[key] for key in executor["container"]} == executor["container"]
-    for name, task in plain["root"]["dag"]["tasks"].items():
-        assert full["root"]["dag"]["tasks"][name].get("inputs") == task.get("inputs")
+def cache_keys(spec: dict[str, Any], platform: dict[str, Any]) -> dict[str, Any]:
+    """What KFP 2.17 makes each step's key of (driver/cache.go), apart from what a run gives it.
+
+    Values of parameters, names of input artifacts, the declared outputs, image, command, arguments
+    and the names of the volumes; looked up under the pipeline's name.
+    """
+    of_cluster = platform.get("platforms", {}).get("kubernetes", {})
+    mounted = of_cluster.get("deploymentSpec", {}).get("executors", {})
+    keys = {}
+    for name, component in spec["components"].items():
+        executor = component["executorLabel"]
+        container = spec["deploymentSpec"]["executors"][executor]["container"]
+        volumes = {m["constant"] for m in mounted.get(executor, {}).get("pvcMount", [])}
+        task = spec["root"]["dag"]["tasks"][name.removeprefix("comp-")]
+        keys[name.removeprefix("comp-").replace("-", "_")] = (
+            spec["pipelineInfo"]["name"],
+            json.dumps(task.get("inputs", {}), sort_keys=True),
+            json.dumps(component.get("outputDefinitions", {}), sort_keys=True),
+            container["image"],
+            json.dumps([container["command"], container["args"]]),
+            sorted(volumes),
+        )
+    return keys
+
+
+@pytest.mark.parametrize(
+    ("text", "missed"),
+    [
+        ("env: {A: b}", []),
+        ("secrets: [{name: hub, env: {HF_TOKEN: token}}]", []),
+        ("defaults: {cpu_limit: 4, memory_limit: 8Gi, retries: 3, timeout_seconds: 60}", []),
+        ("steps: {finetune: {accelerator: nvidia.com/gpu, shm_size: 8Gi}}", []),
+        ("steps: {finetune: {node_selector: {a: b}, tolerations: [{key: a}]}}", []),
+        ("{ttl_seconds: 60, image_pull_secrets: [a]}", []),
+        ("tensorboard: {image: tensorboard:1}", []),
+        ("checkpoints_pvc: work", ["finetune"]),
+        ("hub_cache_pvc: hub", ["finetune", "load_data"]),
+        ("volumes: {/data: data}", sorted(STEPS)),
+        ("image: other:1", sorted(STEPS)),
+    ],
+)
+def test_what_is_part_of_the_caches_key(tmp_path: Path, text: str, missed: list[str]) -> None:
+    plain = cache_keys(*compile_for(tmp_path, "{}"))
+    assert sorted(plain) == sorted(STEPS)
+    other = cache_keys(*compile_for(tmp_path, text))
+    assert sorted(step for step in STEPS if other[step] != plain[step]) == missed
+
+
+def test_pipelines_of_different_names_share_no_cache() -> None:
+    names = {p.load().pipeline_spec.pipeline_info.name for p in catalog.PIPELINES.values()}
+    assert len(names) == len(catalog.PIPELINES)
 
 
 def test_flags_come_first(tmp_path: Path) -> None:
@@ -125,6 +171,44 @@ def test_flags_come_first(tmp_path: Path) -> None:
     assert [secret.name for secret in platform.secrets] == ["hub", "s"]
 
 
+SECRETS = {
+    "GITHUB_PAT": "x", "DB_PASS": "x", "DB_PW": "x", "MYSQL_PWD": "x", "GPG_PASSPHRASE": "x",
+    "HF_TOKEN": "x", "HUGGINGFACETOKEN": "x", "AWS_ACCESS_KEY_ID": "x", "APIKEY": "x", "DSN": "x",
+    "AZURE_STORAGE_CONNECTION_STRING": "x", "SESSION_COOKIE": "x", "BASIC_AUTH": "x",
+    "HEADERS": "Authorization: Bearer abcdefgh12345", "PROXY": "Basic dXNlcjpwYXNz",
+    "STORE": "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=hunter2==;",
+    "DATABASE": "host=db user=me password=hunter2", "SQL": "Server=db;Uid=me;Pwd=hunter2;",
+    "URL": "postgres://me:hunter2@db/x", "SIGNED": "https://a/b?sig=hunter2",
+    "PEM": "-----BEGIN RSA PRIVATE KEY-----\nhunter2", "ACCOUNT": '{"private_key": "hunter2"}',
+    "A": "ghp_0123456789abcdefghij", "B": "hf_abcdefghijklmnopqrst", "C": "AKIA0123456789ABCDEF",
+    "D": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2ln",
+}  # fmt: skip
+PLAIN = {
+    "TOKENIZERS_PARALLELISM": "false", "AWS_ENDPOINT_URL": "http://seaweedfs.kubeflow:9000",
+    "AWS_DEFAULT_REGION": "us-east-1", "HF_HUB_OFFLINE": "1", "PATH": "/usr/bin", "NO_PROXY": "*",
+    "GOOGLE_APPLICATION_CREDENTIALS_FILE": "/var/run/key.json", "KEYBOARD": "de",
+    "HF_TOKEN_PATH": "/mnt/token", "AUTHOR": "me", "COMPASS": "north", "PATTERN": "a",
+    "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "BYPASS": "1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_what_looks_like_a_secret_is_in_no_compiled_pipeline(tmp_path: Path, name: str) -> None:
+    text = yaml.safe_dump({"env": PLAIN | {name: SECRETS[name]}})
+    with pytest.raises(InputError) as caught:
+        compile_for(tmp_path, text)
+    assert caught.value.found.startswith(f"env sets {name}, which looks like a secret")
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(InputError, match=f"env sets {name}, "):
+        compile_for(tmp_path, yaml.safe_dump({"tensorboard": {"env": {name: SECRETS[name]}}}))
+
+
+def test_what_is_no_secret_is_in_the_compiled_pipeline(tmp_path: Path) -> None:
+    spec, _ = compile_for(tmp_path, yaml.safe_dump({"env": PLAIN}))
+    container = spec["deploymentSpec"]["executors"]["exec-finetune"]["container"]
+    assert PLAIN.items() <= {e["name"]: e["value"] for e in container["env"]}.items()
+
+
 @pytest.mark.parametrize(
     ("text", "found", "where"),
     [
@@ -137,8 +221,7 @@ def test_flags_come_first(tmp_path: Path) -> None:
         ),
         ("defaults: {retries: -1}", "defaults.retries:", "platform.yaml"),
         ("volumes: {data: claim}", "volumes: data is no absolute path", "platform.yaml, volumes"),
-        ("env: {HF_TOKEN: hunter2}", "env sets HF_TOKEN, which looks like", "platform.yaml, env"),
-        ("env: {URL: 'http://me:hunter2@host'}", "env sets URL, which looks", "platform.yaml, env"),
+        ("env: {A: '{{workflow.name}}'}", "A contains {{", "platform.yaml, env"),
         ("image: a b", "'a b' is not an image reference", "platform.yaml"),
         ("- a", "the config file holds a list", "platform.yaml"),
     ],
