@@ -15,7 +15,7 @@ from kfp_finetune.components.artifacts.files import write_text
 
 # JSON {"image": ..., "env": [...]}, where a cluster differs from the usual; set at compile time.
 POD_VARIABLE = "KFP_FINETUNE_TENSORBOARD_POD"
-_ENDPOINT = "http://minio-service.kubeflow.svc.cluster.local:9000"
+_ENDPOINT = "http://seaweedfs.kubeflow.svc.cluster.local:9000"
 _SECRET = "mlpipeline-minio-artifact"  # noqa: S105 - its name, in every namespace of Kubeflow
 _KEYS = {"AWS_ACCESS_KEY_ID": "accesskey", "AWS_SECRET_ACCESS_KEY": "secretkey"}
 
