@@ -315,6 +315,10 @@ def _make(runs_dir: Path, name: str | None, parameters: dict[str, Any]) -> Path:
 
 def default_name(dataset: str) -> str:
     """The dataset's name and the time: "train-20261123-061106"."""
+    return f"{dataset_name(dataset)}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def dataset_name(dataset: str) -> str:
+    """The dataset's name: "train"."""
     base = Path(dataset.rstrip("/")).name.split(".")[0]
-    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", base).strip("-_")[:60] or "run"
-    return f"{safe}-{datetime.now():%Y%m%d-%H%M%S}"
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", base).strip("-_")[:60] or "run"

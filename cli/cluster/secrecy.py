@@ -13,20 +13,21 @@ _NAME = re.compile(
     r"(?:_|\d|$)|(?:token|cookie)s?$",
     re.IGNORECASE,
 )
-_NAMES_A_FILE = re.compile(r"_(FILE|PATH|DIR)$", re.IGNORECASE)  # of a secret that is mounted
+# Where a secret is, or who gives it.
+_NAMES_A_PLACE = re.compile(r"_(FILE|PATH|DIR|URL|URI|ENDPOINT|HOST|PORT|NAME)$", re.IGNORECASE)
 _VALUE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY"
     r"|\"private_key\""
-    r"|\b(?:Bearer|Basic)\s+[\w.~+/=-]{8,}"
+    r"|\b(?:Bearer|Basic)\s+(?=\S*(?-i:[A-Z\d=]))[\w.~+/=-]{8,}"
     # Connection strings: AccountKey=…;EndpointSuffix=… and host=db password=…
     r"|\b(?:(?:shared)?access(?:key|signature)|account_?key|password|passwd|pwd|sig)\s*=\s*[^\s;]+"
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}\."  # a JSON web token
-    r"|\b(?:gh[pousr]_|github_pat_|glpat-|hf_|xox[abprs]-|sk-|AKIA|ASIA)[\w-]{16,}",
+    r"|\b(?:gh[pousr]_|github_pat_|glpat-|hf_|xox[abprs]-|sk-|AKIA|ASIA)(?=\S*\d)[\w-]{16,}",
     re.IGNORECASE,
 )
 
 
 def looks_secret(name: str, value: str) -> bool:
     """Whether an environment variable holds a secret, by its name or by its value."""
-    by_name = bool(_NAME.search(name)) and not _NAMES_A_FILE.search(name)
+    by_name = bool(_NAME.search(name)) and not _NAMES_A_PLACE.search(name)
     return by_name or bool(_VALUE.search(value)) or without_secrets(value) != value

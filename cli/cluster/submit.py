@@ -18,7 +18,7 @@ from kfp_finetune.cli.cluster.staging import stage
 from kfp_finetune.cli.compile import compiled
 from kfp_finetune.cli.parameters import FINGERPRINTS
 from kfp_finetune.cli.preflight import check_settings
-from kfp_finetune.cli.run_folder import default_name
+from kfp_finetune.cli.run_folder import dataset_name, default_name
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
@@ -175,7 +175,9 @@ def submit(
     """
     import kfp_server_api as api
 
-    name = submission.name or default_name(str(arguments.get("dataset") or "run"))
+    # The names of a schedule's runs have their own time.
+    named = default_name if submission.cron is None else dataset_name
+    name = submission.name or named(str(arguments.get("dataset") or "run"))
     if submission.use_cache and not all(arguments.get(f) for f in FINGERPRINTS):
         why = (
             "the data may have changed"

@@ -68,3 +68,27 @@ def test_what_a_step_would_refuse_is_refused_at_once(given: dict[str, Any], wher
     with pytest.raises(InputError) as error:
         check(**given)
     assert error.value.where == where
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"text_column": "{{workflow.name}}"},  # Argo's
+        {"dataset": "{{$.pipeline_job_name}}.csv"},  # KFP's local runner's
+        {"label_names": "a,{{"},
+    ],
+    ids=str,
+)
+def test_what_a_runner_would_replace_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        check(**given)
+    (name,) = given
+    assert caught.value.found == f"{name} contains {{{{"
+    assert caught.value.where == "--" + name.replace("_", "-")
+
+
+def test_so_it_is_in_a_comparison() -> None:
+    pipeline = find("compare_schedules")
+    given = {"dataset": "d.csv", "model": "m", "candidates": [{"name": "{{item}}"}]}
+    with pytest.raises(InputError, match="candidates contains {{"):
+        check_settings(pipeline.name, complete(load(pipeline.definition), given))

@@ -175,12 +175,12 @@ SECRETS = {
     "GITHUB_PAT": "x", "DB_PASS": "x", "DB_PW": "x", "MYSQL_PWD": "x", "GPG_PASSPHRASE": "x",
     "HF_TOKEN": "x", "HUGGINGFACETOKEN": "x", "AWS_ACCESS_KEY_ID": "x", "APIKEY": "x", "DSN": "x",
     "AZURE_STORAGE_CONNECTION_STRING": "x", "SESSION_COOKIE": "x", "BASIC_AUTH": "x",
-    "HEADERS": "Authorization: Bearer abcdefgh12345", "PROXY": "Basic dXNlcjpwYXNz",
+    "HEADERS": "Authorization: Bearer abcdefgh-12345", "PROXY": "Basic dXNlcjpwYXNz",
     "STORE": "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=hunter2==;",
     "DATABASE": "host=db user=me password=hunter2", "SQL": "Server=db;Uid=me;Pwd=hunter2;",
     "URL": "postgres://me:hunter2@db/x", "SIGNED": "https://a/b?sig=hunter2",
     "PEM": "-----BEGIN RSA PRIVATE KEY-----\nhunter2", "ACCOUNT": '{"private_key": "hunter2"}',
-    "A": "ghp_0123456789abcdefghij", "B": "hf_abcdefghijklmnopqrst", "C": "AKIA0123456789ABCDEF",
+    "A": "ghp_0123456789abcdefghij", "B": "hf_abcdefghijklmnopqrs1", "C": "AKIA0123456789ABCDEF",
     "D": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2ln",
 }  # fmt: skip
 PLAIN = {
@@ -188,7 +188,9 @@ PLAIN = {
     "AWS_DEFAULT_REGION": "us-east-1", "HF_HUB_OFFLINE": "1", "PATH": "/usr/bin", "NO_PROXY": "*",
     "GOOGLE_APPLICATION_CREDENTIALS_FILE": "/var/run/key.json", "KEYBOARD": "de",
     "HF_TOKEN_PATH": "/mnt/token", "AUTHOR": "me", "COMPASS": "north", "PATTERN": "a",
-    "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "BYPASS": "1",
+    "KERAS_BACKEND": "tensorflow", "TOKEN_URL": "https://sso/token", "TITLE": "basic experiments",
+    "RUN_NAME": "sk-learn-beside-keras", "SECRET_NAME": "hub", "TF_CPP_MIN_LOG_LEVEL": "3",
+    "BYPASS": "1",
 }  # fmt: skip
 
 

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from kfp_finetune.cli.cluster.cron import Cron
 from kfp_finetune.cli.cluster.recurring import next_start
-from kfp_finetune.components.errors import InputError
 from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.kubeflow import Kubeflow
 
@@ -206,7 +205,12 @@ def test_the_next_start_of_what_others_made() -> None:
     assert next_start(schedule(cron_schedule=cron), MONDAY) is None
 
 
+def test_a_schedule_without_a_name_has_the_datasets(kubeflow: Kubeflow, cli: Cli) -> None:
+    assert cli("submit", "--cron", "0 6 * * 1")[0] == 0
+    (schedule,) = kubeflow.schedules.values()
+    assert schedule.display_name == "messages"
+
+
 def test_a_checkpoint_directory_is_one_runs(submit: Submit) -> None:
     code, _, err = submit("--cron", "0 6 * * 1", "--checkpoint-dir", "s3://a/b")
     assert (code, "checkpoint_dir is one run's" in err) == (2, True)
-    assert InputError.exit_code == code
