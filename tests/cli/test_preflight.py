@@ -90,5 +90,5 @@ def test_what_a_runner_would_replace_is_refused(given: dict[str, Any]) -> None:
 def test_so_it_is_in_a_comparison() -> None:
     pipeline = find("compare_schedules")
     given = {"dataset": "d.csv", "model": "m", "candidates": [{"name": "{{item}}"}]}
-    with pytest.raises(InputError, match="candidates contains {{"):
+    with pytest.raises(InputError, match=r"candidates contains \{\{"):
         check_settings(pipeline.name, complete(load(pipeline.definition), given))
