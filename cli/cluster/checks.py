@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 # Columns of KFP's database. A run whose name does not fit is answered with HTTP 500 and runs all
 # the same, unseen.
 _RUN_CHARACTERS = 255
-# KFP counts these in bytes.
-_REGISTERED_BYTES = 127
+# KFP counts these in bytes. Names of pipelines and versions are ours, and short.
+_EXPERIMENT_BYTES = 127
 _STAGES = ("s3://", "gs://")
 
 
@@ -29,7 +29,7 @@ def check_submission(submission: Submission) -> None:
     if submission.name is not None:
         problems += _name("--name", submission.name, len(submission.name), _RUN_CHARACTERS)
     size = len(submission.experiment.encode())
-    problems += _name("--experiment", submission.experiment, size, _REGISTERED_BYTES)
+    problems += _name("--experiment", submission.experiment, size, _EXPERIMENT_BYTES)
     problems += _stage(submission.stage_uri)
     if problems:
         raise InputError.of_all(problems)
@@ -41,17 +41,6 @@ def check_submission(submission: Submission) -> None:
             "service_account": submission.service_account,
         }
     )
-
-
-def check_registered(what: str, name: str) -> None:
-    """Check the name of a pipeline or of a version.
-
-    Raises:
-        InputError: If it is too long.
-    """
-    problems = _name(what, name, len(name.encode()), _REGISTERED_BYTES)
-    if problems:
-        raise problems[0]
 
 
 def _name(option: str, name: str, size: int, longest: int) -> list[InputError]:

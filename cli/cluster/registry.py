@@ -8,9 +8,9 @@ import tempfile
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from kfp_finetune.cli.cluster.calls import TIMEOUT, Calls
-from kfp_finetune.cli.cluster.checks import check_registered
 
 _HASH_DIGITS = 7
 
@@ -70,7 +70,6 @@ class Registry:
         text = yaml.safe_dump_all([part for part in (spec, platform) if part], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()
         version = f"{version_of('kfp-finetune')}-{digest[:_HASH_DIGITS]}"
-        check_registered("the version's name", version)
         pipeline_id = self._pipeline(info)
         service = self._calls.client.pipelines
         known = self._calls.ask(
@@ -102,7 +101,6 @@ class Registry:
         import kfp_server_api as api
 
         name = str(info["name"])
-        check_registered("the pipeline's name", name)
         service = self._calls.client.pipelines
         listed = self._calls.ask(
             lambda: service.pipeline_service_list_pipelines(
@@ -128,6 +126,10 @@ class Registry:
 
 
 def equals(key: str, value: str) -> str:
-    """The API's filter for what has this value."""
+    """The API's filter for what has this value.
+
+    Quoted, besides what the client quotes: the server unquotes it once more, and takes a + in a
+    name for a space and a % for more quoting.
+    """
     wanted = {"operation": "EQUALS", "key": key, "stringValue": value}
-    return json.dumps({"predicates": [wanted]})
+    return quote(json.dumps({"predicates": [wanted]}))

@@ -12,6 +12,7 @@ import zlib
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote_plus
 
 import kfp_server_api as api
 
@@ -32,7 +33,8 @@ def filtered(items: list[Any], query: dict[str, str]) -> list[Any]:
     """Those that the API's filter admits."""
     if "filter" not in query:
         return items
-    (wanted,) = json.loads(query["filter"])["predicates"]
+    # KFP unquotes it although HTTP has done so.
+    (wanted,) = json.loads(unquote_plus(query["filter"]))["predicates"]
     assert wanted["operation"] == "EQUALS"
     return [item for item in items if getattr(item, wanted["key"]) == wanted["stringValue"]]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 RECORDINGS = Path(__file__).parent / "recordings"
 NAMES = sorted(
@@ -123,7 +123,7 @@ class Replay:
         ids = set(self.runs)
         runs = own + [run for run in page["runs"] if run["run_id"] not in ids]
         if "filter" in query:
-            (wanted,) = json.loads(query["filter"])["predicates"]
+            (wanted,) = json.loads(unquote_plus(query["filter"]))["predicates"]
             assert (wanted["operation"], wanted["key"]) == ("EQUALS", "display_name")
             runs = [run for run in runs if run["display_name"] == wanted["stringValue"]]
         newest_first = query.get("sort_by") == "created_at desc"

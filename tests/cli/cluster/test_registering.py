@@ -114,14 +114,18 @@ def test_what_a_cluster_chokes_on_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize(
-    "name", ['it\'s "quoted"', "a/b\\c", "Übung – größer", "学習 実行", "a+b #1 100%", "x" * 255]
+    "name",
+    ['it\'s "quoted"', "a/b\\c", "Übung – größer", "学習 実行", "a+b 100% %20 #?&=;", "x" * 255],
 )
 def test_names_that_work(kubeflow: Kubeflow, submit: Submit, cli: Cli, name: str) -> None:
     assert submit("--name", name, "--experiment", name[:120])[0] == 0
     (run,) = kubeflow.runs.values()
     assert run.display_name == name
-    (experiment,) = kubeflow.experiments.values()
+    assert submit("--name", "another", "--experiment", name[:120])[0] == 0
+    (experiment,) = kubeflow.experiments.values()  # found again
     assert experiment.display_name == name[:120]
+    assert submit("--cron", "0 6 * * 1", "--name", name)[0] == 0
+    assert cli("schedules", "delete", name)[0] == 0
     code, out, err = cli("status", name)
     assert (code, err) == (0, "")
     assert f"run {name} ({run.run_id})" in out
