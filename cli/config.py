@@ -13,6 +13,16 @@ from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, File
 
+# The sample has its own of these.
+_NOT_WITH_THE_SAMPLE = (
+    "model",
+    "model_revision",
+    "validation_dataset",
+    "test_dataset",
+    "dataset_config",
+    "dataset_revision",
+)
+
 
 def settings(
     pipeline: Pipeline,
@@ -92,12 +102,26 @@ def given(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) -> 
     """The same without the defaults."""
     known = parameters.load(pipeline.definition)
     if config is None and "dataset" not in flags:
+        _check_nothing_of_own(flags)
         config = pipeline.sample
     values: dict[str, Any] = {}
     if config is not None:
         values = parameters.check(known, read(config), str(config))
         values = with_paths(values, config.parent)
     return _with_task(values | with_paths(flags, Path()))
+
+
+def _check_nothing_of_own(flags: Mapping[str, Any]) -> None:
+    """Refuse a model or data to be combined with the sample's dataset, which nobody asked for."""
+    if own := [name for name in _NOT_WITH_THE_SAMPLE if name in flags]:
+        options = ["--" + name.replace("_", "-") for name in own]
+        raise InputError(
+            f"{' and '.join(options)} without --dataset",
+            where="the command line",
+            expected="--dataset: the training data; only without any of these is the bundled sample"
+            " used",
+            remedy="give --dataset DATASET",
+        )
 
 
 def _with_task(values: dict[str, Any]) -> dict[str, Any]:

@@ -103,6 +103,8 @@ def _execute(pipeline: Pipeline, folder: RunFolder, lock: int, resume: str | Non
             _run(pipeline, folder, lock, resume, screen)
         except BaseException as error:
             end = Interrupted(signal.SIGPIPE) if isinstance(error, BrokenPipeError) else error
+            if resume and isinstance(end, InputError):
+                _advise_rerun(end, folder)
             _record_end(folder, end, screen)
             if isinstance(end, InputError | Interrupted):
                 raise end from None
@@ -178,6 +180,12 @@ def _run(
     folder.save()
     shutil.rmtree(folder.checkpoints, ignore_errors=True)  # the model is there
     screen.summary(f"run {record.name} succeeded", summary(folder, follower.plan))
+
+
+def _advise_rerun(error: InputError, folder: RunFolder) -> None:
+    """Say which command takes the options that a step advises: `resume` does not."""
+    if "--" in error.remedy and "kfp-finetune" not in error.remedy:
+        error.remedy += f"; as options of {command_on('rerun', folder)}"
 
 
 def _find_image(record: RunRecord) -> Image | None:

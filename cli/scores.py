@@ -21,6 +21,8 @@ HEADLINE = (
     "mae",
     "rmse",
     "r2",
+    "pearson",
+    "spearman",
     "loss",
 )
 _ONLY_OF_SEVERAL = ("micro_f1", "average_precision")  # told where there is no accuracy

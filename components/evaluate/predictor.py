@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import tensorflow as tf
@@ -73,23 +73,42 @@ class Predictor:
         network, tokenizer = models.load_trained(folder, manifest), load_tokenizer(folder)
         return cls(network, tokenizer, manifest, manifest.temperature if calibrated else 1.0)
 
-    def __call__(self, texts: Sequence[Input], batch_size: int = BATCH_SIZE) -> list[Prediction]:
+    @overload  # a text is a sequence of texts, too: that it is one comes first
+    def __call__(  # type: ignore[overload-overlap]
+        self, texts: str | tuple[str, str], batch_size: int = ...
+    ) -> Prediction: ...
+
+    @overload
+    def __call__(self, texts: Sequence[Input], batch_size: int = ...) -> list[Prediction]: ...
+
+    def __call__(
+        self, texts: str | Sequence[Input], batch_size: int = BATCH_SIZE
+    ) -> Prediction | list[Prediction]:
         """Predict for texts, for pairs of them if the model was trained on pairs.
 
         A model that was trained on words takes lists of words, too; it cuts texts into words.
 
         Args:
             texts: In any order; they are cut, or divided, at the length that the model was trained
-                with.
+                with. Or one text, or one pair as a tuple.
             batch_size: Texts per batch.
 
         Returns:
-            A prediction per text, in their order.
+            A prediction per text, in their order; of one text or pair its prediction.
 
         Raises:
             InputError: If one is not what the model reads.
         """
+        if self._is_one(texts):
+            return next(prediction for _, prediction in self.stream([texts]))  # type: ignore[list-item]
         return [prediction for _, prediction in self.stream(texts, batch_size)]
+
+    def _is_one(self, texts: Any) -> bool:
+        """Whether it is one text or pair; a text is a sequence of characters, too."""
+        if isinstance(texts, str):
+            return True
+        pair = self.pairs and isinstance(texts, tuple) and len(texts) == 2
+        return pair and all(isinstance(text, str) for text in texts)
 
     def stream(
         self, texts: Iterable[Input], batch_size: int = BATCH_SIZE
@@ -99,6 +118,7 @@ class Predictor:
         Yields:
             Each text and its prediction.
         """
+        texts = [texts] if self._is_one(texts) else texts  # type: ignore[list-item]
         remaining = iter(texts)
         done = 0
         while window := list(islice(remaining, batch_size * _BATCHES_AT_A_TIME)):
@@ -116,6 +136,7 @@ class Predictor:
         Returns:
             Of each text an array of shape [1, outputs]; of a model for words [words, outputs].
         """
+        texts = [texts] if self._is_one(texts) else texts  # type: ignore[list-item]
         columns = self._task.columns_of(texts, pairs=self.pairs)
         encoded = self._tokenize.encode(columns)
         examples = self._tokenize.examples(encoded, columns, [None] * len(texts))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
@@ -56,10 +58,17 @@ def check_may_resume(
             f"the checkpoints ({reached}) are of a training that differs: {few(differs)}",
             where=where,
             expected="a training that is the same in everything that determines its result",
-            remedy="give another --checkpoint-dir, or go on from them all the same, which is not"
-            " bit-identical: kfp-finetune resume --allow-differences, or"
-            " --resume-from-checkpoint any"
-            if possible
-            else "start another with kfp-finetune run, with a checkpoint directory of its own",
+            remedy=_remedy(settings, same_run=same_run, possible=possible),
         )
     return differs
+
+
+def _remedy(settings: Checkpointing, *, same_run: bool, possible: bool) -> str:
+    """What to do about checkpoints of a training that differs."""
+    if not possible:
+        return "start another with kfp-finetune run, with a checkpoint directory of its own"
+    anyway = "continue from them anyway, which is not bit-identical: "
+    run = PurePosixPath(settings.owner).parent.parent
+    if same_run and settings.resume == "exact" and run.is_absolute():  # `kfp-finetune resume`
+        return f"{anyway}kfp-finetune resume {shlex.quote(str(run))} --allow-differences"
+    return f"give another --checkpoint-dir, or {anyway}--resume-from-checkpoint any"

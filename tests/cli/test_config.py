@@ -119,6 +119,19 @@ def test_config_files_that_cannot_be_read(
         settings(toy, {}, config)
 
 
+@pytest.mark.parametrize("own", ["model", "test_dataset", "validation_dataset", "model_revision"])
+def test_the_sample_is_not_combined_with_a_model_or_data_of_ones_own(
+    toy: Pipeline, config: Path, own: str
+) -> None:
+    option = "--" + own.replace("_", "-")
+    with pytest.raises(InputError) as caught:
+        settings(toy, {own: "mine"}, None)
+    assert caught.value.found == f"{option} without --dataset"
+    assert caught.value.remedy == "give --dataset DATASET"
+    config.write_text("dataset: data.csv\n")
+    assert settings(toy, {"model": "mine"}, config)["dataset"].endswith("data.csv")
+
+
 def test_parameters_are_read_from_the_compiled_pipeline(toy: Pipeline) -> None:
     found = {p.name: p for p in parameters.load(toy.definition)}
     # By the step that takes them first, steps in running order; KFP sorts by name.

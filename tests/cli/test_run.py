@@ -123,6 +123,16 @@ def test_another_failure_names_the_log_with_exit_code_1(
     assert not (cli.folder / "runs" / "bad" / "steps" / "finetune").exists()
 
 
+def test_resume_advises_no_option_that_it_does_not_take(cli: Cli) -> None:
+    code, _, err = cli.run("--name", "bad", "--trouble", "input")
+    assert (code, err.splitlines()[-1]) == (2, "  remedy:   a lower --learning-rate")
+    code, _, err = cli("resume", "bad")
+    advice = "a lower --learning-rate; as options of kfp-finetune rerun bad"
+    assert (code, err.splitlines()[-1]) == (2, f"  remedy:   {advice}")
+    code, _, err = cli("rerun", "bad", "--learning-rate", "1e-6", "--name", "again")
+    assert code == 2 and "it diverged" in err  # the command is one
+
+
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_everything(cli: Cli, signum: int, code: int) -> None:
     process = cli.start(

@@ -116,6 +116,20 @@ def test_pairs_are_told_apart(load: Any) -> None:
     assert len(predictor([("good", "bad")] * 5)) == 5
 
 
+def test_a_single_text_or_pair_gives_one_prediction(load: Any) -> None:
+    predictor = load()
+    for text in ("good parcel", "a"):
+        assert predictor(text) == predictor([text])[0]
+        assert [answered for answered, _ in predictor.stream(text)] == [text]
+        assert np.array_equal(predictor.logits(text), predictor.logits([text]))
+    with pytest.raises(InputError, match="there is no text"):
+        predictor("")
+    of_pairs = load(text_pair_column="other")
+    assert of_pairs(("good", "bad")) == of_pairs([("good", "bad")])[0]
+    with pytest.raises(InputError, match="'good' is not a text"):
+        of_pairs("good")
+
+
 @pytest.mark.parametrize(
     ("pair", "text", "found"),
     [

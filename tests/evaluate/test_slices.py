@@ -12,6 +12,7 @@ from kfp_finetune.components.artifacts.metrics import Slice
 from kfp_finetune.components.artifacts.tokenized_dataset import slice_name
 from kfp_finetune.components.tasks.predictions import Predictions
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.scores.measure import measure
 from kfp_finetune.components.tasks.scores.mistakes import MOST_EXAMPLES, find_mistakes
 from kfp_finetune.components.tasks.scores.slices import MOST_VALUES, score_slices
 from tests.evaluate.inputs import make_inputs, names_of
@@ -48,6 +49,20 @@ def test_slices_of_a_kind_hold_every_example_once(problem_type: str, labels: int
         assert sum(part.num_examples for part in parts) == metrics.num_examples
         mean = sum(part.metrics["loss"] * part.num_examples for part in parts)
         assert mean / metrics.num_examples == pytest.approx(metrics.metrics["loss"])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("predicted", [3.0, 3 + 4e-16 * np.arange(40.0), np.arange(40.0)])
+def test_numbers_are_scored_without_a_warning(predicted: Any) -> None:
+    labels = np.linspace(1, 5, 40)[:, np.newaxis]
+    logits = np.broadcast_to(predicted, 40)[:, np.newaxis]
+    lengths = np.where(np.arange(40) < 20, 4, 120)  # none between 8 and 64 tokens
+    predictions = Predictions(pa.table({"row": np.arange(40)}), labels, logits, lengths)
+    model = make_inputs([], problem_type=REGRESSION)[1]
+    slices = score_slices(predictions, model, [], 128)
+    assert [part.num_examples for part in by(slices, "tokens").values()] == [20, 20]
+    metrics = measure(REGRESSION, labels, logits, [], "test").metrics
+    assert ("pearson" in metrics) == (np.ptp(logits) > 1e-9)
 
 
 def test_slices_by_label_are_the_recalls_and_the_labels_f1() -> None:

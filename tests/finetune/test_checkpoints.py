@@ -325,10 +325,15 @@ def test_what_differs_is_said_and_not_resumed_unless_asked(
             f"the checkpoints (step 6) are of a training that differs: {difference}\n"
             f"  where:    {tmp_path / 'saved'}\n"
             "  expected: a training that is the same in everything that determines its result\n"
-            "  remedy:   give another --checkpoint-dir, or go on from them all the same, which is"
-            " not bit-identical: kfp-finetune resume --allow-differences, or"
-            " --resume-from-checkpoint any"
+            "  remedy:   give another --checkpoint-dir, or continue from them anyway, which is not"
+            " bit-identical: --resume-from-checkpoint any"
         )
+    owner = "/my runs/one/steps/finetune"
+    Run(tmp_path / "own", tiny_data, tiny_model, saved={"owner": owner}).killed_at(8, kill)
+    own = Run(tmp_path / "own", tiny_data, tiny_model, saved={"owner": owner}, learning_rate=2e-3)
+    assert refused(own, resume="exact").endswith(  # what `kfp-finetune resume` asks for
+        "bit-identical: kfp-finetune resume '/my runs/one' --allow-differences"
+    )
     manifest = other(resume="any")
     assert (manifest.resumed_at, manifest.differences) == ([6], [difference])
     assert f"goes on after 6 of 26 steps; not bit-identical, as there differs {difference}" in (

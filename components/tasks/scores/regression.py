@@ -33,9 +33,9 @@ def regression(labels: np.ndarray, predicted: np.ndarray, split: str) -> Metrics
         "mean_error": float((predicted - labels).mean()),
         "mean_baseline_mae": baseline["mae"],
     }
-    if np.ptp(labels) > 0:
+    if _differ(labels):
         metrics["r2"] = float(r2_score(labels, predicted))
-        if np.ptp(predicted) > 0:
+        if _differ(predicted):
             metrics["pearson"] = float(pearsonr(labels, predicted).statistic)
             metrics["spearman"] = float(spearmanr(labels, predicted).statistic)
     intervals = regression_tally(labels, predicted).intervals()
@@ -49,6 +49,11 @@ def regression(labels: np.ndarray, predicted: np.ndarray, split: str) -> Metrics
         confusion_matrix=[],
         label_names=[],
     )
+
+
+def _differ(values: np.ndarray) -> bool:
+    """Whether numbers differ by more than rounding does, of which correlations are made up."""
+    return bool(np.ptp(values) > 1e-12 * np.abs(values).max())
 
 
 def regression_tally(labels: np.ndarray, predicted: np.ndarray) -> Tally:

@@ -90,11 +90,11 @@ def _by_group(scored: Tally, by: str, groups: np.ndarray, names: list[str]) -> l
 
 
 def _scored(scored: Tally, by: str, members: csr_array, names: list[str]) -> list[Slice]:
-    sizes = members.sum(axis=1).astype(int).tolist()
+    sizes = members.sum(axis=1).astype(int)
+    kept = np.flatnonzero(sizes)  # the mean of no examples is not defined
     return [
-        Slice(by=by, value=name, num_examples=size, metrics=metrics)
-        for name, size, metrics in zip(names, sizes, scored.scores(members), strict=True)
-        if size
+        Slice(by=by, value=names[i], num_examples=int(sizes[i]), metrics=metrics)
+        for i, metrics in zip(kept.tolist(), scored.scores(members[kept]), strict=True)
     ]
 
 

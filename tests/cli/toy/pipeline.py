@@ -87,6 +87,7 @@ def finetune(
     from kfp_finetune.components import runtime
     from kfp_finetune.components.artifacts import model as artifact
     from kfp_finetune.components.artifacts import optimizer_config as optimizers
+    from kfp_finetune.components.errors import InputError
 
     with runtime.step("finetune"):
         Path(tensorboard_logs.path).mkdir(parents=True)
@@ -101,6 +102,8 @@ def finetune(
             time.sleep(seconds_per_step)
         if trouble == "internal":
             raise ValueError("the weights are made of cheese")
+        if trouble == "input":
+            raise InputError("it diverged", where="here", remedy="a lower --learning-rate")
         if trouble == "killed":
             os.kill(os.getpid(), 9)
         manifest = artifact.ModelManifest(
