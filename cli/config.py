@@ -10,6 +10,7 @@ import yaml
 
 from kfp_finetune.cli import locations, parameters
 from kfp_finetune.cli.catalog import Pipeline
+from kfp_finetune.components import uris
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, File
 
@@ -133,9 +134,14 @@ def _with_task(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_paths(values: Mapping[str, Any], base: Path) -> dict[str, Any]:
-    """The same with relative paths made absolute; `base` is what they are relative to."""
+    """The same with relative paths made absolute, and URIs without secrets.
+
+    Args:
+        values: Of parameters.
+        base: What relative paths are relative to.
+    """
     return {
-        name: locations.absolute(name, value, base)
+        name: uris.hide(locations.absolute(name, value, base))
         if name in locations.PATH_PARAMETERS and isinstance(value, str)
         else value
         for name, value in values.items()

@@ -22,6 +22,7 @@ from kfp_finetune.cli.processes import GRACE_SECONDS
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.image import IMAGE
 from kfp_finetune.components.runtime import available_cpus
+from kfp_finetune.components.uris import VARIABLE
 
 if TYPE_CHECKING:
     import docker
@@ -233,6 +234,8 @@ class Containers:
         found = {n: v for n, v in os.environ.items() if _NUMERIC.fullmatch(n)}
         if self._needs_network():
             found |= {n: v for n, v in os.environ.items() if _ACCESS.fullmatch(n)}
+            if VARIABLE in os.environ:
+                found[VARIABLE] = os.environ[VARIABLE]
             for name, place in _ACCESS_FILES.items():
                 path = Path(found.get(name, place)).expanduser().absolute()
                 if path.exists():

@@ -20,7 +20,7 @@ from kfp_finetune.cli.summary import shown
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.uris import without_secrets
+from kfp_finetune.components.uris import hide, without_secrets
 
 # What a run was told is meant for other data too.
 _COLUMNS = ("text_column", "text_pair_column", "label_column")
@@ -54,7 +54,7 @@ def evaluate_model(
     model = find_model(name, runs_dir)
     run = run_of(model)
     source = run.path if run else model
-    given = {**flags, "dataset": locations.absolute("dataset", flags["dataset"], Path())}
+    given = {**flags, "dataset": hide(locations.absolute("dataset", flags["dataset"], Path()))}
     folder = output or source.with_name(f"{source.name}-on-{default_name(given['dataset'])}")
     _check_writable(folder)
     with interruptible(), tempfile.TemporaryDirectory(prefix="kfp-finetune-") as temporary:

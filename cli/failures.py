@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 import traceback
 
+from kfp_finetune.components.uris import without_secrets
+
 
 class LoggedError(Exception):
     """An error whose message says where the log is."""
@@ -19,5 +21,5 @@ def logged(error: Exception) -> LoggedError:
     with tempfile.NamedTemporaryFile(
         "w", prefix="kfp-finetune-", suffix=".log", delete=False, encoding="utf-8"
     ) as log:
-        traceback.print_exception(error, file=log)
+        log.write(without_secrets("".join(traceback.format_exception(error))))
     return LoggedError(f"{str(error) or type(error).__name__}\nlog: {log.name}")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from kfp_finetune.components.load_data.readers.files import ARCHIVE, COMPRESSIONS, FORMATS
-from kfp_finetune.components.load_data.readers.uris import local_path
+from kfp_finetune.components.uris import local_path
 
 # The parameters whose value may be a path.
 PATH_PARAMETERS = (

@@ -28,6 +28,7 @@ from kfp_finetune.cli.cluster.options import (
 from kfp_finetune.cli.failures import LoggedError, logged
 from kfp_finetune.cli.screen import clean
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.uris import without_secrets
 
 app = typer.Typer(
     name="kfp-finetune",
@@ -128,11 +129,18 @@ def resume(
             " number of threads; the result is then not bit-identical.",
         ),
     ] = False,
+    uri: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--uri",
+            help="A URI of the run with its user, password or token, which are not stored.",
+        ),
+    ] = None,
 ) -> None:
     """Go on with a run that was killed, interrupted or failed, after its last checkpoint."""
     from kfp_finetune.cli import run as runs
 
-    runs.resume(run, runs_dir, allow_differences=allow_differences)
+    runs.resume(run, runs_dir, allow_differences=allow_differences, uris=uri or [])
 
 
 @app.command("find-lr", cls=parameters.GroupedCommand)
@@ -298,8 +306,8 @@ def tensorboard(
 
 
 def _inert(message: str) -> str:
-    """A message, whose words may come from data, unable to steer a terminal."""
-    lines = message.split("\n")
+    """A message, whose words may come from data or a library, safe to show on a terminal."""
+    lines = without_secrets(message).split("\n")
     return "\n".join(line[: len(line) - len(line.lstrip(" "))] + clean(line) for line in lines)
 
 

@@ -20,6 +20,7 @@ from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.problem_types import ENTITIES, MULTI_LABEL, REGRESSION
+from kfp_finetune.components.uris import hide
 
 if TYPE_CHECKING:
     from kfp_finetune.components.load_data.texts import Texts
@@ -81,7 +82,7 @@ def predict(
         given = (
             _of_command_line(texts, manifest)
             if file is None
-            else _of_file(file, columns, of_words=of_words)
+            else _of_file(hide(file), columns, of_words=of_words)
         )
         import_tensorflow()
         from kfp_finetune.components.evaluate.predictor import Predictor

@@ -11,6 +11,7 @@ from kfp_finetune.cli.local_cache import MEANS
 from kfp_finetune.cli.parameters import FINGERPRINTS, in_order
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
+from kfp_finetune.components.uris import is_hidden
 
 if TYPE_CHECKING:
     from kfp_finetune.cli.catalog import Pipeline
@@ -118,6 +119,14 @@ def rerun_here(
 
     record = RunFolder.open(find(name, runs_dir)).record
     pipeline = catalog.find(record.pipeline)
+    kept = (name for name in record.hidden if name not in changes)
+    if gone := [name for name in kept if not is_hidden(record.parameters[name])]:
+        raise InputError(
+            "what is stored of a URI is without its user, password or token",
+            where=", ".join(f"{n}: {record.parameters[n]}" for n in gone),
+            expected="the whole URI",
+            remedy=" ".join(f"--{n.replace('_', '-')} 'THE WHOLE URI'" for n in gone),
+        )
     after = changed(record.parameters, changes, pipeline)
     before = {n: v for n, v in record.parameters.items() if n not in FINGERPRINTS}
     if use_cache:

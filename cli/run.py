@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from kfp_finetune.cli.screen import Screen, make_screen
 from kfp_finetune.cli.summary import command_on, shown, summary
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
-from kfp_finetune.components.load_data.readers.uris import without_secrets
+from kfp_finetune.components.runtime import parse_line
+from kfp_finetune.components.uris import hide, is_hidden, without_secrets
 
 CACHE = ".cache"
 
@@ -64,11 +65,14 @@ def execute(
     with folder.running() as lock:
         record = folder.record
         record.use_cache, record.runner, record.image = use_cache, runner, image
+        record.hidden = [name for name, value in parameters.items() if is_hidden(value)]
         _execute(pipeline, folder, lock)
     return folder
 
 
-def resume(name: str, runs_dir: Path, *, allow_differences: bool = False) -> RunFolder:
+def resume(
+    name: str, runs_dir: Path, *, allow_differences: bool = False, uris: Sequence[str] = ()
+) -> RunFolder:
     """Go on with a run that was killed, interrupted or failed.
 
     Finished steps come from the cache; training goes on after its last checkpoint.
@@ -77,6 +81,7 @@ def resume(name: str, runs_dir: Path, *, allow_differences: bool = False) -> Run
         name: The run's name, or its folder.
         runs_dir: The folder of runs.
         allow_differences: Go on also where something differs that determines the result.
+        uris: Those of its URIs that have a user, a password or a token.
 
     Returns:
         The run.
@@ -91,6 +96,7 @@ def resume(name: str, runs_dir: Path, *, allow_differences: bool = False) -> Run
     with folder.running() as lock:
         folder = RunFolder.open(folder.path)  # it may have ended while it was waited for
         folder.check_unfinished()
+        _give_back(uris, folder)
         pipeline = catalog.find(folder.record.pipeline)
         _execute(pipeline, folder, lock, "any" if allow_differences else "exact")
     return folder
@@ -168,12 +174,12 @@ def _run(
         )
         try:
             for line in group.lines():
-                log.write(line)
+                log.write(line if parse_line(line) else without_secrets(line))
                 follower.follow(line)
             code = group.wait()
         except BaseException:
             for line in group.end():
-                log.write(line)
+                log.write(line if parse_line(line) else without_secrets(line))
             raise
     follower.check(code)
     record.status = "succeeded"
@@ -212,6 +218,37 @@ def _means(folder: RunFolder, resume: str | None) -> dict[str, str]:
     if "resume_from_checkpoint" in parameters and resume:
         means["resume_from_checkpoint"] = resume
     return means
+
+
+def _give_back(uris: Sequence[str], folder: RunFolder) -> None:
+    """Take in the URIs whose secrets are not stored.
+
+    Raises:
+        InputError: If one is missing, or is none of the run's.
+    """
+    record, given = folder.record, {hide(uri) for uri in uris}
+    needed = {name: str(record.parameters[name]) for name in record.hidden}
+    problems = [
+        InputError(
+            "the run was not begun with this URI",
+            where=f"--uri {uri}",
+            expected="one of: " + (", ".join(needed.values()) or "none: no URI had secrets"),
+            remedy="check the address, or leave it out",
+        )
+        for uri in sorted(given - set(needed.values()))
+    ]
+    problems += [
+        InputError(
+            "what is stored of a URI is without its user, password or token",
+            where=f"{name}: {uri}",
+            expected="the whole URI",
+            remedy=f"{command_on('resume', folder)} --uri 'THE WHOLE URI'",
+        )
+        for name, uri in needed.items()
+        if not is_hidden(uri)
+    ]
+    if problems:
+        raise InputError.of_all(problems)
 
 
 def _check_unchanged(before: Mapping[str, Any], now: Mapping[str, str]) -> None:
@@ -273,10 +310,11 @@ def _record_end(folder: RunFolder, error: BaseException, screen: Screen) -> None
         shutil.rmtree(folder.steps / name, ignore_errors=True)
     if not interrupted:
         step = error.step if isinstance(error, StepError) else next(iter(unfinished), None)
-        record.error = RunError(step=step, message=str(error) or type(error).__name__)
+        message = without_secrets(str(error)) or type(error).__name__
+        record.error = RunError(step=step, message=message)
         if not isinstance(error, InputError | StepError):
             with folder.log.open("a", encoding="utf-8") as log:
-                traceback.print_exception(error, file=log)
+                log.write(without_secrets("".join(traceback.format_exception(error))))
     folder.save()
     try:
         for name in unfinished:

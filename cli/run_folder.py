@@ -66,6 +66,9 @@ class RunRecord(BaseModel):
     status: Status = "running"
     pipeline: str
     parameters: dict[str, Any]
+    hidden: list[str] = Field(
+        default_factory=list, description="parameters whose URI is stored without its secrets"
+    )
     use_cache: bool = True
     runner: Runner = "subprocess"
     image: str | None = Field(default=None, description="of the steps, with the runner docker")
@@ -193,6 +196,7 @@ class RunFolder:
             name=record.name,
             pipeline=record.pipeline,
             parameters=record.parameters,
+            hidden=record.hidden,
             use_cache=record.use_cache,
             runner=record.runner,
             image=record.image,

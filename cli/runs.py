@@ -19,7 +19,7 @@ from kfp_finetune.cli.screen import clean
 from kfp_finetune.cli.summary import shown
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.uris import without_secrets
+from kfp_finetune.components.uris import without_secrets
 
 _OF_VALIDATION = "validation_"
 _NOTHING = "-"

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.uris import without_secrets
 
 ERROR_LINE = "KFP_FINETUNE_ERROR"
 EVENT_LINE = "KFP_FINETUNE_EVENT"
@@ -41,7 +42,8 @@ def emit(event: str, step: str, **fields: Any) -> None:
         step: The component's name, e.g. "load_data".
         **fields: What the event carries; must be JSON.
     """
-    print(EVENT_LINE, json.dumps({"event": event, "step": step, **fields}), flush=True)
+    shown = {n: without_secrets(v) if isinstance(v, str) else v for n, v in fields.items()}
+    print(EVENT_LINE, json.dumps({"event": event, "step": step, **shown}), flush=True)
 
 
 def parse_line(line: str) -> tuple[str, dict[str, Any]] | None:
@@ -134,7 +136,8 @@ def step(name: str, *outputs: str) -> Iterator[None]:
         for output in outputs:
             _remove(Path(output))
         if isinstance(error, InputError):
-            print(ERROR_LINE, json.dumps({"step": name, "kind": "input", **error.as_dict()}))
+            parts = {part: without_secrets(text) for part, text in error.as_dict().items()}
+            print(ERROR_LINE, json.dumps({"step": name, "kind": "input", **parts}))
             sys.stdout.flush()
             raise SystemExit(InputError.exit_code) from None
         if isinstance(error, Terminated):
@@ -144,8 +147,8 @@ def step(name: str, *outputs: str) -> Iterator[None]:
                 flush=True,
             )
             raise SystemExit(Terminated.exit_code) from None
-        traceback.print_exc()
-        found = f"{type(error).__name__}: {error}".strip()
+        print(without_secrets(traceback.format_exc()), file=sys.stderr)
+        found = without_secrets(f"{type(error).__name__}: {error}".strip())
         print(
             ERROR_LINE, json.dumps({"step": name, "kind": "internal", "found": found}), flush=True
         )

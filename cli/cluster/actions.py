@@ -32,7 +32,7 @@ from kfp_finetune.cli.run_folder import RECORD, RunFolder
 from kfp_finetune.cli.screen import Screen, duration, make_screen
 from kfp_finetune.cli.summary import shown, summary
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.uris import without_secrets
+from kfp_finetune.components.uris import without_secrets
 
 
 def submit(

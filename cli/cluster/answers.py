@@ -11,7 +11,7 @@ from typing import Any
 from kfp_finetune.cli.failures import LoggedError
 from kfp_finetune.cli.screen import clean
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.uris import without_secrets
+from kfp_finetune.components.uris import without_secrets
 
 BUSY = (429, 500, 502, 503, 504)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kfp_finetune.cli.preflight import check_templates
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.uris import without_secrets
+from kfp_finetune.components.uris import without_secrets
 
 if TYPE_CHECKING:
     from kfp_finetune.cli.cluster.submit import Submission

@@ -10,7 +10,7 @@ from typing import Any
 
 from kfp_finetune.cli.cluster.options import Connection
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.uris import without_secrets
+from kfp_finetune.components.uris import without_secrets
 
 _IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 # In a pod: its namespace, and the token that Kubeflow projects.
@@ -75,6 +75,14 @@ def host_of(connection: Connection) -> str:
             where="--host",
             expected="http://... or https://...",
             remedy=f"--host https://{without_secrets(host)}",
+        )
+    if without_secrets(host) != host:
+        raise InputError(
+            "the address holds a user, a password or a query",
+            where=f"--host {without_secrets(host)}",
+            expected="an address alone; who you are is told by a token or by cookies",
+            remedy=f"--host {without_secrets(host)} --token-file FILE (or --cookies-file FILE, or"
+            " the variable KFP_TOKEN)",
         )
     return host.rstrip("/")
 

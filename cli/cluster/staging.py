@@ -22,7 +22,7 @@ from kfp_finetune.cli.cluster.store import Store
 from kfp_finetune.cli.models import run_of
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
-from kfp_finetune.components.load_data.readers.uris import without_secrets
+from kfp_finetune.components.uris import without_secrets
 
 # Written by a step, so there is nothing to upload.
 _WRITTEN = ("checkpoint_dir", "tensorboard_dir")

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kfp_finetune.components import uris
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers import remote, uris
+from kfp_finetune.components.load_data.readers import remote
 from kfp_finetune.components.load_data.readers.remote_errors import failure
 
 _EXTRAS = {"s3": "s3", "gs": "gcs"}

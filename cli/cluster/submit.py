@@ -22,6 +22,7 @@ from kfp_finetune.cli.run_folder import dataset_name, default_name
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
+from kfp_finetune.components.uris import is_hidden, with_secrets
 
 EXPERIMENT = "kfp-finetune"
 _ON_HUB = ("dataset", "validation_dataset", "test_dataset", "model")
@@ -142,6 +143,12 @@ def prepare(
         }
     known = {name: value for name, value in found.items() if value}
     sent = sample.in_image(staged | known)
+    if hidden := [name for name, value in sent.items() if is_hidden(value)]:
+        say(
+            f"warning: the cluster stores the whole URI of {', '.join(hidden)}, and shows it to"
+            " everybody who may see the run"
+        )
+        sent |= {name: with_secrets(sent[name]) for name in hidden}
     return {name: value for name, value in sent.items() if value is not None}
 
 

@@ -23,10 +23,10 @@ from kfp_finetune.components.evaluate.metric_table import (
 from kfp_finetune.components.evaluate.reliability import reliability_pictures
 from kfp_finetune.components.evaluate.reproduction import command, training_facts
 from kfp_finetune.components.evaluate.training_curves import training_curves
-from kfp_finetune.components.load_data.readers.uris import without_secrets
 from kfp_finetune.components.pages.page import count_text, percent_text, templates
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
 from kfp_finetune.components.tasks.scores.slices import LABEL, LENGTH
+from kfp_finetune.components.uris import without_secrets
 
 
 def render_report(

@@ -11,8 +11,8 @@ from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
 from kfp_finetune.components.build_optimizer.curve import describe, settings
 from kfp_finetune.components.evaluate.headline import headline
-from kfp_finetune.components.load_data.readers.uris import without_secrets
 from kfp_finetune.components.pages.page import count_text, number_text
+from kfp_finetune.components.uris import without_secrets
 
 # The pipeline's defaults of what the manifests know.
 _DEFAULTS = {

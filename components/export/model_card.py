@@ -15,7 +15,6 @@ from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.build_optimizer.curve import describe
 from kfp_finetune.components.inert import inert
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
-from kfp_finetune.components.load_data.readers.uris import is_uri, without_secrets
 from kfp_finetune.components.pages.page import number_text, templates
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.problem_types import (
@@ -25,6 +24,7 @@ from kfp_finetune.components.tasks.problem_types import (
     SINGLE_LABEL,
     TAGS,
 )
+from kfp_finetune.components.uris import is_uri, without_secrets
 
 # The Hub's names of metrics, where it has one: huggingface.co/metrics.
 _ON_THE_HUB = {

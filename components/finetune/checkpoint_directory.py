@@ -20,10 +20,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from kfp_finetune.components import uris
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune.checkpoint_lock import file_lock, object_lock
-from kfp_finetune.components.load_data.readers import remote, uris
+from kfp_finetune.components.load_data.readers import remote
 
 MARKER = "checkpoint.json"
 _PREFIX = "step-"
@@ -54,7 +55,7 @@ class CheckpointDirectory:
             else:
                 scheme = location.partition("://")[0].lower()
                 self._files = remote.filesystem(scheme)
-                self._root = self._files._strip_protocol(location).rstrip("/")
+                self._root = self._files._strip_protocol(uris.with_secrets(location)).rstrip("/")
 
     def read(self, name: str) -> Any:
         """What a JSON file holds; None if it is not there.

@@ -23,8 +23,8 @@ from kfp_finetune.components.finetune.parameters import Checkpointing
 from kfp_finetune.components.finetune.resuming import check_may_resume
 from kfp_finetune.components.finetune.run_facts import few
 from kfp_finetune.components.finetune.trainer import Trainer
-from kfp_finetune.components.load_data.readers.uris import without_secrets
 from kfp_finetune.components.runtime import Terminated, emit, termination_deferred
+from kfp_finetune.components.uris import without_secrets
 
 RUN = "run.json"
 # What a damaged checkpoint is found by; TensorFlow tells a wrong checksum by no class of its own.

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kfp_finetune.components import uris
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers import remote, uris
+from kfp_finetune.components.load_data.readers import remote
 from kfp_finetune.components.runtime import emit
 
 SECONDS_BETWEEN_SYNCS = 15.0
@@ -79,7 +80,8 @@ class _Copies:
                 if scheme not in ("s3", "gs"):
                     raise ValueError(scheme)
                 self._files = remote.filesystem(scheme)
-                self._root = posixpath.join(self._files._strip_protocol(directory), run)
+                root = self._files._strip_protocol(uris.with_secrets(directory))
+                self._root = posixpath.join(root, run)
                 self._files.pipe_file(posixpath.join(self._root, _PROBE), b"-")
                 self._files.rm(posixpath.join(self._root, _PROBE))
         except Exception as error:  # every store and its libraries have exceptions of their own

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.uris import without_secrets
+from kfp_finetune.components.uris import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
-from kfp_finetune.components.load_data.readers.uris import without_secrets
 from kfp_finetune.components.load_data.steps import StepPlan
+from kfp_finetune.components.uris import without_secrets
 
 # A checkpoint holds nothing of these: they are taken as they are now. Of everything else, the
 # optimizer's betas among it, it holds the old value or what was made from it.

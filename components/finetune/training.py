@@ -49,6 +49,7 @@ from kfp_finetune.components.load_data.steps import StepPlan, count_steps
 from kfp_finetune.components.runtime import emit
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.problem_types import num_outputs
+from kfp_finetune.components.uris import hide
 
 
 @distribution.tell_of_lost_workers()
@@ -117,6 +118,7 @@ def finetune(
             another worker ends.
     """
     selection = selection or Selection()
+    base_model = hide(base_model)
     check_precision(precision)
     check_on_divergence(on_divergence)
     environment: dict[str, Any] = devices.configure(seed, precision)

@@ -19,8 +19,8 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers import remote, remote_folders
 from kfp_finetune.components.load_data.readers.files import expand
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
-from kfp_finetune.components.load_data.readers.uris import is_uri, local_path, without_secrets
 from kfp_finetune.components.model_folder.files import find
+from kfp_finetune.components.uris import is_uri, local_path, without_secrets
 
 DATASETS = ("dataset", "validation_dataset", "test_dataset", "label_names")
 Kind = Literal["dataset", "model"]

@@ -9,8 +9,8 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers import remote_folders
 from kfp_finetune.components.load_data.readers.files import expand
 from kfp_finetune.components.load_data.readers.hub import why_not_reached
-from kfp_finetune.components.load_data.readers.uris import is_uri
 from kfp_finetune.components.model_folder.tokenizer_files import TOKENIZER_FILES
+from kfp_finetune.components.uris import is_uri
 
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors")
 _H5 = "tf_model.h5"

@@ -8,6 +8,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.sources import ReadOptions
 from kfp_finetune.components.load_data.splitting import Splitting
 from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.uris import hide
 
 _ON_BAD_ROW = ("error", "drop", "mend")
 
@@ -55,6 +56,9 @@ class Parameters:
     model_fingerprint: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("dataset", "validation_dataset", "test_dataset", "label_names", "model"):
+            if value := getattr(self, name):
+                object.__setattr__(self, name, hide(value))
         task = get_task(self.task)
         task.check_problem_type(self.problem_type)
         self._check_fractions()

@@ -40,7 +40,7 @@ from kfp_finetune.components.load_data.readers.reading import (
 )
 from kfp_finetune.components.load_data.readers.tables import open_arrow, open_parquet
 from kfp_finetune.components.load_data.readers.text_files import examine
-from kfp_finetune.components.load_data.readers.uris import without_secrets
+from kfp_finetune.components.uris import without_secrets
 
 __all__ = ["Batch", "Columns", "ReadOptions", "Source", "check_split", "open_source", "split_names"]
 

@@ -15,7 +15,6 @@ from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.readers import remote
 from kfp_finetune.components.load_data.readers.files import expand
 from kfp_finetune.components.load_data.readers.json_lines import parse
-from kfp_finetune.components.load_data.readers.uris import is_uri
 from kfp_finetune.components.load_data.rows import Rows, in_rows, mark_invalid, read_rows
 from kfp_finetune.components.load_data.sources import (
     Source,
@@ -27,6 +26,7 @@ from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.runtime import Progress
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.values import LabelValues, Values
+from kfp_finetune.components.uris import is_uri
 
 
 @dataclass(frozen=True)

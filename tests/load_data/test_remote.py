@@ -11,8 +11,8 @@ import pytest
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers import remote
-from kfp_finetune.components.load_data.readers.uris import without_secrets
 from kfp_finetune.components.load_data.sources import open_source, split_names
+from kfp_finetune.components.uris import without_secrets
 from tests.load_data.test_sources import ROWS, content, read
 from tests.servers import Bucket, Web
 

@@ -16,7 +16,7 @@ from kfp_finetune.components.load_data.readers.reading import (
     find_split,
 )
 from kfp_finetune.components.load_data.readers.tables import table_source
-from kfp_finetune.components.load_data.readers.uris import without_secrets
+from kfp_finetune.components.uris import without_secrets
 
 _EXPECTED = "a file or folder on this disk, or a dataset on the Hub that this machine can reach"
 

@@ -20,7 +20,7 @@ from kfp_finetune.components.load_data.readers.files import (
 from kfp_finetune.components.load_data.readers.folders import folder_place
 from kfp_finetune.components.load_data.readers.places import Place, alike, no_labels
 from kfp_finetune.components.load_data.readers.unpacking import unzip
-from kfp_finetune.components.load_data.readers.uris import is_uri, local_path
+from kfp_finetune.components.uris import is_uri, local_path
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _GLOB = re.compile(r"[*?\[]")

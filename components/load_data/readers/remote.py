@@ -20,7 +20,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.files import is_data
 from kfp_finetune.components.load_data.readers.remote_errors import failure, nothing
 from kfp_finetune.components.load_data.readers.unpacking import new_folder
-from kfp_finetune.components.load_data.readers.uris import SCHEMES, without_secrets
+from kfp_finetune.components.uris import SCHEMES, with_secrets, without_secrets
 
 EXTRAS = {"s3": "s3", "gs": "gcs"}
 _BUCKETS = ("s3", "gs")
@@ -69,7 +69,7 @@ def fetch(uri: str) -> Fetched:
             remedy="download it, and name the file",
         )
     try:
-        return _fetch(filesystem(scheme), uri, name)
+        return _fetch(filesystem(scheme), with_secrets(uri), name)
     except InputError:
         raise
     except ImportError:
@@ -104,12 +104,13 @@ def fingerprint(
     scheme = _scheme(uri)
     if scheme not in SCHEMES or "::" in uri:
         return ""
+    hidden, uri = uri, with_secrets(uri)
     try:
         store = filesystem(scheme)
         if scheme in _WEB:
             parts = [_tag_of_web(store.info(uri), uri)]
             if not parts[0]:
-                parts = [_hash(store, uri, note, fetched=fetched)]
+                parts = [_hash(store, hidden, note, fetched=fetched)]
         else:
             files = _list(store, uri, without_secrets(uri)).files
             tags = [(path, tag(scheme, info)) for path, (_, info) in sorted(files.items())]
@@ -222,7 +223,8 @@ def _hash(filesystem: Any, uri: str, note: Callable[[str], None], *, fetched: bo
         file = fetch(uri).path.open("rb")
     else:
         note(f"downloading {without_secrets(uri)}: its server does not tell one content by an ETag")
-        file = filesystem.open(uri, block_size=0)  # a stream: not every server serves parts
+        # A stream: not every server serves parts.
+        file = filesystem.open(with_secrets(uri), block_size=0)
     digest = hashlib.sha256()
     with file:
         while chunk := file.read(_CHUNK):

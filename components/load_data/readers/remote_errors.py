@@ -9,7 +9,7 @@ import re
 from urllib.parse import urlsplit
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.uris import without_secrets
+from kfp_finetune.components.uris import without_secrets
 
 _STATUS = re.compile(r"\b([45]\d\d)\b")
 

@@ -11,7 +11,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers import remote
 from kfp_finetune.components.load_data.readers.remote_errors import failure, nothing
 from kfp_finetune.components.load_data.readers.unpacking import new_folder
-from kfp_finetune.components.load_data.readers.uris import without_secrets
+from kfp_finetune.components.uris import with_secrets, without_secrets
 
 SCHEMES = ("s3", "gs")
 
@@ -76,7 +76,7 @@ def fingerprint(uri: str) -> str:
 def _list(scheme: str, uri: str) -> tuple[Any, dict[str, tuple[str, dict[str, Any]]]]:
     """The store, and the files: the path below the folder, and what the store says of each."""
     store = remote.filesystem(scheme)
-    root = store._strip_protocol(uri).rstrip("/")
+    root = store._strip_protocol(with_secrets(uri)).rstrip("/")
     found = store.find(root, detail=True)
     below = {path: str(PurePosixPath(path).relative_to(root)) for path in found if path != root}
     return store, {path: (name, found[path]) for path, name in below.items() if ".." not in name}

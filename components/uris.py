@@ -1,0 +1,210 @@
+"""URIs as names: which there are, and what of them may be shown and stored.
+
+What a URI holds besides a place (a user's name, a password, a token or signature in its query) is a
+secret. This is the one module that tells the two apart:
+
+- `without_secrets` is what may be shown, of a URI or of any text with URIs in it,
+- `hide` puts it in the place of a URI that was given, and remembers the whole one in the
+  environment of this process and of those it starts, never in a file or an argument,
+- `with_secrets` is asked where a URI is opened, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, unquote_plus, urlsplit
+
+from kfp_finetune.components.errors import InputError
+
+VARIABLE = "KFP_FINETUNE_URIS"
+SCHEMES = ("https", "http", "s3", "gs", "hf", "file")
+_WEB = ("http://", "https://")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SCHEME = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")
+_CHAIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*::)*[A-Za-z][A-Za-z0-9+.-]*://")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:@]*)(:\d{0,5})?")
+# What a query may tell of the place itself; of any other name it is not known.
+_PLACES = re.compile(
+    r"file|filename|path|format|download|raw|ref|revision|version|versionid|split|sheet|gid|page"
+    r"|limit|offset",
+    re.IGNORECASE,
+)
+_PLAIN = re.compile(r"[\w.,/-]{1,100}")
+_REMOVED = "***"
+_WHOLE_AUTHORITY = re.compile(r"[^/?#]*")
+_AUTHORITY = re.compile(r"[^/?#\s'\"<>),;]*")
+# Of a URI in a text: a bracket is part of it where it goes on.
+_END = re.compile(r"^([^\s'\"<>)]|\)(?=[^\s'\",.;:)]))*")
+
+
+def is_uri(dataset: str) -> bool:
+    """Whether it names a place elsewhere, or a file by URI."""
+    return bool(_URI.match(dataset))
+
+
+def without_secrets(text: str) -> str:
+    """A URI, or a text with URIs in it, without user names, passwords and most of the queries.
+
+    Where it cannot be told how far a secret goes (a password with a slash, a space or an @ in it),
+    rather too much is taken out.
+    """
+    for secret in _known():
+        text = text.replace(secret, _REMOVED)
+    return _redacted(text, whole=bool(_CHAIN.match(text)))
+
+
+def hide(value: str) -> str:
+    """What may be stored of a URI; the whole one is remembered for `with_secrets`.
+
+    Args:
+        value: A URI, or anything else, which is left as it is.
+
+    Raises:
+        InputError: If another URI that was hidden would be stored in the same way.
+    """
+    if "://" not in value:
+        return value
+    shown = _redacted(value, whole=True)
+    if shown == value:
+        return value
+    hidden = _hidden()
+    if hidden.get(shown, value) != value:
+        raise InputError(
+            "two URIs differ only in what is not stored of them: user, password or query",
+            where=shown,
+            expected="URIs that differ in their host or path",
+            remedy="download one of the two, and name the file",
+        )
+    os.environ[VARIABLE] = json.dumps({**hidden, shown: value})
+    return shown
+
+
+def with_secrets(uri: str) -> str:
+    """The URI that `hide` took the secrets out of; any other as it is."""
+    return _hidden().get(uri, uri)
+
+
+def is_hidden(value: Any) -> bool:
+    """Whether `hide` took secrets out of it."""
+    return isinstance(value, str) and value in _hidden()
+
+
+def local_path(uri: str) -> Path | None:
+    """The path that a file:// URI names; None for other URIs.
+
+    Raises:
+        InputError: If it is no URI, or names nothing.
+    """
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        parts = None
+    if parts is None or (not parts.path.strip("/") and not parts.netloc):
+        raise InputError(
+            "the URI names no file",
+            where=without_secrets(uri),
+            expected="a place and a path, e.g. https://host/data.csv or file:///data/data.csv",
+            remedy="check the address",
+        )
+    return Path(unquote(parts.path)) if parts.scheme.lower() == "file" else None
+
+
+def _hidden() -> dict[str, str]:
+    hidden: dict[str, str] = json.loads(os.environ.get(VARIABLE) or "{}")
+    return hidden
+
+
+def _known() -> Iterator[str]:
+    """The secrets of the URIs that were hidden, in every way a library may spell them."""
+    for uri in _hidden().values():
+        yield uri
+        for start in _SCHEME.finditer(uri):
+            userinfo = uri[start.end() :].rpartition("@")[0]
+            password = userinfo.partition(":")[2] or userinfo
+            if len(password) > 3:
+                yield from (password, unquote(password))
+        query = re.split("[?#]", uri, maxsplit=1)[1:]
+        for pair in re.split("[&;]", query[0]) if query else ():
+            name, _, value = pair.partition("=")
+            # Words that have to stay readable elsewhere ("train") are no tokens.
+            if not _PLACES.fullmatch(name) and len(value) > 7 and re.search(r"\d|.{20}", value):
+                yield from (value, unquote(value), unquote_plus(value))
+
+
+def _redacted(text: str, *, whole: bool) -> str:
+    """A text whose URIs are without secrets.
+
+    Args:
+        text: The text.
+        whole: Whether a URI goes on to the end of it, over white space and quotes.
+    """
+    starts = list(_SCHEME.finditer(text))
+    if not starts:
+        return text
+    parts = [text[: starts[0].start()]]
+    begin = 0
+    for i in range(len(starts)):
+        end = starts[i + 1].start() if i + 1 < len(starts) else len(text)
+        rest = text[starts[begin].end() : end]
+        if end < len(text) and _is_open(rest.removesuffix("::"), whole):
+            continue  # what looks like another URI is part of a password
+        chained = "::" if rest.endswith("::") else ""
+        scheme = starts[begin][0]
+        shown = _of_uri(scheme, rest.removesuffix("::"), whole)
+        parts.append(scheme + shown + chained)
+        begin = i + 1
+    return "".join(parts)
+
+
+def _is_open(rest: str, whole: bool) -> bool:
+    """Whether a password has begun before the end, and not ended."""
+    begun = not _HOST.fullmatch(_authority(rest, whole)) and "@" not in rest
+    return begun or bool(re.fullmatch(r"[^/?#\s:@]+:", rest))
+
+
+def _authority(rest: str, whole: bool) -> str:
+    found = (_WHOLE_AUTHORITY if whole else _AUTHORITY).match(rest)
+    return found[0] if found else ""
+
+
+def _of_uri(scheme: str, rest: str, whole: bool) -> str:
+    """What follows a URI's scheme, without secrets; in a text, with what follows the URI."""
+    rest, newline, tail = rest.partition("\n")
+    name = _authority(rest, whole)
+    run = rest if whole else re.split(r"\s", rest, maxsplit=1)[0]
+    if not _HOST.fullmatch(name):
+        place = run if "@" in run else rest
+        cut = place.rfind("@") + 1
+        rest = rest[cut:] if cut else name.partition(":")[0] + rest[len(name) :]
+    elif ":" in name and not name.startswith("[") and "@" in re.split(r"[?#]", run)[0]:
+        rest = rest[run.rfind("@") + 1 :]  # a password of digits and a slash, or a port: who knows
+    after = "" if whole else _END.sub("", rest, count=1)
+    uri = rest[: len(rest) - len(after)]
+    place, mark, query = _split(uri)
+    if mark and (scheme.lower() in _WEB or "=" in query):
+        kept = _kept(query) if mark == "?" else ""
+        uri = place + (f"?{kept}" if kept else "")
+    return uri + after + newline + tail
+
+
+def _split(uri: str) -> tuple[str, str, str]:
+    """What is before the query or fragment, the mark, and what is after it."""
+    found = re.search(r"[?#]", uri)
+    if not found:
+        return uri, "", ""
+    return uri[: found.start()], found[0], uri[found.end() :]
+
+
+def _kept(query: str) -> str:
+    """What of a query tells only the place."""
+    pairs = [pair.partition("=") for pair in query.partition("#")[0].split("&")]
+    return "&".join(
+        f"{name}={value}"
+        for name, _, value in pairs
+        if _PLACES.fullmatch(name) and _PLAIN.fullmatch(value)
+    )
