@@ -21,6 +21,7 @@ from kfp_finetune.cli import locations
 from kfp_finetune.cli.processes import GRACE_SECONDS
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.image import IMAGE
+from kfp_finetune.components.numerics import numeric_variables
 from kfp_finetune.components.runtime import available_cpus
 from kfp_finetune.components.uris import VARIABLE
 
@@ -31,8 +32,7 @@ _RUN = "kfp-finetune.run"  # the label that says whose container it is
 _VERSION = "org.opencontainers.image.version"
 _WRITTEN = ("checkpoint_dir", "tensorboard_dir")
 _PATTERN = re.compile(r"[*?\[]")
-# What decides which kernels run; and how the Hub and stores are reached, with which rights.
-_NUMERIC = re.compile(r"(TF|ONEDNN|XLA|OMP|MKL|CUDA|NVIDIA)_\w+")
+# How the Hub and stores are reached, with which rights.
 _ACCESS = re.compile(
     r"(HF|AWS|GOOGLE|STORAGE|GCS)_\w+|NO_GCE_CHECK|SSL_CERT_FILE|REQUESTS_CA_BUNDLE"
     r"|(https?|no|all)_proxy",
@@ -231,7 +231,7 @@ class Containers:
         return mounts
 
     def _environment(self) -> dict[str, str]:
-        found = {n: v for n, v in os.environ.items() if _NUMERIC.fullmatch(n)}
+        found = {n: v for n, v in numeric_variables().items() if n != "LD_PRELOAD"}
         if self._needs_network():
             found |= {n: v for n, v in os.environ.items() if _ACCESS.fullmatch(n)}
             if VARIABLE in os.environ:

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfp_finetune.components.numerics import numeric_variables
 from kfp_finetune.components.runtime import available_cpus
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ _PACKAGES = (
     "tokenizers",
     "transformers",
 )
-# Settings that change which kernels run, and with them the last bits of the weights.
-_VARIABLES = ("TF_", "ONEDNN_", "XLA_", "OMP_", "MKL_", "CUDA_", "NVIDIA_")
-_IRRELEVANT = ("TF_CPP_",)
 
 
 def describe(image: Image | None, precision: str) -> dict[str, Any]:
@@ -45,6 +43,7 @@ def describe(image: Image | None, precision: str) -> dict[str, Any]:
         "threads": available_cpus(),
         "platform": f"{platform.system()} {platform.machine()}",
         "kfp-finetune": _version("kfp-finetune"),
+        "variables": numeric_variables(),
     }
     if image:  # which packages are in it, the model's manifest says
         return common | {"image": image.reference, "image_id": image.id, "kfp": _version("kfp")}
@@ -66,11 +65,8 @@ def cache_name(image: Image | None, precision: str) -> str:
         "packages": _packages(),
         "sources": _sources(),
         "processor": _processor(),
-        "variables": {
-            name: value
-            for name, value in sorted(os.environ.items())
-            if name.startswith(_VARIABLES) and not name.startswith(_IRRELEVANT)
-        },
+        "variables": numeric_variables(),
+        "workers": os.environ.get("TF_CONFIG"),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 

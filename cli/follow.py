@@ -71,7 +71,8 @@ class Follower:
         elif event == "note":
             if step == "count_steps":
                 self.plan = fields["text"]
-            self._screen.note(title, fields["text"])
+            origin = fields.get("cached_from")
+            self._screen.note(title, fields["text"] + (f" (in run {origin})" if origin else ""))
         elif event == "started":
             steps[step] = StepRecord()
             self._folder.save()

@@ -5,7 +5,9 @@ run that made them, and answers with paths into that other run. Here
 
 - the folder it lives in is named for everything that is not an argument (`environment.cache_name`),
 - an artifact is told by what made it: the key of the producing task and the output's name,
-- files are hard-linked both ways, so a run and the cache can each be moved or deleted alone.
+- a run and the cache have files of their own: each can be moved, deleted or edited alone,
+- of every file the hash is kept, and a file that may not be what the step wrote is not served,
+- nothing that stands in an entry leads out of the entry, or out of the run.
 
 KFP asks `compute_key`, then `get` when a task is due, and calls `put` when one has succeeded; this
 is also where the steps' events come from, so the object is in place when nothing is to be cached.
@@ -17,20 +19,22 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kfp import dsl
 
-from kfp_finetune.cli.links import link_or_copy
+from kfp_finetune.cli.links import copy
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.runtime import emit
 
 _ENTRY = "entry.json"
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 # Arguments that change how a task gets to its result, and nothing of the result.
 MEANS = (
     "checkpoint_dir",
@@ -117,8 +121,8 @@ class StepCache:
             emit("started", step)
             return None
         origin, notes, outputs = found
-        for note in notes:
-            emit("note", step, text=note)
+        for note in notes:  # said by another run: of its data and model, which are this one's too
+            emit("note", step, text=note, cached_from=origin)
         self._announce("cached", key, outputs, started, cached_from=origin)
         return outputs
 
@@ -170,7 +174,7 @@ class StepCache:
                         "name": artifact.name,
                         "path": Path(artifact.uri).relative_to(folder).as_posix(),
                         "metadata": artifact.metadata,
-                        **_link_tree(Path(artifact.uri), temporary / name),
+                        "files": _keep(Path(artifact.uri), temporary / name),
                     }
                     for name, artifact in outputs.items()
                     if isinstance(artifact, dsl.Artifact)
@@ -182,7 +186,7 @@ class StepCache:
             shutil.rmtree(temporary, ignore_errors=True)
 
     def _restore(self, key: str, step: str) -> tuple[str, list[str], dict[str, Any]] | None:
-        """Link an entry's files into this run.
+        """Copy an entry's files into this run.
 
         Returns:
             The run that made them, its notes and the outputs; None if there is no whole entry.
@@ -196,11 +200,13 @@ class StepCache:
             outputs = dict(entry["parameters"])
             notes, origin = list(entry["notes"]), str(entry["run"])
             for name, kept in entry["artifacts"].items():
-                target = folder / kept["path"]
-                if _remembered(source / name) != kept["files"]:
-                    raise OSError(f"{name} has changed since it was kept")
-                _link_tree(source / name, target)
-                kind = getattr(dsl, kept["type"], dsl.Artifact)
+                if not _NAME.fullmatch(name):
+                    raise ValueError(f"an artifact is called {name!r}")
+                target = _below(folder, kept["path"])
+                _take(source / name, target, kept["files"])
+                kind = getattr(dsl, kept["type"], None)
+                if not (isinstance(kind, type) and issubclass(kind, dsl.Artifact)):
+                    raise ValueError(f"an artifact is a {kept['type']}")
                 outputs[name] = kind(name=kept["name"], uri=str(target), metadata=kept["metadata"])
         except FileNotFoundError:
             shutil.rmtree(folder, ignore_errors=True)
@@ -225,28 +231,75 @@ def _replace(new: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _link_tree(source: Path, target: Path) -> dict[str, Any]:
-    """Link a file or everything in a folder; returns what `_remembered` says of it."""
+def _keep(source: Path, target: Path) -> dict[str, list[Any]] | None:
+    """Copy a file, or everything in a folder.
+
+    Returns:
+        Of every copy, by its name in the folder: size, time of the last change of the content and
+        of the file, SHA-256. A single file's name is "."; None where there is nothing.
+    """
+    if source.is_dir():
+        target.mkdir(parents=True)
+    names = _names(source)
+    if names is None:
+        return None
+    for name in names:
+        copy(source / name, target / name)
+    return {name: [*_state(target / name), _hash(target / name)] for name in names}
+
+
+def _take(source: Path, target: Path, kept: dict[str, list[Any]] | None) -> None:
+    """Copy what `_keep` kept, if it is still what was kept.
+
+    Raises:
+        OSError: If it is not.
+        ValueError: If a name leads out of the folder.
+    """
+    if (None if kept is None else sorted(kept)) != _names(source):
+        raise OSError(f"the files in {source.name} are not those that were kept")
     if source.is_dir():
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
-    files = _remembered(source)
-    for name in files or ():
-        link_or_copy(source / name, target / name)
-    return {"files": files}
+    for name, (*state, digest) in (kept or {}).items():
+        file = _below(source, name)
+        if file.is_symlink():
+            raise ValueError(f"{file} is a link")
+        # The state alone is only believed of a file that nothing else shares.
+        if (_state(file) != state or file.stat().st_nlink > 1) and _hash(file) != digest:
+            raise OSError(f"{file} has changed since it was kept")
+        copy(file, target / name)
 
 
-def _remembered(path: Path) -> dict[str, list[int]] | None:
-    """Every file's size and time of last change, by its name in the folder.
+def _below(folder: Path, name: Any) -> Path:
+    """A path in a folder.
 
-    A file changed in place in one run changes in the cache too, which shares it; this tells. A
-    single file's name is "."; None where there is nothing.
+    Raises:
+        ValueError: If it leads out of it.
     """
+    parts = PurePosixPath(str(name))
+    path = folder / parts
+    if parts.is_absolute() or ".." in parts.parts or not _is_within(path, folder):
+        raise ValueError(f"{str(name)!r} leads out of {folder}")
+    return path
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _names(path: Path) -> list[str] | None:
+    """The files in a folder, in order; "." for a file; None where there is nothing."""
     if path.is_dir():
-        names = [f.relative_to(path).as_posix() for f in sorted(path.rglob("*")) if f.is_file()]
-    elif path.exists():
-        names = ["."]
-    else:
-        return None
-    stats = {name: (path / name).stat() for name in names}
-    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+        return sorted(f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file())
+    return ["."] if path.exists() else None
+
+
+def _state(file: Path) -> list[int]:
+    """What changes with a file, without reading it; the third cannot be set back."""
+    stat = file.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

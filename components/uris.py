@@ -53,8 +53,10 @@ def without_secrets(text: str) -> str:
     Where it cannot be told how far a secret goes (a password with a slash, a space or an @ in it),
     rather too much is taken out.
     """
-    for secret in _known():
-        text = text.replace(secret, _REMOVED)
+    for shown, uri in _hidden().items():
+        text = text.replace(uri, shown)
+        for secret in _secrets_of(uri):
+            text = text.replace(secret, _REMOVED)
     return _redacted(text, whole=bool(_CHAIN.match(text)))
 
 
@@ -119,21 +121,19 @@ def _hidden() -> dict[str, str]:
     return hidden
 
 
-def _known() -> Iterator[str]:
-    """The secrets of the URIs that were hidden, in every way a library may spell them."""
-    for uri in _hidden().values():
-        yield uri
-        for start in _SCHEME.finditer(uri):
-            userinfo = uri[start.end() :].rpartition("@")[0]
-            password = userinfo.partition(":")[2] or userinfo
-            if len(password) > 3:
-                yield from (password, unquote(password))
-        query = re.split("[?#]", uri, maxsplit=1)[1:]
-        for pair in re.split("[&;]", query[0]) if query else ():
-            name, _, value = pair.partition("=")
-            # Words that have to stay readable elsewhere ("train") are no tokens.
-            if not _PLACES.fullmatch(name) and len(value) > 7 and re.search(r"\d|.{20}", value):
-                yield from (value, unquote(value), unquote_plus(value))
+def _secrets_of(uri: str) -> Iterator[str]:
+    """The secrets of a URI that was hidden, in every way a library may spell them."""
+    for start in _SCHEME.finditer(uri):
+        userinfo = uri[start.end() :].rpartition("@")[0]
+        password = userinfo.partition(":")[2] or userinfo
+        if len(password) > 3:
+            yield from (password, unquote(password))
+    query = re.split("[?#]", uri, maxsplit=1)[1:]
+    for pair in re.split("[&;]", query[0]) if query else ():
+        name, _, value = pair.partition("=")
+        # Words that have to stay readable elsewhere ("train") are no tokens.
+        if not _PLACES.fullmatch(name) and len(value) > 7 and re.search(r"\d|.{20}", value):
+            yield from (value, unquote(value), unquote_plus(value))
 
 
 def _redacted(text: str, *, whole: bool) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from kfp_finetune.components.numerics import numeric_variables
 from kfp_finetune.components.runtime import available_cpus, processor
 
 _PACKAGES = (
@@ -34,7 +35,7 @@ def configure(seed: int, precision: str = "float32") -> dict[str, Any]:
             among it, is float32.
 
     Returns:
-        What the results depend on: versions, threads, processor, the precision chosen.
+        What the results depend on: versions, threads, processor, variables, the precision chosen.
     """
     precision = _choose_precision(precision)
     threads = available_cpus()
@@ -51,6 +52,7 @@ def configure(seed: int, precision: str = "float32") -> dict[str, Any]:
         "machine": platform.machine(),
         "processor": processor(),
         "threads": threads,
+        "variables": numeric_variables(),
         "op_determinism": True,
         "devices": [device.name for device in tf.config.list_physical_devices()],
         "precision": precision,

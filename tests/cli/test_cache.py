@@ -32,6 +32,7 @@ def test_only_what_a_change_touches_runs_again(cli: Cli) -> None:
     assert "load_data: cached, from first\n" in out
     assert "load_data: started" not in out
     assert "plan                 3 ÷ 2 = 2\n" in out  # said again, though count_steps did not run
+    assert "count_steps: 3 ÷ 2 = 2 (in run first)\n" in out  # and whose words they are
     assert cli.record("second")["steps"]["load_data"]["cached_from"] == "first"
     log = (cli.folder / "runs" / "second" / "run.log").read_text()
     assert "Looking for component `load_data`" not in log  # its process was not started
@@ -190,19 +191,106 @@ def test_a_damaged_entry_is_not_used_and_is_replaced(tmp_path: Path, damage: Any
     assert [e.name for e in (tmp_path / "cache").iterdir()] == [entry.name]
 
 
-def test_where_there_are_no_hard_links_files_are_copied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError("no links here")
-
-    monkeypatch.setattr(os, "link", refuse)
-    for name, hit in (("one", False), ("two", True)):
+def test_what_is_edited_in_one_run_changes_no_other(tmp_path: Path) -> None:
+    """In place, with the times put back: nothing but the content tells."""
+    artifacts = []
+    for name in ("one", "two"):
         cache, folder = make(tmp_path, name)
-        found, artifact = run_step(cache, task(), folder, "same")
-        assert found is hit
-        file = Path(artifact.uri, "sub", "a.txt")
+        artifacts.append(run_step(cache, task(), folder, "same")[1])
+        file = Path(artifacts[-1].uri, "sub", "a.txt")
         assert file.read_text() == "same" and file.stat().st_nlink == 1
+        before = file.stat()
+        with file.open("r+") as content:
+            content.write("EDIT")
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    cache, folder = make(tmp_path, "three")
+    hit, taken = run_step(cache, task(), folder, "same")
+    assert hit and Path(taken.uri, "sub", "a.txt").read_text() == "same"
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+def test_what_is_edited_in_the_cache_is_not_served(by_link: bool, tmp_path: Path) -> None:
+    cache, folder = make(tmp_path, "one")
+    run_step(cache, task(), folder, "same")
+    (entry,) = (tmp_path / "cache").iterdir()
+    file = entry / "out" / "sub" / "a.txt"
+    before = file.stat()
+    if by_link:
+        os.link(file, tmp_path / "shared")
+    with (tmp_path / "shared" if by_link else file).open("r+") as content:
+        content.write("EDIT")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    cache, folder = make(tmp_path, "two")
+    hit, taken = run_step(cache, task(), folder, "same")
+    assert not hit and Path(taken.uri, "sub", "a.txt").read_text() == "same"
+
+
+def test_an_entry_that_was_only_copied_elsewhere_is_served(tmp_path: Path) -> None:
+    """Its times are others, its content is not."""
+    cache, folder = make(tmp_path, "one")
+    run_step(cache, task(), folder, "same")
+    shutil.copytree(tmp_path / "cache", tmp_path / "copy", copy_function=shutil.copyfile)
+    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "copy").rename(tmp_path / "cache")
+    cache, folder = make(tmp_path, "two")
+    assert run_step(cache, task(), folder, "same")[0]
+
+
+def _path_above(entry: dict[str, Any], folder: Path) -> None:
+    entry["artifacts"]["out"]["path"] = "../../../stolen"
+
+
+def _path_of_its_own(entry: dict[str, Any], folder: Path) -> None:
+    entry["artifacts"]["out"]["path"] = str(folder / "stolen")
+
+
+def _file_above(entry: dict[str, Any], folder: Path) -> None:
+    files = entry["artifacts"]["out"]["files"]
+    files["../../../../secret"] = files.pop("sub/a.txt")
+
+
+def _artifact_above(entry: dict[str, Any], folder: Path) -> None:
+    entry["artifacts"]["../../secret"] = entry["artifacts"].pop("out")
+
+
+def _no_artifact(entry: dict[str, Any], folder: Path) -> None:
+    entry["artifacts"]["out"]["type"] = "pipeline"
+
+
+@pytest.mark.parametrize(
+    "change", [_path_above, _path_of_its_own, _file_above, _artifact_above, _no_artifact]
+)
+def test_nothing_in_an_entry_leads_elsewhere(change: Any, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("do not read me")
+    cache, folder = make(tmp_path, "one")
+    run_step(cache, task(), folder, "same")
+    (entry,) = (tmp_path / "cache").iterdir()
+    content = json.loads((entry / "entry.json").read_text())
+    change(content, tmp_path)
+    (entry / "entry.json").write_text(json.dumps(content))
+    cache, folder = make(tmp_path, "two")
+    assert not run_step(cache, task(), folder, "same")[0]
+    there = {path.name for path in tmp_path.iterdir()}
+    assert there == {"secret", "one", "two", "cache"}
+    assert not [f for f in (tmp_path / "two").rglob("*") if "secret" in f.name]
+
+
+def test_a_link_in_an_entry_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("same")
+    cache, folder = make(tmp_path, "one")
+    run_step(cache, task(), folder, "same")
+    (entry,) = (tmp_path / "cache").iterdir()
+    (entry / "out" / "sub" / "a.txt").unlink()
+    (entry / "out" / "sub" / "a.txt").symlink_to(tmp_path / "secret")
+    cache, folder = make(tmp_path, "two")
+    assert not run_step(cache, task(), folder, "same")[0]
+
+
+VARIABLES = (
+    "ONEDNN_MAX_CPU_ISA DNNL_MAX_CPU_ISA TF_ENABLE_ONEDNN_OPTS TF_DETERMINISTIC_OPS XLA_FLAGS"
+    " OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS KMP_AFFINITY CUDA_VISIBLE_DEVICES"
+    " NVIDIA_TF32_OVERRIDE TF_CONFIG"
+)
 
 
 def test_the_cache_folder_is_named_for_what_is_not_an_argument(
@@ -223,10 +311,15 @@ def test_the_cache_folder_is_named_for_what_is_not_an_argument(
     with monkeypatch.context() as patch:
         patch.setattr(environment, "_version", lambda package: "0")
         names.add(name())
+    variables = VARIABLES.split()
+    for variable in variables:
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, "77")
+            names.add(name())
     with monkeypatch.context() as patch:
-        patch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
-        names.add(name())
-    assert len(names) == 9
+        patch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")  # only what is printed
+        assert name() == plain
+    assert len(names) == 8 + len(variables)
 
 
 def test_how_training_is_saved_is_no_part_of_the_key_unless_it_changes_the_result(

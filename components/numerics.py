@@ -1,0 +1,37 @@
+"""The environment variables that change numbers: one list, for the cache, resume and containers.
+
+They decide which kernels TensorFlow and the libraries below it choose, over how many threads they
+sum, and in which precision: all of that changes the last bits of the weights.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+_NUMERIC = re.compile(
+    r"(TF|ONEDNN|DNNL|XLA|OMP|GOMP|KMP|MKL|OPENBLAS|BLIS|VECLIB|NUMEXPR|CUDA|CUDNN|CUBLAS|NCCL|HIP"
+    r"|ROCR|MIOPEN|JAX|EIGEN|LD_PRELOAD|GLIBC_TUNABLES)(_\w+)?|NVIDIA_TF32_OVERRIDE"
+)
+# What is only printed, which processes there are (run_facts knows how many), and what libraries set
+# themselves when they are imported.
+_OTHER = re.compile(
+    r"TF_CPP_\w+|TF_CONFIG|TF_USE_LEGACY_KERAS|KMP_DUPLICATE_LIB_OK|KMP_INIT_AT_FORK|KMP_SETTINGS"
+    r"|(ONEDNN|DNNL|MKL)_VERBOSE|OMP_DISPLAY_\w+|NCCL_DEBUG\w*"
+)
+
+
+def is_numeric(name: str) -> bool:
+    """Whether an environment variable of this name can change numbers."""
+    return bool(_NUMERIC.fullmatch(name)) and not _OTHER.fullmatch(name)
+
+
+def numeric_variables(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Those that are set, by name.
+
+    Args:
+        variables: Among which; None: this process's.
+    """
+    found = os.environ if variables is None else variables
+    return {name: value for name, value in sorted(found.items()) if is_numeric(name)}
