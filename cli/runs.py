@@ -23,6 +23,7 @@ from kfp_finetune.components.uris import without_secrets
 
 _OF_VALIDATION = "validation_"
 _NOTHING = "-"
+_LONGEST_NAME = 60
 _CAME_TO_NOTHING = ("failed", "interrupted")
 
 
@@ -60,7 +61,7 @@ def list_cluster_runs(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         heads = ["run", "dataset", "model", "schedule", "status", "started", "started by", "id"]
         cells = [
             [
-                row["name"],
+                _cut(row["name"]),
                 _short(row["dataset"]),
                 _short(row["model"]),
                 row["schedule"],
@@ -239,6 +240,11 @@ def _cells(folder: RunFolder, names: Sequence[str]) -> list[str]:
         datetime.fromisoformat(told["started_at"]).astimezone().strftime("%Y-%m-%d %H:%M"),
     ]
     return [clean(str(cell)) or _NOTHING for cell in cells]
+
+
+def _cut(name: str) -> str:
+    """A name that leaves room for the other columns; the id names a run whose name is cut."""
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 def _short(place: str) -> str:
