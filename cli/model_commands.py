@@ -25,6 +25,7 @@ OTHER_DATA = (
     "text_column",
     "text_pair_column",
     "label_column",
+    "label_names",
     "slice_columns",
     "column_names",
     "delimiter",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,8 +25,11 @@ from kfp_finetune.components.load_data.splitting import (
 )
 from kfp_finetune.components.load_data.targets import Targets, check_seen_in_training
 from kfp_finetune.components.tasks.labels import Labels
-from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, SINGLE_LABEL
 from kfp_finetune.components.tasks.values import Values
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def assign(
@@ -176,9 +179,28 @@ def _check_labels(assigned: dict[str, Assigned], targets: Targets) -> None:
     seen = targets.used(numbers)
     where = f"{train.rows.source.name}, column {targets.column}"
     _check_learnable(targets.labels, seen, len(numbers), where)
+    _check_sets(targets, numbers, where)
     for split in SPLITS[1:]:
         part = assigned.get(split, train)
         check_seen_in_training(targets, seen, part.rows, part.of(split), split)
+
+
+def _check_sets(targets: Targets, numbers: NDArray[np.int32], where: str) -> None:
+    """Check that not every row has the very same set of labels: nothing could be learned.
+
+    Of words it is the tags in a sentence, which may well be the same in all.
+    """
+    if targets.labels.problem_type != MULTI_LABEL:
+        return
+    sets, of_rows = targets.label_sets(np.unique(numbers))
+    if len(np.unique(of_rows)) == 1:
+        names = [targets.labels.names[i] for i in sets[of_rows[0]]]
+        raise InputError(
+            f"every row has the same set of labels: {', '.join(map(repr, names)) or 'none'}",
+            where=where,
+            expected="rows with different sets of labels",
+            remedy="check that the lists hold what they should, or name another --label-column",
+        )
 
 
 def _check_learnable(labels: Labels, used: set[Any], rows: int, where: str) -> None:

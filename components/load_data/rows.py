@@ -211,9 +211,11 @@ def mark_invalid(rows: Rows, labels: Labels, columns: ColumnMapping) -> None:
 
 def _place_in(source: Source, row: int, labels: Labels, columns: ColumnMapping) -> str:
     """Read a source again, as far as a row whose label is invalid: where that is."""
+    if labels.of_words is None:  # only words have lines of their own
+        return ""
     read = 0
     for batch in source.read():
-        if labels.of_words is not None and row < read + len(batch):
+        if row < read + len(batch):
             tags = label_cells(batch, source, columns, read)[row - read]
             return place_of(batch, row - read, labels.of_words.wrong_word(tags))
         read += len(batch)

@@ -189,9 +189,6 @@ def _joined(name: str, sources: list[Source]) -> Source:
                 columns = {column: batch.columns[column] for column in first.columns}
                 yield replace(batch, columns=columns)
 
-    notes = [note for source in sources for note in source.notes]
-    if len(notes) > _MOST_NOTES:
-        notes[_MOST_NOTES:] = [f"and {len(notes) - _MOST_NOTES:,} notes like these"]
     counts = [source.rows for source in sources if source.rows is not None]
     return Source(
         name=name,
@@ -199,5 +196,13 @@ def _joined(name: str, sources: list[Source]) -> Source:
         read=read,
         rows=sum(counts) if len(counts) == len(sources) else None,
         label_names=first.label_names,
-        notes=tuple(notes),
+        notes=_first_few([note for source in sources for note in source.notes]),
+        warnings=_first_few([warning for source in sources for warning in source.warnings]),
+        decimal_comma=any(source.decimal_comma for source in sources),
     )
+
+
+def _first_few(texts: list[str]) -> tuple[str, ...]:
+    if len(texts) > _MOST_NOTES:
+        texts[_MOST_NOTES:] = [f"and {len(texts) - _MOST_NOTES:,} notes like these"]
+    return tuple(texts)

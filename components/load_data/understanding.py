@@ -52,8 +52,10 @@ def understand(parameters: Parameters) -> Understood:
     """
     notes: list[str] = []
     sources = _open_sources(parameters, notes.append)
+    warnings: list[str] = []
     for source in sources.values():
         notes.extend(source.notes)
+        warnings.extend(source.warnings)
     task = get_task(parameters.task)
     columns = map_columns(
         sources["train"],
@@ -80,14 +82,17 @@ def understand(parameters: Parameters) -> Understood:
         declared=declared,
         known=known,
         rows_of=lambda numbers: _rows_with(numbers, rows.values()),
+        counts=_counts(rows.values(), labels),
+        decimal_comma=any(source.decimal_comma for source in sources.values()),
     )
     for part in rows.values():
         mark_invalid(part, understood, columns)
     if understood.note:
         notes.append(understood.note)
     targets = Targets(understood, columns.label_text)
-    parts, warnings = assign(rows, targets, splits, parameters.splitting)
-    return Understood(columns, targets, parts, list(dict.fromkeys(notes)), warnings)
+    parts, found = assign(rows, targets, splits, parameters.splitting)
+    warnings += [*understood.warnings, *found]
+    return Understood(columns, targets, parts, _each_once(notes), _each_once(warnings))
 
 
 def understand_for_evaluation(
@@ -117,8 +122,9 @@ def understand_for_evaluation(
         slice_columns=parameters.slice_columns,
     )
     notes.extend(columns.notes)
-    # Numbers of tags count nobody knows which order: the data's need not be the model's.
-    labels = task.label_values((), mend=parameters.mend)
+    # What numbers count is only known where it is given: their order need not be the model's.
+    numbered = read_label_names(parameters.label_names) if parameters.label_names else []
+    labels = task.label_values(numbered, mend=parameters.mend)
     rows = _read_rows(source, columns, labels, Values(), "test")
     understood = task.understand_labels(
         labels,
@@ -126,7 +132,10 @@ def understand_for_evaluation(
         columns=columns.labels,
         known=label_names or None,
         known_from="score a model that was trained with them",
+        numbered=numbered,
         rows_of=lambda numbers: _rows_with(numbers, [rows]),
+        counts=_counts([rows], labels),
+        decimal_comma=source.decimal_comma,
     )
     mark_invalid(rows, understood, columns)
     if understood.problem_type != problem_type:
@@ -137,8 +146,9 @@ def understand_for_evaluation(
             remedy=f"--label-column {columns.labels[0]}",
         )
     targets = Targets(understood, columns.label_text)
-    parts, warnings = assign_to_test(rows, targets, parameters.splitting)
-    return Understood(columns, targets, parts, list(dict.fromkeys(notes)), warnings)
+    parts, found = assign_to_test(rows, targets, parameters.splitting)
+    warnings = [*source.warnings, *understood.warnings, *found]
+    return Understood(columns, targets, parts, _each_once(notes), _each_once(warnings))
 
 
 def _read_rows(
@@ -149,6 +159,19 @@ def _read_rows(
     return read_rows(
         source, columns, labels, splits, lambda done: progress.update(done, f"reading {split}")
     )
+
+
+def _each_once(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
+def _counts(sources: Iterable[Rows], labels: LabelValues) -> list[int]:
+    """How many rows have each value of the label column."""
+    counts = np.zeros(len(labels.values), np.int64)
+    for rows in sources:
+        counts += np.bincount(rows.labels, minlength=len(counts))
+    found: list[int] = counts.tolist()
+    return found
 
 
 def _rows_with(numbers: Sequence[int], sources: Iterable[Rows]) -> str:

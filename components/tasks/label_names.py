@@ -24,15 +24,25 @@ def clean(value: Any) -> Any:
     return value
 
 
-def name_of(value: Any, listed: Sequence[str], where: str) -> str:
-    """The name of one label."""
+def name_of(value: Any, listed: Sequence[str], where: str, known: Sequence[str] = ()) -> str:
+    """The name of one label.
+
+    Args:
+        value: As the data has it.
+        listed: The names that whole numbers count from 0, unless they are whole numbers.
+        where: The place of the value, for messages.
+        known: All names there may be, which are taken as they are.
+
+    Raises:
+        InputError: If the value cannot be a label.
+    """
     value = clean(value)
     if isinstance(value, bool):
         value = str(value).lower()
-    if isinstance(value, int | str) and listed and all(map(_is_whole, listed)):
+    if isinstance(value, int | str) and listed and all(map(is_whole, listed)):
         return str(value)
     if isinstance(value, str):
-        if value in listed or not (listed and _DIGITS.fullmatch(value)):
+        if value in listed or value in known or not (listed and _DIGITS.fullmatch(value)):
             return value
         value = int(value)
     if value is None:
@@ -64,7 +74,8 @@ def name_of(value: Any, listed: Sequence[str], where: str) -> str:
     return listed[value]
 
 
-def _is_whole(name: str) -> bool:
+def is_whole(name: str) -> bool:
+    """Whether a name is a whole number."""
     return name.removeprefix("-").isdigit()
 
 

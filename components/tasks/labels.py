@@ -11,11 +11,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.tasks.label_cells import Cells, read_cells
+from kfp_finetune.components.tasks.label_columns import check_for_several, each, read_indicators
 from kfp_finetune.components.tasks.label_names import (
     by_number_then_name,
     check_known,
     clean,
+    is_whole,
     name_of,
+)
+from kfp_finetune.components.tasks.label_spelling import (
+    is_missing_mark,
+    stripped,
+    warn_of_spelling,
 )
 from kfp_finetune.components.tasks.problem_types import (
     MULTI_LABEL,
@@ -45,6 +53,7 @@ class Labels:
             or the number; None for a value that stands for no label at all.
         note: How the problem type was found, as a sentence; empty where the user said it.
         invalid: Why rows with a value cannot be used, by the value's place in the order.
+        warnings: What a person should look at, as sentences.
         of_words: Where every word has a label of its own, what reads them off a row; the targets
             then say which labels occur in it.
     """
@@ -54,6 +63,7 @@ class Labels:
     targets: list[int | list[int] | float | None]
     note: str = ""
     invalid: dict[int, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
     of_words: TagReader | None = None
 
     @property
@@ -70,7 +80,10 @@ def understand_labels(
     declared: Sequence[str] | None = None,
     known: Sequence[str] | None = None,
     known_from: str = FLAG,
+    numbered: Sequence[str] | None = None,
     rows_of: Callable[[Sequence[int]], str] = lambda numbers: "",
+    counts: Sequence[int] | None = None,
+    decimal_comma: bool = False,
 ) -> Labels:
     """Find out what the different values of a label column mean.
 
@@ -80,11 +93,15 @@ def understand_labels(
         problem_type: One of `PROBLEM_TYPES`, or "auto".
         columns: The label column; several mean one 0/1 column per label.
         declared: The names behind whole numbers, where the data declares them.
-        known: All labels there may be, in their order: from a file, or from a trained model. Whole
-            numbers count them from 0, unless the names are whole numbers themselves.
+        known: All labels there may be, in their order: from a file, or from a trained model.
         known_from: Where the known ones come from, to look at if one is missing.
+        numbered: The names that whole numbers count from 0, unless they are whole numbers
+            themselves: those of the file. A model's names are not counted by the numbers of other
+            data, which may have another order.
         rows_of: Says in which rows values stand, given their places in `values`; is put behind the
             column in a message.
+        counts: How many rows have each value; None: one each.
+        decimal_comma: Whether the files are of a kind that writes numbers with decimal commas.
 
     Returns:
         The meaning of each. Labels come in the order of `known` or `declared`, else by number
@@ -95,20 +112,26 @@ def understand_labels(
     """
     where = "column " + ", ".join(map(repr, columns))
     if len(columns) > 1:
-        _check_for_several(problem_type, known if known_from == FLAG else None, where)
-        return _from_indicators(values, columns, where, known, known_from, rows_of)
-    cleaned = [clean(value) for value in values]
-    present = [value for value in cleaned if value is not None]
-    if problem_type == "auto":
-        problem_type, separator, note = infer_problem_type(
-            present, known or (), has_names=bool(declared or known)
-        )
-    else:
-        several = problem_type == MULTI_LABEL
-        separator = (
-            list_separator(present, known or ()) or any_separator(present) if several else None
-        )
-        note = ""
+        check_for_several(problem_type, known if known_from == FLAG else None, where)
+        names, marked = read_indicators(values, columns, where, known, known_from, rows_of)
+        note = f"multi-label: one 0/1 column for each of {len(columns)} labels"
+        return Labels(MULTI_LABEL, names, list(marked), note)
+    counts = counts if counts is not None else [1] * len(values)
+    numbered = list(numbered if numbered is not None else known or declared or ())
+    if known and numbered and all(map(is_whole, known)):
+        numbered = list(known)
+    listed = list(known or declared or ())
+    cleaned, warnings = _stripped(list(map(clean, values)), listed, counts)
+    cells = read_cells(
+        cleaned,
+        problem_type,
+        known=listed,
+        where=where,
+        rows_of=rows_of,
+        decimal_comma=decimal_comma,
+    )
+    warnings += cells.warnings
+    problem_type, separator, note = _problem_type(problem_type, cells, known, declared)
     if problem_type == REGRESSION:
         if known:
             raise InputError(
@@ -117,23 +140,34 @@ def understand_labels(
                 expected="label names only where the labels are classes",
                 remedy="leave --label-names out, or --problem-type single_label_classification",
             )
-        numbers = _each(lambda value: _number(value, where), cleaned, rows_of)
-        return Labels(REGRESSION, [], numbers, note)
+        numbers = each(lambda value: _number(value, where), cells.values, rows_of)
+        return Labels(REGRESSION, [], numbers, note, cells.missing, warnings)
     if problem_type == SINGLE_LABEL:
-        lists = [i for i, value in enumerate(cleaned) if isinstance(value, tuple)]
+        lists = [i for i, value in enumerate(cells.values) if isinstance(value, tuple)]
         if lists:
             raise InputError(
-                f"{list(cleaned[lists[0]])!r} is a list of labels",
+                f"{list(cells.values[lists[0]])!r} is a list of labels",
                 where=where + rows_of(lists),
                 expected="one label per row",
                 remedy="--problem-type multi_label_classification",
             )
-        parts = [None if value is None else (value,) for value in cleaned]
-    else:
-        parts = [_split(value, separator) for value in cleaned]
-    listed = list(known or declared or ())
-    named = _each(
-        lambda p: None if p is None else [name_of(v, listed, where) for v in p], parts, rows_of
+    invalid = cells.missing
+    if listed:
+        invalid |= _unnamed(cells.values, listed)
+    parts = [
+        None if value is None or i in invalid else _split(value, separator)
+        for i, value in enumerate(cells.values)
+    ]
+    if cells.vectors and known_from != FLAG and not all(map(is_whole, listed)):
+        warnings.append(
+            "the places of the 0/1 vectors are taken for the model's labels in their order: "
+            + ", ".join(map(repr, listed[:5]))
+            + ", ..." * (len(listed) > 5)
+        )
+    named = each(
+        lambda p: None if p is None else [name_of(v, numbered, where, listed) for v in p],
+        parts,
+        rows_of,
     )
     names = listed or sorted(
         {name for group in named if group is not None for name in group}, key=by_number_then_name
@@ -141,25 +175,99 @@ def understand_labels(
     ids = {name: i for i, name in enumerate(names)}
     if listed:
         unknown = [i for i, group in enumerate(named) if any(n not in ids for n in group or ())]
+        if known_from != FLAG:
+            _refuse_numbers(named, unknown, listed, where, rows_of)
         check_known(named, ids, where + rows_of(unknown) if unknown else where, known_from)
+    else:
+        warnings += warn_of_spelling(_rows_of_names(named, counts))
     groups = [None if group is None else sorted({ids[name] for name in group}) for group in named]
     if problem_type == SINGLE_LABEL:
-        return Labels(SINGLE_LABEL, names, [g[0] if g else None for g in groups], note)
-    return Labels(MULTI_LABEL, names, list(groups), note)
+        targets = [g[0] if g else None for g in groups]
+        return Labels(SINGLE_LABEL, names, targets, note, invalid, warnings)
+    return Labels(MULTI_LABEL, names, list(groups), note, invalid, warnings)
 
 
-def _each(
-    convert: Callable[[Any], Any], values: Sequence[Any], rows_of: Callable[[Sequence[int]], str]
-) -> list[Any]:
-    """Convert values; an error says in which rows the value stands."""
-    converted = []
-    for i, value in enumerate(values):
-        try:
-            converted.append(convert(value))
-        except InputError as error:
-            error.where += rows_of([i])
-            raise
-    return converted
+def _stripped(
+    values: list[Any], known: Sequence[str], counts: Sequence[int]
+) -> tuple[list[Any], list[str]]:
+    """Values without white space at their ends, and a warning where some had it."""
+    changed = {
+        i: text
+        for i, value in enumerate(values)
+        if isinstance(value, str) and value not in known and (text := stripped(value)) != value
+    }
+    for i, text in changed.items():
+        values[i] = text or None
+    rows = sum(counts[i] for i in changed)
+    if not rows:
+        return values, []
+    return values, [
+        f"white space at the ends of the labels of {rows:,} row{'s' * (rows != 1)} is left out, as"
+        f" in {next(iter(changed.values()))!r}"
+    ]
+
+
+def _problem_type(
+    problem_type: str,
+    cells: Cells,
+    known: Sequence[str] | None,
+    declared: Sequence[str] | None,
+) -> tuple[str, str | None, str]:
+    """The problem type, the separator of a list of labels, and how they were found."""
+    present = [value for value in cells.values if value is not None]
+    if problem_type != "auto":
+        several = problem_type == MULTI_LABEL
+        separator = (
+            list_separator(present, known or ()) or any_separator(present) if several else None
+        )
+        return problem_type, separator, f"the labels are {cells.kind}" if cells.kind else ""
+    if cells.kind:
+        return MULTI_LABEL, None, f"multi-label: the labels are {cells.kind}"
+    if cells.decimals:
+        note = "regression: the labels are numbers with a decimal comma"
+        return (
+            REGRESSION,
+            None,
+            f"{note}; of labels with a comma between: --problem-type " + (MULTI_LABEL),
+        )
+    return infer_problem_type(present, known or (), has_names=bool(declared or known))
+
+
+def _unnamed(values: Sequence[Any], names: Sequence[str]) -> dict[int, str]:
+    """The marks for a missing label, by place, that are none of the names there may be."""
+    return {
+        i: f"{value!r} for a label, which marks a missing one"
+        for i, value in enumerate(values)
+        if (is_missing_mark(value) or value in (-1, "-1")) and str(value) not in names
+    }
+
+
+def _refuse_numbers(
+    named: Sequence[Sequence[str] | None],
+    unknown: Sequence[int],
+    listed: Sequence[str],
+    where: str,
+    rows_of: Callable[[Sequence[int]], str],
+) -> None:
+    """Refuse numbers where a model's labels have names: which number is which is not known."""
+    numbers = sorted({n for i in unknown for n in named[i] or () if is_whole(n)}, key=int)
+    if numbers and not all(map(is_whole, listed)):
+        raise InputError(
+            f"the labels are numbers such as {numbers[0]}, and the model's labels have names",
+            where=where + rows_of(unknown),
+            expected="one of " + ", ".join(map(repr, listed[:5])) + ", ..." * (len(listed) > 5),
+            remedy="list the names that the numbers stand for, from 0, one a line in a file:"
+            " --label-names FILE",
+        )
+
+
+def _rows_of_names(named: Sequence[Sequence[str] | None], counts: Sequence[int]) -> dict[str, int]:
+    """How many rows have each label."""
+    rows: dict[str, int] = {}
+    for group, count in zip(named, counts, strict=True):
+        for name in dict.fromkeys(group or ()):
+            rows[name] = rows.get(name, 0) + count
+    return rows
 
 
 def _split(value: Any, separator: str | None) -> tuple[Any, ...] | None:
@@ -189,60 +297,3 @@ def _number(value: Any, where: str) -> float | None:
             remedy="mend the value, or --problem-type single_label_classification",
         )
     return number
-
-
-def _check_for_several(problem_type: str, known: Sequence[str] | None, where: str) -> None:
-    if problem_type not in ("auto", MULTI_LABEL):
-        raise InputError(
-            f"the problem type is {problem_type}, and there are several label columns",
-            where=where,
-            expected="several label columns only for multi_label_classification",
-            remedy="name one --label-column, or leave --problem-type out",
-        )
-    if known:
-        raise InputError(
-            "label names are given, and several label columns, whose names are the labels",
-            where=where,
-            expected="label names only for one label column",
-            remedy="leave --label-names out",
-        )
-
-
-def _from_indicators(
-    values: Sequence[Any],
-    columns: Sequence[str],
-    where: str,
-    known: Sequence[str] | None,
-    known_from: str,
-    rows_of: Callable[[Sequence[int]], str],
-) -> Labels:
-    """One 0/1 column per label: the columns' names are the labels."""
-    names = list(known or columns)
-    ids = {name: i for i, name in enumerate(names)}
-    check_known([columns], ids, where, known_from)
-    of_column = [ids[column] for column in columns]
-
-    def marked(cells: Sequence[Any]) -> list[int] | None:
-        marks = [_indicator(cell, column) for cell, column in zip(cells, columns, strict=True)]
-        if any(mark is None for mark in marks):
-            return None
-        return sorted(i for i, mark in zip(of_column, marks, strict=True) if mark)
-
-    targets = _each(marked, values, rows_of)
-    note = f"multi-label: one 0/1 column for each of {len(columns)} labels"
-    return Labels(MULTI_LABEL, names, targets, note)
-
-
-def _indicator(cell: Any, column: str) -> bool | None:
-    cell = clean(cell)
-    if cell is None:
-        return None
-    text = str(cell).strip().lower()
-    if text in ("0", "1", "0.0", "1.0", "false", "true"):
-        return text in ("1", "1.0", "true")
-    raise InputError(
-        f"{cell!r} is neither 0 nor 1",
-        where=f"column {column!r}",
-        expected="0 or 1 in every one of several label columns",
-        remedy="name one --label-column, or columns of 0 and 1",
-    )

@@ -64,12 +64,22 @@ def test_one_row_and_one_label_will_do(load: Any) -> None:
     [
         (["1", "2", "3"], [1, 3], [0, 2]),  # stars: the numbers are the names
         (["1", "2", "3"], ["1", "3"], [0, 2]),
-        (NAMES, [0, 2], [0, 2]),  # numbers count names that are none
     ],
 )
 def test_numbers_as_labels(load: Any, names: list[str], values: list[Any], ids: list[int]) -> None:
     rows = [{"text": "good card", "label": value} for value in values]
     assert load(rows, names, SINGLE_LABEL)[1] == ids
+
+
+def test_numbers_are_scored_only_where_it_is_said_what_they_count(
+    load: Any, tmp_path: Path
+) -> None:
+    rows = [{"text": "good card", "label": value} for value in (0, 2)]
+    with pytest.raises(InputError, match="numbers such as 0, and the model's labels have names"):
+        load(rows, NAMES, SINGLE_LABEL)
+    (tmp_path / "names.txt").write_text("delivery\npayment\nreturns\n")  # in the data's order
+    given = str(tmp_path / "names.txt")
+    assert load(rows, NAMES, SINGLE_LABEL, label_names=given)[1] == [2, 0]
 
 
 def test_multi_label(load: Any) -> None:

@@ -397,3 +397,38 @@ def test_clinc150(shared: Path, tiny_model: Path, tmp_path: Path) -> None:
     assert loaded.sizes == {"train": 15_000, "validation": 3_000, "test": 4_500}
     assert len(loaded.names) == 150
     assert {tuple(counts.values()) for counts in loaded.report.labels.values()} == {(100, 20, 30)}
+
+
+def test_rows_that_all_have_the_same_set_of_labels_are_refused(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    dataset = write(tmp_path / "data.jsonl", [["a", "b"]])
+    with pytest.raises(InputError, match="every row has the same set of labels: 'a', 'b'"):
+        Loaded(tmp_path, tiny_model, dataset)
+
+
+def test_what_is_odd_about_labels_is_in_the_report_and_on_the_page(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    dataset = write(tmp_path / "data.csv", ["spam ", "Spam", "-", "ham", "spam"])
+    found = Loaded(tmp_path, tiny_model, dataset)
+    assert found.names == ["-", "Spam", "ham", "spam"]
+    page = (tmp_path / "data.html").read_text()
+    for words in (
+        "labels of 12 rows",
+        "&#39;spam&#39; (24) and &#39;Spam&#39; (12)",
+        "&#39;-&#39; (12)",
+    ):
+        assert words in page
+    assert len(found.report.warnings) == 3
+
+
+def test_a_missing_value_mark_is_counted_by_name(tiny_model: Path, tmp_path: Path) -> None:
+    dataset = write(tmp_path / "data.csv", ["0.5", "1.5", "NA", "2.5"])
+    with pytest.raises(InputError, match=r"15 rows \(3, 7, .*\) with 'NA' for a label"):
+        Loaded(tmp_path, tiny_model, dataset)
+    found = Loaded(tmp_path, tiny_model, dataset, on_bad_row="drop")
+    assert found.report.problem_type == REGRESSION
+    dropped = sum(sum(reasons.values()) for reasons in found.report.rows_dropped.values())
+    assert dropped == 15
+    assert "'NA' for a label" in next(iter(found.report.rows_dropped["train"]))

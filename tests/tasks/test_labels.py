@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.labels import understand_labels
+from kfp_finetune.components.tasks.label_spelling import is_missing_mark, stripped
+from kfp_finetune.components.tasks.labels import Labels, understand_labels
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 
 
@@ -45,11 +46,14 @@ def test_the_user_rules() -> None:
     assert understand_labels(["a", "b"], MULTI_LABEL).targets == [[0], [1]]
 
 
-def test_declared_names_keep_their_order_and_minus_one_is_refused() -> None:
+def test_declared_names_keep_their_order_and_minus_one_is_no_label() -> None:
     labels = understand_labels([1, 0], declared=["neg", "pos", "unused"])
     assert (labels.names, labels.targets) == (["neg", "pos", "unused"], [1, 0])
-    with pytest.raises(InputError, match="label -1 is not among the 2 named ones"):
-        understand_labels([-1], declared=["neg", "pos"])
+    missing = understand_labels([-1, 1], declared=["neg", "pos"])
+    assert missing.targets == [None, 1]
+    assert missing.invalid == {0: "-1 for a label, which marks a missing one"}
+    with pytest.raises(InputError, match="label 2 is not among the 2 named ones"):
+        understand_labels([2], declared=["neg", "pos"])
 
 
 def test_numbers_count_the_names_of_a_file() -> None:
@@ -128,7 +132,11 @@ def test_what_is_no_label_is_refused(
     assert str(error.value) == message
 
 
-@given(st.lists(st.text(min_size=1).filter(str.strip) | st.integers(), min_size=1, unique=True))
+def _is_name(text: str) -> bool:
+    return bool(stripped(text)) and not text.startswith("[") and not is_missing_mark(text)
+
+
+@given(st.lists(st.text(min_size=1).filter(_is_name) | st.integers(), min_size=1, unique=True))
 def test_texts_and_numbers_are_either_labels_or_a_clean_error(values: list[Any]) -> None:
     try:
         labels = understand_labels(values, SINGLE_LABEL)
@@ -137,4 +145,111 @@ def test_texts_and_numbers_are_either_labels_or_a_clean_error(values: list[Any])
     assert len(labels.targets) == len(values)
     assert sorted(set(labels.targets)) == list(range(len(labels.names)))  # type: ignore[type-var]
     for value, target in zip(values, labels.targets, strict=True):
-        assert labels.names[target] == str(value)  # type: ignore[index]
+        assert labels.names[target] == stripped(str(value))  # type: ignore[index]
+
+
+def test_vectors_of_0_and_1_mark_the_labels_by_place() -> None:
+    names = ["joy", "love", "fear"]
+    vectors = [(1.0, 0.0, 0.0), (0, 1, 1), (0, 0, 0), (True, False, True)]
+    labels = understand_labels(vectors, known=names)
+    assert (labels.problem_type, labels.names) == (MULTI_LABEL, names)
+    assert labels.targets == [[0], [1, 2], [], [0, 2]]
+    assert "vectors of 3 marks" in labels.note
+    unnamed = understand_labels(["[1, 0, 0]", "[0 1 1]"])  # printed by Python, and by numpy
+    assert (unnamed.names, unnamed.targets) == (["0", "1", "2"], [[0], [1, 2]])
+    # Lists of numbers of labels: of several lengths, or with a number that no vector has.
+    assert understand_labels([(0,), (0, 1)]).targets == [[0], [0, 1]]
+    assert understand_labels([(0, 2), (0, 1)], known=names).targets == [[0, 2], [0, 1]]
+
+
+@pytest.mark.parametrize("vectors", [[(1, 0, 0), (0, 0, 1)], [(1, 0, 0, 0), (0, 0, 1)]])
+def test_vectors_of_another_length_are_refused(vectors: list[Any]) -> None:
+    with pytest.raises(InputError, match="is a vector of 3 marks, 0 or 1, and there are 2 label"):
+        understand_labels(vectors[-1:], known=["a", "b"])
+    with pytest.raises(InputError, match=r"is a vector of . marks, 0 or 1"):
+        understand_labels(vectors, known=["a", "b", "c", "d"])
+
+
+@pytest.mark.parametrize(
+    ("values", "targets"),
+    [
+        (["['joy']", "[]", "['love', 'joy']"], [[0], [], [1, 0]]),
+        (['["joy"]', "[]", '["love","joy"]'], [[0], [], [1, 0]]),
+        (["['joy']", "[]", "['love' 'joy']"], [[0], [], [1, 0]]),
+        (["['it\\'s']", "['a, b']", '["it\'s"]'], [[1], [0], [1]]),
+        (["[3]", "[1, 3]"], [[1], [0, 1]]),
+    ],
+    ids=str,
+)
+def test_printed_lists_are_read(values: list[str], targets: list[list[int]]) -> None:
+    labels = understand_labels(values)
+    assert labels.problem_type == MULTI_LABEL
+    assert labels.targets == [sorted(group) for group in targets]
+    with pytest.raises(InputError, match="some labels are printed lists, and 'joy' is none"):
+        understand_labels([*values, "joy"])
+
+
+def test_decimal_commas() -> None:
+    def of(labels: Labels) -> tuple[str, list[Any]]:
+        return labels.problem_type, labels.targets
+
+    assert of(understand_labels(["1,5", "2", 3], decimal_comma=True)) == (REGRESSION, [1.5, 2, 3])
+    assert of(understand_labels(["1,5", "2,05"])) == (REGRESSION, [1.5, 2.05])  # no set of labels
+    assert of(understand_labels(["1,5", "2,5"], REGRESSION)) == (REGRESSION, [1.5, 2.5])
+    sets = understand_labels(["1,5", "2,3"])
+    assert sets.targets == [[0, 3], [1, 2]]
+    assert "if they are numbers with a decimal comma: --problem-type regression" in sets.warnings[0]
+    with pytest.raises(InputError, match=r"'1,234' may be 1234 or 1\.234"):
+        understand_labels(["1,234", "2,345"], REGRESSION)
+
+
+@pytest.mark.parametrize("mark", ["NA", "N/A", "NaN", "null", "None", "-"])
+@pytest.mark.parametrize("numbers", [["0.5", "2"], ["0", "1"], [0.5, 1.5]])
+def test_missing_value_marks_among_numbers_are_no_label(mark: str, numbers: list[Any]) -> None:
+    kind = SINGLE_LABEL if numbers == ["0", "1"] else REGRESSION
+    for problem_type in ("auto", kind):
+        labels = understand_labels([*numbers, mark], problem_type)
+        assert labels.problem_type == kind
+        assert labels.targets[-1] is None
+        assert mark in labels.invalid[2]
+
+
+def test_missing_value_marks_among_classes_are_named_and_counted() -> None:
+    labels = understand_labels(["yes", "no", "-"], counts=[5, 4, 3])
+    assert labels.names == ["-", "no", "yes"]
+    assert labels.warnings[0].startswith("'-' (3): a mark that commonly stands for a missing label")
+    assert understand_labels(["yes", "no", "-"], known=["yes", "no"]).targets == [0, 1, None]
+    assert "'-1' (1)" in understand_labels([-1, 0, 1, 2]).warnings[0]
+    assert understand_labels([-1, 0, 1]).warnings == []  # bad, neutral, good
+    assert understand_labels(["yes", "no", "none"], known=["yes", "no", "none"]).warnings == []
+
+
+@pytest.mark.parametrize(
+    "pair", [("Spam", "spam"), ("caf\xe9", "cafe\u0301"), ("a\xa0b", "a b"), ("a b", "a\u200b b")]
+)
+def test_labels_that_differ_little_are_named_and_counted(pair: tuple[str, str]) -> None:
+    labels = understand_labels([*pair, "ham"], counts=[7, 8, 9])
+    assert len(labels.names) == 3
+    (warning,) = labels.warnings
+    assert "(7)" in warning
+    assert "(8)" in warning
+    assert "(9)" not in warning
+
+
+@pytest.mark.parametrize("written", [" spam", "spam\xa0", "\u200bspam\ufeff "])
+def test_white_space_around_a_label_is_left_out_and_said(written: str) -> None:
+    labels = understand_labels([written, "spam", "ham"], counts=[2, 3, 4])
+    assert (labels.names, labels.targets) == (["ham", "spam"], [1, 1, 0])
+    assert labels.warnings == [
+        "white space at the ends of the labels of 2 rows is left out, as in 'spam'"
+    ]
+
+
+def test_numbers_never_count_the_names_of_a_model() -> None:
+    model: dict[str, Any] = {"known": ["pay", "send"], "known_from": "train again"}
+    with pytest.raises(InputError, match="numbers such as 0, and the model's labels have names"):
+        understand_labels([1, 0], SINGLE_LABEL, numbered=(), **model)
+    # Unless it is given what they count, in the data's order.
+    assert understand_labels([1, 0], SINGLE_LABEL, numbered=["send", "pay"], **model).targets == [
+        0, 1,
+    ]  # fmt: skip

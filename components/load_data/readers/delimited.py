@@ -80,6 +80,7 @@ def open_delimited(file: File, options: ReadOptions) -> Source:
         read=lambda: read_rows(table),
         rows=rows,
         notes=tuple(notes),
+        decimal_comma=delimiter == ";",  # what spreadsheets put where a comma is in numbers
     )
 
 

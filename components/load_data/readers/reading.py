@@ -86,6 +86,8 @@ class Source:
             metadata, or in the text itself. None where there is no other way.
         label_names: The names behind integer labels, by column, where the source declares them.
         notes: What was detected or assumed, as sentences for the user.
+        warnings: What is in the data and may be lost or misread, as sentences for the user.
+        decimal_comma: Whether it is of a kind that writes numbers with a decimal comma.
     """
 
     name: str
@@ -94,6 +96,8 @@ class Source:
     rows: int | None = None
     label_names: dict[str, list[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    decimal_comma: bool = False
 
 
 def check_options(options: ReadOptions) -> None:

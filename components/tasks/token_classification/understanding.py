@@ -29,7 +29,10 @@ def understand_tags(
     declared: Sequence[str] | None = None,
     known: Sequence[str] | None = None,
     known_from: str = FLAG,
+    numbered: Sequence[str] | None = None,
     rows_of: Callable[[Sequence[int]], str] = lambda numbers: "",
+    counts: Sequence[int] | None = None,
+    decimal_comma: bool = False,
 ) -> Labels:
     """Find out what the tags mean; arguments as `labels.understand_labels` takes them.
 

@@ -1,0 +1,230 @@
+"""What the cells of a label column hold, before it is known what they mean.
+
+A cell of text may be a printed list, a number with a decimal comma or a mark for a missing value;
+a list may be a vector of 0 and 1. Each of them could be taken for the name of a class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.tasks.label_spelling import is_missing_mark
+from kfp_finetune.components.tasks.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+    as_number,
+)
+
+_ITEM = re.compile(
+    r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([+-]?[0-9]+(?:\.[0-9]*)?|True|False))\s*"""
+)
+_ESCAPED = re.compile(r"\\(.)")
+_DECIMAL_COMMA = re.compile(r"[+-]?([0-9]+),([0-9]+)")
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+")
+
+
+@dataclass
+class Cells:
+    """The different cells of a label column, read.
+
+    Attributes:
+        values: A text, a number, a tuple, or None where there is no label.
+        kind: How they were read, as the beginning of a note; empty where they are as they were.
+        vectors: Whether they were vectors of 0 and 1, and are now tuples of the positions of 1.
+        decimals: Whether they were numbers with decimal commas.
+        missing: Why a cell is None that was not empty, by its place.
+        warnings: What may have been meant otherwise.
+    """
+
+    values: list[Any]
+    kind: str = ""
+    vectors: bool = False
+    decimals: bool = False
+    missing: dict[int, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def read_cells(
+    values: Sequence[Any],
+    problem_type: str,
+    *,
+    known: Sequence[str],
+    where: str,
+    rows_of: Callable[[Sequence[int]], str],
+    decimal_comma: bool,
+) -> Cells:
+    """Read the different cells of a label column.
+
+    Args:
+        values: The cells, cleaned.
+        problem_type: One of the problem types, or "auto".
+        known: The names there may be; none if that is not known.
+        where: The column, for messages.
+        rows_of: Says in which rows cells stand, given their places.
+        decimal_comma: Whether the files are of a kind that writes numbers with decimal commas.
+
+    Raises:
+        InputError: If some cells are printed lists or vectors and others are not, or a number
+            can be read in two ways.
+    """
+    cells = Cells(list(values))
+    if not _read_lists(cells, problem_type, known, where, rows_of):
+        _read_numbers(cells, problem_type, known, where, rows_of, decimal_comma=decimal_comma)
+    _read_vectors(cells, problem_type, known, where, rows_of)
+    return cells
+
+
+def printed_list(text: str) -> tuple[Any, ...] | None:
+    """The items of a list as Python, JSON or numpy prints it; None if a text is none."""
+    body = text.strip()
+    if not (body.startswith("[") and body.endswith("]")):
+        return None
+    body, at, items = body[1:-1], 0, list[Any]()
+    while body[at:].strip():
+        found = _ITEM.match(body, at)
+        if not found:
+            return None
+        single, double, bare = found.groups()
+        if bare is not None:
+            items.append(bare == "True" if bare in ("True", "False") else float(bare))
+        else:
+            items.append(_ESCAPED.sub(r"\1", single if single is not None else double))
+        at = found.end()
+        if body[at : at + 1] == ",":
+            at += 1
+    return tuple(int(i) if isinstance(i, float) and i.is_integer() else i for i in items)
+
+
+def _read_lists(
+    cells: Cells,
+    problem_type: str,
+    known: Sequence[str],
+    where: str,
+    rows_of: Callable[[Sequence[int]], str],
+) -> bool:
+    """Read printed lists; whether there are some."""
+    texts = {i: v for i, v in enumerate(cells.values) if isinstance(v, str) and v not in known}
+    parsed = {i: printed_list(text) for i, text in texts.items()}
+    if not any(items is not None for items in parsed.values()):
+        return False
+    others = [
+        i
+        for i, value in enumerate(cells.values)
+        if value is not None and not isinstance(value, tuple) and parsed.get(i) is None
+    ]
+    if others and problem_type == SINGLE_LABEL:  # then they are names that look like lists
+        return False
+    if others:
+        raise InputError(
+            f"some labels are printed lists, and {cells.values[others[0]]!r} is none",
+            where=where + rows_of(others),
+            expected="a list such as ['joy', 'love'] in every row, or in none",
+            remedy="write all labels alike: as lists, or with a | between those of a row",
+        )
+    for i, items in parsed.items():
+        cells.values[i] = items
+    cells.kind = "printed lists"
+    return True
+
+
+def _read_numbers(
+    cells: Cells,
+    problem_type: str,
+    known: Sequence[str],
+    where: str,
+    rows_of: Callable[[Sequence[int]], str],
+    *,
+    decimal_comma: bool,
+) -> None:
+    """Find marks for missing values among numbers, and read decimal commas."""
+    if known or problem_type == MULTI_LABEL or any(isinstance(v, tuple) for v in cells.values):
+        return
+    marks = {i: v for i, v in enumerate(cells.values) if is_missing_mark(v)}
+    rest = {i: v for i, v in enumerate(cells.values) if v is not None and i not in marks}
+    commas = {i: v for i, v in rest.items() if isinstance(v, str) and _DECIMAL_COMMA.fullmatch(v)}
+    plain = {i: v for i, v in rest.items() if as_number(v) is not None}
+    if not rest or len(commas) + len(plain) < len(rest):
+        return
+    if commas and _are_decimals(cells, commas, problem_type, where, rows_of, decimal_comma):
+        for i, text in commas.items():
+            cells.values[i] = float(text.replace(",", "."))
+        cells.decimals = True
+    elif commas:
+        return
+    for i, mark in marks.items():
+        cells.values[i] = None
+        cells.missing[i] = f"{mark!r} for a label, which among numbers marks a missing value"
+
+
+def _are_decimals(
+    cells: Cells,
+    commas: dict[int, str],
+    problem_type: str,
+    where: str,
+    rows_of: Callable[[Sequence[int]], str],
+    decimal_comma: bool,
+) -> bool:
+    """Whether texts such as 3,5 are numbers with a decimal comma rather than two labels."""
+    places, example = list(commas), next(iter(commas.values()))
+    if problem_type == REGRESSION:
+        if not decimal_comma and all(map(_THOUSANDS.fullmatch, commas.values())):
+            raise InputError(
+                f"{example!r} may be {example.replace(',', '')} or {example.replace(',', '.')}",
+                where=where + rows_of(places),
+                expected="numbers that can be read in one way only",
+                remedy="write them without a comma, and with a point before the fraction",
+            )
+        return True
+    if problem_type != "auto":
+        return False
+    pairs = [text.lstrip("+-").split(",") for text in commas.values()]
+    # A set has no label twice, and no number of a label begins with a zero.
+    no_sets = any(a == b or (len(b) > 1 and b.startswith("0")) for a, b in pairs)
+    if decimal_comma or no_sets:
+        return True
+    cells.warnings.append(
+        f"labels such as {example!r} are read as several numbers of labels; if they are numbers"
+        " with a decimal comma: --problem-type regression"
+    )
+    return False
+
+
+def _read_vectors(
+    cells: Cells,
+    problem_type: str,
+    known: Sequence[str],
+    where: str,
+    rows_of: Callable[[Sequence[int]], str],
+) -> None:
+    """Read vectors of 0 and 1, a place for every label."""
+    lists = {i: v for i, v in enumerate(cells.values) if isinstance(v, tuple)}
+    if problem_type not in ("auto", MULTI_LABEL) or not lists:
+        return
+    # 0 or 1 twice in one list is no set of label numbers.
+    marks = {i: v for i, v in lists.items() if all(item in (0, 1) for item in v) and v}
+    repeated = [i for i, v in marks.items() if len(set(v)) < len(v)]
+    widths = sorted({len(v) for v in lists.values()})
+    width = len(known) or widths[-1]
+    if len(marks) == len(lists) and widths == [width] and width > 1:
+        for i, vector in lists.items():
+            cells.values[i] = tuple(
+                known[at] if known else at for at, mark in enumerate(vector) if mark
+            )
+        cells.vectors = True
+        cells.kind = f"vectors of {width} marks, 0 or 1, one for each label"
+    elif repeated:
+        vector = list(lists[repeated[0]])
+        raise InputError(
+            f"the label {str(vector)[:60]} is a vector of {len(vector)} marks, 0 or 1"
+            + (f", and there are {len(known)} label names" if known else ""),
+            where=where + rows_of(repeated),
+            expected=f"vectors of {width} marks, 0 or 1, one for each label, in every row",
+            remedy="give --label-names a file with a name for every place"
+            if known and len(widths) == 1
+            else "mend the rows whose vectors are of another length",
+        )
