@@ -36,6 +36,17 @@ OTHER_DATA = (
     "texts_in_report",
 )
 
+# The same for a file of texts to predict for.
+OF_A_FILE = (
+    "text_column",
+    "text_pair_column",
+    "column_names",
+    "delimiter",
+    "quoting",
+    "encoding",
+    "on_bad_row",
+)
+
 
 class ExportFormat(StrEnum):
     """What `export` writes."""
@@ -82,8 +93,10 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
 
         evaluate_model(model, flags, split=split, runs_dir=runs_dir, output=output)
 
-    @app.command("predict")
+    @app.command("predict", cls=parameters.GroupedCommand)
+    @parameters.as_options([p for p in offered if p.name in OF_A_FILE])
     def predict(
+        flags: dict[str, Any],
         model: ModelArgument,
         texts: Annotated[
             list[str] | None, typer.Argument(metavar="TEXT", help="What to predict for.")
@@ -91,16 +104,12 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         file: Annotated[
             str | None,
             typer.Option(
-                help="A file of texts: with columns, or .txt with one a line; - for stdin."
+                help="A file of texts: any that a run reads, or .txt with one a line; - for stdin."
             ),
         ] = None,
-        text_column: Annotated[
-            str | None,
-            typer.Option(help="Its column of texts, if not the one of the training data."),
-        ] = None,
-        text_pair_column: Annotated[
-            str | None, typer.Option(help="The same for the second text of a pair.")
-        ] = None,
+        text: Annotated[
+            bool, typer.Option("--text/--no-text", help="Print a file's texts, too.")
+        ] = True,
         batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
         top_k: Annotated[
             int | None, typer.Option(help="Tell so many labels, the most probable first.", min=1)
@@ -114,19 +123,19 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         ] = True,
         runs_dir: RunsDirOption = Path("runs"),
     ) -> None:
-        """Say what a trained model makes of texts; of a file's, as JSON lines."""
+        """Predict for texts with a trained model; for a file, print a JSON line for every row."""
         from kfp_finetune.cli.predict import predict
 
         predict(
             model,
             texts or [],
+            flags,
             runs_dir=runs_dir,
             file=file,
-            text_column=text_column,
-            text_pair_column=text_pair_column,
             batch_size=batch_size,
             top_k=top_k,
             calibrated=temperature,
+            with_texts=text,
         )
 
     @app.command("export")

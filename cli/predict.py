@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,54 +21,153 @@ from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.problem_types import ENTITIES, MULTI_LABEL, REGRESSION
-from kfp_finetune.components.uris import hide
 
 if TYPE_CHECKING:
-    from kfp_finetune.components.load_data.texts import Texts
+    from kfp_finetune.components.load_data.texts import Row
     from kfp_finetune.components.tasks.predictions import Prediction
 
-STDIN = "-"
+_MOST_SHOWN = 5
 
 
 def predict(
     model: str,
     texts: Sequence[str],
+    flags: Mapping[str, Any],
     *,
     runs_dir: Path,
     file: str | None,
-    text_column: str | None,
-    text_pair_column: str | None,
     batch_size: int,
     top_k: int | None,
     calibrated: bool,
+    with_texts: bool = True,
 ) -> None:
     """Print a prediction for every text: readable for texts given here, JSON lines for a file's.
 
     Args:
         model: A run's name, a run's folder, or a model's folder.
         texts: From the command line; of a model for pairs, two make one.
+        flags: How a file is read: those of load_data's parameters that were given.
         runs_dir: The folder of runs.
-        file: A file of texts, or "-" for lines on standard input.
-        text_column: Its column of texts; None: the one that the model was trained on.
-        text_pair_column: The same for the second text of a pair.
+        file: A file of texts, or "-" for standard input.
         batch_size: Texts per batch.
-        top_k: How many labels are told with their probabilities; None: those that are predicted.
+        top_k: How many labels are printed with their probabilities; None: those that are predicted.
         calibrated: Whether probabilities are made with the temperature that was fitted.
+        with_texts: Whether a file's texts are printed beside their predictions.
 
     Raises:
-        InputError: If there is no such model, no text, or one cannot be read.
+        InputError: If there is no such model, no text, or one cannot be read; the predictions for
+            the rows before a bad one have been printed then.
         Interrupted: If a signal ended it, or nobody reads on.
     """
     check_installed()
     folder = find_model(model, runs_dir)
     manifest = model_artifact.read(folder)
-    columns = _columns(manifest, file, text_column, text_pair_column)
+    _check(manifest, texts, file, flags, top_k)
+    with interruptible():
+        rows = _Rows(_of_command_line(texts, manifest))
+        notes: tuple[str, ...] = ()
+        if file is not None:
+            rows, notes = _of_file(file, manifest, folder, flags)
+        for note in notes:
+            print(clean(note), file=sys.stderr)
+        import_tensorflow()
+        from kfp_finetune.components.evaluate.predictor import Predictor
+        from kfp_finetune.components.finetune import devices
+
+        devices.configure(manifest.seed)
+        predictor = Predictor.load(folder, calibrated=calibrated)
+        try:
+            for text, prediction in predictor.stream(rows.texts(), batch_size):
+                answer = told(prediction, manifest.problem_type, top_k)
+                row = {"row": rows.numbers.popleft()}
+                if with_texts:
+                    row |= _named(text)
+                print(json.dumps(row | answer) if file else _readable(text, answer))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise Interrupted(signal.SIGPIPE) from None
+    rows.finish()
+
+
+class _Rows:
+    """Rows to predict for, with their numbers, up to the first bad one or without the bad ones.
+
+    Args:
+        rows: The rows.
+        drop: Whether bad rows are left out.
+    """
+
+    def __init__(self, rows: Iterator[Row], *, drop: bool = False) -> None:
+        self._rows = rows
+        self._drop = drop
+        self._bad: Row | None = None
+        self._left_out: list[str] = []
+        self._count = 0
+        self.numbers: deque[int] = deque()
+
+    def texts(self) -> Iterator[Any]:
+        """The texts; the number of each is then the last in `numbers`."""
+        for row in self._rows:
+            if not row.problem:
+                self.numbers.append(row.number)
+                yield row.text
+            elif self._drop:
+                self._count += 1
+                if len(self._left_out) < _MOST_SHOWN:
+                    self._left_out.append(f"{row.number:,} ({row.problem})")
+            else:
+                self._bad = row
+                return
+
+    def finish(self) -> None:
+        """Print which rows were left out.
+
+        Raises:
+            InputError: If a bad row ended it.
+        """
+        if self._bad is not None:
+            raise InputError(
+                self._bad.problem,
+                where=self._bad.place,
+                expected="a text in every row, or two for a model of pairs; the rows before it have"
+                " been predicted",
+                remedy="mend the row, or --on-bad-row drop to leave out such rows",
+            )
+        if self._count:
+            more = ", ..." * (self._count > len(self._left_out))
+            left_out = f"{self._count:,} row{'s' * (self._count > 1)} left out"
+            print(clean(f"{left_out}: {', '.join(self._left_out)}{more}"), file=sys.stderr)
+
+
+def _check(
+    manifest: ModelManifest,
+    texts: Sequence[str],
+    file: str | None,
+    flags: Mapping[str, Any],
+    top_k: int | None,
+) -> None:
+    """Check what can be checked before the model is loaded."""
     if bool(texts) == (file is not None):
         raise InputError(
             "there are texts and a file" if texts else "there is nothing to predict for",
             where="the command line",
             expected="one or more texts, or --file",
             remedy="leave one of them out" if texts else 'kfp-finetune predict MODEL "a text"',
+        )
+    if file is None and flags:
+        flag = f"--{next(iter(flags)).replace('_', '-')}"
+        raise InputError(
+            "there is no file",
+            where=flag,
+            expected="options about a file only with --file",
+            remedy=f"leave {flag} out",
+        )
+    if "text_pair_column" in flags and manifest.text_pair_column is None:
+        raise InputError(
+            "the model reads one text",
+            where="--text-pair-column",
+            expected="a second column only for a model of pairs",
+            remedy="leave --text-pair-column out",
         )
     of_words = get_task(manifest.task).PER_WORD
     if top_k is not None and (of_words or manifest.problem_type == REGRESSION):
@@ -78,25 +178,11 @@ def predict(
             expected="a model for labels of texts",
             remedy="leave --top-k out",
         )
-    with interruptible():
-        given = (
-            _of_command_line(texts, manifest)
-            if file is None
-            else _of_file(hide(file), columns, of_words=of_words)
-        )
-        import_tensorflow()
-        from kfp_finetune.components.evaluate.predictor import Predictor
-        from kfp_finetune.components.finetune import devices
 
-        devices.configure(manifest.seed)
-        predictor = Predictor.load(folder, calibrated=calibrated)
-        try:
-            for text, prediction in predictor.stream(given, batch_size):
-                answer = told(prediction, manifest.problem_type, top_k)
-                print(json.dumps(answer) if file else _readable(text, answer))
-            sys.stdout.flush()
-        except BrokenPipeError:
-            raise Interrupted(signal.SIGPIPE) from None
+
+def _named(text: Any) -> dict[str, Any]:
+    """A text, or a pair of them, under the names that the data report uses."""
+    return {"text": text[0], "text_pair": text[1]} if isinstance(text, tuple) else {"text": text}
 
 
 def told(prediction: Prediction, problem_type: str, top_k: int | None) -> dict[str, Any]:
@@ -141,54 +227,30 @@ def _readable(text: Any, answer: dict[str, Any]) -> str:
     return "\n".join([*map(clean, parts), *(lines or ["  no label"])])
 
 
-def _columns(
-    manifest: ModelManifest, file: str | None, text: str | None, pair: str | None
-) -> list[str]:
-    """The columns to read; those that the model was trained on, unless others are named."""
-    pairs = manifest.text_pair_column is not None
-    wrong = "--text-pair-column" if pair is not None and not pairs else ""
-    if (text or pair) and (file in (None, STDIN)):
-        wrong = "--text-column" if text else "--text-pair-column"
-    if wrong:
-        raise InputError(
-            "there are no columns" if file in (None, STDIN) else "the model reads one text",
-            where=wrong,
-            expected="a file with columns, and a model for pairs if there are two of texts",
-            remedy=f"leave {wrong} out",
-        )
-    first = text or manifest.text_column
-    return [first, pair or str(manifest.text_pair_column)] if pairs else [first]
-
-
-def _of_command_line(texts: Sequence[str], manifest: ModelManifest) -> Texts:
-    if manifest.text_pair_column is None:
-        return iter(texts)
-    if len(texts) % 2:
-        raise InputError(
-            "the second text of the last pair is missing",
-            where="the command line",
-            expected="two texts for every prediction: the model was trained on pairs",
-            remedy='kfp-finetune predict MODEL "first text" "second text"',
-        )
-    return zip(texts[::2], texts[1::2], strict=True)
-
-
-def _of_file(file: str, columns: Sequence[str], *, of_words: bool) -> Texts:
-    from kfp_finetune.components.load_data.texts import of_lines, read_texts
-
-    if file == STDIN:
-        return of_lines(_lines_of_stdin(), "standard input", len(columns) == 2)
-    return read_texts(file, columns, of_words=of_words)
-
-
-def _lines_of_stdin() -> Iterator[str]:
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            yield line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
+def _of_command_line(texts: Sequence[str], manifest: ModelManifest) -> Iterator[Row]:
+    given: Iterable[Any] = texts
+    if manifest.text_pair_column is not None:
+        if len(texts) % 2:
             raise InputError(
-                f"not UTF-8: byte 0x{error.object[error.start]:02x}, {error.reason}",
-                where=f"standard input, line {number:,}",
-                expected="lines of text encoded as UTF-8",
-                remedy="convert them, for instance with iconv",
-            ) from None
+                "the second text of the last pair is missing",
+                where="the command line",
+                expected="two texts for every prediction: the model was trained on pairs",
+                remedy='kfp-finetune predict MODEL "first text" "second text"',
+            )
+        given = zip(texts[::2], texts[1::2], strict=True)
+    from kfp_finetune.components.load_data.texts import Row
+
+    return (Row(number, text) for number, text in enumerate(given, start=1))
+
+
+def _of_file(
+    file: str, manifest: ModelManifest, folder: Path, flags: Mapping[str, Any]
+) -> tuple[_Rows, tuple[str, ...]]:
+    """The rows of a file, and what was assumed about it."""
+    from kfp_finetune.components.load_data.parameters import Parameters
+    from kfp_finetune.components.load_data.texts import open_rows
+
+    parameters = Parameters(dataset=file, model=str(folder), task=manifest.task, **flags)
+    columns = [c for c in (manifest.text_column, manifest.text_pair_column) if c is not None]
+    opened = open_rows(parameters, columns, stdin=sys.stdin.buffer)
+    return _Rows(opened.read, drop=parameters.on_bad_row != "error"), opened.notes

@@ -60,7 +60,7 @@ def test_predictions_stand_where_they_are_in_the_text(folder: Path) -> None:
         ("payment", "money   back"),
         ("place", "shop"),
     ]
-    assert second == {"entities": []}
+    assert second == {"row": 2, "text": "good parcel", "entities": []}
     done = call(folder, "predict", "ner", "--file", "other.conll")
     assert len(done.stdout.splitlines()) == 40
     done = call(folder, "predict", "ner", "--top-k", "2", "a")

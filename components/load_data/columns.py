@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from shlex import quote
 from types import ModuleType
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.header import no_names
 from kfp_finetune.components.load_data.sources import Source
+from kfp_finetune.components.tasks import TASKS
+from kfp_finetune.components.tasks.usual_names import ANSWERS, matching, pair_among
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ def map_columns(
     listed += [("slice_columns", name) for name in slices]
     for parameter, name in [*named.items(), *listed]:
         if name is not None and name not in source.columns:
+            if source.unnamed:
+                raise no_names(source.name, source.columns, source.unnamed)
             raise _no_such_column(source, parameter, name)
     taken = [name for name in (text_column, text_pair_column, *labels) if name is not None]
     if twice := [name for name in taken if taken.count(name) > 1]:
@@ -104,12 +110,27 @@ def map_columns(
             remedy="name different ones of " + _list(source),
         )
     taken += [name for name in (group_column, split_column, *slices) if name is not None]
+    if source.unnamed and (text_column is None or not labels):
+        raise no_names(source.name, source.columns, source.unnamed)
     notes = []
+    if source.unnamed:
+        notes.append(
+            f"{source.name}: the first line is taken for the columns' names, and looks like a row;"
+            f" if it is one: --column-names {','.join(source.unnamed)}"
+        )
     if not labels:
+        _refuse_answers(source)
         guess, why = _guess(source, task, "label_column", taken)
         labels = (guess,)
         notes.append(f"using column '{guess}' as label: {why}")
         taken.append(guess)
+    pair = pair_among([n for n in source.columns if n not in taken]) if task.PAIRS else None
+    if text_column is None and text_pair_column is None and pair is not None:
+        text_column, text_pair_column = pair
+        notes.append(
+            f"using columns '{pair[0]}' and '{pair[1]}' as a pair of texts: their usual names;"
+            f" --text-column {pair[0]} uses one of them alone"
+        )
     if text_column is None:
         text_column, why = _guess(source, task, "text_column", taken)
         notes.append(f"using column '{text_column}' as text: {why}")
@@ -117,6 +138,23 @@ def map_columns(
     return ColumnMapping(
         text_column, text_pair_column, labels, group_column, split_column, slices, tuple(notes)
     )
+
+
+def _refuse_answers(source: Source) -> None:
+    """Refuse questions whose answers are spans of a text: there is no task for them.
+
+    Raises:
+        InputError: If the source holds such, flat or as SQuAD nests them.
+    """
+    names = set(source.columns)
+    if names >= ANSWERS or "paragraphs" in names:
+        raise InputError(
+            "the data is for question answering: its answers are spans of a context",
+            where=source.name,
+            expected=f"data for one of the tasks {', '.join(TASKS)}; questions that have one of a"
+            " few labels are texts, and a question with a sentence is a pair of texts",
+            remedy="give data with a label in every row",
+        )
 
 
 def _listed(source: Source, value: str | None) -> tuple[str, ...]:
@@ -133,7 +171,7 @@ def _guess(source: Source, task: ModuleType, parameter: str, taken: list[str]) -
     texts = parameter == "text_column"
     usual = task.TEXT_COLUMNS if texts else task.LABEL_COLUMNS
     free = [name for name in source.columns if name not in taken]
-    candidates = [name for name in free if name.lower() in usual]
+    candidates = matching(free, usual)
     why = "the only one with a usual name"
     if not candidates and texts:
         candidates, why = free, "the only one left"
@@ -148,7 +186,7 @@ def _guess(source: Source, task: ModuleType, parameter: str, taken: list[str]) -
         )
     flag = "--" + parameter.replace("_", "-")
     others = task.LABEL_COLUMNS if texts else task.TEXT_COLUMNS
-    likely = [name for name in free if name.lower() not in others]
+    likely = [name for name in free if not matching([name], others)]
     raise InputError(
         f"it is not clear which column is the {parameter.removesuffix('_column')}: "
         + (", ".join(map(repr, candidates)) or "none has a usual name"),
@@ -156,7 +194,7 @@ def _guess(source: Source, task: ModuleType, parameter: str, taken: list[str]) -
         expected=f"{parameter} to name one of {_samples(source)}",
         remedy="if every word has a label: --task token-classification"
         if not task.PER_WORD and _lists(source) > 1
-        else f"{flag} {(candidates or likely or free or source.columns)[0]}",
+        else f"{flag} {quote((candidates or likely or free or source.columns)[0])}",
     )
 
 
@@ -168,7 +206,7 @@ def _no_such_column(source: Source, parameter: str, name: str) -> InputError:
         f"there is no column '{name}'",
         where=f"{source.name} ({parameter})",
         expected="one of " + _list(source),
-        remedy=f"{flag} {near[0]}"
+        remedy=f"{flag} {quote(near[0])}"
         if near
         else f"name one of these with {flag}" + ", or leave it out" * needless,
     )

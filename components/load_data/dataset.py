@@ -53,8 +53,10 @@ def load_data(
     Raises:
         InputError: If anything about the data, the columns or the model is wrong.
     """
-    tokenizer = _open_tokenizer(parameters)
-    return _write(parameters, tokenizer, understand(parameters), output_path, report_path)
+    tokenizer, notes = _open_tokenizer(parameters)
+    data = understand(parameters)
+    data.notes.extend(notes)
+    return _write(parameters, tokenizer, data, output_path, report_path)
 
 
 def load_evaluation_data(
@@ -84,7 +86,7 @@ def load_evaluation_data(
         InputError: If anything about the data, the columns or the tokenizer is wrong, or a label is
             not one of the model's.
     """
-    tokenizer = _open_tokenizer(parameters)
+    tokenizer, _ = _open_tokenizer(parameters)
     data = understand_for_evaluation(parameters, label_names, problem_type)
     return _write(parameters, tokenizer, data, output_path, report_path)
 
@@ -152,14 +154,19 @@ def _write(
     return manifest
 
 
-def _open_tokenizer(parameters: Parameters) -> PreTrainedTokenizerFast:
+def _open_tokenizer(parameters: Parameters) -> tuple[PreTrainedTokenizerFast, list[str]]:
+    """The model's tokenizer, and what a person should know about it."""
     folder = model_source.resolve(parameters.model, parameters.model_revision, weights=False)
     config = pretrained.read_config(folder)
     if weight_files(folder):  # so that load_data, or `check`, finds what finetune would
         check_against_weights(config, folder)
     tokenizer = pretrained.load_tokenizer(folder)
     check_max_length(parameters.max_length, config, tokenizer)
-    return tokenizer
+    said = tokenizer.init_kwargs.get("model_max_length", parameters.max_length)
+    notes = []
+    if said is not None and not pretrained.is_length(said, tokenizer):
+        notes.append(f"the tokenizer's model_max_length is {said!r}, which is no length: not used")
+    return tokenizer, notes
 
 
 def _summary(manifest: TokenizedDatasetManifest) -> str:

@@ -160,6 +160,8 @@ def of_path(path: Path) -> str:
             continue
         seen.add(real)
         folders[:] = sorted(f for f in folders if not f.startswith("."))
+        if any(Path(root, f).resolve() in path.resolve().parents for f in folders):
+            raise OSError(f"{path} holds a link to a folder above it")  # which is never all read
         for name in sorted(f for f in files if not f.startswith(".")):
             file_path = Path(root, name)
             digest.update(file_path.relative_to(path).as_posix().encode() + b"\0")

@@ -118,13 +118,16 @@ class Parameters:
     def read_options(self) -> ReadOptions:
         """How files are read."""
         names = self.column_names
+        plain_text = get_task(self.task).PLAIN_TEXT
+        if plain_text == "lines" and self.delimiter is not None:
+            plain_text = "table"
         return ReadOptions(
             dataset_config=self.dataset_config,
             dataset_revision=self.dataset_revision,
             delimiter=self.delimiter,
             quoting=self.quoting,
             encoding=self.encoding,
-            plain_text=get_task(self.task).PLAIN_TEXT,
+            plain_text=plain_text,
             column_names=tuple(n.strip() for n in names.split(",")) if names else None,
         )
 

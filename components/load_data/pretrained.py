@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.unpacking import new_folder
+from kfp_finetune.components.model_folder.arithmetic import check_arithmetic, takes_token_types
 from kfp_finetune.components.model_folder.files import first_line, read_json
 from kfp_finetune.components.model_folder.sizes import check_config
 from kfp_finetune.components.model_folder.tokenizer_files import copy_known, safe_copy
@@ -56,7 +57,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: If there is none, it is not JSON, it asks for code of its own to be run or
             refers to other configurations, its weights are quantized, its family is not one of
-            `FAMILIES`, or its sizes are none.
+            `FAMILIES`, its sizes are none, or it computes what is not computed here.
     """
     where = folder / "config.json"
     config = read_json(folder, where.name)
@@ -99,6 +100,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             remedy="use the model that this one was quantized from",
         )
     check_config(config, where)
+    check_arithmetic(config, where)
     return config
 
 
@@ -170,6 +172,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
             expected="the tokenizer that the model was trained with",
             remedy="copy the tokenizer's files from the model that this one was made from",
         )
+    _fit(tokenizer, model_config)
     return tokenizer
 
 
@@ -208,6 +211,21 @@ def _not_fast(name: str, there: list[str], folder: Path) -> InputError:
         remedy="write it where `sentencepiece` is installed: "
         "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
     )
+
+
+def _fit(tokenizer: PreTrainedTokenizerFast, model_config: dict[str, Any]) -> None:
+    """Let a tokenizer give what its model takes, and replace a length that none can have."""
+    if model_config and not takes_token_types(model_config):
+        names = tokenizer.model_input_names
+        tokenizer.model_input_names = [name for name in names if name != "token_type_ids"]
+    if not is_length(tokenizer.model_max_length, tokenizer):
+        tokenizer.model_max_length = int(1e30)  # as Transformers writes that there is no limit
+
+
+def is_length(value: Any, tokenizer: PreTrainedTokenizerFast) -> bool:
+    """Whether a value can be the most tokens that a model takes."""
+    smallest = tokenizer.num_special_tokens_to_add(pair=True) + 1
+    return isinstance(value, int | float) and value is not True and value >= smallest
 
 
 def _refuse_own_code(config: dict[str, Any], where: Path) -> None:

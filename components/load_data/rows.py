@@ -8,6 +8,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,7 +80,6 @@ def read_rows(
         InputError: If a column is not there, or there are hundreds of thousands of labels.
         RuntimeError: If the rows read are not the rows that were counted independently.
     """
-    _check_columns(source, columns)
     label_numbers, split_numbers = array("i"), array("i")
     texts, groups = array("Q"), array("Q")
     problems: dict[str, array[int]] = {}
@@ -222,16 +223,29 @@ def _place_in(source: Source, row: int, labels: Labels, columns: ColumnMapping) 
     return ""
 
 
-def _check_columns(source: Source, columns: ColumnMapping) -> None:
-    for column in columns.all:
-        if column not in source.columns:
-            raise InputError(
-                f"there is no column '{column}'",
-                where=source.name,
-                expected="the columns of the training data; it has "
-                + ", ".join(map(repr, source.columns)),
-                remedy="rename the column",
-            )
+def check_columns(source: Source, columns: ColumnMapping, train: Source) -> None:
+    """Check that a source has the columns that the training data has.
+
+    Args:
+        source: Of a split.
+        columns: The columns in use.
+        train: The training data.
+
+    Raises:
+        InputError: If one is not there.
+    """
+    missing = [column for column in columns.all if column not in source.columns]
+    if not missing:
+        return
+    without_labels = set(missing) <= set(columns.labels)
+    raise InputError(
+        f"there is no column '{missing[0]}'" + ": the rows have no labels" * without_labels,
+        where=source.name,
+        expected="the columns of the training data; it has " + ", ".join(map(repr, source.columns)),
+        remedy=f"take the splits out of the training data: --dataset {quote(train.name)}"
+        if without_labels and Path(train.name).is_file()
+        else "rename the column, or read only the training data",
+    )
 
 
 def shown(rows: Sequence[int] | NDArray[np.int64]) -> str:

@@ -14,6 +14,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.conll import is_conll, open_conll
 from kfp_finetune.components.load_data.readers.delimited import open_delimited, parse_delimiter
 from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, FORMATS, File
+from kfp_finetune.components.load_data.readers.header import no_names
 from kfp_finetune.components.load_data.readers.hub import (
     hub_splits,
     no_split,
@@ -28,6 +29,7 @@ from kfp_finetune.components.load_data.readers.label_folders import (
     open_label_folders,
 )
 from kfp_finetune.components.load_data.readers.locations import locate
+from kfp_finetune.components.load_data.readers.parallel import open_parallel
 from kfp_finetune.components.load_data.readers.places import Place
 from kfp_finetune.components.load_data.readers.reading import (
     TRAIN,
@@ -42,7 +44,16 @@ from kfp_finetune.components.load_data.readers.tables import open_arrow, open_pa
 from kfp_finetune.components.load_data.readers.text_files import examine
 from kfp_finetune.components.uris import without_secrets
 
-__all__ = ["Batch", "Columns", "ReadOptions", "Source", "check_split", "open_source", "split_names"]
+__all__ = [
+    "Batch",
+    "Columns",
+    "ReadOptions",
+    "Source",
+    "check_split",
+    "open_file",
+    "open_source",
+    "split_names",
+]
 
 _DEFAULTS = ReadOptions()
 _MOST_NOTES = 5
@@ -70,9 +81,14 @@ def open_source(dataset: str, split: str | None = None, options: ReadOptions = _
     name = f"{place.name}, split {chosen}" if chosen else place.name
     if place.kind == "texts":
         return open_label_folders(place.folders[chosen], name, options)
-    opened = [_open(file, options, split) for file in place.files[chosen]]
+    if place.kind == "parallel":
+        source = open_parallel(place.parallel[chosen], options)
+        return replace(source, notes=place.notes + source.notes)
+    opened = [open_file(file, options, split) for file in place.files[chosen]]
     source = opened[0] if len(opened) == 1 else _joined(name, opened)
-    return replace(source, notes=place.notes + source.notes)
+    return replace(
+        source, notes=place.notes + source.notes, warnings=place.warnings + source.warnings
+    )
 
 
 def split_names(dataset: str, options: ReadOptions = _DEFAULTS) -> list[str]:
@@ -129,7 +145,7 @@ def _check(options: ReadOptions) -> None:
 
 def _choose(place: Place, split: str | None) -> str:
     """The split of a place that is meant; "" where it has none."""
-    found = {**place.files, **place.folders}
+    found = {**place.files, **place.folders, **place.parallel}
     if "" in found:
         return ""
     chosen = find_split(split or TRAIN, place.splits)
@@ -138,10 +154,22 @@ def _choose(place: Place, split: str | None) -> str:
     return chosen
 
 
-def _open(file: File, options: ReadOptions, split: str | None) -> Source:
+def open_file(file: File, options: ReadOptions = _DEFAULTS, split: str | None = None) -> Source:
+    """Open one file as its suffix says.
+
+    Args:
+        file: The file.
+        options: How it is read.
+        split: The field of a JSON document.
+
+    Raises:
+        InputError: If it cannot be read, or has no rows.
+    """
     if file.format in CONLL_FORMATS or (options.plain_text == "conll" and _is_words(file, options)):
         return open_conll(file, options)
     if file.format in (".csv", ".tsv"):
+        return open_delimited(file, options)
+    if file.format == ".txt" and options.plain_text == "table":
         return open_delimited(file, options)
     if file.format in (".jsonl", ".ndjson"):
         return open_json_lines(file, options)
@@ -166,6 +194,8 @@ def _is_words(file: File, options: ReadOptions) -> bool:
 def _joined(name: str, sources: list[Source]) -> Source:
     """The rows of several files, one file after the other."""
     first = sources[0]
+    if unnamed := next((source for source in sources if source.unnamed), None):
+        raise no_names(unnamed.name, unnamed.columns, unnamed.unnamed)
     for source in sources[1:]:
         if set(source.columns) != set(first.columns):
             raise InputError(

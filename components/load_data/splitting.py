@@ -10,21 +10,12 @@ from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.assigned import LEFT_OUT, Assigned
 from kfp_finetune.components.load_data.label_sets import split_by_labels
+from kfp_finetune.components.load_data.readers.reading import SPLIT_WORDS, canonical_split
 from kfp_finetune.components.load_data.repeats import find_groups
 from kfp_finetune.components.load_data.rows import shown
 from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.tasks.values import Values
-
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-}
 
 
 @dataclass(frozen=True)
@@ -53,15 +44,16 @@ def split_by_column(assigned: dict[str, Assigned], splits: Values) -> None:
     of_value = np.full(len(splits.values), LEFT_OUT, np.int8)
     for number in np.unique(numbers[kept]).tolist():
         value = splits.values[number]
-        name = _SPLIT_NAMES.get(str(value).strip().lower())
+        name = canonical_split(str(value).strip())
         rows = np.flatnonzero(kept & (numbers == number))
-        if name is None:
+        if name not in SPLITS:
             missing = value is None or not str(value).strip()
             raise InputError(
                 ("no split is named" if missing else f"split {value!r} is not known")
                 + f" in {len(rows):,} row{'s' * (len(rows) > 1)} ({shown(rows)})",
                 where=where,
-                expected="train, validation (or valid, val, dev) or test in every row",
+                expected="in every row one of "
+                + ", ".join(word for words in SPLIT_WORDS.values() for word in words.split("|")),
                 remedy="mend the values, or leave --split-column out",
             )
         if name != "train" and name in assigned:

@@ -1,97 +1,227 @@
-"""Texts alone, to predict for: from columns of a file, or one a line."""
+"""Texts alone, to predict for: from any file that load_data reads, or one a line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, BinaryIO
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.parameters import Parameters
+from kfp_finetune.components.load_data.readers.conll import is_conll
 from kfp_finetune.components.load_data.readers.files import File
-from kfp_finetune.components.load_data.readers.text_files import examine, line_blocks
-from kfp_finetune.components.load_data.sources import Source, open_source
+from kfp_finetune.components.load_data.readers.header import no_names
+from kfp_finetune.components.load_data.readers.reading import Batch, ReadOptions, Source
+from kfp_finetune.components.load_data.readers.text_files import (
+    Text,
+    count_lines,
+    examine,
+    line_blocks,
+)
+from kfp_finetune.components.load_data.readers.unpacking import new_folder
+from kfp_finetune.components.load_data.sources import open_file, open_source
+from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks.usual_names import matching
 
-Texts = Iterator[str | tuple[str, str] | list[str]]
+STDIN = "standard input"
+_DELIMITERS = (",", "\t", ";", "|")
+_CELLS = re.compile(r"[ \t]+")
+_LOOKED_AT = 50
 
 
-def read_texts(file: str, columns: Sequence[str], *, of_words: bool = False) -> Texts:
-    """The texts of a file, in order; few of them are in memory at a time.
+@dataclass(frozen=True)
+class Row:
+    """One row to predict for.
+
+    Attributes:
+        number: Counted from 1; in a file of plain text its line.
+        text: The text, the two of a pair, or a list of words; None if it has none.
+        problem: Why it has none.
+        place: Where that is.
+    """
+
+    number: int
+    text: str | tuple[str, str] | list[str] | None
+    problem: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a file; few of them are in memory at a time.
+
+    Attributes:
+        read: Reads them.
+        notes: What was detected or assumed, as sentences.
+    """
+
+    read: Iterator[Row]
+    notes: tuple[str, ...]
+
+
+def open_rows(parameters: Parameters, columns: Sequence[str], *, stdin: BinaryIO) -> Rows:
+    """Open a file of texts, or standard input as a file of the same content would be.
 
     Args:
-        file: Anything that load_data reads, or a .txt file with a text a line.
-        columns: The column of the text, or the two of a pair. A file with no more columns than
-            that may call them differently.
-        of_words: Whether lists of words will do, too.
+        parameters: How it is read: `dataset` names anything that load_data reads, a .txt file with
+            a text a line, or "-" for standard input.
+        columns: The column of the text, or the two of a pair, where they are not named. A file with
+            no more columns than that may call them differently.
+        stdin: Standard input.
 
     Raises:
-        InputError: If the file cannot be read, a column is not there, or a row has no text.
+        InputError: If the file cannot be read, or a column is not there.
     """
-    lines = File(Path(file), file)
-    if lines.format == ".txt" and lines.path.is_file():
-        text = examine(lines, None)
-        blocks = (block for _, block in line_blocks(text))
-        return of_lines((line for block in blocks for line in block), file, len(columns) == 2)
-    source = open_source(file)
-    return _of_columns(source, _find(source, columns), of_words)
+    options = parameters.read_options
+    named = parameters.text_column, parameters.text_pair_column
+    columns = [name or column for name, column in zip(named, columns, strict=False)]
+    task = get_task(parameters.task)
+    notes: tuple[str, ...] = ()
+    if parameters.dataset == "-":
+        file = _kept(stdin, parameters, columns, options, task)
+        notes = (f"{STDIN} is read as a {file.format} file",) if file.format != ".txt" else ()
+    else:
+        file = File(Path(parameters.dataset), parameters.dataset)
+    if file.format == ".txt" and file.path.is_file() and options.plain_text != "table":
+        text = examine(file, options.encoding)
+        if not (task.PER_WORD and _has_words(text)):
+            count_lines(text)  # finds what cannot be decoded before anything is predicted
+            return Rows(_of_lines(text, pairs=len(columns) == 2), notes)
+    source = (
+        open_file(file, options)
+        if file.name == STDIN
+        else open_source(parameters.dataset, options=options)
+    )
+    columns, found = _find(source, columns, task, named=any(named))
+    mend = parameters.mend
+    return Rows(_of_columns(source, columns, task, mend=mend), (*notes, *source.notes, *found))
 
 
-def of_lines(lines: Iterable[str], name: str, pairs: bool) -> Texts:
-    """The text of each line, or the two texts with a tab between.
+def _kept(
+    stdin: BinaryIO,
+    parameters: Parameters,
+    columns: Sequence[str],
+    options: ReadOptions,
+    task: ModuleType,
+) -> File:
+    """Standard input as a file whose suffix says what it holds."""
+    path = new_folder() / "stdin.txt"
+    with path.open("wb") as target:
+        while chunk := stdin.read(1 << 20):
+            target.write(chunk)
+    file = File(path, STDIN)
+    text = examine(file, options.encoding)
+    lines = _first_lines(text)
+    suffix = ".txt"
+    if _is_object(lines[0] if lines else ""):
+        suffix = ".jsonl"
+    elif lines and lines[0].lstrip().startswith("[{"):
+        suffix = ".json"
+    elif task.PER_WORD and _has_words(text):
+        suffix = ".conll"
+    elif (
+        options.delimiter
+        or options.column_names
+        or parameters.text_column
+        or (lines and _names_columns(lines[0], columns))
+    ):
+        suffix = ".csv"
+    return File(path.rename(path.with_suffix(suffix)), STDIN)
 
-    Args:
-        lines: Without their ends.
-        name: What they are called in messages.
-        pairs: Whether there are two texts a line.
 
-    Raises:
-        InputError: If a line is blank, or has not two texts.
-    """
-    for number, line in enumerate(lines, start=1):
-        parts = line.split("\t", 1) if pairs else [line]
-        if len(parts) != 1 + pairs or not all(part.strip() for part in parts):
-            raise InputError(
-                f"the line holds one text: {line[:40]!r}" if line.strip() else "the line is blank",
-                where=f"{name}, line {number:,}",
-                expected="two texts with a tab between" if pairs else "a text in every line",
-                remedy="mend the line, or leave it out",
-            )
-        yield (parts[0], parts[1]) if pairs else line
+def _first_lines(text: Text) -> list[str]:
+    _, lines = next(iter(line_blocks(text)), ("", []))
+    return [line for line in lines if line.strip()][:_LOOKED_AT]
 
 
-def _find(source: Source, columns: Sequence[str]) -> list[str]:
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _names_columns(line: str, columns: Sequence[str]) -> bool:
+    """Whether a first line names the columns, whatever divides its cells."""
+    cells = [line.split(mark) for mark in _DELIMITERS]
+    return any(set(columns) <= {cell.strip().strip('"') for cell in found} for found in cells)
+
+
+def _has_words(text: Text) -> bool:
+    """Whether a file of plain text has a word and its tags a line, rather than a text."""
+    widths = {len(_CELLS.split(line.strip())) for line in _first_lines(text)}
+    return is_conll(text) and len(widths) == 1 and widths != {1}
+
+
+def _of_lines(text: Text, *, pairs: bool) -> Iterator[Row]:
+    """The text of each line, or the two texts with a tab between."""
+    number = 0
+    for _, lines in line_blocks(text):
+        for line in lines:
+            number += 1
+            parts = line.split("\t", 1) if pairs else [line]
+            place = f"{text.file.name}, line {number:,}"
+            if not line.strip():
+                yield Row(number, None, "the line is blank", place)
+            elif len(parts) != 1 + pairs or not all(part.strip() for part in parts):
+                yield Row(number, None, f"the line holds one text: {line[:40]!r}", place)
+            else:
+                yield Row(number, (parts[0], parts[1]) if pairs else line)
+
+
+def _find(
+    source: Source, columns: Sequence[str], task: ModuleType, *, named: bool
+) -> tuple[list[str], tuple[str, ...]]:
+    """The columns of a file, and what was assumed about them."""
     missing = [name for name in columns if name not in source.columns]
-    if missing and len(source.columns) == len(columns):
-        return source.columns
-    if missing:
-        flag = "--text-column" if missing[0] == columns[0] else "--text-pair-column"
-        raise InputError(
-            f"there is no column '{missing[0]}'",
-            where=source.name,
-            expected="the column that the model was trained on, or another that is named; there is "
-            + ", ".join(map(repr, source.columns)),
-            remedy=f"name one with {flag}",
-        )
-    return list(columns)
+    if not missing:
+        return list(columns), ()
+    if source.unnamed:
+        raise no_names(source.name, source.columns, source.unnamed)
+    usual = matching(source.columns, task.TEXT_COLUMNS)
+    if not named and len(source.columns) == len(columns):
+        usual = source.columns
+    if not named and len(usual) == len(columns):
+        shown = ", ".join(map(repr, usual))
+        return list(usual), (f"{source.name} has no column '{missing[0]}': using {shown}",)
+    flag = "--text-column" if missing[0] == columns[0] else "--text-pair-column"
+    raise InputError(
+        f"there is no column '{missing[0]}'",
+        where=source.name,
+        expected="the column that the model was trained on, or another that is named; there is "
+        + ", ".join(map(repr, source.columns)),
+        remedy=f"name one with {flag}",
+    )
 
 
-def _of_columns(source: Source, columns: Sequence[str], of_words: bool) -> Texts:
+def _of_columns(
+    source: Source, columns: Sequence[str], task: ModuleType, *, mend: bool
+) -> Iterator[Row]:
     number = 0
     for batch in source.read():
         cells = [batch.columns[column] for column in columns]
         for i, row in enumerate(zip(*cells, strict=True)):
             number += 1
-            problem = batch.problems.get(i) or _problem(row, columns, of_words)
+            if mend and isinstance(row[0], list):
+                row = ([word for word in row[0] if not isinstance(word, str) or word.strip()],)
+            problem = batch.problems.get(i) or _problem(row, columns, of_words=task.PER_WORD)
             if problem:
-                raise InputError(
-                    problem,
-                    where=batch.places.get(i) or f"{source.name}, row {number:,}",
-                    expected="a text in every row",
-                    remedy="mend the row, or leave it out",
-                )
-            yield row[0] if len(row) == 1 else row
+                yield Row(number, None, problem, _place(batch, i, f"{source.name}, row {number:,}"))
+            else:
+                yield Row(number, row[0] if len(row) == 1 else row)
 
 
-def _problem(row: tuple[Any, ...], columns: Sequence[str], of_words: bool) -> str:
+def _place(batch: Batch, row: int, default: str) -> str:
+    if batch.lines:
+        return f"{batch.file}, line {batch.lines[row][0]:,}"
+    return batch.places.get(row) or default
+
+
+def _problem(row: tuple[Any, ...], columns: Sequence[str], *, of_words: bool) -> str:
     for value, column in zip(row, columns, strict=True):
         words = value if of_words and isinstance(value, list) else [value]
         if not words or not all(isinstance(word, str) and word.strip() for word in words):

@@ -15,7 +15,13 @@ from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.readers import remote
 from kfp_finetune.components.load_data.readers.files import expand
 from kfp_finetune.components.load_data.readers.json_lines import parse
-from kfp_finetune.components.load_data.rows import Rows, in_rows, mark_invalid, read_rows
+from kfp_finetune.components.load_data.rows import (
+    Rows,
+    check_columns,
+    in_rows,
+    mark_invalid,
+    read_rows,
+)
 from kfp_finetune.components.load_data.sources import (
     Source,
     check_split,
@@ -26,7 +32,7 @@ from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.runtime import Progress
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.values import LabelValues, Values
-from kfp_finetune.components.uris import is_uri
+from kfp_finetune.components.uris import is_uri, without_secrets
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ def understand(parameters: Parameters) -> Understood:
     """
     notes: list[str] = []
     sources = _open_sources(parameters, notes.append)
-    warnings: list[str] = []
+    warnings = _left_out(parameters, sources)
     for source in sources.values():
         notes.extend(source.notes)
         warnings.extend(source.warnings)
@@ -68,6 +74,8 @@ def understand(parameters: Parameters) -> Understood:
         parameters.slice_columns,
     )
     notes.extend(columns.notes)
+    for source in sources.values():
+        check_columns(source, columns, sources["train"])
     known = read_label_names(parameters.label_names) if parameters.label_names else None
     labels = task.label_values(known or (), mend=parameters.mend)
     splits = Values()
@@ -159,6 +167,24 @@ def _read_rows(
     return read_rows(
         source, columns, labels, splits, lambda done: progress.update(done, f"reading {split}")
     )
+
+
+def _left_out(parameters: Parameters, opened: dict[str, Source]) -> list[str]:
+    """A warning that names the splits of the dataset that are not read, with their rows."""
+    options = parameters.read_options
+    used = {source.name for source in opened.values()}
+    found = []
+    for split in split_names(parameters.dataset, options):
+        try:
+            source = open_source(parameters.dataset, split, options)
+        except InputError:  # it need not be readable
+            found.append(split)
+            continue
+        if source.name not in used:
+            found.append(split if source.rows is None else f"{split} ({source.rows:,} rows)")
+    if not found:
+        return []
+    return [f"{without_secrets(parameters.dataset)}: splits that are not read: {', '.join(found)}"]
 
 
 def _each_once(texts: Iterable[str]) -> list[str]:

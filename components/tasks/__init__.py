@@ -2,8 +2,9 @@
 
 Every module has
 
-- `NAME`, `TEXT_COLUMNS` and `LABEL_COLUMNS` (usual names), `PLAIN_TEXT` (what a file is whose
-  suffix says nothing), `PER_WORD` (whether every word has a label);
+- `NAME`, `TEXT_COLUMNS` and `LABEL_COLUMNS` (usual names), `PAIRS` (whether there may be pairs of
+  texts), `PLAIN_TEXT` (what a file is whose suffix says nothing), `PER_WORD` (whether every word
+  has a label);
 - `check_problem_type`, `check_columns` and `check_training_loss`;
 - from rows to examples: `label_values`, `understand_labels`, `tokenize`, `label_type`,
   `text_type` and `label_text`;

@@ -218,9 +218,9 @@ def _read_vectors(
         cells.vectors = True
         cells.kind = f"vectors of {width} marks, 0 or 1, one for each label"
     elif repeated:
-        vector = list(lists[repeated[0]])
+        example = list(lists[repeated[0]])
         raise InputError(
-            f"the label {str(vector)[:60]} is a vector of {len(vector)} marks, 0 or 1"
+            f"the label {str(example)[:60]} is a vector of {len(example)} marks, 0 or 1"
             + (f", and there are {len(known)} label names" if known else ""),
             where=where + rows_of(repeated),
             expected=f"vectors of {width} marks, 0 or 1, one for each label, in every row",

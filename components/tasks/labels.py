@@ -182,8 +182,9 @@ def understand_labels(
         warnings += warn_of_spelling(_rows_of_names(named, counts))
     groups = [None if group is None else sorted({ids[name] for name in group}) for group in named]
     if problem_type == SINGLE_LABEL:
-        targets = [g[0] if g else None for g in groups]
-        return Labels(SINGLE_LABEL, names, targets, note, invalid, warnings)
+        return Labels(
+            SINGLE_LABEL, names, [g[0] if g else None for g in groups], note, invalid, warnings
+        )
     return Labels(MULTI_LABEL, names, list(groups), note, invalid, warnings)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_finetune.components.tasks import labels as meanings
-from kfp_finetune.components.tasks import problem_types
+from kfp_finetune.components.tasks import problem_types, usual_names
 from kfp_finetune.components.tasks.labels import Labels
 from kfp_finetune.components.tasks.losses import (  # noqa: F401 - as every task has them
     check_training_loss,
@@ -39,9 +39,7 @@ if TYPE_CHECKING:
 NAME = "text-classification"
 PER_WORD = False  # whether every word has a label
 PLAIN_TEXT = "lines"
-# Names that datasets commonly use.
-TEXT_COLUMNS = ("text", "sentence", "utterance", "message", "content", "review", "question")
-LABEL_COLUMNS = ("label", "labels", "category", "intent", "class", "target", "gold_label")
+TEXT_COLUMNS, LABEL_COLUMNS, PAIRS = usual_names.TEXTS, usual_names.LABELS, True
 
 
 def check_problem_type(problem_type: str) -> None:

@@ -39,13 +39,12 @@ def predict(model: str, *texts: str, **options: Any) -> None:
     settings = {
         "runs_dir": Path("runs"),
         "file": None,
-        "text_column": None,
-        "text_pair_column": None,
         "batch_size": 32,
         "top_k": None,
         "calibrated": True,
     }
-    command.predict(model, texts, **(settings | options))
+    own = {name: options.pop(name) for name in (*settings, "with_texts") if name in options}
+    command.predict(model, texts, options, **(settings | own))
 
 
 def answers(capsys: pytest.CaptureFixture[str], model: str, **options: Any) -> list[Any]:
@@ -59,15 +58,34 @@ def test_a_line_for_every_text_wherever_they_come_from(
     stdin = io.TextIOWrapper(io.BytesIO("\n".join(TEXTS).encode()))
     monkeypatch.setattr(sys, "stdin", stdin)
     expected = answers(capsys, "model", file="-", batch_size=5)
-    assert len(expected) == len(TEXTS)
+    assert [answer.pop("row") for answer in expected] == list(range(1, len(TEXTS) + 1))
+    assert [answer.pop("text") for answer in expected] == TEXTS
     assert all(answer["label"] in LABELS for answer in expected)
     assert all(0 < answer["probability"] <= 1 for answer in expected)
-    assert answers(capsys, "model", file="two.csv", text_column="b", batch_size=5) == expected
+    given: dict[str, Any] = {"file": "two.csv", "text_column": "b", "batch_size": 5}
+    again = answers(capsys, "model", **given, with_texts=False)
+    assert again == [{"row": i} | answer for i, answer in enumerate(expected, start=1)]
+
+
+def test_answers_before_a_bad_row_are_not_lost_and_others_can_go_on(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (work / "gap.csv").write_text("text,label\ngood,a\n,b\nbad,c\n")
+    for name in ("gap.csv", "gap.txt"):
+        with pytest.raises(InputError) as caught:
+            predict("model", file=name)
+        assert [json.loads(line)["row"] for line in capsys.readouterr().out.splitlines()] == [1]
+        assert "--on-bad-row drop" in caught.value.remedy
+        predict("model", file=name, on_bad_row="drop")
+        said = capsys.readouterr()
+        rows = [json.loads(line) for line in said.out.splitlines()]
+        assert [(row["row"], row["text"]) for row in rows] == [(1, "good"), (3, "bad")]
+        assert said.err.startswith("1 row left out: 2 (")
 
 
 def test_more_than_the_most_probable_label(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = answers(capsys, "model", file="rows.txt", top_k=2)[0]
-    assert list(first) == ["label", "probability", "probabilities"]
+    assert list(first) == ["row", "text", "label", "probability", "probabilities"]
     assert len(first["probabilities"]) == 2
     assert next(iter(first["probabilities"].items())) == (first["label"], first["probability"])
 
@@ -96,11 +114,7 @@ WRONG = {
     "a gap": (("model",), {"file": "gap.csv"}, "no text in column 'text'"),
     "a blank line": (("model",), {"file": "gap.txt"}, "the line is blank"),
     "an empty text": (("model", ""), {}, "there is no text"),
-    "a column of lines": (
-        ("model",),
-        {"file": "-", "text_column": "text"},
-        "there are no columns",
-    ),
+    "a column of nothing": (("model", "good"), {"text_column": "text"}, "there is no file"),
     "a second column": (
         ("model",),
         {"file": "two.csv", "text_pair_column": "b"},
@@ -133,7 +147,8 @@ def test_the_command(work: Path) -> None:
     assert wrong.returncode == 2
     assert wrong.stderr.decode() == (
         "error: not UTF-8: byte 0xff, invalid start byte\n"
-        "  where:    standard input, line 2\n"
-        "  expected: lines of text encoded as UTF-8\n"
-        "  remedy:   convert them, for instance with iconv\n"
+        "  where:    standard input, byte 6, line 2\n"
+        "  expected: text encoded as UTF-8\n"
+        "  remedy:   name the file's encoding, e.g. --encoding cp1252 or --encoding latin-1, or"
+        " convert it to UTF-8\n"
     )

@@ -34,6 +34,41 @@ FILES: dict[str, tuple[str, str, list[list[str]], list[list[str]] | None, list[s
         [["O", "O"], ["B-x", "O"]],
         [],
     ),
+    "words that are numbered": (
+        "data.conll",
+        "1\ta\tO\n2\tb\tB-x\n\n1\tc\tO\n",
+        [["a", "b"], ["c"]],
+        [["O", "B-x"], ["O"]],
+        ["the first column counts the words, and is none of words"],
+    ),
+    "words that are numbered from 0, and comments": (
+        "data.conll",
+        "#\thttp://x [2020]\n0\ta\tO\tO\n1\tb\tB-x\tO\n\n#\ty\n0\tc\tO\tO\n",
+        [["a", "b"], ["c"]],
+        [["O", "O"], ["O"]],
+        ["the first column counts the words, and is none of words"],
+    ),
+    "words that are numbers": (
+        "data.conll",
+        "1 CD\n0 CD\n\n1 CD\n",
+        [["1", "0"], ["1"]],
+        [["CD", "CD"], ["CD"]],
+        [],
+    ),
+    "a line that names the columns, in every part": (
+        "data.conll",
+        "FORM\tXPOS\na\tO\nb\tB-x\n\nFORM\tXPOS\nc\tO\n",
+        [["a", "b"], ["c"]],
+        [["O", "B-x"], ["O"]],
+        ["lines that name the columns: 2"],
+    ),
+    "a first sentence of words that could be names": (
+        "data.conll",
+        "word O\nof O\n\nc B-x\n",
+        [["word", "of"], ["c"]],
+        [["O", "O"], ["B-x"]],
+        [],
+    ),
     "a comment within a sentence": (
         "data.conll",
         "a\tO\n#tag\nb\tO\n\nc\tO\n",
@@ -90,8 +125,10 @@ def test_words_are_told_from_other_lines(case: str, tmp_path: Path) -> None:
     source = open_source(str(tmp_path / name), options=CONLL)
     batches = list(source.read())
     assert source.rows == len(words)
-    assert [batch.columns["tokens"] for batch in batches] == [words]
-    assert tags is None or [batch.columns["tags"] for batch in batches] == [tags]
+    named = "FORM" in source.columns
+    of_words, of_tags = ("FORM", "XPOS") if named else ("tokens", "tags")
+    assert [batch.columns[of_words] for batch in batches] == [words]
+    assert tags is None or [batch.columns[of_tags] for batch in batches] == [tags]
     assert not any(batch.problems for batch in batches)
     assert len(source.notes) == len(notes)
     assert all(said.endswith(end) for said, end in zip(source.notes, notes, strict=True))

@@ -501,3 +501,88 @@ def test_numbers_are_not_taken_for_the_tags_of_a_model(tiny_model: Path, tmp_pat
         load_evaluation_data(
             parameters, NAMES, "entity_recognition", str(tmp_path / "o"), str(tmp_path / "d.html")
         )
+
+
+def _spelled(how: str) -> list[list[str]]:
+    """The tags of the data in another spelling."""
+    changes: dict[str, Any] = {
+        "0 for O": lambda tag: tag.replace("O", "0") if tag == "O" else tag,
+        "small o and letters": lambda tag: tag.replace("B-", "b-").replace("I-", "i-").lower(),
+        "- for O": lambda tag: "-" if tag == "O" else tag,
+        "_ for O": lambda tag: "_" if tag == "O" else tag,
+        "I-O": lambda tag: "I-O" if tag == "O" else tag,
+        "low lines": lambda tag: tag.replace("-", "_"),
+        "letters behind": lambda tag: "-".join(reversed(tag.split("-"))),
+        "letters alone": lambda tag: tag[0],
+    }
+    return [[changes[how](tag) for tag in tags] for tags in TAGS]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        *("0 for O", "small o and letters", "- for O", "_ for O", "I-O"),
+        *("low lines", "letters behind", "letters alone"),
+    ],
+)
+def test_entities_in_another_spelling_become_the_same_tags(
+    how: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    spelled = _spelled(how)
+    path = tmp_path / "data.jsonl"
+    rows = [{"tokens": w, "tags": t} for w, t in zip(WORDS, spelled, strict=True)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    manifest = load(tmp_path, tiny_model, dataset=str(path))
+    assert manifest.problem_type == "entity_recognition"
+    found = written(tmp_path / "out", manifest.label_names)
+    for row, tags in enumerate(TAGS):
+        expected = [t if t == "O" or how != "letters alone" else f"{t[0]}-entity" for t in tags]
+        assert found[row] == (WORDS[row], expected)
+    (note,) = [n for n in data_report.read(tmp_path / "out").notes if "mark entities" in n]
+    assert "; read '" in note
+
+
+def test_tags_that_only_partly_look_like_entities_are_reported(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    for number, tags in enumerate(
+        (
+            [["none" if tag == "O" else tag for tag in tags] for tags in TAGS],
+            [[NAMES.index(tag) for tag in tags] for tags in TAGS],
+        )
+    ):
+        path = tmp_path / f"data{number}.jsonl"
+        rows = [{"tokens": w, "tags": t} for w, t in zip(WORDS, tags, strict=True)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        assert load(tmp_path, tiny_model, dataset=str(path)).problem_type == "word_tagging"
+        warnings = data_report.read(tmp_path / "out").warnings
+        told = ("look like tags of entities", "the tags are the numbers 0, 1, 2")[number]
+        assert any(told in warning for warning in warnings)
+
+
+def test_no_tag_is_no_class(tiny_model: Path, tmp_path: Path) -> None:
+    lines = [
+        "\n".join(f"{word}\t{'_' if row == 3 and i == 1 else 'NOUN' if i % 2 else 'VERB'}"
+                  for i, word in enumerate(words))
+        for row, words in enumerate(WORDS)
+    ]  # fmt: skip
+    path = tmp_path / "data.conll"
+    path.write_text("\n\n".join(lines) + "\n")
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, tiny_model, dataset=str(path))
+    assert "1 row (4) with a word without a tag: '_' stands for none" in str(caught.value)
+    at = sum(len(words) + 1 for words in WORDS[:3]) + 2
+    assert caught.value.where.endswith(f"data.conll, line {at}")
+    manifest = load(tmp_path, tiny_model, dataset=str(path), on_bad_row="drop")
+    assert manifest.label_names == ["NOUN", "VERB"]
+
+
+def test_words_left_out_are_counted(tiny_model: Path, tmp_path: Path) -> None:
+    rows = [{"tokens": ["", *w, "  "], "tags": ["O", *t, "O"]} for w, t in DATA]
+    path = tmp_path / "data.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    manifest = load(tmp_path, tiny_model, dataset=str(path), on_bad_row="mend")
+    assert next(iter(written(tmp_path / "out", manifest.label_names).values()))[0] in WORDS
+    told = f"{2 * len(DATA)} words without a character are left out of the sentences"
+    assert any(note.startswith(told) for note in data_report.read(tmp_path / "out").notes)
+    assert told in (tmp_path / "data.html").read_text()

@@ -1320,7 +1320,8 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         (
             "split '1' is not known in 15 rows (2, 4, 6, 8, 10, ...)",
             "{dir}/data.csv, split column",
-            "train, validation (or valid, val, dev) or test in every row",
+            "in every row one of training, train, validation, valid, val, development, devel, dev,"
+            " evaluation, eval, testing, test",
             "mend the values, or leave --split-column out",
         ),
     ),
@@ -1330,7 +1331,8 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
         (
             "no split is named in 10 rows (3, 6, 9, 12, 15, ...)",
             "{dir}/data.csv, split column",
-            "train, validation (or valid, val, dev) or test in every row",
+            "in every row one of training, train, validation, valid, val, development, devel, dev,"
+            " evaluation, eval, testing, test",
             "mend the values, or leave --split-column out",
         ),
     ),

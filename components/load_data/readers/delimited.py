@@ -8,13 +8,20 @@ is decided by the rule in `quoting`.
 from __future__ import annotations
 
 import csv
+import re
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.delimited_rows import Table, parser, read_rows
 from kfp_finetune.components.load_data.readers.files import File
-from kfp_finetune.components.load_data.readers.quote_scan import examine_quotes, is_blank
+from kfp_finetune.components.load_data.readers.header import names_for
+from kfp_finetune.components.load_data.readers.quote_scan import (
+    Evidence,
+    examine_quotes,
+    is_blank,
+)
 from kfp_finetune.components.load_data.readers.quoting import Reading, decide
 from kfp_finetune.components.load_data.readers.reading import (
     ReadOptions,
@@ -35,6 +42,10 @@ _WORDS = {
 }
 _NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "pipe", " ": "space"}
 _LOOKED_AT = 20
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+_MOST_COLUMNS = 5_000
+_MANY_LINES = 10  # of one cell
+_FEW = 20  # one line in so many rows
 _HEADER = "a header and at least one row"
 
 
@@ -53,7 +64,12 @@ def open_delimited(file: File, options: ReadOptions) -> Source:
     if not any(line.strip() for line in head):
         raise no_rows(file.name, _HEADER)
     notes = list(text.notes)
-    delimiter, note = _delimiter(file, options.delimiter, head)
+    if said := _SEPARATOR_LINE.fullmatch(head[0]):  # Excel writes it, and reads the file by it
+        text, head = replace(text, skipped=1), head[1:]
+        notes.append(f"{file.name}: the line {said[0]!r} names the delimiter")
+        if not any(line.strip() for line in head):
+            raise no_rows(file.name, _HEADER)
+    delimiter, note = _delimiter(file, options.delimiter or (said and said[1]), head)
     notes += note
     first, in_quotes = _first_row(head, delimiter, options.quoting)
     if first is None:
@@ -63,12 +79,19 @@ def open_delimited(file: File, options: ReadOptions) -> Source:
             expected='quotes closed, and doubled inside quoted cells: "say ""hi"""',
             remedy="mend the header, or --quoting none",
         )
+    _check_width(file, len(first))
     columns, more = _columns(file, first, options.column_names)
     notes += more
     headerless = options.column_names is not None
-    reading, rows, stray = _examine(
+    unnamed = (
+        ()
+        if headerless
+        else names_for(first, _sample(head, delimiter, len(first), options.quoting))
+    )
+    reading, found, stray = _examine(
         text, delimiter, len(first), options.quoting, headerless, header_in_quotes=in_quotes
     )
+    rows = (found.rows_plain if reading.plain else found.rows_quoted) - (not headerless)
     if reading.note:
         notes.append(f"{file.name}: {reading.note}")
     if rows <= 0:
@@ -80,6 +103,8 @@ def open_delimited(file: File, options: ReadOptions) -> Source:
         read=lambda: read_rows(table),
         rows=rows,
         notes=tuple(notes),
+        warnings=() if reading.plain else _over_lines(file, found, rows),
+        unnamed=unnamed,
         decimal_comma=delimiter == ";",  # what spreadsheets put where a comma is in numbers
     )
 
@@ -104,7 +129,7 @@ def parse_delimiter(value: str) -> str:
 def _delimiter(file: File, given: str | None, head: list[str]) -> tuple[str, list[str]]:
     if given is not None:
         return parse_delimiter(given), []
-    usual = _DELIMITERS[file.format]
+    usual = _DELIMITERS.get(file.format, "\t")
     lines = [line for line in head if line.strip()][:_LOOKED_AT]
     if _divides(usual, lines):
         return usual, []
@@ -155,11 +180,6 @@ def _columns(
     if names is None:
         header = [name.strip() for name in first]
         columns, notes = unique_names(header, file.name)
-        if any(_is_text(name) for name in header):
-            notes += (
-                f"{file.name}: the first line is taken for the columns' names, and reads like a"
-                " row; if it is one, name the columns with --column-names",
-            )
         return columns, notes
     if len(names) != len(first):
         shown = ", ".join(repr(cell[:40]) for cell in first[:20])
@@ -180,10 +200,6 @@ def _columns(
     return list(names), ()
 
 
-def _is_text(name: str) -> bool:
-    return len(name) > 60 or len(name.split()) > 6 or name.replace(".", "", 1).isdigit()
-
-
 def _examine(
     text: Text,
     delimiter: str,
@@ -192,8 +208,8 @@ def _examine(
     headerless: bool,
     *,
     header_in_quotes: bool,
-) -> tuple[Reading, int, str]:
-    """How to read the file, how many rows that gives, and what stray line ends it has."""
+) -> tuple[Reading, Evidence, str]:
+    """How to read the file, what is in it when it is read so, and what stray line ends it has."""
     stray = "\r" if text.terminator == "\n" else "\n"
 
     def look(reading: Reading) -> Any:
@@ -204,6 +220,7 @@ def _examine(
             stray,
             headerless=headerless,
             convict=reading.habits,
+            before=text.skipped,
         )
 
     found = look(Reading())
@@ -216,5 +233,41 @@ def _examine(
         reading = decide(found, header_in_quotes=in_quotes, headerless=headerless)
     if reading.habits is not None:
         found = look(reading)
-    rows = found.rows_plain if reading.plain else found.rows_quoted
-    return reading, rows - (not headerless), stray if found.has_stray_ends else ""
+    return reading, found, stray if found.has_stray_ends else ""
+
+
+def _over_lines(file: File, found: Evidence, rows: int) -> tuple[str, ...]:
+    """A warning where cells in quotes span many lines, or many of them several."""
+    more = found.lines_in_them - found.rows_over_lines
+    longest = found.longest_first()
+    many = [f"{first:,} to {last:,}" for first, last in longest if last - first >= _MANY_LINES]
+    if not many and more <= rows / _FEW:
+        return ()
+    shown = many or [f"{first:,} to {last:,}" for first, last in longest]
+    return (
+        f"{file.name}: {found.rows_over_lines:,} rows have a cell in quotes that spans several"
+        f" lines, {found.lines_in_them:,} lines in all: lines {', '.join(shown)}"
+        + ", ..." * (found.rows_over_lines > len(shown))
+        + "; if these lines are rows of their own, --quoting none reads quotes as plain characters",
+    )
+
+
+def _sample(head: list[str], delimiter: str, width: int, quoting: str) -> list[list[str]]:
+    """The cells of the first rows after the first line, of those that have the usual number."""
+    start = next(i for i, line in enumerate(head) if line.strip())
+    how: Any = csv.QUOTE_NONE if quoting == "none" else csv.QUOTE_MINIMAL
+    try:
+        rows = list(csv.reader(head[start + 1 :], delimiter=delimiter, quoting=how))
+    except csv.Error:  # a cell longer than Python's limit
+        return []
+    return [row for row in rows if len(row) == width]
+
+
+def _check_width(file: File, width: int) -> None:
+    if width > _MOST_COLUMNS:
+        raise InputError(
+            f"the table has {width:,} columns",
+            where=file.name,
+            expected=f"at most {_MOST_COLUMNS:,}",
+            remedy="check --delimiter, and keep only the columns of the text and the label",
+        )

@@ -110,7 +110,7 @@ def _unguarded(lines: Iterator[str], table: Table) -> Iterator[Batch]:
         if len(row) == width:
             rows.cells.append(row)
         elif not _is_blank(row, table):
-            rows.add_problem(_wrong_count(len(row), width), reader.line_num)
+            rows.add_problem(_wrong_count(len(row), width), reader.line_num + table.text.skipped)
         if len(rows.cells) == ROWS_PER_BATCH:
             yield rows.finish()
             rows = _Rows(table)
@@ -120,7 +120,7 @@ def _unguarded(lines: Iterator[str], table: Table) -> Iterator[Batch]:
 
 def _guarded(lines: Iterator[str], table: Table) -> Iterator[Batch]:
     """Batches of a file with faulty rows, of which only the first line is taken."""
-    guarded = _GuardedLines(lines)
+    guarded = _GuardedLines(lines, table.text.skipped)
     reader = parser(guarded, table.delimiter, csv.QUOTE_MINIMAL)
     width = len(table.columns)
     is_header = not table.headerless
@@ -203,13 +203,14 @@ class _GuardedLines:
 
     Args:
         lines: The file's lines, with their ends.
+        before: How many lines of the file come before these.
     """
 
-    def __init__(self, lines: Iterator[str]) -> None:
+    def __init__(self, lines: Iterator[str], before: int) -> None:
         self._lines = lines
         self._again: list[str] = []  # the next one last
         self.taken: list[str] = []  # since `begin`
-        self.line = 0  # the number of the last line taken
+        self.line = before  # the number of the last line taken
 
     def __iter__(self) -> Iterator[str]:
         """Itself."""

@@ -6,6 +6,7 @@ length. They may lie deeper, under keys that are names of splits or fields.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from functools import lru_cache
 from typing import Any
@@ -26,10 +27,16 @@ from kfp_finetune.components.load_data.readers.reading import (
     no_rows,
     row_batches,
 )
-from kfp_finetune.components.load_data.readers.text_files import chunks, examine, line_blocks
+from kfp_finetune.components.load_data.readers.text_files import (
+    LongLineError,
+    chunks,
+    examine,
+    line_blocks,
+)
 from kfp_finetune.components.tasks.values import json_kind
 
 _DEPTH = 4
+_LARGEST = 256_000_000  # parsed, it takes about ten times the memory
 
 
 def open_json(file: File, options: ReadOptions, split: str | None) -> Source:
@@ -88,16 +95,17 @@ def json_splits(file: File, options: ReadOptions) -> list[str]:
 def _is_lines(file: File, options: ReadOptions) -> bool:
     """Whether the first two lines are objects of their own."""
     found = 0
-    for _, lines in line_blocks(examine(file, options.encoding)):
-        for line in filter(str.strip, lines):
-            try:
-                found += isinstance(parse(line), dict)
-            except ValueError:
+    with contextlib.suppress(LongLineError):  # a document may well be in one line
+        for _, lines in line_blocks(examine(file, options.encoding)):
+            for line in filter(str.strip, lines):
+                try:
+                    found += isinstance(parse(line), dict)
+                except ValueError:
+                    return False
+                if found == 2:
+                    return True
+            if not found:
                 return False
-            if found == 2:
-                return True
-        if not found:
-            return False
     return False
 
 
@@ -108,7 +116,18 @@ def _document(file: File, options: ReadOptions) -> Any:
 
 @lru_cache(maxsize=1)  # the same document is asked for its splits, and for each of them
 def _parsed(file: File, encoding: str | None, _changed: int, _size: int) -> Any:
-    content = "".join(chunks(examine(file, encoding)))
+    pieces, size = [], 0
+    for piece in chunks(examine(file, encoding)):
+        pieces.append(piece)
+        size += len(piece)
+        if size > _LARGEST:
+            raise InputError(
+                f"the document has more than {_LARGEST:,} characters, and is read as a whole",
+                where=file.name,
+                expected="a smaller document, or JSON lines, which are read row by row",
+                remedy="write the rows one a line, into a .jsonl file",
+            )
+    content = "".join(pieces)
     if not content.strip():
         raise no_rows(file.name)
     try:

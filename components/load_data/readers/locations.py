@@ -6,6 +6,7 @@ import difflib
 import glob
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from kfp_finetune.components.errors import InputError
@@ -17,7 +18,7 @@ from kfp_finetune.components.load_data.readers.files import (
     expand,
     unknown_format,
 )
-from kfp_finetune.components.load_data.readers.folders import folder_place
+from kfp_finetune.components.load_data.readers.folders import folder_place, no_file, not_read
 from kfp_finetune.components.load_data.readers.places import Place, alike, no_labels
 from kfp_finetune.components.load_data.readers.unpacking import unzip
 from kfp_finetune.components.uris import is_uri, local_path
@@ -88,31 +89,28 @@ def _here(path: Path, name: str, plain_text: str) -> Place:
     except PermissionError:
         raise _denied(path) from None
     if not path.is_file():
-        raise InputError(
-            "this is neither a file nor a folder",
-            where=name,
-            expected="a file that can be read more than once",
-            remedy="write the data to a file",
-        )
+        raise no_file(name)
     file = File(path, name)
     if path.suffix.lower() == ARCHIVE:
         return _archive(file, plain_text)
-    if plain_text == "conll":
+    if plain_text == "conll" or (plain_text == "table" and file.format == ".txt"):
         return Place("files", name, {"": [file]})
     if file.format not in FORMATS:
         raise unknown_format(file)
     if file.format == ".txt":
-        raise no_labels(name)
+        raise no_labels(name, [path])
     return Place("files", name, {"": [file]})
 
 
 def _archive(file: File, plain_text: str) -> Place:
-    folder = unzip(file)
+    folder, left_out = unzip(file)
     members = sorted(path for path in folder.rglob("*") if path.is_file())
-    if len(members) == 1 and (members[0].suffix != ".txt" or plain_text == "conll"):
+    notes = (not_read(file.name, left_out),) if left_out else ()
+    if len(members) == 1 and (members[0].suffix != ".txt" or plain_text != "lines"):
         member = File(members[0], f"{file.name}: {members[0].relative_to(folder)}")
-        return Place("files", file.name, {"": [member]})
-    return folder_place(folder, file.name, plain_text)
+        return Place("files", file.name, {"": [member]}, notes=notes)
+    place = folder_place(folder, file.name, plain_text)
+    return replace(place, notes=notes + place.notes)
 
 
 def _pattern(pattern: Path, plain_text: str) -> Place:
@@ -126,16 +124,17 @@ def _pattern(pattern: Path, plain_text: str) -> Place:
             remedy="check the pattern and the folder",
         )
     unpacked: list[File] = []
+    notes: tuple[str, ...] = ()
     for file in files:
         if file.path.suffix.lower() == ARCHIVE:
-            unpacked += [
-                member for part in _archive(file, plain_text).files.values() for member in part
-            ]
+            place = _archive(file, plain_text)
+            unpacked += [member for part in place.files.values() for member in part]
+            notes += place.notes
         elif file.format not in FORMATS and plain_text != "conll":
             raise unknown_format(file)
         else:
             unpacked.append(file)
-    return Place("files", str(pattern), {"": alike(unpacked, str(pattern))})
+    return Place("files", str(pattern), {"": alike(unpacked, str(pattern))}, notes=notes)
 
 
 def _denied(path: Path) -> InputError:

@@ -13,6 +13,7 @@ MOST_LINES_IN_A_ROW = 100_000
 _SAMPLED_FULLY = 10_000
 _THEN_EVERY = 97
 _MOST_SUSPECTS = 1_000
+_LONGEST_KEPT = 4
 _CLOSE = re.compile(r'[^"]*+(?:""[^"]*+)*+"')
 
 
@@ -34,6 +35,9 @@ class Evidence:
         rows_doubled: Rows with doubled quotes in a cell.
         suspects: Rows over several lines of which each has the right number of cells: the row in
             the plain reading, the line, and the lines.
+        rows_over_lines: Rows of the quoted reading over several lines.
+        lines_in_them: Their lines.
+        longest: The first and the last line of the longest of them, the longest first.
     """
 
     habits: Habits
@@ -47,6 +51,21 @@ class Evidence:
     rows_in_quotes: int = 0
     rows_doubled: int = 0
     suspects: list[tuple[int, int, list[str]]] = field(default_factory=list)
+    rows_over_lines: int = 0
+    lines_in_them: int = 0
+    longest: list[tuple[int, int]] = field(default_factory=list)
+
+    def over_lines(self, first: int, lines: int) -> None:
+        """Count a row over several lines."""
+        self.rows_over_lines += 1
+        self.lines_in_them += lines
+        self.longest.append((first, first + lines - 1))
+        if len(self.longest) > 2 * _LONGEST_KEPT:
+            self.longest = self.longest_first()
+
+    def longest_first(self) -> list[tuple[int, int]]:
+        """The few longest rows."""
+        return sorted(self.longest, key=lambda r: (r[0] - r[1], r))[:_LONGEST_KEPT]
 
 
 def examine_quotes(
@@ -57,6 +76,7 @@ def examine_quotes(
     *,
     headerless: bool,
     convict: Habits | None = None,
+    before: int = 0,
 ) -> Evidence:
     r"""Read a file's lines under both readings at once.
 
@@ -69,9 +89,11 @@ def examine_quotes(
         stray: The character that would be a stray line end: "\r" or "\n".
         headerless: Whether the first line is a row.
         convict: Count founded suspects as faulty, judged by these habits.
+        before: How many lines of the file come before these.
     """
     found = Evidence(Habits(delimiter, width))
     quoted = _Quoted(found, delimiter, width, convict)
+    quoted.line = before
     sampled = 0
     for text, lines in blocks:
         step = 1 if sampled < _SAMPLED_FULLY else _THEN_EVERY
@@ -174,6 +196,8 @@ class _Quoted:
             elif closed and self._cells == width and self._open:
                 self._open.append(line)
                 suspect = self._is_suspect()
+                if not suspect or self._convict is None:
+                    found.over_lines(self._opened[1], len(self._open))
                 if not suspect or self._convict is None:
                     if suspect:
                         found.rows_quoted += 1  # and no evidence of quoting

@@ -14,9 +14,10 @@ from kfp_finetune.components.tasks.values import json_kind
 
 ROWS_PER_BATCH = 1_000
 TRAIN = "train"
+# What splits are called: by files and folders, on the Hub, in JSON documents and in columns.
 SPLIT_WORDS = {
     "train": "training|train",
-    "validation": "validation|valid|val|development|dev",
+    "validation": "validation|valid|val|development|devel|dev|evaluation|eval",
     "test": "testing|test",
 }
 
@@ -37,7 +38,8 @@ class ReadOptions:
         encoding: Of text files, one of Python's names; None for UTF-8, or what the byte order
             mark says.
         column_names: The names of the columns of files that have none.
-        plain_text: What a file is whose suffix says nothing: "lines" of texts, or "conll".
+        plain_text: What a file is whose suffix says nothing: "lines" of texts, "conll", or a
+            "table" with a delimiter.
     """
 
     dataset_config: str | None = None
@@ -88,6 +90,8 @@ class Source:
         notes: What was detected or assumed, as sentences for the user.
         warnings: What is in the data and may be lost or misread, as sentences for the user.
         decimal_comma: Whether it is of a kind that writes numbers with a decimal comma.
+        unnamed: Names for the columns, where the first line, which should name them, looks like a
+            row.
     """
 
     name: str
@@ -98,6 +102,7 @@ class Source:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     decimal_comma: bool = False
+    unnamed: tuple[str, ...] = ()
 
 
 def check_options(options: ReadOptions) -> None:

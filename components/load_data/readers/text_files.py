@@ -21,6 +21,7 @@ from kfp_finetune.components.load_data.readers.files import (
 )
 
 _CHUNK = 1 << 20
+_LONGEST_LINE = 32_000_000
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -42,6 +43,7 @@ class Text:
         mark: How many bytes the byte order mark takes.
         terminator: What ends its lines: a newline or a carriage return.
         notes: What was detected, for the user.
+        skipped: How many lines at the beginning are not read.
     """
 
     file: File
@@ -49,6 +51,11 @@ class Text:
     mark: int
     terminator: str = "\n"
     notes: tuple[str, ...] = ()
+    skipped: int = 0
+
+
+class LongLineError(InputError):
+    """A line is longer than any that is read."""
 
 
 def examine(file: File, encoding: str | None) -> Text:
@@ -100,7 +107,10 @@ def open_text(text: Text) -> io.TextIOWrapper:
     """Open the file for reading lines; they keep their ends. Read it within `readable`."""
     binary = open_binary(text.file)
     binary.read(text.mark)
-    return io.TextIOWrapper(binary, encoding=text.codec, newline=text.terminator)
+    opened = io.TextIOWrapper(binary, encoding=text.codec, newline=text.terminator)
+    for _ in range(text.skipped):
+        opened.readline()
+    return opened
 
 
 def chunks(text: Text) -> Iterator[str]:
@@ -182,17 +192,33 @@ def line_blocks(text: Text) -> Iterator[tuple[str, list[str]]]:
     r"""The lines, without their ends, in lists; beside each list the text that it was split from.
 
     Unlike `open_text` this checks the decoding as it goes, with byte offsets.
+
+    Raises:
+        LongLineError: If a line has more than 32 million characters, which bounds the memory.
+        InputError: Where bytes cannot be decoded.
     """
     rest: list[str] = []  # a line's pieces; joined once, however long the line
+    size, number, skip = 0, 0, text.skipped
     for chunk in chunks(text):
         rest.append(chunk.replace("\r\n", "\n") if text.terminator == "\n" else chunk)
+        size += len(chunk)
         if text.terminator in rest[-1]:
             piece = "".join(rest)
             lines = piece.split(text.terminator)
+            number += len(lines) - 1
             rest = [lines.pop()]
-            yield piece, lines
+            size = len(rest[0])
+            yield piece, lines[skip:]
+            skip = 0
+        elif size > _LONGEST_LINE:
+            raise LongLineError(
+                f"a line has more than {_LONGEST_LINE:,} characters",
+                where=f"{text.file.name}, line {number + 1:,}",
+                expected="lines that are rows, or parts of them",
+                remedy="check that this is the right file, and what ends its lines",
+            )
     last = "".join(rest)
-    if last:
+    if last and not skip:
         yield last, [last.removesuffix("\r")]
 
 

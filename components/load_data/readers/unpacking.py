@@ -55,18 +55,22 @@ def _decompress(file: File, _changed: int, _size: int) -> Path:
     return path
 
 
-def unzip(file: File) -> Path:
-    """The folder that an archive's data files were unpacked to, once per process.
+def unzip(file: File) -> tuple[Path, tuple[str, ...]]:
+    """Unpack an archive's data files, once per process.
+
+    Returns:
+        The folder that they were unpacked to, and the names of the other files in the archive.
 
     Raises:
-        InputError: If it is damaged, encrypted, or holds no data files.
+        InputError: If it is damaged, encrypted, holds no data files, or two that would be unpacked
+            to the same place.
     """
     status = file.path.stat()
     return _unzip(file, status.st_mtime_ns, status.st_size)
 
 
 @cache
-def _unzip(file: File, _changed: int, _size: int) -> Path:
+def _unzip(file: File, _changed: int, _size: int) -> tuple[Path, tuple[str, ...]]:
     try:
         with zipfile.ZipFile(file.path) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -91,9 +95,16 @@ def _unzip(file: File, _changed: int, _size: int) -> Path:
                     remedy="unpack it, and name the file or folder",
                 )
             folder = new_folder()
+            of_path: dict[str, str] = {}
             for entry in members:
-                archive.extract(entry, folder)  # takes ".." and leading slashes out of the names
-            return folder
+                # This takes ".." and leading slashes out of the names.
+                path = archive.extract(entry, folder)
+                if path in of_path:
+                    raise _same_place(file, of_path[path], entry.filename)
+                of_path[path] = entry.filename
+            taken = {entry.filename for entry in members}
+            others = [e.filename for e in entries if e.filename not in taken]
+            return folder, tuple(sorted(n for n in others if "__MACOSX" not in n))
     except PermissionError:
         with readable(file):
             raise
@@ -113,3 +124,13 @@ def _unzip(file: File, _changed: int, _size: int) -> Path:
             remedy="copy or download it again",
         ) from None
     raise AssertionError  # pragma: no cover - `readable` always raises
+
+
+def _same_place(file: File, first: str, second: str) -> InputError:
+    both = f"two files called {first!r}" if first == second else f"{first!r} and {second!r}"
+    return InputError(
+        f"the archive holds {both}, which would be unpacked to the same place",
+        where=file.name,
+        expected="a name of its own for every file",
+        remedy="unpack it, look at both, and name the folder or the file",
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks import losses, problem_types, text_classification
+from kfp_finetune.components.tasks import losses, problem_types, text_classification, usual_names
 from kfp_finetune.components.tasks.labels import Labels
 from kfp_finetune.components.tasks.predictions import Prediction, Predictions
 from kfp_finetune.components.tasks.problem_types import ENTITIES, SINGLE_LABEL, TOKEN_TYPES
@@ -30,10 +30,7 @@ if TYPE_CHECKING:
 NAME = "token-classification"
 PER_WORD = True
 PLAIN_TEXT = "conll"
-TEXT_COLUMNS = ("tokens", "words", "token", "word", "form", "text", "sentence")
-LABEL_COLUMNS = (
-    "tags", "ner_tags", "pos_tags", "chunk_tags", "upos", "ner", "pos", "labels", "label",
-)  # fmt: skip
+TEXT_COLUMNS, LABEL_COLUMNS, PAIRS = usual_names.WORDS, usual_names.TAGS, False
 
 
 def check_problem_type(problem_type: str) -> None:

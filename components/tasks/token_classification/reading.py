@@ -8,6 +8,7 @@ from typing import Any
 
 from kfp_finetune.components.tasks.label_names import name_of
 from kfp_finetune.components.tasks.token_classification.tags import (
+    canonical,
     is_foreign,
     to_iob2,
     violations,
@@ -38,7 +39,7 @@ class TagSets(LabelValues):
         key = None
         if isinstance(value, list) and not any(_tag_problem(tag) for tag in value):
             names = self.names.of(value)
-            found = violations(names)
+            found = violations(list(map(canonical, names)))
             self.wrong.update(list(found))
             key = frozenset(names), tuple((scheme, said) for scheme, (_, said) in found.items())
         number = self._of_key.setdefault(key, len(self.values))
@@ -128,20 +129,31 @@ class TagReader:
         self, names: TagNames, ids: dict[str, int], scheme: str | None, *, mend: bool
     ) -> None:
         self._names, self._ids, self._scheme, self._mend = names, ids, scheme, mend
+        self._left_out: list[int] = []  # appended to by several threads
+
+    @property
+    def words_left_out(self) -> int:
+        """How many words without a character were left out so far."""
+        return sum(self._left_out)
 
     def read(self, words: list[str], tags: list[Any]) -> tuple[list[str], list[int]]:
         """The words and the ids of their tags."""
         names = self._names.of(tags)
         if self._mend:
             kept = [i for i, word in enumerate(words) if word.strip()]
+            if len(kept) < len(words):
+                self._left_out.append(len(words) - len(kept))
             words, names = [words[i] for i in kept], [names[i] for i in kept]
         if self._scheme is not None:
-            names = to_iob2(names)
+            names = to_iob2(list(map(canonical, names)))
         return words, [self._ids[name] for name in names]
 
     def wrong_word(self, tags: list[Any]) -> int:
         """The first word whose tag the scheme does not allow; 0 where there is none."""
         names = self._names.of(tags)
+        if self._scheme is None:
+            return next((i for i, name in enumerate(names) if name not in self._ids), 0)
+        names = list(map(canonical, names))
         for i, name in enumerate(names):
             if is_foreign(name):
                 return i

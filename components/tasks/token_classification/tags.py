@@ -13,7 +13,13 @@ OUTSIDE = "O"
 IOB1, IOB2, IOBES = "IOB1", "IOB2", "IOBES"
 # What other names of the last scheme call its letters.
 _LETTERS = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S"}
-_TAG = re.compile(rf"([{''.join(_LETTERS)}])-(.+)")
+_ANY = "".join(_LETTERS)
+_TAG = re.compile(rf"([{_ANY}])-(.+)")
+# Other spellings of the same: b-per, B_PER, B:PER, PER-B, and B alone where there is one type.
+_BEFORE = re.compile(rf"([{_ANY}])[-_:/](.+)", re.IGNORECASE)
+_AFTER = re.compile(rf"(.+)[-_:/]([{_ANY}])")
+_OUTSIDE = {"o", "0", "-", "_", "i-o", "b-o", "o-o", "out", "outside"}
+ONLY_TYPE = "entity"
 
 
 def parse(tag: str) -> tuple[str, str]:
@@ -22,15 +28,47 @@ def parse(tag: str) -> tuple[str, str]:
     return (_LETTERS[found[1]], found[2]) if found else (OUTSIDE, "")
 
 
+def canonical(tag: str) -> str:
+    """A tag as `parse` reads it, where it is one in another spelling; else as it is."""
+    if tag == OUTSIDE or _TAG.fullmatch(tag):
+        return OUTSIDE if tag.lower() in _OUTSIDE else tag  # I-O marks no entity of the type O
+    if tag.lower() in _OUTSIDE:
+        return OUTSIDE
+    if tag in _LETTERS:
+        return f"{tag}-{ONLY_TYPE}"
+    if found := _BEFORE.fullmatch(tag):
+        return f"{found[1].upper()}-{found[2]}"
+    found = _AFTER.fullmatch(tag)
+    return f"{found[2]}-{found[1]}" if found else tag
+
+
 def is_foreign(tag: str) -> bool:
     """Whether it is no tag of any scheme."""
     return tag != OUTSIDE and parse(tag)[0] == OUTSIDE
 
 
 def mark_entities(tags: Iterable[str]) -> bool:
-    """Whether these different tags mark entities: all but O are of a letter and a type."""
+    """Whether these different tags mark entities, in whatever spelling.
+
+    All but O are of a letter and a type. Where they are only in another spelling, there must be
+    one for O, or letters that begin and continue an entity; for tags of other kinds may look alike.
+    """
+    tags = set(tags)
     parsed = {tag: parse(tag)[0] != OUTSIDE for tag in tags}
-    return any(parsed.values()) and (OUTSIDE in parsed or all(parsed.values()))
+    if any(parsed.values()) and (OUTSIDE in parsed or all(parsed.values())):
+        return True
+    letters = {parse(canonical(tag))[0] for tag in tags if canonical(tag) != OUTSIDE}
+    outside = any(canonical(tag) == OUTSIDE for tag in tags)
+    bare = len(tags & set(_LETTERS))
+    if not letters or OUTSIDE in letters or (bare and bare < len(tags) - outside):
+        return False
+    return {"B", "I"} <= letters or (outside and bool(letters & {"B", "I", "S"}))
+
+
+def look_like_entities(tags: Iterable[str]) -> list[str]:
+    """Those of some tags that look like tags of entities; none unless some of them begin one."""
+    alike = [tag for tag in tags if tag not in _LETTERS and parse(canonical(tag))[0] != OUTSIDE]
+    return alike if any(parse(canonical(tag))[0] == "B" for tag in alike) else []
 
 
 def violations(tags: Sequence[str]) -> dict[str, tuple[int, str]]:

@@ -6,19 +6,24 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.label_names import by_number_then_name, check_known
+from kfp_finetune.components.tasks.label_names import by_number_then_name, check_known, is_whole
+from kfp_finetune.components.tasks.label_spelling import warn_of_spelling
 from kfp_finetune.components.tasks.labels import FLAG, Labels
 from kfp_finetune.components.tasks.problem_types import ENTITIES, TAGS
 from kfp_finetune.components.tasks.token_classification.reading import TagReader, TagSets
 from kfp_finetune.components.tasks.token_classification.tags import (
     IOB2,
     OUTSIDE,
+    canonical,
     find_scheme,
     iob2_names,
     is_foreign,
+    look_like_entities,
     mark_entities,
     parse,
 )
+
+_NO_TAG = "_"  # as Universal Dependencies writes it
 
 
 def understand_tags(
@@ -50,23 +55,68 @@ def understand_tags(
         problem_type = ENTITIES if mark_entities(seen) else TAGS
     listed = list(known or declared or ())
     if problem_type == TAGS:
-        if not known and len(seen) == 1:
-            raise InputError(
-                f"every word has the same tag: {seen[0]!r}",
-                where=where,
-                expected="at least two different tags",
-                remedy="name another --label-column, or data with more tags",
-            )
-        names = listed or sorted(seen, key=by_number_then_name)
-        ids = {name: i for i, name in enumerate(names)}
-        _check(values, [[tag] for tag in seen], ids, where, known_from, rows_of)
-        targets: list[Any] = [
-            None if v is None else sorted(ids[tag] for tag in v[0]) for v in values.values
-        ]
-        reader = TagReader(values.names, ids, None, mend=values.mend)
-        note = f"every word has one of {len(names)} tags"
-        return Labels(TAGS, names, targets, note, of_words=reader)
+        return _tags(values, seen, known, listed, where, known_from, rows_of)
     return _entities(values, seen, listed, where, known_from, rows_of)
+
+
+def _tags(
+    values: TagSets,
+    seen: list[str],
+    known: Sequence[str] | None,
+    listed: list[str],
+    where: str,
+    known_from: str,
+    rows_of: Callable[[Sequence[int]], str],
+) -> Labels:
+    """Tags that are learned as they are."""
+    untagged = {_NO_TAG} - set(listed)
+    seen = [tag for tag in seen if tag not in untagged]
+    if not known and len(seen) < 2:
+        raise InputError(
+            f"every word has the same tag: {(seen or [_NO_TAG])[0]!r}",
+            where=where,
+            expected="at least two different tags",
+            remedy="name another --label-column, or data with more tags",
+        )
+    names = listed or sorted(seen, key=by_number_then_name)
+    ids = {name: i for i, name in enumerate(names)}
+    _check(values, [[tag] for tag in seen], ids, where, known_from, rows_of)
+    targets: list[Any] = [
+        None if v is None else sorted(ids[tag] for tag in v[0] if tag not in untagged)
+        for v in values.values
+    ]
+    invalid = {
+        i: f"a word without a tag: {_NO_TAG!r} stands for none"
+        for i, value in enumerate(values.values)
+        if value and untagged & value[0]
+    }
+    reader = TagReader(values.names, ids, None, mend=values.mend)
+    note = f"every word has one of {len(names)} tags"
+    warnings = [] if known else _warnings(seen, values)
+    return Labels(TAGS, names, targets, note, invalid, warnings, reader)
+
+
+def _warnings(seen: list[str], values: TagSets) -> list[str]:
+    """What tags may be besides tags that are learned as they are."""
+    warnings = []
+    if all(map(is_whole, seen)):
+        warnings.append(
+            f"the tags are the numbers {', '.join(seen[:5])}{', ...' * (len(seen) > 5)} without"
+            " names, and scored word by word; if they mark entities, list the names that they"
+            " count from 0, one a line: --label-names FILE"
+        )
+    elif alike := look_like_entities(seen):
+        others = [tag for tag in seen if tag not in alike]
+        warnings.append(
+            f"tags such as {alike[0]!r} look like tags of entities, and"
+            f" {', '.join(map(repr, others[:3]))} does not: every tag is learned as it is; if they"
+            f" mark entities, mend the others, or --problem-type {ENTITIES}"
+        )
+    rows = {
+        tag: sum(n for n, v in zip(values.rows, values.values, strict=True) if v and tag in v[0])
+        for tag in seen
+    }
+    return warnings + warn_of_spelling(rows)
 
 
 def _entities(
@@ -77,9 +127,12 @@ def _entities(
     known_from: str,
     rows_of: Callable[[Sequence[int]], str],
 ) -> Labels:
-    parsed = {tag: parse(tag) for tag in seen}
+    """Tags that mark entities, which are learned as IOB2."""
+    spelled = {tag: canonical(tag) for tag in seen}
+    parsed = {tag: parse(spelled[tag]) for tag in seen}
     without = all(letter == OUTSIDE for letter, _ in parsed.values())
-    if without and not (listed and seen == [OUTSIDE]):  # data to score a model on may have none
+    # Data to score a model on may have none.
+    if without and not (listed and set(spelled.values()) == {OUTSIDE}):
         raise InputError(
             f"no tag marks an entity: {', '.join(map(repr, seen[:5]))}",
             where=where,
@@ -88,7 +141,7 @@ def _entities(
             if known_from == FLAG
             else known_from,
         )
-    types = dict.fromkeys(kind for tag in listed if (kind := parse(tag)[1]))
+    types = dict.fromkeys(kind for tag in listed if (kind := parse(canonical(tag))[1]))
     names = iob2_names(types or sorted({kind for _, kind in parsed.values() if kind}))
     if sorted(names) == sorted(listed):
         names = list(listed)
@@ -106,7 +159,7 @@ def _entities(
         tags, found = value
         targets.append(sorted({ids[begins[tag]] for tag in tags if tag in begins}))
         said = dict(found).get(scheme)
-        if foreign := sorted(filter(is_foreign, tags)):
+        if foreign := sorted(tag for tag in tags if is_foreign(spelled[tag])):
             invalid[i] = f"the tag {foreign[0]!r}, which is neither O nor of a letter and a type"
         elif said and values.mend:
             mended += values.rows[i]
@@ -115,10 +168,23 @@ def _entities(
     number = f"{(len(names) - 1) // 2} type{'s' * (len(names) > 3)}"
     note = f"the tags mark entities of {number}, as {scheme}"
     note += " (written as IOB2)" * (scheme != IOB2)
+    if other := {tag: name for tag, name in spelled.items() if tag != name}:
+        shown = ", ".join(f"{tag!r} as {name}" for tag, name in list(other.items())[:4])
+        note += f"; read {shown}" + ", ..." * (len(other) > 4)
     if mended:
         note += f"; of {mended:,} sentence{'s' * (mended > 1)} they were not valid, and are mended"
     reader = TagReader(values.names, ids, scheme, mend=values.mend)
-    return Labels(ENTITIES, names, targets, note, invalid, reader)
+    warnings = [] if listed else warn_of_spelling(_rows_of_types(values, parsed))
+    return Labels(ENTITIES, names, targets, note, invalid, warnings, reader)
+
+
+def _rows_of_types(values: TagSets, parsed: dict[str, tuple[str, str]]) -> dict[str, int]:
+    """How many sentences have an entity of each type."""
+    rows: dict[str, int] = {}
+    for value, count in zip(values.values, values.rows, strict=True):
+        for kind in {parsed[tag][1] for tag in value[0]} - {""} if value else ():
+            rows[kind] = rows.get(kind, 0) + count
+    return rows
 
 
 def _check(
@@ -134,6 +200,7 @@ def _check(
     holders = [
         i
         for i, value in enumerate(values.values)
-        if value and any(tag in unknown or f"B-{parse(tag)[1]}" in unknown for tag in value[0])
+        if value
+        and any(tag in unknown or f"B-{parse(canonical(tag))[1]}" in unknown for tag in value[0])
     ]
     check_known(named, ids, where + (rows_of(holders) if holders else ""), known_from)

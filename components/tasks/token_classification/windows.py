@@ -77,13 +77,19 @@ class TokenizeWords(Counts):
 
     @property
     def notes(self) -> Sequence[str]:
-        """How many sentences were divided."""
-        if not self._divided:
-            return ()
-        return (
-            f"{self._divided:,} sentence{'s' * (self._divided > 1)} of more than"
-            f" {self.max_length} tokens became {self._parts:,} examples that overlap",
-        )
+        """How many sentences were divided, and how many words left out."""
+        notes = []
+        if left_out := self._reader.words_left_out if self._reader else 0:
+            notes.append(
+                f"{left_out:,} word{'s' * (left_out > 1)} without a character"
+                f" {'are' if left_out > 1 else 'is'} left out of the sentences, with the tags"
+            )
+        if self._divided:
+            notes.append(
+                f"{self._divided:,} sentence{'s' * (self._divided > 1)} of more than"
+                f" {self.max_length} tokens became {self._parts:,} examples that overlap"
+            )
+        return tuple(notes)
 
     def encode(self, texts: Sequence[list[list[str]]], labels: Sequence[Any] = ()) -> list[Any]:
         """Tokenize one batch; safe to call from several threads at a time.

@@ -1,0 +1,192 @@
+"""The lines of a CoNLL file: which are words, and what their cells are called."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.delimited import parse_delimiter
+from kfp_finetune.components.load_data.readers.reading import ReadOptions, no_rows, unique_names
+from kfp_finetune.components.load_data.readers.text_files import Text, line_blocks
+
+# As universaldependencies.org/format.html names them; FORM is the token.
+_CONLLU = ("id", "tokens", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+_WORD_ID = re.compile(r"[0-9]+")
+_NO_WORD_ID = re.compile(r"[0-9]+[-.][0-9]+")  # several words written as one; a word left unsaid
+DOCUMENT = "-DOCSTART-"
+# "# id 5 domain=x" and "# sent_id = 5" may have as many cells as a word.
+_ABOUT = re.compile(r"# +(?:(?:id|newdoc|newpar)(?: |$)|\S+ *= )")
+_GAP = re.compile("[ \t]+")  # not str.split(), which divides "10 000" at its no-break space
+_LOOKED_AT = 1_000
+# What a line of names, instead of a word, is made of.
+_WORD_NAMES = {"form", "token", "tokens", "word", "words", "text"}
+_TAG_NAMES = {
+    *("tag", "tags", "ner", "ner_tag", "ner_tags", "pos", "pos_tag", "pos_tags", "label", "labels"),
+    *("upos", "upostag", "xpos", "xpostag", "chunk", "chunk_tag", "chunk_tags", "iob", "bio"),
+}
+_OTHER_NAMES = {
+    *("id", "lemma", "feats", "head", "deprel", "deps", "misc", "sentence", "sentence_id", "#"),
+}
+_INDEX = "id"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file's lines are words.
+
+    Attributes:
+        text: The file.
+        separator: Between the cells of a line; None for blanks and tabs.
+        width: Cells of a line.
+        conllu: Whether it is of Universal Dependencies.
+        indexed: Whether the first cell counts the words of a sentence.
+        header: The cells of a line that names the columns; none if there is none.
+    """
+
+    text: Text
+    separator: str | None
+    width: int
+    conllu: bool
+    indexed: bool = False
+    header: tuple[str, ...] = ()
+
+    def cells(self, line: str) -> list[str]:
+        """The cells of a line."""
+        return [cell.strip(" \t") for cell in _split(line, self.separator)]
+
+    def is_comment(self, line: str, inside: bool) -> bool:
+        """Whether a line that begins with # is none of a word, inside a sentence or before one.
+
+        It has not the cells of a word; or a sentence begins there, and it says something about it.
+        """
+        if not line.startswith("#"):
+            return False
+        if self.conllu or len(self.cells(line)) != self.width:
+            return True
+        return not inside and _ABOUT.match(line) is not None
+
+    def is_word(self, line: str, inside: bool) -> bool:
+        """Whether a line is a word, or is to be one."""
+        if not line.strip() or self.is_comment(line, inside) or line.startswith(DOCUMENT):
+            return False
+        if self.is_header(line):
+            return False
+        return not (self.conllu and _NO_WORD_ID.fullmatch(self.cells(line)[0]))
+
+    def is_header(self, line: str) -> bool:
+        """Whether a line names the columns."""
+        return bool(self.header) and tuple(self.cells(line)) == self.header
+
+
+def lines_of(text: Text) -> Iterator[tuple[int, str]]:
+    """The lines of a file, with their numbers."""
+    number = 0
+    for _, lines in line_blocks(text):
+        for line in lines:
+            number += 1
+            yield number, line
+
+
+def _split(line: str, separator: str | None) -> list[str]:
+    return line.split(separator) if separator else _GAP.split(line.strip(" \t"))
+
+
+def find_layout(text: Text, options: ReadOptions) -> Layout:
+    """Find out how a file's lines are words.
+
+    Args:
+        text: The file.
+        options: The delimiter.
+
+    Raises:
+        InputError: If there are no lines.
+    """
+    candidates = (line for _, line in lines_of(text) if line.strip())
+    first = list(islice((line for line in candidates if not line.startswith("# ")), _LOOKED_AT))
+    if not first:
+        raise no_rows(text.file.name, "a word and its tag a line")
+    separator = "\t" if sum("\t" in line for line in first) > len(first) / 2 else None
+    if options.delimiter is not None:
+        separator = parse_delimiter(options.delimiter)
+    widths = Counter(len(_split(line, separator)) for line in first)
+    width = widths.most_common(1)[0][0]
+    words = [line for line in first if not line.startswith(DOCUMENT)]
+    header = tuple(cell.strip(" \t") for cell in _split(words[0], separator)) if words else ()
+    if not _are_names(header) or len(header) != width:
+        header = ()
+    ids = [_split(line, separator)[0] for line in words[bool(header) :]]
+    conllu = width == len(_CONLLU) and (
+        text.file.format == ".conllu"
+        or all(
+            _WORD_ID.fullmatch(i) or _NO_WORD_ID.fullmatch(i) for i in ids if not i.startswith("#")
+        )
+    )
+    layout = Layout(text, separator, width, conllu, header=header)
+    return replace(layout, indexed=not conllu and width > 1 and _is_indexed(layout))
+
+
+def _are_names(cells: tuple[str, ...]) -> bool:
+    """Whether cells name columns: one of words, and one of tags."""
+    names = {cell.lower().lstrip("# ") or "#" for cell in cells}
+    known = names <= _WORD_NAMES | _TAG_NAMES | _OTHER_NAMES
+    return known and bool(names & _WORD_NAMES) and bool(names & _TAG_NAMES)
+
+
+def _is_indexed(layout: Layout) -> bool:
+    """Whether the first cells of every sentence's lines count 1, 2, 3 ..., or from 0."""
+    longest = 0
+    for sentence in islice(sentences_of(layout), _LOOKED_AT // 10):
+        ids = [layout.cells(line)[0] for _, line in sentence]
+        if not ids[0].isascii() or ids[0] not in ("0", "1"):
+            return False
+        if ids != [str(i) for i in range(int(ids[0]), int(ids[0]) + len(ids))]:
+            return False
+        longest = max(longest, len(ids))
+    return longest > 1
+
+
+def names_of(layout: Layout, names: tuple[str, ...] | None) -> list[str]:
+    """The names of the columns: the user's, the header's, or the usual ones.
+
+    Args:
+        layout: Of the file.
+        names: What the user calls them.
+
+    Raises:
+        InputError: If there are not as many as cells.
+    """
+    if names is not None:
+        if len(names) != layout.width:
+            raise InputError(
+                f"{len(names)} names in column_names, and the lines have {layout.width} cells",
+                where=layout.text.file.name,
+                expected="a name for every cell",
+                remedy="--column-names " + ",".join(_usual_names(layout)),
+            )
+        return list(names)
+    if layout.header:
+        return unique_names(list(layout.header), layout.text.file.name)[0]
+    return list(_CONLLU) if layout.conllu else _usual_names(layout)
+
+
+def _usual_names(layout: Layout) -> list[str]:
+    first = [_INDEX, "tokens"] if layout.indexed else ["tokens"]
+    between = [f"column_{i}" for i in range(len(first) + 1, layout.width)]
+    return [*first, *between, "tags"][: max(layout.width, 1)]
+
+
+def sentences_of(layout: Layout) -> Iterator[list[tuple[int, str]]]:
+    """The lines of each sentence's words, with their numbers."""
+    words: list[tuple[int, str]] = []
+    for number, line in lines_of(layout.text):
+        if layout.is_word(line, bool(words)):
+            words.append((number, line))
+        elif words and (not line.strip() or line.startswith(DOCUMENT)):
+            yield words
+            words = []
+    if words:
+        yield words

@@ -1,0 +1,86 @@
+"""Whether the first line of a table names its columns, and what to call them if it does not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.tasks.problem_types import as_number
+from kfp_finetune.components.tasks.usual_names import is_usual
+
+_LONG, _MANY_WORDS = 60, 6
+_ENOUGH_ROWS = 8
+
+
+def names_for(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Names for the columns of a table whose first line is a row like any other.
+
+    It is one if no cell has a usual name, and a cell is long like a text, is a number where the
+    others are numbers, or is one of the few values that its column has.
+
+    Args:
+        first: The cells of the first line.
+        rows: Those of some lines after it, with as many cells.
+
+    Returns:
+        A name for every column; none if the first line names them.
+    """
+    cells = [cell.strip() for cell in first]
+    if any(map(is_usual, cells)) or not any(cells):
+        return ()
+    if cells == [str(i) for i in range(len(cells))]:  # as pandas names columns without names
+        return ()
+    columns = [[row[i].strip() for row in rows] for i in range(len(cells))]
+    if not any(map(_is_value, cells, columns)):
+        return ()
+    return _suggested(cells, columns)
+
+
+def no_names(where: str, first: Sequence[str], names: Sequence[str]) -> InputError:
+    """What is raised for a table whose columns have no names.
+
+    Args:
+        where: The file.
+        first: The cells of its first line.
+        names: What the columns may be called.
+    """
+    shown = ", ".join(repr(cell[:40]) for cell in first[:6]) + ", ..." * (len(first) > 6)
+    return InputError(
+        f"the first line looks like a row, not like the columns' names: {shown}",
+        where=where,
+        expected="a first line that names the columns, or names for them in the file's order",
+        remedy="--column-names " + ",".join(names),
+    )
+
+
+def _is_value(cell: str, column: Sequence[str]) -> bool:
+    if len(cell) > _LONG or len(cell.split()) > _MANY_WORDS:
+        return True
+    if len(column) < _ENOUGH_ROWS or not cell:
+        return False
+    counts = Counter(column)
+    if as_number(cell) is not None:
+        return all(as_number(value) is not None for value in column if value)
+    return counts[cell] > 1 and 2 * len(counts) <= len(column)
+
+
+def _suggested(first: Sequence[str], columns: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """One column is the label, one or two are texts, and the others have their numbers."""
+    values = [[cell, *column] for cell, column in zip(first, columns, strict=True)]
+    words = [sum(len(cell.split()) for cell in column) / len(column) for column in values]
+    longest = max(range(len(values)), key=lambda i: words[i])
+    texts = [i for i in range(len(values)) if words[i] > max(2, words[longest] / 3)] or [longest]
+    kinds = [len(set(column)) for column in values]
+    others = [i for i in range(len(values)) if i not in texts]
+    names = [f"column_{i + 1}" for i in range(len(values))]
+    if len(texts) == 2:
+        names[texts[0]], names[texts[1]] = "sentence1", "sentence2"
+    else:
+        names[longest] = "text"
+    if others:
+        label = min(others, key=lambda i: (kinds[i] < 2, kinds[i]))
+        numbers = [as_number(cell) for cell in values[label]]
+        fractions = None not in numbers and any("." in cell for cell in values[label])
+        names[label] = "score" if fractions else "label"
+    return tuple(names)

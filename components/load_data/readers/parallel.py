@@ -1,0 +1,140 @@
+"""Texts in one file and their labels in another, line by line, as TweetEval has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.files import File, readable
+from kfp_finetune.components.load_data.readers.places import Parallel
+from kfp_finetune.components.load_data.readers.reading import (
+    ROWS_PER_BATCH,
+    Batch,
+    ReadOptions,
+    Source,
+    no_rows,
+)
+from kfp_finetune.components.load_data.readers.text_files import (
+    Text,
+    examine,
+    line_blocks,
+    open_text,
+)
+
+_TEXTS = re.compile(r"(.*?)[._-]?(?:texts?|sentences?|inputs?)", re.IGNORECASE)
+_LABELS = re.compile(r"(.*?)[._-]?(?:labels?|targets?)", re.IGNORECASE)
+_NAMES = re.compile(r"(?:label[._-]?)?(?:mapping|names|classes)", re.IGNORECASE)
+_NAMED = re.compile(r"\s*([0-9]+)[\t ,:]+(\S.*?)\s*")
+
+
+def parallel_files(paths: list[Path], name: str) -> dict[str, Parallel]:
+    """The files of texts that have a file of labels beside them, by what their names share.
+
+    Args:
+        paths: Files of text.
+        name: What the user calls their folder.
+
+    Returns:
+        For "train_text.txt" and "train_labels.txt" one with the key "train".
+    """
+    stems = {File(path, "").stem: path for path in paths}
+    texts = {found[1]: path for stem, path in stems.items() if (found := _TEXTS.fullmatch(stem))}
+    labels = {found[1]: path for stem, path in stems.items() if (found := _LABELS.fullmatch(stem))}
+    mapping = next((path for stem, path in stems.items() if _NAMES.fullmatch(stem)), None)
+    names = None if mapping is None else File(mapping, f"{name}/{mapping.name}")
+    return {
+        key: Parallel(
+            File(texts[key], f"{name}/{texts[key].name}"),
+            File(labels[key], f"{name}/{labels[key].name}"),
+            names,
+        )
+        for key in texts
+        if key in labels
+    }
+
+
+def open_parallel(files: Parallel, options: ReadOptions) -> Source:
+    """Open two files of which line i of the one is the label of line i of the other.
+
+    Args:
+        files: The files of texts, of labels, and of the labels' names if there is one: a number and
+            a name a line.
+        options: The encoding.
+
+    Raises:
+        InputError: If one cannot be read, or they have not the same number of lines.
+    """
+    texts, labels = (examine(file, options.encoding) for file in (files.texts, files.labels))
+    rows, of_labels = _count(texts), _count(labels)
+    if rows != of_labels:
+        raise InputError(
+            f"{rows:,} lines of texts, and {of_labels:,} of labels",
+            where=f"{files.texts.name}, {files.labels.name}",
+            expected="a label in every line, for the text in the same line of the other file",
+            remedy="check that the files belong together, and that no line is missing",
+        )
+    if not rows:
+        raise no_rows(files.texts.name)
+    names = _names(files.names, options) if files.names else []
+
+    def value(line: str) -> Any:
+        return int(line) if names and line.isascii() and line.isdecimal() else line
+
+    def read() -> Iterator[Batch]:
+        pairs = zip(_lines(texts), _lines(labels), strict=True)
+        while chunk := list(islice(pairs, ROWS_PER_BATCH)):
+            yield Batch(
+                {
+                    "text": [text for text, _ in chunk],
+                    "label": [value(label.strip()) for _, label in chunk],
+                }
+            )
+
+    note = f"{files.texts.name}: every line is a text, and its label in {files.labels.name}"
+    if files.names:
+        note += f", where numbers count the names in {files.names.name}"
+    return Source(
+        name=files.texts.name,
+        columns=["text", "label"],
+        read=read,
+        rows=rows,
+        label_names={"label": names} if names else {},
+        notes=(*texts.notes, note),
+    )
+
+
+def _count(text: Text) -> int:
+    return sum(len(lines) for _, lines in line_blocks(text))
+
+
+def _lines(text: Text) -> Iterator[str]:
+    with readable(text.file), open_text(text) as opened:
+        for line in opened:
+            yield line.rstrip("\r\n")
+
+
+def _names(file: File, options: ReadOptions) -> list[str]:
+    """The names that numbers count from 0."""
+    found: dict[int, str] = {}
+    for _, lines in line_blocks(examine(file, options.encoding)):
+        for line in filter(str.strip, lines):
+            named = _NAMED.fullmatch(line)
+            if not named or int(named[1]) in found:
+                raise _not_names(file, line)
+            found[int(named[1])] = named[2]
+    if sorted(found) != list(range(len(found))):
+        raise _not_names(file, next(iter(found.values()), ""))
+    return [found[number] for number in range(len(found))]
+
+
+def _not_names(file: File, line: str) -> InputError:
+    return InputError(
+        f"the file does not name the labels: {line[:60]!r}",
+        where=file.name,
+        expected="a number and a name in every line, counted from 0, e.g. 0 anger",
+        remedy="mend the file, or take it out of the folder if it is about something else",
+    )
