@@ -154,7 +154,12 @@ class Metrics(_Part):
     per_class: list[ClassScores] = Field(description="one per label name, in their order")
     confusion_matrix: list[list[int]] = Field(
         description="row i, column j: examples of label i predicted as label j; empty unless every"
-        " example has one label"
+        " example has one label, and of more than 200 labels"
+    )
+    confusion_cells: list[tuple[int, int, int]] = Field(
+        default_factory=list,
+        description="of more than 200 labels the cells of that matrix that are not 0: row, column,"
+        " examples",
     )
     label_names: list[str] = Field(
         description="the label of id i is label_names[i]; empty for regression"

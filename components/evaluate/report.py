@@ -57,7 +57,7 @@ def render_report(
         tiles=tiles(metrics, model.problem_type),
         all_metrics=metric_rows(metrics, model.problem_type),
         curves=training_curves(records, model),
-        confusion=confusion_picture(metrics) if metrics.confusion_matrix else None,
+        confusion=confusion_picture(metrics),
         classes=_classes(metrics),
         entity_errors=metrics.entity_errors,
         sentences=[_marked(sentence) for sentence in metrics.sentences],

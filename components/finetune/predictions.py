@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from kfp_finetune.components.finetune import models
 from kfp_finetune.components.finetune.inputs import Rows, evaluation_dataset
+from kfp_finetune.components.tasks.scores.pieces import new_logits, release
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 BATCH_SIZE = 64
@@ -31,10 +31,11 @@ def predict(
         batch_size: Rows at a time.
 
     Returns:
-        Logits, shape [rows, outputs], or of words [words, outputs], in the split's own order.
+        Logits, shape [rows, outputs], or of words [words, outputs], in the split's own order;
+        very many lie in a file that is mapped into memory.
     """
     dataset, order = evaluation_dataset(rows, batch_size)
-    logits = np.zeros((len(rows.labels), network.config.num_labels), np.float32)
+    logits = new_logits(len(rows.labels), network.config.num_labels)
     forward = models.forward(network)
     done = 0
     for features in dataset:
@@ -42,5 +43,6 @@ def predict(
         places, outputs = rows.gather(batch, order[done : done + len(batch)])
         logits[places] = outputs
         done += len(batch)
+        release(logits)
         progress(done)
     return logits

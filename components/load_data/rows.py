@@ -244,7 +244,7 @@ def check_columns(source: Source, columns: ColumnMapping, train: Source) -> None
         expected="the columns of the training data; it has " + ", ".join(map(repr, source.columns)),
         remedy=f"take the splits out of the training data: --dataset {quote(train.name)}"
         if without_labels and Path(train.name).is_file()
-        else "rename the column, or read only the training data",
+        else "rename the column",
     )
 
 

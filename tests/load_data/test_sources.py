@@ -234,8 +234,12 @@ def test_folders_of_splits(tmp_path: Path) -> None:
     assert read(tmp_path) == read(tmp_path, "train") == ROWS[:20]
     assert read(tmp_path, "validation") == read(tmp_path, "dev") == ROWS[20:30]
     assert read(tmp_path, "test") == ROWS[30:40]
-    assert open_source(str(tmp_path)).notes == (
+    source = open_source(str(tmp_path))
+    assert source.warnings == (
         f"{tmp_path}: not named like a split, and not read: testimonials.csv",
+    )
+    assert source.notes == (
+        f"{tmp_path}: of a kind that is not read, unless it is named: README.txt",
     )
     assert fails(tmp_path, "extra") == (
         "there is no split 'extra'\n"
@@ -328,7 +332,8 @@ def test_labels_as_files(tmp_path: Path) -> None:
         "plain text has no labels\n"
         f"  where:    {tmp_path}/ham.txt\n"
         "  expected: a folder with a sub-folder of .txt files per label, or a .txt file per label\n"
-        "  remedy:   arrange it so, or give the texts with their labels as .csv or .jsonl; of words"
+        "  remedy:   arrange it so, or put the labels into a file beside the texts, line by line"
+        " (train_text.txt, train_labels.txt), or give them as .csv or .jsonl; of words"
         " with tags, one a line: --task token-classification"
     )
 

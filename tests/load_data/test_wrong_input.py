@@ -235,7 +235,8 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "plain text has no labels",
             "{dir}/data.txt",
             "a folder with a sub-folder of .txt files per label, or a .txt file per label",
-            "arrange it so, or give the texts with their labels as .csv or .jsonl; of words with"
+            "arrange it so, or put the labels into a file beside the texts, line by line"
+            " (train_text.txt, train_labels.txt), or give them as .csv or .jsonl; of words with"
             " tags, one a line: --task token-classification",
         ),
     ),

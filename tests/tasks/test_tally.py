@@ -174,3 +174,34 @@ def test_the_baseline_of_numbers_is_their_mean() -> None:
     assert baseline["rmse"] == pytest.approx(true.std())
     assert baseline["r2"] == pytest.approx(0)
     assert baseline.keys().isdisjoint({"pearson"})
+
+
+def test_many_labels_are_ranked_and_scored_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ways that take little memory give the numbers of the way that takes much."""
+    from kfp_finetune.components.tasks.scores import pieces, ranking
+
+    true, logits, names = outputs(SINGLE_LABEL, count=150, labels=250)
+    logits = logits.round(1).astype(np.float32)  # some are equal
+    expected = measure(SINGLE_LABEL, true, logits, names, "test", temperature=1.5)
+    assert all(scores.roc_auc is None or scores.support for scores in expected.per_class)
+    for cells in (100, 5_000):
+        monkeypatch.setattr(pieces, "_CELLS", cells)
+        monkeypatch.setattr(ranking, "_CELLS", cells)
+        monkeypatch.setattr(pieces, "_IN_MEMORY", 0)
+        in_file = pieces.new_logits(*logits.shape)
+        assert isinstance(in_file, np.memmap)
+        in_file[:] = logits
+        found = measure(SINGLE_LABEL, true, in_file, names, "test", temperature=1.5)
+        assert found.model_dump() == expected.model_dump()
+
+
+def test_the_confusion_matrix_of_many_labels_has_only_what_occurs() -> None:
+    true, logits, names = outputs(SINGLE_LABEL, count=300, labels=1_000)
+    found = measure(SINGLE_LABEL, true, logits, names, "test")
+    assert found.confusion_matrix == []
+    expected = sklearn_metrics.confusion_matrix(true, logits.argmax(axis=1), labels=range(1_000))
+    matrix = np.zeros_like(expected)
+    for row, column, count in found.confusion_cells:
+        matrix[row, column] = count
+    assert (matrix == expected).all()
+    assert len(found.confusion_cells) <= 300

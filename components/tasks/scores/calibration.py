@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_expit, log_softmax
+from scipy.special import expit, log_expit
 
 from kfp_finetune.components.artifacts.metrics import Calibration, Reliability, ReliabilityBin
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, SINGLE_LABEL, TOKEN_TYPES
+from kfp_finetune.components.tasks.scores.pieces import log_likelihoods, most_likely, pieces
 
 BINS = 15  # as in Guo et al. (2017)
 # A split on which every answer is right would be fitted best by 0.
@@ -39,11 +40,11 @@ def fit(problem_type: str, labels: np.ndarray, logits: np.ndarray) -> Fitted:
         labels: Of the validation split, as the task's `targets` gives them; at least one.
         logits: Shape [examples, labels].
     """
-    logits = np.asarray(logits, np.float64)
-    if not np.isfinite(logits).all():
+    if not all(np.isfinite(piece).all() for _, piece in pieces(logits)):
         return Fitted()  # evaluate says so
     if problem_type in (SINGLE_LABEL, *TOKEN_TYPES):
         return Fitted(temperature=fit_temperature(labels, logits))
+    logits = np.asarray(logits, np.float64)
     if problem_type == MULTI_LABEL:
         return Fitted(thresholds=fit_thresholds(labels == 1, expit(logits)))
     return Fitted()
@@ -54,15 +55,14 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
 
     Args:
         labels: Ids, shape [examples].
-        logits: Float64, shape [examples, labels].
+        logits: Shape [examples, labels].
 
     Returns:
         From 0.25 to 4; above 1 where the model is too sure of itself.
     """
 
     def loss(log_temperature: float) -> float:
-        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return float(-scaled[np.arange(len(labels)), labels].mean())
+        return float(-log_likelihoods(logits, labels, np.exp(log_temperature)).mean())
 
     bounds = (np.log(_LOWEST), np.log(_HIGHEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded")
@@ -107,16 +107,15 @@ def calibration(labels: np.ndarray, logits: np.ndarray, temperature: float) -> C
 
     Args:
         labels: Ids, shape [examples].
-        logits: Float64, shape [examples, labels].
+        logits: Shape [examples, labels].
         temperature: As fitted; 1 where it was not.
     """
+    predicted = most_likely(logits)
 
     def of(scale: float) -> Reliability:
-        likelihoods = log_softmax(logits / scale, axis=1)
-        predicted = logits.argmax(axis=1)
-        rows = np.arange(len(labels))
-        confidence = np.exp(likelihoods[rows, predicted])
-        return _reliability(confidence, predicted == labels, -likelihoods[rows, labels])
+        confidence = np.exp(log_likelihoods(logits, predicted, scale))
+        losses = -log_likelihoods(logits, labels, scale)
+        return _reliability(confidence, predicted == labels, losses)
 
     after = None if temperature == 1 else of(temperature)
     return Calibration(temperature=temperature, before=of(1.0), after=after)

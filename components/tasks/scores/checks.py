@@ -6,6 +6,7 @@ import numpy as np
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.scores.pieces import pieces
 
 
 def check(
@@ -37,7 +38,7 @@ def check(
             remedy="evaluate a model on data with the labels it was trained for",
         )
     _check_labels(problem_type, labels, outputs, where)
-    if broken := int((~np.isfinite(logits)).any(axis=1).sum()):
+    if broken := sum(int((~np.isfinite(p)).any(axis=1).sum()) for _, p in pieces(logits)):
         raise InputError(
             f"the model's outputs are not finite for {broken:,} of {rows:,} examples",
             where=where,

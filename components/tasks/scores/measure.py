@@ -51,10 +51,10 @@ def measure(
             a label or a logit is not finite.
     """
     labels = np.asarray(labels)
-    logits = np.asarray(logits, dtype=np.float64)
     check(problem_type, labels, logits, num_outputs(label_names), split)
     if problem_type == SINGLE_LABEL:
         return single_label(labels, logits, label_names, split, temperature)
+    logits = np.asarray(logits, dtype=np.float64)
     if problem_type == MULTI_LABEL:
         return multi_label(labels == 1, logits, label_names, split, thresholds)
     return regression(labels[:, 0].astype(np.float64), logits[:, 0], split)
@@ -64,9 +64,9 @@ def tally(
     problem_type: str, labels: np.ndarray, logits: np.ndarray, thresholds: list[float] | None
 ) -> Tally:
     """The scores of any weighting of the examples, such as a slice; arguments as `measure`'s."""
-    logits = np.asarray(logits, dtype=np.float64)
     if problem_type == SINGLE_LABEL:
         return single_label_tally(labels, logits)
+    logits = np.asarray(logits, dtype=np.float64)
     if problem_type == MULTI_LABEL:
         return multi_label_tally(labels == 1, given_marks(logits, thresholds), logits)
     return regression_tally(labels[:, 0].astype(np.float64), logits[:, 0])

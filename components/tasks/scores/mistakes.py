@@ -12,6 +12,7 @@ from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.tasks.predictions import Predictions
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
 from kfp_finetune.components.tasks.scores.multi_label import given_marks
+from kfp_finetune.components.tasks.scores.pieces import log_likelihoods, most_likely, pieces
 
 MOST_EXAMPLES = 20
 MOST_PAIRS = 10
@@ -49,14 +50,15 @@ def _of_one_label(
     predictions: Predictions, model: ModelManifest, show: _Examples
 ) -> dict[str, list[Any]]:
     labels = predictions.labels
-    probabilities = softmax(predictions.logits.astype(np.float64) / model.temperature, axis=1)
-    predicted = predictions.logits.argmax(axis=1)
-    confidence = probabilities.max(axis=1)
+    logits, temperature = predictions.logits, model.temperature
+    predicted = most_likely(logits)
+    confidence = np.exp(log_likelihoods(logits, predicted, temperature))
     wrong = np.flatnonzero(predicted != labels)
     surest = wrong[np.argsort(-confidence[wrong], kind="stable")]
 
     def example(i: int, other: int) -> Example:
-        return show.one(i, other, float(probabilities[i, other]))
+        row = softmax(np.asarray(logits[i], np.float64) / temperature)
+        return show.one(i, other, float(row[other]))
 
     pairs, counts = np.unique(np.stack([labels, predicted])[:, surest], axis=1, return_counts=True)
     confused = []
@@ -72,7 +74,7 @@ def _of_one_label(
                 examples=[example(i, other) for i in of_pair[:EXAMPLES_PER_PAIR]],
             )
         )
-    suspected = _suspected_labels(labels, probabilities)
+    suspected = _suspected_labels(labels, logits, temperature)
     return {
         "mistakes": [example(i, predicted[i]) for i in surest[:MOST_EXAMPLES]],
         "confused_pairs": confused,
@@ -80,18 +82,23 @@ def _of_one_label(
     }
 
 
-def _suspected_labels(labels: np.ndarray, probabilities: np.ndarray) -> list[tuple[int, int]]:
+def _suspected_labels(
+    labels: np.ndarray, logits: np.ndarray, temperature: float
+) -> list[tuple[int, int]]:
     """Examples and the label that each should have, by how much likelier that is than its own."""
-    rows = np.arange(len(labels))
-    own = probabilities[rows, labels]
-    counts = np.bincount(labels, minlength=probabilities.shape[1])
+    own = np.exp(log_likelihoods(logits, labels, temperature))
+    counts = np.bincount(labels, minlength=logits.shape[1])
     with np.errstate(invalid="ignore"):
-        usual = np.bincount(labels, own, probabilities.shape[1]) / counts  # NaN is never exceeded
-    likely = np.where(probabilities >= usual, probabilities, 0)
-    likely[rows, labels] = 0
-    other = likely.argmax(axis=1)
-    margin = likely[rows, other] - own
-    found = np.flatnonzero((likely[rows, other] > 0) & (margin > 0))
+        usual = np.bincount(labels, own, logits.shape[1]) / counts  # NaN is never exceeded
+    other = np.empty(len(labels), np.int64)
+    best = np.empty(len(labels))
+    for rows, piece in pieces(logits):
+        probabilities = softmax(piece / temperature, axis=1)
+        likely = np.where(probabilities >= usual, probabilities, 0)
+        likely[np.arange(len(piece)), labels[rows]] = 0
+        other[rows], best[rows] = likely.argmax(axis=1), likely.max(axis=1)
+    margin = best - own
+    found = np.flatnonzero((best > 0) & (margin > 0))
     order = found[np.argsort(-margin[found], kind="stable")]
     return [(int(i), int(other[i])) for i in order]
 

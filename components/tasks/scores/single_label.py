@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.metrics import (
     confusion_matrix,
     precision_recall_fscore_support,
@@ -13,12 +15,14 @@ from sklearn.metrics import (
 
 from kfp_finetune.components.artifacts.metrics import ClassScores, Metrics, RocCurve
 from kfp_finetune.components.tasks.scores.calibration import calibration
-from kfp_finetune.components.tasks.scores.ranking import mean_of_known, rank_scores
+from kfp_finetune.components.tasks.scores.pieces import log_likelihoods, most_likely, pieces
+from kfp_finetune.components.tasks.scores.ranking import mean_of_known, rank_labels
 from kfp_finetune.components.tasks.scores.tally import Tally, share, stack
 
 # The true label among the k likeliest, where there are more labels than the number beside it.
 _TOP = {3: 5, 5: 10}
 _ROC_POINTS = 200
+MOST_IN_A_MATRIX = 200  # labels: 40,000 numbers; beyond, nearly all of them are 0
 
 
 def single_label(
@@ -47,7 +51,7 @@ def single_label(
         one against the rest) and `majority_baseline_accuracy` (the share of the most frequent
         label); scores for every label (0 where they are undefined), and the confusion matrix.
     """
-    predicted = logits.argmax(axis=1)
+    predicted = most_likely(logits)
     ids = np.arange(len(label_names))
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=ids, zero_division=0
@@ -55,8 +59,7 @@ def single_label(
     macro = precision_recall_fscore_support(labels, predicted, average="macro", zero_division=0)
     tally = single_label_tally(labels, logits)
     scores = tally.overall()
-    probabilities = softmax(logits, axis=1)
-    areas, precisions = rank_scores(labels[:, np.newaxis] == ids, probabilities)
+    areas, precisions = rank_labels(labels, logits)
     calibrated = calibration(labels, logits, temperature)
     binary = len(label_names) == 2 and areas[1] is not None
     metrics = {
@@ -92,21 +95,38 @@ def single_label(
             )
             for i, name in enumerate(label_names)
         ],
-        confusion_matrix=confusion_matrix(labels, predicted, labels=ids).tolist(),
+        **confusion(labels, predicted, len(label_names)),
         label_names=label_names,
-        roc_curve=_roc_curve(labels, probabilities) if binary else None,
+        roc_curve=_roc_curve(labels, softmax(logits, axis=1)) if binary else None,
         calibration=calibrated,
     )
 
 
 def single_label_tally(labels: np.ndarray, logits: np.ndarray) -> Tally:
     """Accuracy, balanced accuracy, F1, Matthews correlation and loss of any weighting."""
-    count = logits.shape[1]
-    predicted = logits.argmax(axis=1)
+    losses = -log_likelihoods(logits, labels)
+    return _tally(labels, most_likely(logits), losses, logits.shape[1])
+
+
+def confusion(labels: np.ndarray, predicted: np.ndarray, count: int) -> dict[str, Any]:
+    """The confusion matrix, as the fields of `Metrics`: of many labels only what occurs.
+
+    Args:
+        labels: Ids, shape [examples].
+        predicted: What was predicted for each.
+        count: How many labels there are.
+    """
+    if count <= MOST_IN_A_MATRIX:
+        matrix = confusion_matrix(labels, predicted, labels=np.arange(count))
+        return {"confusion_matrix": matrix.tolist()}
+    pairs, counts = np.unique(np.stack([labels, predicted]), axis=1, return_counts=True)
+    cells = zip(*pairs.tolist(), counts.tolist(), strict=True)
+    return {"confusion_matrix": [], "confusion_cells": list(cells)}
+
+
+def _tally(labels: np.ndarray, predicted: np.ndarray, losses: np.ndarray, count: int) -> Tally:
     right = _one_hot(labels, count) * (labels == predicted)[:, np.newaxis]
-    columns = stack(
-        _one_hot(labels, count), _one_hot(predicted, count), right, _losses(labels, logits)
-    )
+    columns = stack(_one_hot(labels, count), _one_hot(predicted, count), right, losses)
 
     def scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
         true, given, hits = (sums[:, i * count : (i + 1) * count] for i in range(3))
@@ -132,23 +152,21 @@ def _one_hot(ids: np.ndarray, count: int) -> csr_array:
     return csr_array((np.ones(len(ids)), ids, np.arange(len(ids) + 1)), shape=(len(ids), count))
 
 
-def _losses(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    chosen: np.ndarray = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
-    return chosen
-
-
 def _baseline(labels: np.ndarray, support: np.ndarray) -> dict[str, float]:
     """Scores of always giving the split's most frequent label, with its frequencies for odds."""
     with np.errstate(divide="ignore"):
         odds = np.log(support / support.sum())
-    always = np.broadcast_to(odds, (len(labels), len(support)))
-    return single_label_tally(labels, always).overall()
+    always = np.full(len(labels), odds.argmax())
+    return _tally(labels, always, -odds[labels], len(support)).overall()
 
 
 def _top_accuracies(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    own = logits[np.arange(len(labels)), labels][:, np.newaxis]
-    before = np.arange(logits.shape[1]) < labels[:, np.newaxis]  # of equal ones, the first wins
-    rank = ((logits > own) | ((logits == own) & before)).sum(axis=1)
+    rank = np.empty(len(labels), np.int64)
+    for rows, piece in pieces(logits):
+        of_rows = labels[rows][:, np.newaxis]
+        own = np.take_along_axis(piece, of_rows, axis=1)
+        before = np.arange(piece.shape[1]) < of_rows  # of equal ones, the first wins
+        rank[rows] = ((piece > own) | ((piece == own) & before)).sum(axis=1)
     return {
         f"top_{k}_accuracy": float((rank < k).mean())
         for k, above in _TOP.items()

@@ -37,11 +37,16 @@ class Tally:
         Args:
             weights: How often each example counts, shape [weightings, examples].
         """
-        found = self.scores_of((weights @ self.rows).toarray())
-        return [
-            {name: float(values[i]) for name, values in found.items() if np.isfinite(values[i])}
-            for i in range(weights.shape[0])
-        ]
+        defined: list[dict[str, float]] = []
+        size = max(1, _COUNTS_AT_ONCE // self.rows.shape[1])
+        for start in range(0, weights.shape[0], size):
+            part = weights[start : start + size]
+            found = self.scores_of((part @ self.rows).toarray())
+            defined += [
+                {name: float(values[i]) for name, values in found.items() if np.isfinite(values[i])}
+                for i in range(part.shape[0])
+            ]
+        return defined
 
     def overall(self) -> dict[str, float]:
         """The scores of all examples."""
