@@ -38,6 +38,18 @@ def predict_split(
             expected=f"{model.problem_type} {', '.join(model.label_names[:5])}",
             remedy="evaluate on data with the model's labels",
         )
+    pairs = data.text_pair_column is not None
+    if pairs != (model.text_pair_column is not None):
+        raise InputError(
+            f"the data has {'pairs of texts' if pairs else 'one text'} in every row, and the model"
+            f" was trained on {'one text' if pairs else 'pairs of texts'}",
+            where=data.dataset,
+            expected="the columns that the model reads: "
+            + ", ".join(c for c in (model.text_column, model.text_pair_column) if c),
+            remedy=f"--text-column {data.text_column}"
+            if pairs
+            else "name the second text with --text-pair-column",
+        )
     if not data.splits[split].rows:
         raise InputError(
             f"the {split} split is empty",

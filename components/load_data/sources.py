@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.conll import is_conll, open_conll
-from kfp_finetune.components.load_data.readers.delimited import open_delimited, parse_delimiter
+from kfp_finetune.components.load_data.readers.delimited import open_delimited
+from kfp_finetune.components.load_data.readers.delimiters import parse_delimiter
 from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, FORMATS, File
 from kfp_finetune.components.load_data.readers.header import no_names
 from kfp_finetune.components.load_data.readers.hub import (

@@ -6,6 +6,7 @@ a list may be a vector of 0 and 1. Each of them could be taken for the name of a
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ _ITEM = re.compile(
     r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([+-]?[0-9]+(?:\.[0-9]*)?|True|False))\s*"""
 )
 _ESCAPED = re.compile(r"\\(.)")
+_LARGEST = 3.4e38  # float32
 _DECIMAL_COMMA = re.compile(r"[+-]?([0-9]+),([0-9]+)")
 _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+")
 
@@ -228,3 +230,33 @@ def _read_vectors(
             if known and len(widths) == 1
             else "mend the rows whose vectors are of another length",
         )
+
+
+def number_of(value: Any, where: str) -> float | None:
+    """A number to be predicted; None where there is none.
+
+    Args:
+        value: As the data has it.
+        where: The place of the value, for messages.
+
+    Raises:
+        InputError: If it is no number, or not a finite one.
+    """
+    if value is None:
+        return None
+    number = as_number(value)
+    if number is not None and abs(number) > _LARGEST:
+        raise InputError(
+            f"{number:g} is too large for a number to be predicted",
+            where=where,
+            expected=f"numbers up to {_LARGEST:.2g}, which is what float32 holds",
+            remedy="mend the value, or scale the numbers",
+        )
+    if number is None or not math.isfinite(number):
+        raise InputError(
+            f"{value!r} is not a number",
+            where=where,
+            expected="a finite number per row, for regression",
+            remedy="mend the value, or --problem-type single_label_classification",
+        )
+    return number

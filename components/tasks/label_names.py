@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.tasks.label_spelling import is_missing_mark
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _SHOWN = 5
@@ -115,3 +116,40 @@ def by_number_then_name(name: str) -> tuple[int, int, str]:
         return 0, int(name), name
     except ValueError:
         return 1, 0, name
+
+
+def unnamed_marks(values: Sequence[Any], names: Sequence[str]) -> dict[int, str]:
+    """The marks for a missing label, by place, that are none of the names there may be."""
+    return {
+        i: f"{value!r} for a label, which marks a missing one"
+        for i, value in enumerate(values)
+        if (is_missing_mark(value) or value in (-1, "-1")) and str(value) not in names
+    }
+
+
+def refuse_numbers(
+    named: Sequence[Sequence[str] | None],
+    unknown: Sequence[int],
+    listed: Sequence[str],
+    where: str,
+    rows_of: Callable[[Sequence[int]], str],
+) -> None:
+    """Refuse numbers where a model's labels have names: which number is which is not known."""
+    numbers = sorted({n for i in unknown for n in named[i] or () if is_whole(n)}, key=int)
+    if numbers and not all(map(is_whole, listed)):
+        raise InputError(
+            f"the labels are numbers such as {numbers[0]}, and the model's labels have names",
+            where=where + rows_of(unknown),
+            expected="one of " + ", ".join(map(repr, listed[:5])) + ", ..." * (len(listed) > 5),
+            remedy="list the names that the numbers stand for, from 0, one a line in a file:"
+            " --label-names FILE",
+        )
+
+
+def rows_of_names(named: Sequence[Sequence[str] | None], counts: Sequence[int]) -> dict[str, int]:
+    """How many rows have each label."""
+    rows: dict[str, int] = {}
+    for group, count in zip(named, counts, strict=True):
+        for name in dict.fromkeys(group or ()):
+            rows[name] = rows.get(name, 0) + count
+    return rows

@@ -5,13 +5,12 @@ A column is read once and each different value in it is looked at once, whatever
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.label_cells import Cells, read_cells
+from kfp_finetune.components.tasks.label_cells import Cells, number_of, read_cells
 from kfp_finetune.components.tasks.label_columns import check_for_several, each, read_indicators
 from kfp_finetune.components.tasks.label_names import (
     by_number_then_name,
@@ -19,9 +18,11 @@ from kfp_finetune.components.tasks.label_names import (
     clean,
     is_whole,
     name_of,
+    refuse_numbers,
+    rows_of_names,
+    unnamed_marks,
 )
 from kfp_finetune.components.tasks.label_spelling import (
-    is_missing_mark,
     stripped,
     warn_of_spelling,
 )
@@ -30,7 +31,6 @@ from kfp_finetune.components.tasks.problem_types import (
     REGRESSION,
     SINGLE_LABEL,
     any_separator,
-    as_number,
     infer_problem_type,
     list_separator,
 )
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from kfp_finetune.components.tasks.token_classification.reading import TagReader
 
 FLAG = "--label-names"
-_LARGEST = 3.4e38  # float32
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ def understand_labels(
                 expected="label names only where the labels are classes",
                 remedy="leave --label-names out, or --problem-type single_label_classification",
             )
-        numbers = each(lambda value: _number(value, where), cells.values, rows_of)
+        numbers = each(lambda value: number_of(value, where), cells.values, rows_of)
         return Labels(REGRESSION, [], numbers, note, cells.missing, warnings)
     if problem_type == SINGLE_LABEL:
         lists = [i for i, value in enumerate(cells.values) if isinstance(value, tuple)]
@@ -153,7 +152,7 @@ def understand_labels(
             )
     invalid = cells.missing
     if listed:
-        invalid |= _unnamed(cells.values, listed)
+        invalid |= unnamed_marks(cells.values, listed)
     parts = [
         None if value is None or i in invalid else _split(value, separator)
         for i, value in enumerate(cells.values)
@@ -176,10 +175,10 @@ def understand_labels(
     if listed:
         unknown = [i for i, group in enumerate(named) if any(n not in ids for n in group or ())]
         if known_from != FLAG:
-            _refuse_numbers(named, unknown, listed, where, rows_of)
+            refuse_numbers(named, unknown, listed, where, rows_of)
         check_known(named, ids, where + rows_of(unknown) if unknown else where, known_from)
     else:
-        warnings += warn_of_spelling(_rows_of_names(named, counts))
+        warnings += warn_of_spelling(rows_of_names(named, counts))
     groups = [None if group is None else sorted({ids[name] for name in group}) for group in named]
     if problem_type == SINGLE_LABEL:
         return Labels(
@@ -234,67 +233,9 @@ def _problem_type(
     return infer_problem_type(present, known or (), has_names=bool(declared or known))
 
 
-def _unnamed(values: Sequence[Any], names: Sequence[str]) -> dict[int, str]:
-    """The marks for a missing label, by place, that are none of the names there may be."""
-    return {
-        i: f"{value!r} for a label, which marks a missing one"
-        for i, value in enumerate(values)
-        if (is_missing_mark(value) or value in (-1, "-1")) and str(value) not in names
-    }
-
-
-def _refuse_numbers(
-    named: Sequence[Sequence[str] | None],
-    unknown: Sequence[int],
-    listed: Sequence[str],
-    where: str,
-    rows_of: Callable[[Sequence[int]], str],
-) -> None:
-    """Refuse numbers where a model's labels have names: which number is which is not known."""
-    numbers = sorted({n for i in unknown for n in named[i] or () if is_whole(n)}, key=int)
-    if numbers and not all(map(is_whole, listed)):
-        raise InputError(
-            f"the labels are numbers such as {numbers[0]}, and the model's labels have names",
-            where=where + rows_of(unknown),
-            expected="one of " + ", ".join(map(repr, listed[:5])) + ", ..." * (len(listed) > 5),
-            remedy="list the names that the numbers stand for, from 0, one a line in a file:"
-            " --label-names FILE",
-        )
-
-
-def _rows_of_names(named: Sequence[Sequence[str] | None], counts: Sequence[int]) -> dict[str, int]:
-    """How many rows have each label."""
-    rows: dict[str, int] = {}
-    for group, count in zip(named, counts, strict=True):
-        for name in dict.fromkeys(group or ()):
-            rows[name] = rows.get(name, 0) + count
-    return rows
-
-
 def _split(value: Any, separator: str | None) -> tuple[Any, ...] | None:
     if value is None or isinstance(value, tuple):
         return value
     if isinstance(value, str) and separator:
         return tuple(part.strip() for part in value.split(separator) if part.strip())
     return (value,)
-
-
-def _number(value: Any, where: str) -> float | None:
-    if value is None:
-        return None
-    number = as_number(value)
-    if number is not None and abs(number) > _LARGEST:
-        raise InputError(
-            f"{number:g} is too large for a number to be predicted",
-            where=where,
-            expected=f"numbers up to {_LARGEST:.2g}, which is what float32 holds",
-            remedy="mend the value, or scale the numbers",
-        )
-    if number is None or not math.isfinite(number):
-        raise InputError(
-            f"{value!r} is not a number",
-            where=where,
-            expected="a finite number per row, for regression",
-            remedy="mend the value, or --problem-type single_label_classification",
-        )
-    return number

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.delimited import parse_delimiter
+from kfp_finetune.components.load_data.readers.delimiters import parse_delimiter
 from kfp_finetune.components.load_data.readers.reading import ReadOptions, no_rows, unique_names
 from kfp_finetune.components.load_data.readers.text_files import Text, line_blocks
 

@@ -1,27 +1,22 @@
 """CSV and TSV files, and their like: finding out how to read one.
 
-The delimiter is what the suffix says, unless the header and the first rows have one cell each that
-way, and with exactly one of the other usual ones the same number of several cells. What quotes are
-is decided by the rule in `quoting`.
+What delimits cells is decided by the rule in `delimiters`, what quotes are by the one in `quoting`.
 """
 
 from __future__ import annotations
 
 import csv
-import re
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.delimited_rows import Table, parser, read_rows
+from kfp_finetune.components.load_data.readers.delimiters import SEPARATOR_LINE, find_delimiter
 from kfp_finetune.components.load_data.readers.files import File
 from kfp_finetune.components.load_data.readers.header import names_for
-from kfp_finetune.components.load_data.readers.quote_scan import (
-    Evidence,
-    examine_quotes,
-    is_blank,
-)
+from kfp_finetune.components.load_data.readers.quote_evidence import Evidence
+from kfp_finetune.components.load_data.readers.quote_scan import examine_quotes, is_blank
 from kfp_finetune.components.load_data.readers.quoting import Reading, decide
 from kfp_finetune.components.load_data.readers.reading import (
     ReadOptions,
@@ -31,18 +26,6 @@ from kfp_finetune.components.load_data.readers.reading import (
 )
 from kfp_finetune.components.load_data.readers.text_files import Text, examine, line_blocks
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_WORDS = {
-    "tab": "\t",
-    r"\t": "\t",
-    "comma": ",",
-    "semicolon": ";",
-    "pipe": "|",
-    "space": " ",
-}
-_NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "pipe", " ": "space"}
-_LOOKED_AT = 20
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _MOST_COLUMNS = 5_000
 _MANY_LINES = 10  # of one cell
 _FEW = 20  # one line in so many rows
@@ -64,12 +47,12 @@ def open_delimited(file: File, options: ReadOptions) -> Source:
     if not any(line.strip() for line in head):
         raise no_rows(file.name, _HEADER)
     notes = list(text.notes)
-    if said := _SEPARATOR_LINE.fullmatch(head[0]):  # Excel writes it, and reads the file by it
+    if said := SEPARATOR_LINE.fullmatch(head[0]):  # Excel writes it, and reads the file by it
         text, head = replace(text, skipped=1), head[1:]
         notes.append(f"{file.name}: the line {said[0]!r} names the delimiter")
         if not any(line.strip() for line in head):
             raise no_rows(file.name, _HEADER)
-    delimiter, note = _delimiter(file, options.delimiter or (said and said[1]), head)
+    delimiter, note = find_delimiter(file, options.delimiter or (said and said[1]), head)
     notes += note
     first, in_quotes = _first_row(head, delimiter, options.quoting)
     if first is None:
@@ -107,54 +90,6 @@ def open_delimited(file: File, options: ReadOptions) -> Source:
         unnamed=unnamed,
         decimal_comma=delimiter == ";",  # what spreadsheets put where a comma is in numbers
     )
-
-
-def parse_delimiter(value: str) -> str:
-    r"""The character that a user's delimiter stands for: itself, or "tab", "\t", "pipe" ...
-
-    Raises:
-        InputError: If it cannot be a delimiter.
-    """
-    delimiter = _WORDS.get(value.lower(), value)
-    if len(delimiter) != 1 or delimiter in '"\r\n\0':
-        raise InputError(
-            f"delimiter is {value!r}",
-            where="delimiter",
-            expected="one character, or one of " + ", ".join(_WORDS),
-            remedy="--delimiter tab",
-        )
-    return delimiter
-
-
-def _delimiter(file: File, given: str | None, head: list[str]) -> tuple[str, list[str]]:
-    if given is not None:
-        return parse_delimiter(given), []
-    usual = _DELIMITERS.get(file.format, "\t")
-    lines = [line for line in head if line.strip()][:_LOOKED_AT]
-    if _divides(usual, lines):
-        return usual, []
-    others = [mark for mark in ",;\t|" if mark != usual and _divides(mark, lines)]
-    if len(others) != 1:
-        return usual, []
-    return others[0], [
-        f"{file.name} is read with a {_NAMES[others[0]]} as delimiter: every row has as many"
-        " cells as the header"
-    ]
-
-
-def _divides(delimiter: str, lines: list[str]) -> bool:
-    """Whether the header and the first rows have the same number of cells, and several."""
-    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
-        try:
-            rows = list(parser((line + "\n" for line in lines), delimiter, quoting))
-        except csv.Error:
-            rows = []
-        if len(rows) == len(lines) == _LOOKED_AT and quoting == csv.QUOTE_MINIMAL:
-            rows = rows[:-1]  # the last may go on after what is looked at
-        widths = {len(row) for row in rows}
-        if len(widths) == 1 and min(widths) > 1:
-            return True
-    return False
 
 
 def _first_row(head: list[str], delimiter: str, quoting: str) -> tuple[list[str] | None, bool]:

@@ -32,7 +32,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kfp_finetune.components.load_data.readers.habits import Habits
-from kfp_finetune.components.load_data.readers.quote_scan import Evidence
+from kfp_finetune.components.load_data.readers.quote_evidence import Evidence
 
 _MOST_BY_CHANCE = 2
 

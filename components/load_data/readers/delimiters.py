@@ -1,0 +1,82 @@
+"""What divides the cells of a line.
+
+It is what the suffix says, unless the header and the first rows have one cell each that way, and
+with exactly one of the other usual ones the same number of several cells.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.delimited_rows import parser
+from kfp_finetune.components.load_data.readers.files import File
+
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_WORDS = {
+    "tab": "\t",
+    r"\t": "\t",
+    "comma": ",",
+    "semicolon": ";",
+    "pipe": "|",
+    "space": " ",
+}
+_NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "pipe", " ": "space"}
+_LOOKED_AT = 20
+
+
+def parse_delimiter(value: str) -> str:
+    r"""The character that a user's delimiter stands for: itself, or "tab", "\t", "pipe" ...
+
+    Raises:
+        InputError: If it cannot be a delimiter.
+    """
+    delimiter = _WORDS.get(value.lower(), value)
+    if len(delimiter) != 1 or delimiter in '"\r\n\0':
+        raise InputError(
+            f"delimiter is {value!r}",
+            where="delimiter",
+            expected="one character, or one of " + ", ".join(_WORDS),
+            remedy="--delimiter tab",
+        )
+    return delimiter
+
+
+def find_delimiter(file: File, given: str | None, head: list[str]) -> tuple[str, list[str]]:
+    """The delimiter of a file, and a note where it is not what the suffix says.
+
+    Args:
+        file: The file.
+        given: What the user says.
+        head: Its first lines.
+    """
+    if given is not None:
+        return parse_delimiter(given), []
+    usual = _DELIMITERS.get(file.format, "\t")
+    lines = [line for line in head if line.strip()][:_LOOKED_AT]
+    if _divides(usual, lines):
+        return usual, []
+    others = [mark for mark in ",;\t|" if mark != usual and _divides(mark, lines)]
+    if len(others) != 1:
+        return usual, []
+    return others[0], [
+        f"{file.name} is read with a {_NAMES[others[0]]} as delimiter: every row has as many"
+        " cells as the header"
+    ]
+
+
+def _divides(delimiter: str, lines: list[str]) -> bool:
+    """Whether the header and the first rows have the same number of cells, and several."""
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+        try:
+            rows = list(parser((line + "\n" for line in lines), delimiter, quoting))
+        except csv.Error:
+            rows = []
+        if len(rows) == len(lines) == _LOOKED_AT and quoting == csv.QUOTE_MINIMAL:
+            rows = rows[:-1]  # the last may go on after what is looked at
+        widths = {len(row) for row in rows}
+        if len(widths) == 1 and min(widths) > 1:
+            return True
+    return False
