@@ -97,7 +97,7 @@ def single_label(
         ],
         **confusion(labels, predicted, len(label_names)),
         label_names=label_names,
-        roc_curve=_roc_curve(labels, softmax(logits, axis=1)) if binary else None,
+        roc_curve=_roc_curve(labels, logits) if binary else None,
         calibration=calibrated,
     )
 
@@ -174,7 +174,8 @@ def _top_accuracies(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
     }
 
 
-def _roc_curve(labels: np.ndarray, probabilities: np.ndarray) -> RocCurve:
+def _roc_curve(labels: np.ndarray, logits: np.ndarray) -> RocCurve:
+    probabilities = softmax(np.asarray(logits, np.float64), axis=1)
     false, true, thresholds = roc_curve(labels, probabilities[:, 1])
     chosen = np.unique(np.linspace(0, len(false) - 1, _ROC_POINTS).round().astype(int))
     return RocCurve(
