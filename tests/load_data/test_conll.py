@@ -55,6 +55,23 @@ FILES: dict[str, tuple[str, str, list[list[str]], list[list[str]] | None, list[s
         [["CD", "CD"], ["CD"]],
         [],
     ),
+    "tags of entities before the words": (
+        "data.conll",
+        "O\ta\nB-x\tb\n\nO\tc\n",
+        [["a", "b"], ["c"]],
+        [["O", "B-x"], ["O"]],
+        ["the tags stand before the words"],
+    ),
+    "other tags before the words, numbered": (
+        "data.conll",
+        "".join(f"1\tNN\tw{i}\n2\tVB\tv{i}\n\n" for i in range(30)),
+        [[f"w{i}", f"v{i}"] for i in range(30)],
+        [["NN", "VB"]] * 30,
+        [
+            "the first column counts the words, and is none of words",
+            "the tags stand before the words",
+        ],
+    ),
     "a line that names the columns, in every part": (
         "data.conll",
         "FORM\tXPOS\na\tO\nb\tB-x\n\nFORM\tXPOS\nc\tO\n",

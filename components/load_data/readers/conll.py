@@ -51,6 +51,8 @@ def open_conll(file: File, options: ReadOptions) -> Source:
     notes = [f"{file.name}: {what}: {count:,}" for what, count in left_out.items() if count]
     if layout.indexed and options.column_names is None:
         notes.append(f"{file.name}: the first column counts the words, and is none of words")
+    if layout.swapped and options.column_names is None:
+        notes.append(f"{file.name}: the tags stand before the words")
     if file.format == ".tsv":
         notes.insert(0, f"{file.name} has blank lines between its lines, and is read as CoNLL")
     return Source(

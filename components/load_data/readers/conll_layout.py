@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.delimiters import parse_delimiter
 from kfp_finetune.components.load_data.readers.reading import ReadOptions, no_rows, unique_names
 from kfp_finetune.components.load_data.readers.text_files import Text, line_blocks
+from kfp_finetune.components.tasks.token_classification.tags import mark_entities
 
 # As universaldependencies.org/format.html names them; FORM is the token.
 _CONLLU = ("id", "tokens", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
@@ -32,6 +33,7 @@ _OTHER_NAMES = {
     *("id", "lemma", "feats", "head", "deprel", "deps", "misc", "sentence", "sentence_id", "#"),
 }
 _INDEX = "id"
+_ENOUGH_WORDS, _TIMES_MORE_WORDS = 50, 5  # more different words than different tags
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Layout:
         conllu: Whether it is of Universal Dependencies.
         indexed: Whether the first cell counts the words of a sentence.
         header: The cells of a line that names the columns; none if there is none.
+        swapped: Whether the tags stand before the words.
     """
 
     text: Text
@@ -53,6 +56,7 @@ class Layout:
     conllu: bool
     indexed: bool = False
     header: tuple[str, ...] = ()
+    swapped: bool = False
 
     def cells(self, line: str) -> list[str]:
         """The cells of a line."""
@@ -126,7 +130,8 @@ def find_layout(text: Text, options: ReadOptions) -> Layout:
         )
     )
     layout = Layout(text, separator, width, conllu, header=header)
-    return replace(layout, indexed=not conllu and width > 1 and _is_indexed(layout))
+    layout = replace(layout, indexed=not conllu and width > 1 and _is_indexed(layout))
+    return replace(layout, swapped=not conllu and not header and _is_swapped(layout))
 
 
 def _are_names(cells: tuple[str, ...]) -> bool:
@@ -147,6 +152,20 @@ def _is_indexed(layout: Layout) -> bool:
             return False
         longest = max(longest, len(ids))
     return longest > 1
+
+
+def _is_swapped(layout: Layout) -> bool:
+    """Whether of two columns the first one is plainly of tags, and the second one is not."""
+    first = 1 if layout.indexed else 0
+    if layout.width != first + 2:
+        return False
+    lines = chain.from_iterable(islice(sentences_of(layout), _LOOKED_AT // 10))
+    cells = [layout.cells(line) for _, line in lines]
+    cells = [row for row in cells if len(row) == layout.width]
+    one, two = {row[first] for row in cells}, {row[-1] for row in cells}
+    if mark_entities(one) != mark_entities(two):
+        return mark_entities(one)
+    return len(cells) >= _ENOUGH_WORDS and _TIMES_MORE_WORDS * len(one) < len(two)
 
 
 def names_of(layout: Layout, names: tuple[str, ...] | None) -> list[str]:
@@ -176,7 +195,8 @@ def names_of(layout: Layout, names: tuple[str, ...] | None) -> list[str]:
 def _usual_names(layout: Layout) -> list[str]:
     first = [_INDEX, "tokens"] if layout.indexed else ["tokens"]
     between = [f"column_{i}" for i in range(len(first) + 1, layout.width)]
-    return [*first, *between, "tags"][: max(layout.width, 1)]
+    names = [*first, *between, "tags"][: max(layout.width, 1)]
+    return [*names[:-2], *reversed(names[-2:])] if layout.swapped else names
 
 
 def sentences_of(layout: Layout) -> Iterator[list[tuple[int, str]]]:
