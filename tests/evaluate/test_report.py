@@ -15,7 +15,12 @@ from kfp_finetune.components.artifacts.tokenized_dataset import (
 )
 from kfp_finetune.components.build_optimizer.curve import render_curve
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
-from kfp_finetune.components.evaluate.confusion import by_errors, confusion_matrices, roc_curves
+from kfp_finetune.components.evaluate.confusion import (
+    by_errors,
+    confusion_matrices,
+    confusion_picture,
+    roc_curves,
+)
 from kfp_finetune.components.evaluate.report import render_report
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from kfp_finetune.components.tasks.scores.measure import measure
@@ -226,6 +231,18 @@ def test_many_labels_are_told_by_those_that_are_confused_most() -> None:
         label = metrics.label_names.index(name)
         assert sum(small[i]) == whole[label].sum()
         assert small[i][i] == whole[label, label]
+
+
+def test_the_picture_of_very_many_labels_has_a_size_that_can_be_looked_at() -> None:
+    metrics = make_inputs(names_of(600))[0]
+    assert metrics.confusion_matrix == []
+    ((names, small),) = confusion_matrices(metrics)
+    assert len(names) == 20
+    assert np.sum(small) == metrics.num_examples
+    picture = confusion_picture(metrics)
+    assert picture is not None
+    assert picture["size"] == len(picture["labels"]) == len(picture["rows"]) == 500
+    assert sum(count for row in picture["rows"] for _, count in row) == metrics.num_examples
 
 
 def test_two_labels_have_a_roc_curve() -> None:
