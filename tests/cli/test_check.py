@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +204,15 @@ def test_a_terminal_shows_progress_and_standard_output_does_not(
     data: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     ours, theirs = os.openpty()
+    shown: list[bytes] = []
+
+    def read() -> None:  # all the time: a terminal that nobody reads holds 4 KB, and then blocks
+        with contextlib.suppress(OSError):  # how a terminal ends
+            while part := os.read(ours, 1 << 16):
+                shown.append(part)
+
+    reader = threading.Thread(target=read)
+    reader.start()
     done = subprocess.run(
         [
             sys.executable,
@@ -219,11 +230,11 @@ def test_a_terminal_shows_progress_and_standard_output_does_not(
         timeout=120,
     )
     os.close(theirs)
-    shown = os.read(ours, 1 << 16).decode()
+    reader.join()
     os.close(ours)
     assert done.returncode == 0
     assert json.loads(done.stdout)["rows_read"]["train"] == 83
-    assert "103/103 rows" in shown
+    assert "103/103 rows" in b"".join(shown).decode()
 
 
 def test_a_pace_starts_again_with_a_new_count() -> None:
