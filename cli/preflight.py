@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from kfp_finetune.components.not_given import ZERO_IS_NOT_GIVEN
 
 # The steps are counted from the data; until then a run is as long as can be.
 _NUM_TRAIN_STEPS = 2**31
+_TEMPLATE = re.compile(r"\{\{|\[\[(?:RunUUID|CurrentTime|ScheduledTime|Index)\b")
 _STEP_PARAMETERS = (
     "batch_size",
     "num_train_epochs",
@@ -39,31 +41,36 @@ def check_installed() -> None:
 
 
 def check_templates(values: Mapping[str, Any], where: str = "") -> None:
-    """Refuse what a runner would replace: Argo `{{workflow.name}}`, KFP's local one `{{$…}}`.
+    """Refuse what a runner would replace.
+
+    Argo replaces `{{workflow.name}}`, KFP's local runner `{{$…}}`, its server `[[RunUUID]]`.
 
     Args:
         values: Names to values, lists and mappings among them.
         where: Where they are from; "" for the options of these names.
 
     Raises:
-        InputError: If one of them contains `{{`.
+        InputError: If one of them contains such a thing.
     """
-    found = [name for name, value in values.items() if _holds_template(value)]
+    found = {name: part for name, value in values.items() if (part := _template_in(value))}
     if found:
         raise InputError(
-            "; ".join(f"{name} contains {{{{" for name in found),
+            "; ".join(f"{name} contains {part}" for name, part in found.items()),
             where=where or ", ".join("--" + name.replace("_", "-") for name in found),
-            expected="text without {{: Kubeflow Pipelines replaces what stands between {{ and }}",
+            expected="text without {{ and [[RunUUID]], [[CurrentTime]], [[ScheduledTime]] or"
+            " [[Index]]: Kubeflow Pipelines puts values of its own there",
             remedy="rename the column, label or file, and give its new name",
         )
 
 
-def _holds_template(value: Any) -> bool:
+def _template_in(value: Any) -> str:
+    """What would be replaced in a value; "" if nothing."""
     if isinstance(value, Mapping):
-        return any(_holds_template(part) for pair in value.items() for part in pair)
+        value = [part for pair in value.items() for part in pair]
     if isinstance(value, list | tuple):
-        return any(map(_holds_template, value))
-    return isinstance(value, str) and "{{" in value
+        return next(filter(None, map(_template_in, value)), "")
+    found = _TEMPLATE.search(value) if isinstance(value, str) else None
+    return found[0] if found else ""
 
 
 def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:

@@ -71,20 +71,26 @@ def test_what_a_step_would_refuse_is_refused_at_once(given: dict[str, Any], wher
 
 
 @pytest.mark.parametrize(
-    "given",
+    ("given", "part"),
     [
-        {"text_column": "{{workflow.name}}"},  # Argo's
-        {"dataset": "{{$.pipeline_job_name}}.csv"},  # KFP's local runner's
-        {"label_names": "a,{{"},
+        ({"text_column": "{{workflow.name}}"}, "{{"),  # Argo's
+        ({"dataset": "{{$.pipeline_job_name}}.csv"}, "{{"),  # KFP's local runner's
+        ({"label_names": "a,{{"}, "{{"),
+        ({"checkpoint_dir": "s3://a/[[RunUUID]]"}, "[[RunUUID"),  # KFP's server's
+        ({"dataset": "s3://a/[[CurrentTime.2006-01-02]].csv"}, "[[CurrentTime"),
     ],
     ids=str,
 )
-def test_what_a_runner_would_replace_is_refused(given: dict[str, Any]) -> None:
+def test_what_a_runner_would_replace_is_refused(given: dict[str, Any], part: str) -> None:
     with pytest.raises(InputError) as caught:
         check(**given)
     (name,) = given
-    assert caught.value.found == f"{name} contains {{{{"
+    assert caught.value.found == f"{name} contains {part}"
     assert caught.value.where == "--" + name.replace("_", "-")
+
+
+def test_other_brackets_are_text() -> None:
+    check(text_column="[[a]]", label_column="{b}", dataset="s3://a/[[Indexed]].csv")
 
 
 def test_so_it_is_in_a_comparison() -> None:
