@@ -38,6 +38,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 # Arguments that change how a task gets to its result, and nothing of the result.
 MEANS = (
     "checkpoint_dir",
+    "checkpoint_per_trial",
     "checkpoint_every_steps",
     "checkpoint_every_minutes",
     "checkpoints_to_keep",

@@ -78,7 +78,9 @@ def run(
 
     set_parameters = {k: v for k, v in folder.record.parameters.items() if v is not None}
     spec = json_format.MessageToDict(pipeline.pipeline_spec)
-    for task in spec["root"]["dag"]["tasks"].values():
+    tasks = spec["root"]["dag"]["tasks"]
+    tasks.pop("record-artifacts", None)  # here, a run's artifacts are in its folder
+    for task in tasks.values():
         if "parameterIterator" in task:  # two trainings would share the processor
             task["iteratorPolicy"] = {"parallelismLimit": 1}
     cache = _StoppableCache(StepCache(folder.steps, folder.record.name, cache_root, notes.taken_of))

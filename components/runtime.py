@@ -15,16 +15,17 @@ import platform
 import re
 import shutil
 import signal
-import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from kfp_finetune.components import metadata
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.version import difference_from_client
 
 ERROR_LINE = "KFP_FINETUNE_ERROR"
 EVENT_LINE = "KFP_FINETUNE_EVENT"
@@ -32,10 +33,11 @@ _LINE = re.compile(rf"({EVENT_LINE}|{ERROR_LINE}) {{")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _VECTORS = ("amx", "avx", "fma", "asimd", "bf16", "sve")
 _SECONDS_BETWEEN_PROGRESS = 0.2
+_SECONDS_BETWEEN_LINES = 10.0
 
 
 def emit(event: str, step: str, **fields: Any) -> None:
-    """Print one event line.
+    """Print one event line; before it a note as people read it.
 
     Args:
         event: "started", "progress", "note", "cached" or "finished".
@@ -43,6 +45,8 @@ def emit(event: str, step: str, **fields: Any) -> None:
         **fields: What the event carries; must be JSON.
     """
     shown = {n: without_secrets(v) if isinstance(v, str) else v for n, v in fields.items()}
+    if event == "note":
+        print(f"{step}: {shown['text']}")
     print(EVENT_LINE, json.dumps({"event": event, "step": step, **shown}), flush=True)
 
 
@@ -93,7 +97,7 @@ def check_not_terminated() -> None:
 
 
 class Progress:
-    """Tells how far a step is, at most five times a second.
+    """Tells how far a step is: at most five times a second for machines, every ten for people.
 
     Args:
         step: The component's name.
@@ -105,54 +109,89 @@ class Progress:
         self._step = step
         self._total = total
         self._unit = unit
-        self._last = 0.0
+        self._last = self._last_line = 0.0
+        self._first: tuple[int, float] | None = None
 
     def due(self, done: int) -> bool:
         """Whether it is time for another line."""
         return time.monotonic() - self._last >= _SECONDS_BETWEEN_PROGRESS or done == self._total
 
-    def update(self, done: int, detail: str = "") -> None:
-        """Say that `done` units of the total are done; `detail` is shown beside the bar."""
+    def update(self, done: int, detail: str = "", more: str = "") -> None:
+        """Say that `done` units of the total are done.
+
+        Args:
+            done: How many.
+            detail: Shown beside the bar.
+            more: For people who read the log, where there is no bar.
+        """
         if not self.due(done):
             return
-        self._last = time.monotonic()
+        now = self._last = time.monotonic()
+        self._first = self._first or (done, now)
+        if now - self._last_line >= _SECONDS_BETWEEN_LINES or done == self._total:
+            self._last_line = now
+            print(self._line(done, " · ".join(filter(None, (detail, more))), now))
         emit("progress", self._step, done=done, total=self._total, unit=self._unit, detail=detail)
+
+    def _line(self, done: int, detail: str, now: float) -> str:
+        of = f" of {self._total:,}" if self._total is not None else ""
+        line = f"{self._step}: {done:,}{of} {self._unit}" + (f" · {detail}" if detail else "")
+        before, began = self._first or (done, now)
+        if self._total is None or not before < done < self._total:
+            return line
+        left = round((self._total - done) * (now - began) / (done - before))
+        return f"{line} · {left // 3600}:{left // 60 % 60:02}:{left % 60:02} left"
+
+
+class Output(Protocol):
+    """An artifact that a step writes, as KFP passes it."""
+
+    uri: str
+    path: str
+    metadata: dict[str, Any]
 
 
 @contextlib.contextmanager
-def step(name: str, *outputs: str) -> Iterator[None]:
-    """Run a component's work: on failure say why in one line and leave nothing half-written.
+def step(name: str, *outputs: Output) -> Iterator[dict[str, str]]:
+    """Run a component's work: on failure say why and leave nothing half-written.
 
     Args:
         name: The component's name.
-        *outputs: Paths of the artifacts it writes; removed if it fails.
+        *outputs: The artifacts it writes; removed if it fails, their metadata checked if not.
+
+    Yields:
+        The outputs' URIs by their names. Every component returns them as `artifact_uris`, a
+        parameter, which KFP's cache keeps: so a run knows where its artifacts are even where
+        another run made them.
 
     Raises:
         SystemExit: With code 2 for wrong input, 1 for anything else.
     """
     try:
-        yield
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
+        if difference := difference_from_client():
+            print(f"warning: {difference}", flush=True)
+        yield {output.uri.rstrip("/").rpartition("/")[2]: output.uri for output in outputs}
+        for output in outputs:
+            metadata.check(output.metadata, output.uri.rstrip("/").rpartition("/")[2])
     except BaseException as error:
         for output in outputs:
-            _remove(Path(output))
+            _remove(Path(output.path))
         if isinstance(error, InputError):
-            parts = {part: without_secrets(text) for part, text in error.as_dict().items()}
-            print(ERROR_LINE, json.dumps({"step": name, "kind": "input", **parts}))
-            sys.stdout.flush()
+            print(f"error: {without_secrets(str(error))}")
+            _print_error(name, "input", error.as_dict())
             raise SystemExit(InputError.exit_code) from None
         if isinstance(error, Terminated):
-            print(
-                ERROR_LINE,
-                json.dumps({"step": name, "kind": "terminated", "found": str(error)}),
-                flush=True,
-            )
+            _print_error(name, "terminated", {"found": str(error)})
             raise SystemExit(Terminated.exit_code) from None
         print(without_secrets(traceback.format_exc()), file=sys.stderr)
-        found = without_secrets(f"{type(error).__name__}: {error}".strip())
-        print(
-            ERROR_LINE, json.dumps({"step": name, "kind": "internal", "found": found}), flush=True
-        )
+        _print_error(name, "internal", {"found": f"{type(error).__name__}: {error}".strip()})
         raise SystemExit(1) from None
+
+
+def _print_error(step: str, kind: str, parts: dict[str, str]) -> None:
+    shown = {part: without_secrets(text) for part, text in parts.items()}
+    print(ERROR_LINE, json.dumps({"step": step, "kind": kind, **shown}), flush=True)
 
 
 def run_of(output_uri: str) -> str:

@@ -13,10 +13,19 @@ from kfp_finetune.components.evaluate.component import evaluate
 from kfp_finetune.components.finetune.component import finetune
 from kfp_finetune.components.load_data.component import count_steps, load_data
 from kfp_finetune.components.rank.component import rank
+from kfp_finetune.components.record_artifacts.component import record_artifacts
 
 COMPONENTS = {
     component.python_func.__name__: component
-    for component in (load_data, count_steps, build_optimizer, finetune, evaluate, rank)
+    for component in (
+        load_data,
+        count_steps,
+        build_optimizer,
+        finetune,
+        evaluate,
+        rank,
+        record_artifacts,
+    )
 }
 
 

@@ -112,7 +112,7 @@ class Platform(_Settings):
         ttl_seconds: How long the finished workflow and its pods are kept, however it ended;
             artifacts and logs stay.
         parallelism: How many candidates are trained at the same time; None: all of them.
-        tensorboard: The UI's TensorBoard; None: what a usual Kubeflow needs.
+        tensorboard: The UI's TensorBoard; None: the UI has no viewer for it, and shows a command.
     """
 
     image: Image | None = None

@@ -1,10 +1,13 @@
 """The KFP component build_optimizer."""
 
+from typing import NamedTuple
+
 from kfp import dsl
 
-from kfp_finetune.components.image import IMAGE
+from kfp_finetune.components.image import IMAGE, versioned
 
 
+@versioned
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def build_optimizer(
     num_train_steps: int,
@@ -27,7 +30,7 @@ def build_optimizer(
     adam_beta2: float = 0.999,
     adam_epsilon: float = 1e-7,
     max_grad_norm: float = 0.0,
-):
+) -> NamedTuple("Uris", [("artifact_uris", dict)]):
     """Build the learning-rate schedule and the optimizer for a run of num_train_steps updates.
 
     Args:
@@ -57,12 +60,13 @@ def build_optimizer(
     Returns:
         optimizer_config: The optimizer and its schedule as validated JSON.
         learning_rate_curve: The learning rate of every step, as a picture.
+        artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
     """
-    from kfp_finetune.components import runtime
+    from kfp_finetune.components import metadata, runtime
     from kfp_finetune.components.build_optimizer import build
     from kfp_finetune.components.not_given import given
 
-    with runtime.step("build_optimizer", optimizer_config.path, learning_rate_curve.path):
+    with runtime.step("build_optimizer", optimizer_config, learning_rate_curve) as uris:
         parameters = given(
             num_train_steps=num_train_steps,
             optimizer=optimizer,
@@ -88,4 +92,5 @@ def build_optimizer(
             learning_rate_curve_path=learning_rate_curve.path,
             **parameters,
         )
-        optimizer_config.metadata.update(config.model_dump())
+        optimizer_config.metadata.update(metadata.of(config.model_dump()))
+    return (uris,)

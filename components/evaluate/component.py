@@ -1,10 +1,13 @@
 """The KFP component evaluate."""
 
+from typing import NamedTuple
+
 from kfp import dsl
 
-from kfp_finetune.components.image import IMAGE
+from kfp_finetune.components.image import IMAGE, versioned
 
 
+@versioned
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def evaluate(
     tokenized_dataset: dsl.Input[dsl.Dataset],
@@ -13,8 +16,9 @@ def evaluate(
     classification_metrics: dsl.Output[dsl.ClassificationMetrics],
     metrics_json: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
+    summary: dsl.Output[dsl.Markdown],
     texts_in_report: bool = True,
-):
+) -> NamedTuple("Uris", [("artifact_uris", dict)]):
     """Score a model on the test split and write the report.
 
     Args:
@@ -29,10 +33,13 @@ def evaluate(
         metrics_json: All metrics with intervals, tables, calibration, slices and mistakes, for
             machines.
         report: One self-contained page: curves, confusion matrix, tables, calibration, mistakes.
+        summary: Verdict, model, data and five metrics, for Compare.
+        artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
     """
-    from kfp_finetune.components import runtime
+    from kfp_finetune.components import metadata, runtime
 
-    with runtime.step("evaluate", metrics_json.path, report.path):
+    written = (metrics, classification_metrics, metrics_json, report, summary)
+    with runtime.step("evaluate", *written) as uris:
         from kfp_finetune.components.evaluate import confusion, evaluation
 
         result = evaluation.evaluate(
@@ -40,11 +47,13 @@ def evaluate(
             model_path=model.path,
             metrics_path=metrics_json.path,
             report_path=report.path,
+            summary_path=summary.path,
             texts_in_report=texts_in_report,
         )
-        for name, value in result.metrics.items():
+        for name, value in metadata.finite(result.metrics).items():
             metrics.log_metric(name, value)
         for label_names, matrix in confusion.confusion_matrices(result):
             classification_metrics.log_confusion_matrix(label_names, matrix)
         for curve in confusion.roc_curves(result):
             classification_metrics.log_roc_curve(*curve)
+    return (uris,)

@@ -11,6 +11,7 @@ from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.evaluate.predictions import predict_split
 from kfp_finetune.components.evaluate.report import render_report
+from kfp_finetune.components.evaluate.summary import render_summary
 from kfp_finetune.components.tasks import get_task
 
 SPLIT = "test"
@@ -22,6 +23,7 @@ def evaluate(
     model_path: str,
     metrics_path: str,
     report_path: str,
+    summary_path: str | None = None,
     texts_in_report: bool = True,
 ) -> Metrics:
     """Score a model on the test split.
@@ -31,6 +33,7 @@ def evaluate(
         model_path: What finetune wrote.
         metrics_path: Where metrics.json is written.
         report_path: Where the HTML report is written.
+        summary_path: Where a summary in Markdown is written; None: nowhere.
         texts_in_report: Whether examples have their texts, in both.
 
     Returns:
@@ -49,4 +52,6 @@ def evaluate(
     report = render_report(metrics, model, model_artifact.read_training_log(model_path), data)
     metrics_artifact.write(metrics_path, metrics)
     write_text(Path(report_path), report)
+    if summary_path is not None:
+        write_text(Path(summary_path), render_summary(metrics, model, data))
     return metrics

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from kfp_finetune.components.artifacts.model import StoppedAt
+from kfp_finetune.components.build_optimizer.schedules import learning_rate_at
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune.history import (
     ENDED_AT,
@@ -20,9 +21,11 @@ from kfp_finetune.components.finetune.history import (
 )
 from kfp_finetune.components.finetune.parameters import Selection
 from kfp_finetune.components.load_data.steps import StepPlan
+from kfp_finetune.components.progress_file import ProgressFile
 from kfp_finetune.components.runtime import Progress, check_not_terminated
 
 if TYPE_CHECKING:
+    from kfp_finetune.components.artifacts.optimizer_config import Schedule
     from kfp_finetune.components.finetune.checkpoints import Checkpoints, NoCheckpoints
     from kfp_finetune.components.finetune.trainer import Trainer
     from kfp_finetune.components.finetune.training_log import TrainingLog
@@ -190,10 +193,18 @@ class SaveCheckpoints(_Callback):
 
 
 class ShowProgress(_Callback):
-    """Emits progress lines: updates done, and the loss of the latest."""
+    """Emits progress lines: updates done, loss and rate of the latest; tells Argo, too.
 
-    def __init__(self, plan: StepPlan, history: History) -> None:
+    Args:
+        plan: The counted plan.
+        history: Tells the updates.
+        schedule: Tells the rates.
+    """
+
+    def __init__(self, plan: StepPlan, history: History, schedule: Schedule) -> None:
         super().__init__()
+        self._schedule = schedule
+        self._file = ProgressFile(plan.num_train_steps)
         self._progress = Progress("finetune", plan.num_train_steps, "steps")
         self._per_epoch = plan.steps_per_epoch
         self._epochs = math.ceil(plan.num_train_epochs)
@@ -202,7 +213,10 @@ class ShowProgress(_Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Say how far training is."""
         done = self._history.updates_done
+        self._file.update(done)
         if self._progress.due(done):
             epoch = min((done - 1) // self._per_epoch + 1, self._epochs)
             loss = float((logs or {})["loss"])
-            self._progress.update(done, f"epoch {epoch}/{self._epochs} · loss {loss:.3f}")
+            rate = learning_rate_at(self._schedule, done - 1)
+            detail = f"epoch {epoch}/{self._epochs} · loss {loss:.3f}"
+            self._progress.update(done, detail, f"rate {rate:.3g}")

@@ -1,10 +1,13 @@
 """The KFP component finetune."""
 
+from typing import NamedTuple
+
 from kfp import dsl
 
-from kfp_finetune.components.image import IMAGE
+from kfp_finetune.components.image import IMAGE, versioned
 
 
+@versioned
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def finetune(
     tokenized_dataset: dsl.Input[dsl.Dataset],
@@ -31,13 +34,14 @@ def finetune(
     early_stopping_patience: int = 0,
     on_divergence: str = "fail",
     checkpoint_dir: str = "",
+    checkpoint_per_trial: bool = False,
     checkpoint_every_steps: int = 0,
     checkpoint_every_minutes: float = 5.0,
     checkpoints_to_keep: int = 2,
     resume_from_checkpoint: str = "retry",
     tensorboard_dir: str = "",
     model_fingerprint: str = "",
-):
+) -> NamedTuple("Uris", [("artifact_uris", dict)]):
     """Fine-tune a Transformers model on TensorFlow: compile with the built optimizer, and fit.
 
     Args:
@@ -69,6 +73,8 @@ def finetune(
             with.
         checkpoint_dir: A folder, a mounted volume or a URI (s3://, gs://) to save the training in,
             so that it can be resumed; not saved if not given.
+        checkpoint_per_trial: Use a folder of checkpoint_dir named for schedule, rate and seed, so
+            that the trials of a comparison can share checkpoint_dir.
         checkpoint_every_steps: Steps between two checkpoints; 0: checkpoint_every_minutes decides.
         checkpoint_every_minutes: Minutes between two checkpoints.
         checkpoints_to_keep: Checkpoints kept in checkpoint_dir.
@@ -84,11 +90,13 @@ def finetune(
         tensorboard_logs: TensorBoard event files: the learning rate of every step, the losses.
         training_metrics: What was measured on the validation split after the last step.
         mlpipeline_ui_metadata: Makes Kubeflow's UI offer TensorBoard.
+        artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
     """
-    from kfp_finetune.components import runtime
+    from kfp_finetune.components import metadata, runtime
 
-    with runtime.step("finetune", model.path, tensorboard_logs.path, mlpipeline_ui_metadata.path):
-        from kfp_finetune.components.finetune import live_logs, training, ui_metadata
+    written = (model, tensorboard_logs, training_metrics, mlpipeline_ui_metadata)
+    with runtime.step("finetune", *written) as uris:
+        from kfp_finetune.components.finetune import live_logs, run_facts, training, ui_metadata
         from kfp_finetune.components.finetune.parameters import grouped
         from kfp_finetune.components.not_given import given
 
@@ -113,6 +121,7 @@ def finetune(
             early_stopping_patience=early_stopping_patience,
             on_divergence=on_divergence,
             checkpoint_dir=checkpoint_dir,
+            checkpoint_per_trial=checkpoint_per_trial,
             checkpoint_every_steps=checkpoint_every_steps,
             checkpoint_every_minutes=checkpoint_every_minutes,
             checkpoints_to_keep=checkpoints_to_keep,
@@ -126,13 +135,10 @@ def finetune(
                 optimizer_config_path=optimizer_config.path,
                 model_path=model.path,
                 tensorboard_logs_path=tensorboard_logs.path,
-                **grouped(parameters, owner),
+                **grouped(parameters, owner, optimizer_config.path),
             )
-        ui_metadata.write(mlpipeline_ui_metadata.path, tensorboard_logs.uri)
-        for name, value in manifest.validation_metrics.items():
-            training_metrics.log_metric(f"validation_{name}", value)
-        model.metadata.update(
-            base_model=manifest.base_model,
-            num_train_steps=manifest.num_train_steps,
-            training_seconds=manifest.training_seconds,
-        )
+        ui_metadata.write(mlpipeline_ui_metadata.path, tensorboard_logs.uri, owner)
+        for name, value in metadata.finite(manifest.validation_metrics).items():
+            training_metrics.log_metric(name, value)
+        model.metadata.update(metadata.of(run_facts.metadata_of(manifest, model.path)))
+    return (uris,)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kfp_finetune.components.artifacts import optimizer_config
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.uris import without_secrets
@@ -14,6 +16,7 @@ from kfp_finetune.components.uris import without_secrets
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
     from kfp_finetune.components.finetune.history import Evaluation
 
 # A path, or a URI of a place that can be written.
@@ -206,12 +209,15 @@ _CHECKPOINTING = {
 }
 
 
-def grouped(parameters: Mapping[str, Any], owner: str = "") -> dict[str, Any]:
+def grouped(
+    parameters: Mapping[str, Any], owner: str = "", optimizer_config_path: str = ""
+) -> dict[str, Any]:
     """Finetune's parameters as `training.finetune` takes them.
 
     Args:
         parameters: By the component's names; those that are left out have their defaults.
         owner: Which run this is.
+        optimizer_config_path: What build_optimizer wrote, for `checkpoint_per_trial`.
 
     Returns:
         The same, with `selection` and `checkpointing` in place of their fields.
@@ -219,12 +225,27 @@ def grouped(parameters: Mapping[str, Any], owner: str = "") -> dict[str, Any]:
     Raises:
         InputError: If one of those is wrong.
     """
-    fields = _SELECTION | _CHECKPOINTING
+    fields = {*_SELECTION, *_CHECKPOINTING, "checkpoint_per_trial"}
     selection, checkpointing = (
         {field: parameters[name] for name, field in group.items() if name in parameters}
         for group in (_SELECTION, _CHECKPOINTING)
     )
+    if parameters.get("checkpoint_per_trial") and checkpointing.get("directory"):
+        trial = trial_name(optimizer_config.read(optimizer_config_path), parameters["seed"])
+        checkpointing["directory"] = f"{checkpointing['directory'].rstrip('/')}/{trial}"
     return {n: value for n, value in parameters.items() if n not in fields} | {
         "selection": Selection(**selection),
         "checkpointing": Checkpointing(**checkpointing, owner=owner),
     }
+
+
+def trial_name(optimizer: OptimizerConfig, seed: int) -> str:
+    """A trial's folder: what people know it by, and a hash of all that makes trials differ.
+
+    Args:
+        optimizer: The trial's optimizer and schedule.
+        seed: The trial's seed.
+    """
+    digest = hashlib.sha256(optimizer.model_dump_json().encode()).hexdigest()[:8]
+    schedule = optimizer.schedule
+    return f"{schedule.name}-{schedule.learning_rate:g}-seed-{seed}-{digest}"

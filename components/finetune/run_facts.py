@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
 from kfp_finetune.components.load_data.steps import StepPlan
 from kfp_finetune.components.uris import without_secrets
@@ -89,6 +90,26 @@ def hyperparameters(
         unusual["gradient_accumulation_steps"] = plan.gradient_accumulation_steps
     shown = {n: v for n, v in unusual.items() if isinstance(v, str | int | float)}
     return shown | compared
+
+
+def metadata_of(model: ModelManifest, path: str) -> dict[str, Any]:
+    """What Kubeflow's UI shows beside a model.
+
+    Args:
+        model: Its manifest.
+        path: Its folder.
+    """
+    measured = [name for name in model.validation_metrics if name != "loss"]
+    headline = {f"validation_{name}": model.validation_metrics[name] for name in measured[:1]}
+    size = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
+    return {
+        "base_model": model.base_model,
+        "dataset": without_secrets(model.dataset),
+        **headline,
+        "size_mb": round(size / 1e6, 1),
+        "num_train_steps": model.num_train_steps,
+        "training_seconds": model.training_seconds,
+    }
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:

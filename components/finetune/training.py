@@ -205,7 +205,7 @@ def finetune(
             evaluate,
             write_log,
             SaveCheckpoints(checkpoints, write_log, history),
-            ShowProgress(plan, history),
+            ShowProgress(plan, history, optimizer_config.schedule),
         ]
         diverged_at = None
         try:

@@ -1,49 +1,64 @@
-"""What makes Kubeflow's UI offer TensorBoard on a run's logs.
+"""What Kubeflow's UI shows of a run's TensorBoard logs.
 
-The v2 UI looks for an output called mlpipeline_ui_metadata. The TensorBoard it starts is a pod of
-its own, which reads the logs from the object store with credentials named in a pod template.
+The v2 UI looks for an output called mlpipeline_ui_metadata. Where Kubeflow has the viewer, which
+comes with installs for several users, the UI can start a TensorBoard: a pod of its own, which reads
+the logs from the object store with credentials named in a pod template. Elsewhere such an entry is
+a red error, so there the output says which command shows the same. A platform's `tensorboard`
+setting says that the viewer is there.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.artifacts.files import write_text
+from kfp_finetune.components.finetune.live_logs import run_name
 
-# JSON {"image": ..., "env": [...]}, where a cluster differs from the usual; set at compile time.
+# JSON {"image": ..., "env": [...]}: there is a viewer, and what it needs; set at compile time.
 POD_VARIABLE = "KFP_FINETUNE_TENSORBOARD_POD"
 _ENDPOINT = "http://seaweedfs.kubeflow.svc.cluster.local:9000"
 _SECRET = "mlpipeline-minio-artifact"  # noqa: S105 - its name, in every namespace of Kubeflow
 _KEYS = {"AWS_ACCESS_KEY_ID": "accesskey", "AWS_SECRET_ACCESS_KEY": "secretkey"}
 
 
-def write(path: str, logs_uri: str) -> None:
+def write(path: str, logs_uri: str, owner: str) -> None:
     """Write the metadata.
 
     Args:
         path: The file to write.
         logs_uri: Where the event files will be, as KFP names it; minio:// is Kubeflow's own store.
+        owner: Which run this is, as `runtime.run_of` says.
     """
-    view = json.loads(os.environ.get(POD_VARIABLE) or "{}")
+    view = os.environ.get(POD_VARIABLE)
+    output = _command(run_name(owner)) if view is None else _view(json.loads(view), logs_uri)
+    write_text(Path(path), json.dumps({"outputs": [output]}, indent=1))
+
+
+def _command(run: str) -> dict[str, Any]:
+    command = f"kfp-finetune tensorboard {shlex.quote(run)} --host URL"
+    text = f"TensorBoard for this run (URL: where this Kubeflow is):\n\n    {command}\n"
+    return {"type": "markdown", "storage": "inline", "source": text}
+
+
+def _view(view: dict[str, Any], logs_uri: str) -> dict[str, Any]:
     variables = view.get("env")
-    if variables is None and logs_uri.startswith("minio://"):
+    if not variables and logs_uri.startswith("minio://"):
         variables = _own_store()
-    output: dict[str, Any] = {
-        "type": "tensorboard",
-        # TensorBoard knows no minio://, which speaks S3.
-        "source": "s3://" + logs_uri.removeprefix("minio://")
-        if logs_uri.startswith("minio://")
-        else logs_uri,
-    }
+    # TensorBoard knows no minio://, which speaks S3.
+    source = (
+        logs_uri.replace("minio://", "s3://", 1) if logs_uri.startswith("minio://") else logs_uri
+    )
+    output: dict[str, Any] = {"type": "tensorboard", "source": source}
     if view.get("image"):
         output["image"] = view["image"]
     if variables:
         container = {"name": "tensorboard", "env": variables}
         output["pod_template_spec"] = {"spec": {"containers": [container]}}
-    write_text(Path(path), json.dumps({"outputs": [output]}, indent=1))
+    return output
 
 
 def _own_store() -> list[dict[str, Any]]:

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from kfp import dsl
 
-from kfp_finetune.components.image import IMAGE
+from kfp_finetune.components.image import IMAGE, versioned
 
 
+@versioned
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def load_data(
     dataset: str,
@@ -51,6 +52,7 @@ def load_data(
         ("num_validation_examples", int),
         ("num_test_examples", int),
         ("num_labels", int),
+        ("artifact_uris", dict),
     ],
 ):
     """Read a text dataset, make its splits and tokenize it once.
@@ -103,13 +105,14 @@ def load_data(
         num_validation_examples: Rows to validate on.
         num_test_examples: Rows to test on.
         num_labels: Different labels.
+        artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
     """
     from kfp_finetune.components import runtime
     from kfp_finetune.components.load_data import dataset as module
     from kfp_finetune.components.load_data.parameters import Parameters
     from kfp_finetune.components.not_given import given
 
-    with runtime.step("load_data", tokenized_dataset.path, data_report.path):
+    with runtime.step("load_data", tokenized_dataset, data_report) as uris:
         parameters = given(
             dataset=dataset,
             model=model,
@@ -150,9 +153,10 @@ def load_data(
         )
         rows = {split: counts.rows for split, counts in manifest.splits.items()}
         tokenized_dataset.metadata.update(rows=rows, num_labels=len(manifest.label_names))
-        return rows["train"], rows["validation"], rows["test"], len(manifest.label_names)
+    return rows["train"], rows["validation"], rows["test"], len(manifest.label_names), uris
 
 
+@versioned
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def count_steps(
     num_train_examples: int,
@@ -191,4 +195,4 @@ def count_steps(
         )
         plan = steps.count_steps(**parameters)
         runtime.emit("note", "count_steps", text=str(plan))
-        return plan.steps_per_epoch, plan.num_train_steps
+    return plan.steps_per_epoch, plan.num_train_steps

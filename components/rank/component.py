@@ -1,10 +1,13 @@
 """The KFP component rank."""
 
+from typing import NamedTuple
+
 from kfp import dsl
 
-from kfp_finetune.components.image import IMAGE
+from kfp_finetune.components.image import IMAGE, versioned
 
 
+@versioned
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def rank(
     candidates: list,
@@ -15,7 +18,7 @@ def rank(
     model: dsl.Output[dsl.Model],
     metrics_json: dsl.Output[dsl.Artifact],
     best_metrics: dsl.Output[dsl.Metrics],
-):
+) -> NamedTuple("Uris", [("artifact_uris", dict)]):
     """Put trainings on the same data in order, and pass on the best model.
 
     Args:
@@ -29,10 +32,12 @@ def rank(
         model: The best one.
         metrics_json: The best one's metrics.
         best_metrics: The same as scalars.
+        artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
     """
-    from kfp_finetune.components import runtime
+    from kfp_finetune.components import metadata, runtime
 
-    with runtime.step("rank", leaderboard.path, report.path, model.path, metrics_json.path):
+    written = (leaderboard, report, model, metrics_json, best_metrics)
+    with runtime.step("rank", *written) as uris:
         from kfp_finetune.components.rank import ranking
 
         best = ranking.rank_trainings(
@@ -45,5 +50,6 @@ def rank(
             model_path=model.path,
             best_metrics_path=metrics_json.path,
         )
-        for name, value in best.items():
+        for name, value in metadata.finite(best).items():
             best_metrics.log_metric(name, value)
+    return (uris,)

@@ -1,4 +1,4 @@
-"""load_data, then for every candidate build_optimizer → finetune → evaluate, then rank."""
+"""load_data; for every candidate build_optimizer → finetune → evaluate; rank; record_artifacts."""
 
 from kfp import dsl
 
@@ -7,6 +7,7 @@ from kfp_finetune.components.evaluate.component import evaluate
 from kfp_finetune.components.finetune.component import finetune
 from kfp_finetune.components.load_data.component import count_steps, load_data
 from kfp_finetune.components.rank.component import rank
+from kfp_finetune.components.record_artifacts.component import record_artifacts
 from kfp_finetune.pipelines.compare_schedules.candidates import PRESETS, expand
 
 
@@ -63,6 +64,11 @@ def compare_schedules(
     load_best_model_at_end: bool = False,
     early_stopping_patience: int = 0,
     texts_in_report: bool = True,
+    checkpoint_dir: str = "",
+    checkpoint_every_steps: int = 0,
+    checkpoint_every_minutes: float = 5.0,
+    checkpoints_to_keep: int = 2,
+    resume_from_checkpoint: str = "retry",
     dataset_fingerprint: str = "",
     model_fingerprint: str = "",
 ):
@@ -127,6 +133,15 @@ def compare_schedules(
         early_stopping_patience: Stop after this many evaluations without improvement; the schedule
             stays the same. 0: do not stop early.
         texts_in_report: Show examples with their texts; false leaves them out, for private data.
+        checkpoint_dir: A folder, a mounted volume or a URI (s3://, gs://) to save the trainings in,
+            so that they can be resumed; each trial has a folder of its own in it. Not saved if not
+            given.
+        checkpoint_every_steps: Steps between two checkpoints; 0: checkpoint_every_minutes decides.
+        checkpoint_every_minutes: Minutes between two checkpoints.
+        checkpoints_to_keep: Checkpoints kept for each trial.
+        resume_from_checkpoint: Whose checkpoints to go on from: retry (only this run's own), exact
+            (any run's that is equal in everything), any (also where something differs, which is not
+            bit-identical).
         dataset_fingerprint: Content of the data; filled in by kfp-finetune.
         model_fingerprint: Content of the model; filled in by kfp-finetune.
     """
@@ -203,6 +218,12 @@ def compare_schedules(
             load_best_model_at_end=load_best_model_at_end,
             early_stopping_patience=early_stopping_patience,
             on_divergence="report",  # a candidate that diverges is a result
+            checkpoint_dir=checkpoint_dir,
+            checkpoint_per_trial=True,
+            checkpoint_every_steps=checkpoint_every_steps,
+            checkpoint_every_minutes=checkpoint_every_minutes,
+            checkpoints_to_keep=checkpoints_to_keep,
+            resume_from_checkpoint=resume_from_checkpoint,
             model_fingerprint=model_fingerprint,
             **plan,
         )
@@ -211,8 +232,17 @@ def compare_schedules(
             model=trained.outputs["model"],
             texts_in_report=texts_in_report,
         )
-    rank(
+    ranked = rank(
         candidates=candidates,
         models=dsl.Collected(trained.outputs["model"]),
         metrics=dsl.Collected(evaluated.outputs["metrics_json"]),
     )
+    record_artifacts(
+        pipeline="compare_schedules",
+        load_data=data.outputs["artifact_uris"],
+        rank=ranked.outputs["artifact_uris"],
+        candidates=candidates,
+        candidates_build_optimizer=dsl.Collected(built.outputs["artifact_uris"]),
+        candidates_finetune=dsl.Collected(trained.outputs["artifact_uris"]),
+        candidates_evaluate=dsl.Collected(evaluated.outputs["artifact_uris"]),
+    ).set_caching_options(False)

@@ -1,4 +1,4 @@
-"""load_data and count_steps → build_optimizer → finetune → evaluate."""
+"""load_data and count_steps → build_optimizer → finetune → evaluate → record_artifacts."""
 
 from kfp import dsl
 
@@ -6,6 +6,7 @@ from kfp_finetune.components.build_optimizer.component import build_optimizer
 from kfp_finetune.components.evaluate.component import evaluate
 from kfp_finetune.components.finetune.component import finetune as finetune_model
 from kfp_finetune.components.load_data.component import count_steps, load_data
+from kfp_finetune.components.record_artifacts.component import record_artifacts
 
 
 @dsl.pipeline(
@@ -269,8 +270,15 @@ def finetune(
         model_fingerprint=model_fingerprint,
         **plan,
     )
-    evaluate(
+    evaluated = evaluate(
         tokenized_dataset=data.outputs["tokenized_dataset"],
         model=trained.outputs["model"],
         texts_in_report=texts_in_report,
     )
+    record_artifacts(
+        pipeline="finetune",
+        load_data=data.outputs["artifact_uris"],
+        build_optimizer=built.outputs["artifact_uris"],
+        finetune=trained.outputs["artifact_uris"],
+        evaluate=evaluated.outputs["artifact_uris"],
+    ).set_caching_options(False)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from kfp_finetune.cli.cluster.configure import tensorboard_view
+from kfp_finetune.cli.cluster.platform import Platform
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import live_logs, ui_metadata
 from kfp_finetune.components.load_data.readers import remote
 from tests.servers import Bucket
 
+SERVICES = Path(__file__).parents[1] / "cli" / "cluster" / "recordings" / "services.json"
 RUN_ID = "0b1e6a3e-0000-4000-8000-000000000000"
 
 
@@ -71,10 +76,26 @@ def test_the_run_is_what_the_folder_is_called() -> None:
     assert live_logs.run_name(f"minio://mlpipeline/v2/artifacts/p/{RUN_ID}/finetune") == RUN_ID
 
 
-def test_the_ui_reads_kubeflows_own_store_with_keys_by_reference(tmp_path: Path) -> None:
-    path = tmp_path / "metadata"
-    ui_metadata.write(str(path), "minio://mlpipeline/v2/artifacts/a/logs")
-    (output,) = json.loads(path.read_text())["outputs"]
+def shown(folder: Path, logs: str, owner: str = f"s3://mlpipeline/p/{RUN_ID}/finetune") -> Any:
+    """What Kubeflow's UI is given to show."""
+    ui_metadata.write(str(folder / "metadata"), logs, owner)
+    (output,) = json.loads((folder / "metadata").read_text())["outputs"]
+    return output
+
+
+def test_a_kubeflow_without_a_viewer_shows_the_command(tmp_path: Path) -> None:
+    """An entry for TensorBoard is a red error there."""
+    output = shown(tmp_path, f"minio://mlpipeline/p/{RUN_ID}/finetune/logs")
+    assert (output["type"], output["storage"]) == ("markdown", "inline")
+    assert f"\n    kfp-finetune tensorboard {RUN_ID} --host URL\n" in output["source"]
+
+
+def test_the_ui_reads_kubeflows_own_store_with_keys_by_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = tensorboard_view(Platform.model_validate({"tensorboard": {}}))
+    monkeypatch.setenv(ui_metadata.POD_VARIABLE, json.dumps(view))
+    output = shown(tmp_path, "minio://mlpipeline/v2/artifacts/a/logs")
     assert (output["type"], output["source"]) == (
         "tensorboard",
         "s3://mlpipeline/v2/artifacts/a/logs",
@@ -85,14 +106,14 @@ def test_the_ui_reads_kubeflows_own_store_with_keys_by_reference(tmp_path: Path)
         "secretKeyRef": {"name": "mlpipeline-minio-artifact", "key": "secretkey"}
     }
     assert "value" not in variables["AWS_SECRET_ACCESS_KEY"]
+    found = json.loads(SERVICES.read_text())
+    url = urlsplit(variables["AWS_ENDPOINT_URL"]["value"])
+    assert url.port in [p["port"] for p in found["services"][str(url.hostname).split(".")[0]]]
 
 
 def test_the_ui_reads_another_store_as_the_platform_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kfp_finetune.cli.cluster.configure import tensorboard_view
-    from kfp_finetune.cli.cluster.platform import Platform
-
     said = {
         "image": "tensorboard:1",
         "env": {"AWS_REGION": "eu-1"},
@@ -100,8 +121,7 @@ def test_the_ui_reads_another_store_as_the_platform_says(
     }
     view = tensorboard_view(Platform.model_validate({"tensorboard": said}))
     monkeypatch.setenv(ui_metadata.POD_VARIABLE, json.dumps(view))
-    ui_metadata.write(str(tmp_path / "metadata"), "s3://mine/logs")
-    (output,) = json.loads((tmp_path / "metadata").read_text())["outputs"]
+    output = shown(tmp_path, "s3://mine/logs")
     assert (output["source"], output["image"]) == ("s3://mine/logs", "tensorboard:1")
     assert [v["name"] for v in output["pod_template_spec"]["spec"]["containers"][0]["env"]] == [
         "AWS_REGION", "AWS_ACCESS_KEY_ID",

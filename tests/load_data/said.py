@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kfp import dsl
 
 from kfp_finetune.components import runtime
 from kfp_finetune.components.errors import InputError
@@ -38,7 +39,8 @@ def check(case: Case, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[
         if isinstance(value, str):
             parameters[name] = value.replace("{dir}", str(folder))
 
-    with pytest.raises(SystemExit) as stopped, runtime.step("load_data", str(out), str(report)):
+    outputs = [dsl.Dataset(uri=str(out)), dsl.HTML(uri=str(report))]
+    with pytest.raises(SystemExit) as stopped, runtime.step("load_data", *outputs):
         load_data(Parameters(**parameters), str(out), str(report))
 
     assert stopped.value.code == 2

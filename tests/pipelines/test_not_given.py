@@ -24,6 +24,7 @@ REQUIRED = {
     "finetune": {"base_model"},
     "evaluate": set(),
     "rank": {"candidates"},
+    "record_artifacts": {"pipeline"},
 }
 
 

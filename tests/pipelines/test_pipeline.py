@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,11 @@ def test_the_defaults_are_those_of_the_functions_behind_the_steps() -> None:
 
 def test_every_step_runs_in_the_one_image_and_installs_nothing() -> None:
     spec = yaml.safe_load((FOLDER / "pipeline.yaml").read_text())
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     executors = spec["deploymentSpec"]["executors"]
-    assert len(executors) == 5
+    assert len(executors) == 6
     for executor in executors.values():
-        assert executor["container"]["image"] == "kfp-finetune:0.1.0"
+        assert executor["container"]["image"] == f"kfp-finetune:{version}"
         assert "pip install" not in " ".join(executor["container"]["command"])
 
 

@@ -26,7 +26,7 @@ def load_data(
     from kfp_finetune.components.errors import InputError
     from kfp_finetune.components.load_data.readers.remote import fetch
 
-    with runtime.step("load_data", tokenized_dataset.path):
+    with runtime.step("load_data", tokenized_dataset):
         path = fetch(dataset).path if "://" in dataset else Path(dataset)
         if not path.is_file():
             raise InputError("no such file", where=dataset, expected="a file", remedy="make one")

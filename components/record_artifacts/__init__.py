@@ -1,0 +1,1 @@
+"""The step that writes down where all artifacts of a run are."""
