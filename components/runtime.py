@@ -15,6 +15,7 @@ import platform
 import re
 import shutil
 import signal
+import sys
 import threading
 import time
 import traceback
