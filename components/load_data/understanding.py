@@ -181,7 +181,9 @@ def _left_out(parameters: Parameters, opened: dict[str, Source]) -> list[str]:
             found.append(split)
             continue
         if source.name not in used:
-            found.append(split if source.rows is None else f"{split} ({source.rows:,} rows)")
+            rows = source.rows
+            number = "" if rows is None else f" ({rows:,} row{'s' * (rows != 1)})"
+            found.append(split + number)
     if not found:
         return []
     return [f"{without_secrets(parameters.dataset)}: splits that are not read: {', '.join(found)}"]

@@ -24,6 +24,7 @@ from kfp_finetune.components.tasks.problem_types import (
 _ITEM = re.compile(
     r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([+-]?[0-9]+(?:\.[0-9]*)?|True|False))\s*"""
 )
+_ARRAY = re.compile(r"array\((\[.*\])(?:, dtype=[^()]*)?\)", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)")
 _LARGEST = 3.4e38  # float32
 _DECIMAL_COMMA = re.compile(r"[+-]?([0-9]+),([0-9]+)")
@@ -82,9 +83,16 @@ def read_cells(
 
 
 def printed_list(text: str) -> tuple[Any, ...] | None:
-    """The items of a list as Python, JSON or numpy prints it; None if a text is none."""
+    """The items of a list, tuple, set or array as it is printed; None if a text is none."""
     body = text.strip()
-    if not (body.startswith("[") and body.endswith("]")):
+    if array := _ARRAY.fullmatch(body):
+        body = array[1]
+    if body in ("set()", "()"):
+        return ()
+    plain = body[:1] + body[-1:] == "[]"
+    # A name may well be in parentheses: only those with quotes or commas are looked at.
+    other = body[:1] + body[-1:] in ("()", "{}") and bool(set("'\",") & set(body))
+    if not (plain or other):
         return None
     body, at, items = body[1:-1], 0, list[Any]()
     while body[at:].strip():

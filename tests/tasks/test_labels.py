@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.tasks.label_cells import printed_list
 from kfp_finetune.components.tasks.label_spelling import is_missing_mark, stripped
 from kfp_finetune.components.tasks.labels import Labels, understand_labels
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
@@ -133,7 +134,7 @@ def test_what_is_no_label_is_refused(
 
 
 def _is_name(text: str) -> bool:
-    return bool(stripped(text)) and not text.startswith("[") and not is_missing_mark(text)
+    return bool(stripped(text)) and not is_missing_mark(text) and printed_list(text) is None
 
 
 @given(st.lists(st.text(min_size=1).filter(_is_name) | st.integers(), min_size=1, unique=True))
@@ -178,6 +179,9 @@ def test_vectors_of_another_length_are_refused(vectors: list[Any]) -> None:
         (["['joy']", "[]", "['love' 'joy']"], [[0], [], [1, 0]]),
         (["['it\\'s']", "['a, b']", '["it\'s"]'], [[1], [0], [1]]),
         (["[3]", "[1, 3]"], [[1], [0, 1]]),
+        (["('joy',)", "()", "('love', 'joy')"], [[0], [], [1, 0]]),
+        (["{'joy'}", "set()", "{'love', 'joy'}"], [[0], [], [1, 0]]),
+        (["array(['joy'], dtype=object)", "array(['a', 'joy'], dtype='<U3')"], [[1], [0, 1]]),
     ],
     ids=str,
 )
@@ -187,6 +191,11 @@ def test_printed_lists_are_read(values: list[str], targets: list[list[int]]) -> 
     assert labels.targets == [sorted(group) for group in targets]
     with pytest.raises(InputError, match="some labels are printed lists, and 'joy' is none"):
         understand_labels([*values, "joy"])
+
+
+def test_names_in_brackets_are_names() -> None:
+    for values in (["(none)", "a"], ["[unk]", "a"], ["{x}", "a"], ["a (b, c)", "a"]):
+        assert understand_labels(values).names == sorted(values)
 
 
 def test_decimal_commas() -> None:

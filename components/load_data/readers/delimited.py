@@ -174,14 +174,15 @@ def _examine(
 def _over_lines(file: File, found: Evidence, rows: int) -> tuple[str, ...]:
     """A warning where cells in quotes span many lines, or many of them several."""
     more = found.lines_in_them - found.rows_over_lines
-    longest = found.longest_first()
+    longest = sorted(found.longest_first())
     many = [f"{first:,} to {last:,}" for first, last in longest if last - first >= _MANY_LINES]
     if not many and more <= rows / _FEW:
         return ()
     shown = many or [f"{first:,} to {last:,}" for first, last in longest]
     return (
-        f"{file.name}: {found.rows_over_lines:,} rows have a cell in quotes that spans several"
-        f" lines, {found.lines_in_them:,} lines in all: lines {', '.join(shown)}"
+        f"{file.name}: {found.rows_over_lines:,}"
+        f" {'rows have' if found.rows_over_lines > 1 else 'row has'} a cell in quotes that spans"
+        f" several lines, {found.lines_in_them:,} lines in all: lines {', '.join(shown)}"
         + ", ..." * (found.rows_over_lines > len(shown))
         + "; if these lines are rows of their own, --quoting none reads quotes as plain characters",
     )
