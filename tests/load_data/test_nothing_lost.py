@@ -238,6 +238,12 @@ def test_texts_and_labels_in_parallel_files_are_read(load: Any, tmp_path: Path) 
     assert set(report.labels) == {row["label"] for row in ROWS}
     first = next(example for example in report.examples if example.split == "train")
     assert (first.text, first.label) == (ROWS[0]["text"], ROWS[0]["label"])
+    names = sorted(report.labels)
+    (folder / "mapping.txt").write_text("\n".join(names))  # in the order of their numbers
+    assert load(folder).labels == report.labels
+    (folder / "mapping.txt").write_text("0 a\n2 b\n")
+    with pytest.raises(InputError, match="the file does not name the labels: '2 b'"):
+        load(folder)
     (folder / "train_labels.txt").write_text("0\n1\n")
     with pytest.raises(InputError, match="40 lines of texts, and 2 of labels"):
         load(folder)

@@ -118,16 +118,19 @@ def _lines(text: Text) -> Iterator[str]:
 
 
 def _names(file: File, options: ReadOptions) -> list[str]:
-    """The names that numbers count from 0."""
+    """The names that numbers count from 0: with the numbers before them, or in their order."""
+    blocks = line_blocks(examine(file, options.encoding))
+    lines = [line.strip() for _, block in blocks for line in block if line.strip()]
+    numbered = [_NAMED.fullmatch(line) for line in lines]
+    if not any(numbered):
+        return lines
     found: dict[int, str] = {}
-    for _, lines in line_blocks(examine(file, options.encoding)):
-        for line in filter(str.strip, lines):
-            named = _NAMED.fullmatch(line)
-            if not named or int(named[1]) in found:
-                raise _not_names(file, line)
-            found[int(named[1])] = named[2]
+    for line, named in zip(lines, numbered, strict=True):
+        if not named or int(named[1]) in found:
+            raise _not_names(file, line)
+        found[int(named[1])] = named[2]
     if sorted(found) != list(range(len(found))):
-        raise _not_names(file, next(iter(found.values()), ""))
+        raise _not_names(file, lines[-1])
     return [found[number] for number in range(len(found))]
 
 
@@ -135,6 +138,6 @@ def _not_names(file: File, line: str) -> InputError:
     return InputError(
         f"the file does not name the labels: {line[:60]!r}",
         where=file.name,
-        expected="a number and a name in every line, counted from 0, e.g. 0 anger",
+        expected="a number and a name in every line, counted from 0, e.g. 0 anger; or names alone",
         remedy="mend the file, or take it out of the folder if it is about something else",
     )
