@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from kfp_finetune.components.finetune.component import finetune as finetune_mode
 from kfp_finetune.components.load_data.component import count_steps, load_data
 from kfp_finetune.components.not_given import is_given
 from kfp_finetune.pipelines.finetune.pipeline import finetune
+from tests.pipelines.conftest import run_in_kfp
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "pipelines" / "finetune"
@@ -90,23 +89,8 @@ def test_every_step_runs_in_the_one_image_and_installs_nothing() -> None:
         assert "pip install" not in " ".join(executor["container"]["command"])
 
 
-def run_in_kfp(folder: Path, code: str) -> str:
-    """Run Python code in a folder that has pipelines/, as a person does who imports components."""
-    (folder / "pipelines").symlink_to(ROOT / "pipelines")
-    path = folder / "example.py"  # KFP reads the source of what it compiles
-    path.write_text(code)
-    done = subprocess.run(
-        [sys.executable, str(path)], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_the_example_in_the_readme_runs_as_printed(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
-    run_in_kfp(tmp_path, code)
-    (found,) = (tmp_path / "local_outputs").glob("my-training-*/evaluate/metrics_json")
-    assert json.loads(found.read_text())["split"] == "test"
+def test_the_example_in_the_readme_runs_as_printed(readme_run: Path) -> None:
+    assert json.loads((readme_run / "evaluate" / "metrics_json").read_text())["split"] == "test"
 
 
 def test_components_run_alone(tmp_path: Path) -> None:
