@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.cli.catalog import Pipeline
+from kfp_finetune.cli.choices import CHOICES
 from kfp_finetune.cli.output import writing
 from kfp_finetune.components.artifacts.files import write_text
 
 if TYPE_CHECKING:
     from kfp_finetune.cli.cluster.platform import Platform
+
+_LIST = re.compile(r"^(# +\w+: list) \[Default: .*\]$", re.MULTILINE)
 
 
 def compile_pipeline(pipeline: Pipeline, output: Path, platform: Platform | None = None) -> None:
@@ -40,6 +44,7 @@ def compiled(pipeline: Pipeline, platform: Platform | None = None) -> str:
 
         definition = configured(definition, platform)
     spec = definition.pipeline_spec
+    _offer_choices(spec.root.input_definitions.parameters)
     if platform is not None and platform.parallelism is not None:
         for task in spec.root.dag.tasks.values():
             if task.WhichOneof("iterator"):
@@ -47,4 +52,19 @@ def compiled(pipeline: Pipeline, platform: Platform | None = None) -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "pipeline.yaml")
         compiler.Compiler().compile(definition, str(file))
-        return file.read_text(encoding="utf-8")
+        # KFP's comment has a list's default in another order each time; it is below, in order.
+        return _LIST.sub(r"\1", file.read_text(encoding="utf-8"))
+
+
+def _offer_choices(parameters: Any) -> None:
+    """Let Kubeflow's form offer the words that a parameter may be.
+
+    The field is in the proto, the server and the UI; KFP 2.17's SDK does not write it.
+
+    Args:
+        parameters: Those of the pipeline, as the proto has them; changed in place.
+    """
+    for name, words in CHOICES.items():
+        if name in parameters and not parameters[name].literals:
+            for word in words:
+                parameters[name].literals.add().string_value = word

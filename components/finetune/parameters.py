@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _SCHEME = re.compile(r"(s3|gs|file)://.|(?![A-Za-z][A-Za-z0-9+.-]*://).", re.IGNORECASE)
 RESUME = ("retry", "exact", "any")
 PRECISIONS = ("auto", "float32", "bfloat16")
+ON_DIVERGENCE = ("fail", "report")
 
 
 def check_precision(precision: str) -> None:
@@ -46,7 +47,7 @@ def check_on_divergence(on_divergence: str) -> None:
     Raises:
         InputError: If it is neither.
     """
-    if on_divergence not in ("fail", "report"):
+    if on_divergence not in ON_DIVERGENCE:
         raise InputError(
             f"on_divergence '{on_divergence}' is not known",
             where="on_divergence",

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.choices import ON_BAD_ROW
 from kfp_finetune.components.load_data.sources import ReadOptions
 from kfp_finetune.components.load_data.splitting import Splitting
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.uris import hide
-
-_ON_BAD_ROW = ("error", "drop", "mend")
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Parameters:
         task = get_task(self.task)
         task.check_problem_type(self.problem_type)
         self._check_fractions()
-        if self.on_bad_row not in _ON_BAD_ROW or (self.mend and not task.PER_WORD):
+        if self.on_bad_row not in ON_BAD_ROW or (self.mend and not task.PER_WORD):
             raise InputError(
                 f"on_bad_row is '{self.on_bad_row}'",
                 where="on_bad_row",

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.problem_types import (
+    CLASS_WEIGHTS,
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-CLASS_WEIGHTS = ("none", "balanced")
 
 
 def check_training_loss(

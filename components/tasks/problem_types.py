@@ -15,6 +15,7 @@ PROBLEM_TYPES = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)  # as Transformers names
 ENTITIES = "entity_recognition"
 TAGS = "word_tagging"
 TOKEN_TYPES = (ENTITIES, TAGS)
+CLASS_WEIGHTS = ("none", "balanced")
 _SEPARATORS = ("|", ";", ",")
 
 

@@ -11,13 +11,25 @@ from typing import Any
 
 import pytest
 import yaml
+from google.protobuf import json_format
 from kfp import compiler
+from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
+from kfp_finetune.cli.catalog import PIPELINES, Pipeline
+from kfp_finetune.cli.choices import CHOICES
+from kfp_finetune.cli.compile import compiled as compile_text
+from kfp_finetune.cli.parameters import defaults
+from kfp_finetune.cli.preflight import check_settings
 from kfp_finetune.components.build_optimizer.component import build_optimizer
+from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.evaluate.component import evaluate
 from kfp_finetune.components.finetune.component import finetune as finetune_model
 from kfp_finetune.components.load_data.component import count_steps, load_data
+from kfp_finetune.components.load_data.parameters import Parameters
+from kfp_finetune.components.load_data.readers.reading import check_options
 from kfp_finetune.components.not_given import is_given
+from kfp_finetune.components.tasks import TASKS
+from kfp_finetune.components.tasks.problem_types import TOKEN_TYPES
 from kfp_finetune.pipelines.finetune.pipeline import finetune
 from tests.pipelines.conftest import run_in_kfp
 
@@ -32,11 +44,42 @@ def compiled(pipeline: Any, path: Path) -> dict[str, Any]:
     return spec
 
 
-def test_the_committed_yaml_is_what_the_source_compiles_to(tmp_path: Path) -> None:
-    compiled(finetune, tmp_path / "pipeline.yaml")
-    assert (tmp_path / "pipeline.yaml").read_text() == (FOLDER / "pipeline.yaml").read_text(), (
-        "run make pipeline"
-    )
+@pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=PIPELINES)
+def test_the_committed_yaml_is_what_the_source_compiles_to(pipeline: Pipeline) -> None:
+    assert compile_text(pipeline) == pipeline.definition.read_text(), "run make pipeline"
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=PIPELINES)
+def test_the_form_offers_every_word_that_a_parameter_may_be(pipeline: Pipeline) -> None:
+    """As the server reads them; of nothing else, since it refuses other values."""
+    (document, *_) = yaml.safe_load_all(pipeline.definition.read_text())
+    spec = json_format.ParseDict(document, PipelineSpec())
+    offered = {
+        name: tuple(value.string_value for value in how.literals)
+        for name, how in spec.root.input_definitions.parameters.items()
+        if how.literals
+    }
+    assert offered == {name: CHOICES[name] for name in offered}
+    assert len(offered) >= 7
+    for name, how in spec.root.input_definitions.parameters.items():
+        assert name not in offered or how.default_value.string_value in offered[name]
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_every_word_is_one_that_is_checked(name: str) -> None:
+    settings = defaults(PIPELINES["finetune"].definition)
+    for word in (*CHOICES[name], "no-such-word"):
+        boundaries = "0.5:1e-5" if word == "piecewise_constant" else None
+        said = ""
+        try:
+            check_settings("finetune", settings | {name: word, "lr_boundaries": boundaries})
+            if name in ("quoting", "on_bad_row", "problem_type"):  # checked with the data
+                task = "token-classification" if word in ("mend", *TOKEN_TYPES) else TASKS[0]
+                given = Parameters("d", "m", task=task, **{name: word})
+                check_options(given.read_options)
+        except InputError as error:
+            said = str(error)
+        assert bool(said) == (word == "no-such-word"), said
 
 
 def test_every_parameter_and_artifact_is_described() -> None:

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.choices import QUOTING
 from kfp_finetune.components.tasks.values import json_kind
 
 ROWS_PER_BATCH = 1_000
@@ -111,7 +112,7 @@ def check_options(options: ReadOptions) -> None:
     Raises:
         InputError: If an option's value is none that it can have.
     """
-    if options.quoting not in ("auto", "minimal", "none"):
+    if options.quoting not in QUOTING:
         raise InputError(
             f"quoting is '{options.quoting}'",
             where="quoting",

@@ -1,0 +1,6 @@
+"""Parameters of load_data that are one of a few words."""
+
+from __future__ import annotations
+
+QUOTING = ("auto", "minimal", "none")
+ON_BAD_ROW = ("error", "drop", "mend")
