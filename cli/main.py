@@ -307,6 +307,7 @@ def tensorboard(
 
 def _inert(message: str) -> str:
     """A message, whose words may come from data or a library, safe to show on a terminal."""
+    # Not of what begins with a URI: all of that would be taken for it.
     lines = without_secrets(message).split("\n")
     return "\n".join(line[: len(line) - len(line.lstrip(" "))] + clean(line) for line in lines)
 
@@ -323,14 +324,14 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        print(f"error: {_inert(str(error))}", file=sys.stderr)
+        print(_inert(f"error: {error}"), file=sys.stderr)
         raise SystemExit(InputError.exit_code) from None
     except Exception as error:
         try:
             said = error if isinstance(error, LoggedError) else logged(error)
         except OSError:  # no place for a log: then here
             raise error from None
-        print(f"error: {_inert(str(said))}", file=sys.stderr)
+        print(_inert(f"error: {said}"), file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:  # before a command has taken the signals over
         print("interrupted", file=sys.stderr)

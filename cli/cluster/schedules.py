@@ -119,7 +119,9 @@ def change(action: Action, name: str, connection: Connection) -> None:
     flags = connection.flags
     if action is Action.delete:
         cluster.schedules.delete(found)
-        print(f"schedule {found.display_name} is deleted; its runs stay: kfp-finetune runs{flags}")
+        runs = f"kfp-finetune runs{flags}"
+        print(f"schedule {found.display_name} is deleted")
+        print(f"its runs stay, under the names that Kubeflow gave them; {runs} lists them")
     elif action is Action.pause:
         cluster.schedules.pause(found)
         resume = f"kfp-finetune schedules resume {found.recurring_run_id}{flags}"

@@ -143,7 +143,9 @@ def test_a_schedule_is_paused_resumed_and_deleted(
     assert out.startswith("schedule weekly is active; next start ")
     code, out, _ = cli("schedules", "delete", "weekly")
     assert (code, kubeflow.schedules) == (0, {})
-    assert "its runs stay" in out
+    assert out.startswith(
+        "schedule weekly is deleted\nits runs stay, under the names that Kubeflow"
+    )
     assert list(kubeflow.runs) == [run.run_id]  # also while it trains
     assert cli("status", run.run_id)[0] == 0
 
