@@ -79,8 +79,11 @@ def test_secrets_and_keys() -> None:
         assert set(secret["env"].values()) <= set(KUBEFLOW["secrets"][secret["name"]])
 
 
-def test_what_the_uis_tensorboard_reads_with(tmp_path: Path) -> None:
-    ui_metadata.write(str(tmp_path / "ui.json"), "minio://mlpipeline/v2/artifacts/a")
+def test_what_the_uis_tensorboard_reads_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ui_metadata.POD_VARIABLE, "{}")
+    ui_metadata.write(str(tmp_path / "ui.json"), "minio://mlpipeline/v2/artifacts/a", "a")
     text = (tmp_path / "ui.json").read_text()
     for service, port in re.findall(r"//([\w-]+)\.kubeflow[\w.]*:(\d+)", text):
         assert int(port) in ports(service)

@@ -15,10 +15,11 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from kfp_finetune.cli import catalog
 from kfp_finetune.cli.cluster.platform import load
 from kfp_finetune.cli.compile import compiled
+from kfp_finetune.cli.parameters import steps
 from kfp_finetune.components.errors import InputError
 
 FINETUNE = catalog.PIPELINES["finetune"]
-STEPS = ["load_data", "count_steps", "build_optimizer", "finetune", "evaluate"]
+STEPS = steps(FINETUNE.definition)
 EVERYTHING = """
 image: registry.example.com/kfp-finetune:0.1.0
 ttl_seconds: 3600
