@@ -84,6 +84,9 @@ class RunRecord(BaseModel):
     validation_metrics: dict[str, float] = Field(default_factory=dict)
     steps: dict[str, StepRecord] = Field(default_factory=dict)
     artifacts: dict[str, str] = Field(default_factory=dict, description="relative to the folder")
+    missing: list[str] = Field(
+        default_factory=list, description="of a fetched run: what could not be fetched, and why"
+    )
     candidates: list[dict[str, Any]] = Field(default_factory=list)
     environment: dict[str, Any] = Field(default_factory=dict)
     error: RunError | None = None

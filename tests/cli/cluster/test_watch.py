@@ -13,7 +13,6 @@ from kfp_finetune.cli.cluster.options import Connection
 from kfp_finetune.components.runtime import ERROR_LINE
 from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.kubeflow import Kubeflow
-from tests.servers import Bucket
 
 Submit = Callable[..., tuple[int, str, str]]
 
@@ -113,18 +112,6 @@ def test_status_logs_and_terminate(kubeflow: Kubeflow, submit: Submit, cli: Cli)
     assert (code, run.state) == (0, "CANCELED")
     code, _, err = cli("terminate", "one")
     assert (code, "run one has ended: interrupted" in err) == (2, True)
-
-
-def test_a_log_that_only_the_store_has(
-    kubeflow: Kubeflow, submit: Submit, cli: Cli, s3: Bucket
-) -> None:
-    submit("--name", "one", "--pipeline-root", f"{s3.uri}/root")
-    (run,) = kubeflow.runs.values()
-    kubeflow.end(run)
-    code, _, err = cli("logs", "one", "finetune")
-    assert (code, f"kubectl logs -n kubeflow -l pipeline/runid={run.run_id}" in err) == (2, True)
-    s3.put(f"root/kfp-finetune/{run.run_id}/finetune/{run.run_id}/executor-logs", b"kept\n")
-    assert cli("logs", "one", "finetune") == (0, "kept\n", "")
 
 
 def test_more_than_a_page_of_runs(kubeflow: Kubeflow, submit: Submit, cli: Cli) -> None:
