@@ -174,7 +174,7 @@ class RunFolder:
 
     def can_be_resumed(self) -> bool:
         """Whether training was saved in the folder."""
-        return any(self.checkpoints.glob("step-*/*.json"))
+        return any(self.checkpoints.glob("step-*/checkpoint.json"))
 
     def check_unfinished(self) -> None:
         """Check that there is something to go on with.
