@@ -8,7 +8,6 @@ import shlex
 import shutil
 import signal
 import sys
-import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from kfp_finetune.cli.summary import command_on, shown, summary
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.runtime import parse_line
+from kfp_finetune.components.temporary import temporary_folder
 from kfp_finetune.components.uris import hide, is_hidden, without_secrets
 
 CACHE = ".cache"
@@ -154,7 +154,7 @@ def _run(
     cache = runs_dir.absolute() / CACHE / environment.cache_name(image, precision)
     follower = Follower(folder, screen)
     with (
-        tempfile.TemporaryDirectory(prefix="kfp-finetune-") as temporary,
+        temporary_folder() as temporary,
         folder.log.open("a" if resume else "w", encoding="utf-8", buffering=1) as log,
     ):
         job = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from kfp_finetune.cli.cluster.steps import Step
 from kfp_finetune.cli.run_folder import RECORD
 from kfp_finetune.cli.tensorboard import check_installed, logs_of, serve_logs
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.temporary import temporary_folder
 
 SECONDS_BETWEEN_SYNCS = 15.0
 _LOGS = "tensorboard_logs"
@@ -148,7 +148,7 @@ def serve_with_cluster(
     cluster = Cluster(connection)
     shown: dict[Path, Path] = {}
     copies: list[ClusterLogs] = []
-    with tempfile.TemporaryDirectory(prefix="kfp-finetune-") as temporary:
+    with temporary_folder() as temporary:
         for name in names or [next(cluster.runs()).run_id]:
             local = next((p for p in (runs_dir / name, Path(name)) if (p / RECORD).is_file()), None)
             if local is not None:

@@ -212,7 +212,8 @@ class CheckpointDirectory:
         except (InputError, ValueError):
             raise
         except Exception as error:  # every store and its libraries have exceptions of their own
-            reason = uris.without_secrets(str(error)).strip().splitlines()
+            text = getattr(error, "strerror", None) or uris.without_secrets(str(error))
+            reason = str(text).strip().splitlines()
             raise InputError(
                 f"the checkpoint directory cannot be {done}:"
                 f" {type(error).__name__}{': ' + reason[0][:200] if reason else ''}",

@@ -311,6 +311,8 @@ def _verify(path: str) -> None:
 
 def _reason(error: Exception) -> str:
     text = without_secrets(str(error)).strip() or type(error).__name__
+    if "No space left" in text:  # behind a path, which may be long
+        return "the disk is full (no space left on device)"
     return text.splitlines()[0][:200]
 
 
