@@ -94,7 +94,7 @@ class ClusterLogs:
             known = item.size is not None or self._run.is_over
             if known and self._copied.get(target) == state:
                 continue
-            with tempfile.TemporaryDirectory(prefix="kfp-finetune-") as temporary:
+            with temporary_folder() as temporary:
                 new = Path(temporary, "new")
                 try:
                     item.get(new)
