@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -20,7 +21,7 @@ from kfp_finetune.cli.failures import LoggedError
 from kfp_finetune.cli.follow import Follower, StepError
 from kfp_finetune.cli.preflight import check_installed, check_settings
 from kfp_finetune.cli.processes import Interrupted, ProcessGroup, interruptible
-from kfp_finetune.cli.run_folder import RunError, RunFolder, Runner, RunRecord, find
+from kfp_finetune.cli.run_folder import RECORD, RunError, RunFolder, Runner, RunRecord, find
 from kfp_finetune.cli.screen import Screen, make_screen
 from kfp_finetune.cli.summary import command_on, shown, summary
 from kfp_finetune.components.errors import InputError
@@ -313,9 +314,13 @@ def _record_end(folder: RunFolder, error: BaseException, screen: Screen) -> None
         message = without_secrets(str(error)) or type(error).__name__
         record.error = RunError(step=step, message=message)
         if not isinstance(error, InputError | StepError):
-            with folder.log.open("a", encoding="utf-8") as log:
+            with contextlib.suppress(OSError), folder.log.open("a", encoding="utf-8") as log:
                 log.write(without_secrets("".join(traceback.format_exception(error))))
-    folder.save()
+    try:
+        folder.save()
+    except OSError as unsaved:  # a full disk: the error itself is still said
+        reason = unsaved.strerror or str(unsaved)
+        screen.heading(f"{folder.path / RECORD} could not be brought up to date: {reason}")
     try:
         for name in unfinished:
             screen.ended(name, record.status, "")
