@@ -118,8 +118,16 @@ def run(
 
 
 @app.command("resume")
+@takes(connection=Connection)
 def resume(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's name, or its folder.")],
+    connection: Connection,
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="A local run's name or folder; with --host a cluster run's id or name.",
+        ),
+    ],
     runs_dir: RunsDirOption = Path("runs"),
     allow_differences: Annotated[
         bool,
@@ -137,7 +145,20 @@ def resume(
         ),
     ] = None,
 ) -> None:
-    """Go on with a run that was killed, interrupted or failed, after its last checkpoint."""
+    """Continue a killed, interrupted or failed run after its last checkpoint."""
+    if connection.host is not None:
+        from kfp_finetune.cli.cluster.client import Cluster
+        from kfp_finetune.cli.cluster.resume import resume
+
+        if allow_differences:
+            raise InputError(
+                "--allow-differences is given with --host",
+                where="the command line",
+                expected="a run of this machine",
+                remedy="omit --allow-differences: on a cluster every retry has the same image",
+            )
+        resume(Cluster(connection), run)
+        return
     from kfp_finetune.cli import run as runs
 
     runs.resume(run, runs_dir, allow_differences=allow_differences, uris=uri or [])
@@ -312,18 +333,6 @@ def _inert(message: str) -> str:
     return "\n".join(line[: len(line) - len(line.lstrip(" "))] + clean(line) for line in lines)
 
 
-def _check_working_folder() -> None:
-    try:
-        Path.cwd()
-    except OSError as error:
-        raise InputError(
-            f"the working directory cannot be used: {error.strerror}",
-            where=os.environ.get("PWD", ""),
-            expected="a folder that is there",
-            remedy="cd to another; if it has been made anew: cd .",
-        ) from None
-
-
 def main() -> None:
     """The entry point.
 
@@ -334,7 +343,6 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that knows no ÷
     try:
-        _check_working_folder()
         app()
     except InputError as error:
         print(_inert(f"error: {error}"), file=sys.stderr)

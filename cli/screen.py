@@ -13,6 +13,8 @@ from kfp_finetune.components.inert import is_steering
 
 SECONDS_BETWEEN_LINES = 30.0
 _PERCENT_BETWEEN_LINES = 10
+# A cluster does not say whose cache it is.
+FROM_CACHE = "from the cache"
 
 
 class Screen(Protocol):
@@ -31,7 +33,7 @@ class Screen(Protocol):
         """A step has something to say."""
 
     def ended(self, step: str, outcome: str, remark: str) -> None:
-        """A step has ended; the outcome is "done", "cached", "failed" or "interrupted"."""
+        """A step has ended; the outcome is one of done, cached, failed, interrupted, terminated."""
 
     def summary(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """The run has ended well: names and values."""
@@ -136,7 +138,10 @@ class PlainScreen:
 
     def ended(self, step: str, outcome: str, remark: str) -> None:
         """See `Screen`."""
-        self._say(f"{step}: {outcome}" + (f", {remark}" if remark else ""))
+        if remark == FROM_CACHE:
+            self._say(f"{step}: {remark}")
+        else:
+            self._say(f"{step}: {outcome}" + (f", {remark}" if remark else ""))
 
     def summary(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """See `Screen`."""

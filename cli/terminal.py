@@ -17,6 +17,7 @@ _SIGNS = {
     "cached": "[cyan]✓[/]",
     "failed": "[red]✗[/]",
     "interrupted": "[yellow]■[/]",
+    "terminated": "[yellow]■[/]",
 }
 _NAME_WIDTH = 16
 

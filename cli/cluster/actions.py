@@ -8,25 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from kfp_finetune.cli import catalog, parameters
 from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.cluster import submit as submitting
 from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.fetch import fetch as fetch_run
-from kfp_finetune.cli.cluster.observed import find, observe
+from kfp_finetune.cli.cluster.observed import is_over, status_of
 from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, SubmissionFlags
-from kfp_finetune.cli.cluster.outputs import Outputs
-from kfp_finetune.cli.cluster.sources import Sources
 from kfp_finetune.cli.cluster.submit import Spec, Submission
-from kfp_finetune.cli.cluster.watch import (
-    StepState,
-    failure_of,
-    is_over,
-    read_log,
-    status_of,
-    steps_of,
-    wait,
-)
+from kfp_finetune.cli.cluster.watch import wait
 from kfp_finetune.cli.processes import Interrupted, interruptible
+from kfp_finetune.cli.rerun import changed, say_kept
+from kfp_finetune.cli.run_folder import RECORD, RunFolder
 from kfp_finetune.cli.screen import Screen, duration, make_screen
 from kfp_finetune.cli.summary import shown, summary
 from kfp_finetune.components.errors import InputError
@@ -52,10 +45,53 @@ def submit(
     spec = submitting.compiled_spec(pipeline, platform)
     cluster = Cluster(connection)
     arguments = submitting.prepare(pipeline, values, platform, submission, screen.heading)
-    start(cluster, arguments, spec, submission, screen, waits=flags.wait)
+    _start(cluster, arguments, spec, submission, screen, waits=flags.wait)
 
 
-def start(
+def rerun(
+    name: str,
+    changes: Mapping[str, Any],
+    runs_dir: Path,
+    connection: Connection,
+    flags: SubmissionFlags,
+    platform_flags: PlatformFlags,
+) -> None:
+    """Submit again what ran here or on the cluster, with something changed.
+
+    Raises:
+        InputError: As `submit`, and if there is no such run.
+        ClusterError: As `submit`.
+    """
+    submission = flags.as_submission()
+    screen = make_screen()
+    pipeline = catalog.PIPELINES["finetune"]
+    platform = platform_flags.load(pipeline)
+    cluster = Cluster(connection)
+    local = next((p for p in (runs_dir / name, Path(name)) if (p / RECORD).is_file()), None)
+    if local is not None:
+        record = RunFolder.open(local).record
+        pipeline = catalog.find(record.pipeline)
+        before, run, spec = record.parameters, None, submitting.compiled_spec(pipeline, platform)
+    else:
+        run = cluster.find_run(name)
+        before = dict((run.runtime_config.parameters if run.runtime_config else None) or {})
+        spec = Spec.of_run(run)
+        if platform_flags != PlatformFlags():
+            spec = submitting.compiled_spec(pipeline, platform)
+    after = changed(before, changes, pipeline)
+    arguments = submitting.prepare(pipeline, after, platform, submission, screen.heading)
+    if run is not None and submission.use_cache and platform_flags == PlatformFlags():
+        say_kept(spec.pipeline, _with_defaults(before, pipeline), arguments)
+    _start(cluster, arguments, spec, submission, screen, waits=flags.wait)
+
+
+def _with_defaults(values: Mapping[str, Any], pipeline: Pipeline) -> dict[str, Any]:
+    known = parameters.load(pipeline.definition)
+    defaults = {p.name: p.default for p in known if p.default is not None}
+    return defaults | {name: value for name, value in values.items() if value is not None}
+
+
+def _start(
     cluster: Cluster,
     arguments: Mapping[str, Any],
     spec: Spec,
@@ -64,7 +100,6 @@ def start(
     *,
     waits: bool,
 ) -> None:
-    """Start a run or a schedule, say how it is called, and wait for the run if asked to."""
     name, identity = submitting.submit(cluster, arguments, spec, submission, screen.heading)
     flags = cluster.connection.flags
     if submission.cron is not None:
@@ -89,77 +124,17 @@ def start(
             with interruptible():
                 run = wait(cluster, identity, screen)
         except Interrupted:
-            screen.heading(f"the run goes on; kfp-finetune terminate {identity}{flags} ends it")
+            screen.heading("the run continues on the cluster; to terminate it:")
+            screen.heading(f"kfp-finetune terminate {identity}{flags}")
             raise
         finally:
             screen.close()
-        rows = [("time", duration(_seconds(run))), ("results", rows[-1][1])]
+        rows = [("time", duration(_seconds(run.run))), ("results", rows[-1][1])]
         screen.summary(f"run {name} succeeded", rows)
 
 
-def status(name: str, connection: Connection) -> None:
-    """Print how far a run is."""
-    cluster = Cluster(connection)
-    run = cluster.find_run(name)
-    print(f"run {run.display_name} ({run.run_id}): {status_of(run)}")
-    print(cluster.link(run.run_id))
-    for step in steps_of(run):
-        took = duration(step.seconds) if step.seconds and step.state != "cached" else ""
-        print(f"  {step.name:<16}{step.state:<12}{took}".rstrip())
-    if is_over(run) and run.state != "SUCCEEDED":
-        print(failure_of(cluster, run))
-
-
-def logs(name: str, step: str, connection: Connection, root: str | None) -> None:
-    """Print what a step has printed: from its pod, else from the store.
-
-    Raises:
-        InputError: If there is no such step, or no log of it.
-    """
-    cluster = Cluster(connection)
-    run = cluster.find_run(name)
-    state = _step(run, step)
-    text = read_log(cluster, run, state)
-    if text is None:
-        text = _stored_log(cluster, run, root, state.name)
-    if text is None:
-        where = f" -n {cluster.namespace}" if cluster.namespace else " -n kubeflow"
-        raise InputError(
-            f"there is no log of {state.name}, which is {state.state}",
-            where=cluster.link(run.run_id),
-            expected="a step whose pod is still there, or whose log KFP has stored",
-            remedy=f"kubectl logs{where} -l pipeline/runid={run.run_id} -c main --tail=-1",
-        )
-    print(text, end="" if text.endswith("\n") else "\n")
-
-
-def _stored_log(cluster: Cluster, run: Any, root: str | None, step: str) -> str | None:
-    """What KFP has stored of a step's log; None if nothing, or the store is out of reach."""
-    sources = Sources(cluster)
-    found = [
-        sources.read(uri)
-        for outputs in Outputs(cluster, observe(cluster, run), sources, root).all()
-        if outputs.step.key == step
-        for uri in outputs.logs
-    ]
-    texts = [text.decode("utf-8", errors="replace") for text in found if text is not None]
-    return "".join(texts) or None
-
-
-def _step(run: Any, name: str) -> StepState:
-    states = {state.name: state for state in steps_of(run)}
-    if name.replace("-", "_") not in states:
-        raise InputError(
-            f"there is no step '{name}'",
-            where=f"run {run.display_name}",
-            expected="one of " + ", ".join(states),
-            remedy="give one of these",
-        )
-    return states[name.replace("-", "_")]
-
-
 def terminate(name: str, connection: Connection) -> None:
-    """Cancel a run.
+    """Terminate a run.
 
     Raises:
         InputError: If it has ended.
@@ -171,10 +146,10 @@ def terminate(name: str, connection: Connection) -> None:
             f"run {run.display_name} has ended: {status_of(run)}",
             where=cluster.link(run.run_id),
             expected="a run that is going",
-            remedy="nothing is to be done",
+            remedy="nothing to do",
         )
     cluster.terminate(run.run_id)
-    print(f"run {run.display_name} is being cancelled: {cluster.link(run.run_id)}")
+    print(f"run {run.display_name} is being terminated: {cluster.link(run.run_id)}")
 
 
 def fetch(
@@ -188,11 +163,13 @@ def fetch(
     """Download a run, and say what it says."""
     screen = make_screen()
     cluster = Cluster(connection)
-    run = find(cluster, name)
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", run.name).strip("-.") or run.id
+    run = cluster.find_run(name)
+    safe = (
+        re.sub(r"[^A-Za-z0-9._-]+", "-", run.display_name or run.run_id).strip("-.") or run.run_id
+    )
     target = output or Path("runs", safe)
     folder = fetch_run(cluster, run, target, screen.heading, root=root, everything=everything)
-    screen.summary(f"run {run.name} is in {shown(folder.path)}", summary(folder, ""))
+    screen.summary(f"run {run.display_name} is in {shown(folder.path)}", summary(folder, ""))
 
 
 def cluster_runs(connection: Connection) -> Sequence[dict[str, Any]]:

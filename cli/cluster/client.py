@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -176,13 +176,35 @@ class Cluster:
             f"run {run_id}",
         )
 
-    def read_log(self, run_id: str, pod: str) -> str | None:
-        """What a pod's main container printed; None if the pod is gone or is not called so.
+    def retry(self, run_id: str) -> None:
+        """Continue a run that has failed or was terminated: steps that are done stay so.
+
+        Raises:
+            InputError: If the server refuses, as for a run that has not ended.
+        """
+        self._calls.send(
+            lambda: self._calls.client.runs.run_service_retry_run(run_id, _request_timeout=TIMEOUT),
+            f"run {run_id}",
+        )
+
+    def read_log(self, run_id: str, pod: str, created: datetime | None = None) -> str | None:
+        """What a pod's main container printed; None if nobody has it.
 
         The API has it, and where the host is the UI, the UI's server.
+
+        Args:
+            run_id: The run's id.
+            pod: The pod's name.
+            created: When the run was made; the UI's server finds stored logs by the day.
         """
-        namespace = self.namespace or _NAMESPACE
-        query = urlencode({"podname": pod, "runid": run_id, "podnamespace": namespace})
+        query = urlencode(
+            {
+                "podname": pod,
+                "runid": run_id,
+                "podnamespace": self.namespace or _NAMESPACE,
+                "createdat": f"{created:%Y-%m-%d}" if created else "",
+            }
+        )
         for path in (
             f"/apis/v1alpha1/runs/{quote(run_id)}/nodes/{quote(pod)}/log",
             f"/k8s/pod/logs?{query}",
@@ -191,25 +213,9 @@ class Cluster:
                 status, content = self._calls.once(lambda path=path: self._calls.get(path), "log")  # type: ignore[misc]
             except BusyError:  # HTTP 500 is also how a pod is said to be gone
                 continue
-            # For what it does not know, the UI answers with its page.
-            if status == 200 and not content.lstrip()[:9].lower().startswith(
-                (b"<!doctype", b"<html")
-            ):
+            if status == 200 and not _is_no_log(content):
                 return content.decode("utf-8", errors="replace")
         return None
-
-    @contextmanager
-    def download(self, path: str) -> Iterator[Any]:
-        """What the host has at a path, to be read as it comes, whatever its status.
-
-        Raises:
-            ClusterError: If the host does not answer.
-        """
-        answer = self._calls.ask(lambda: self._calls.open(path, refused=False), path)
-        try:
-            yield answer
-        finally:
-            answer.close()
 
     def _named(self, run: Any) -> Any:
         run.display_name = self.schedules.run_name(run)
@@ -223,3 +229,13 @@ class Cluster:
         if status != 200 or not isinstance(health, dict):
             raise no_kubeflow(self.host)
         return bool(health.get("multi_user"))
+
+
+def _is_no_log(content: bytes) -> bool:
+    """Whether something else than a log was answered with HTTP 200.
+
+    The API says in JSON that there is none. For what it does not know, the UI answers with its
+    page.
+    """
+    start = content.lstrip()[:40].lower()
+    return start.startswith((b"<!doctype", b"<html", b'{"error_message":', b'{"error":'))

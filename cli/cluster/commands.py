@@ -102,17 +102,18 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
                 use_cache=not submission.no_cache,
             )
             return
-        from kfp_finetune.cli.cluster import reruns
+        from kfp_finetune.cli.cluster import actions
 
-        reruns.rerun(run, changes, runs_dir, connection, submission, platform)
+        actions.rerun(run, changes, runs_dir, connection, submission, platform)
 
     @app.command("status")
     @takes(connection=Connection)
     def status(connection: Connection, run: RunArgument) -> None:
-        """Show how far a cluster run is."""
-        from kfp_finetune.cli.cluster import actions
+        """Show how far a cluster run is, why it waits and why it has failed."""
+        from kfp_finetune.cli.cluster import status
+        from kfp_finetune.cli.cluster.client import Cluster
 
-        actions.status(run, connection)
+        status.show(Cluster(connection), run)
 
     @app.command("logs")
     @takes(connection=Connection)
@@ -120,17 +121,29 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         connection: Connection,
         run: RunArgument,
         step: Annotated[str, typer.Argument(metavar="STEP", help="Such as finetune.")],
+        candidate: Annotated[
+            str | None,
+            typer.Option(help="Candidate of a comparison: its name, or its number from 1."),
+        ] = None,
+        attempt: Annotated[
+            int | None, typer.Option(help="Attempt of a retried step, from 1; else the last.")
+        ] = None,
+        follow: Annotated[
+            bool, typer.Option("--follow", "-f", help="Go on until the step has ended.")
+        ] = False,
         pipeline_root: RootOption = None,
     ) -> None:
-        """Print what a step of a cluster run has printed."""
-        from kfp_finetune.cli.cluster import actions
+        """Print what a step of a cluster run has printed, also after its pod is gone."""
+        from kfp_finetune.cli.cluster import logs
+        from kfp_finetune.cli.cluster.client import Cluster
 
-        actions.logs(run, step, connection, pipeline_root)
+        wanted = logs.Wanted(step, candidate, attempt, pipeline_root)
+        logs.show(Cluster(connection), run, wanted, follow=follow)
 
     @app.command("terminate")
     @takes(connection=Connection)
     def terminate(connection: Connection, run: RunArgument) -> None:
-        """Cancel a cluster run."""
+        """Terminate a cluster run."""
         from kfp_finetune.cli.cluster import actions
 
         actions.terminate(run, connection)

@@ -16,7 +16,7 @@ from typing import Any
 
 from kfp_finetune.cli.cluster.answers import ClusterError
 from kfp_finetune.cli.cluster.client import Cluster
-from kfp_finetune.cli.cluster.steps import Step, Task, from_details, from_workflow
+from kfp_finetune.cli.cluster.steps import Step, Task, from_details, from_workflow, of_kfp
 from kfp_finetune.cli.cluster.submit import Spec
 from kfp_finetune.cli.cluster.workflow import Workflow
 from kfp_finetune.cli.parameters import in_order
@@ -53,11 +53,6 @@ class ObservedRun:
     def name(self) -> str:
         """Its name."""
         return str(self.run.display_name or self.run.run_id)
-
-    @property
-    def pipeline(self) -> str:
-        """The name of its pipeline, as Kubeflow knows it."""
-        return str((self.spec.pipeline.get("pipelineInfo") or {}).get("name", ""))
 
     @property
     def status(self) -> str:
@@ -99,6 +94,16 @@ class ObservedRun:
             ]
         return tuple(found)
 
+    @cached_property
+    def shown(self) -> tuple[Step, ...]:
+        """Its steps, and before them what KFP itself does where that waits or has failed.
+
+        A pod of KFP's prepares every DAG: the run as a whole, and each turn of a loop.
+        """
+        if self.workflow is None:
+            return self.steps
+        return (*of_kfp(self.workflow, {s.task.name for s in self.steps}), *self.steps)
+
     def tasks(self) -> Iterator[Task]:
         """The tasks that it is to run; those in a loop once for each turn."""
         components = self.spec.pipeline.get("components") or {}
@@ -109,7 +114,7 @@ class ObservedRun:
                 yield Task.of(self.spec, name, tasks[name])
                 continue
             items = self._items(tasks[name])
-            turns = Turns([_named(item) for item in items])
+            turns = Turns(items)
             for turn, item in enumerate(items):
                 inner = component["dag"]["tasks"]
                 for below in in_order(inner):
@@ -124,13 +129,6 @@ class ObservedRun:
         source = loop["inputs"]["parameters"].get(items.get("inputParameter"), {})
         value = self.parameters.get(source.get("componentInputParameter", ""))
         return list(value or [])
-
-
-def _named(item: Any) -> Mapping[str, Any]:
-    """What a loop goes over, as a candidate has it: other people's pipelines loop over anything."""
-    if isinstance(item, Mapping) and {"name", "seed"} <= item.keys():
-        return item
-    return {"name": str(item), "seed": None}
 
 
 def observe(cluster: Cluster, run: Any) -> ObservedRun:
@@ -193,6 +191,16 @@ def status_of(run: Any) -> str:
     return "terminated" if told else "failed"
 
 
+def unchanged(before: Any, after: Any) -> bool:
+    """Whether the v2beta1 answers of a run say the same of it and its tasks."""
+
+    def told(run: Any) -> tuple[Any, ...]:
+        details = (run.run_details.task_details if run.run_details else None) or []
+        return run.state, sorted((d.task_id or "", d.state or "") for d in details)
+
+    return told(before) == told(after)
+
+
 def has_time(value: datetime | None) -> bool:
     """Whether it is a time, and not the API's 1970 for none."""
     return value is not None and value.year > 1970
@@ -213,20 +221,17 @@ def _v1beta1(cluster: Cluster, run_id: str) -> dict[str, Any] | None:
 
 def _referred(cluster: Cluster, run: Any, answer: Mapping[str, Any] | None) -> Spec:
     """The pipeline of a run that only refers to an uploaded version; empty if nothing has it."""
-    reference = run.pipeline_version_reference
-    version = None
-    if reference is not None and reference.pipeline_version_id:
-        version = (str(reference.pipeline_id), str(reference.pipeline_version_id))
     text = ((answer or {}).get("run") or {}).get("pipeline_spec", {}).get("pipeline_manifest")
     if text:
         import yaml
 
         documents = [part for part in yaml.safe_load_all(text) if part]
-        return Spec(documents[0], documents[1] if len(documents) > 1 else {}, version)
-    if version is None:
+        return Spec(documents[0], documents[1] if len(documents) > 1 else {})
+    reference = run.pipeline_version_reference
+    if reference is None or not reference.pipeline_version_id:
         return Spec({}, {})
     try:
-        spec = Spec.of_run(cluster.version(*version))
+        version = cluster.version(reference.pipeline_id, reference.pipeline_version_id)
     except InputError:  # it has been deleted, or may not be seen
         return Spec({}, {})
-    return replace(spec, version=version)
+    return Spec.of_run(version)

@@ -85,7 +85,7 @@ def list_schedules(connection: Connection, *, as_json: bool) -> None:
 
 
 def _described(run: Any) -> dict[str, Any]:
-    from kfp_finetune.cli.cluster.watch import status_of
+    from kfp_finetune.cli.cluster.observed import status_of
 
     return {"id": run.run_id, "name": run.display_name, "status": status_of(run)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,10 @@ from kfp_finetune.cli.cluster.workflow import Node, Workflow
 # What Argo says of pods that it ended because the workflow was told to end.
 _TOLD_TO_END = re.compile("deadline|shutdown|terminated", re.IGNORECASE)
 _FAILED = ("Failed", "Error")
+# Seconds that a pod may wait before it is said what to do.
+LONG_WAIT = 60.0
+# What every pod says for a while.
+_USUAL = ("PodInitializing", "ContainerCreating")
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,19 @@ class Step:
         return self.attempts[-1].progress if self.attempts and self.state == "running" else None
 
     @property
+    def waited(self) -> float:
+        """Seconds since its last pod was made."""
+        pods = self.attempts or self.drivers
+        started = pods[-1].started if pods else None
+        return (datetime.now(UTC) - started).total_seconds() if started else 0.0
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is to be said why its pod does not start: at once, or after the usual time."""
+        usual = self.state == "starting" and self.waited < LONG_WAIT
+        return self.state in ("waiting", "starting") and bool(self.message) and not usual
+
+    @property
     def failed_in_driver(self) -> bool:
         """Whether KFP failed to prepare it, so that it never ran."""
         return self.state == "failed" and not self.attempts and bool(self.drivers)
@@ -193,6 +210,29 @@ def from_workflow(task: Task, workflow: Workflow, *, terminated: bool) -> Step:
     )
 
 
+def of_kfp(workflow: Workflow, tasks: Collection[str]) -> list[Step]:
+    """What KFP prepares beside steps, as steps: of that only what waits or has failed.
+
+    Args:
+        workflow: The run's.
+        tasks: The names of the tasks whose preparation is part of a step.
+    """
+    found = []
+    for (turn, name), nodes in workflow.by_task.items():
+        pods = _attempts(n for n in nodes if n.kind == "Pod")
+        if not name.endswith("-driver") or name.removesuffix("-driver") in tasks or not pods:
+            continue
+        last = pods[-1]
+        state = "failed" if last.phase in _FAILED else _pending(last)[0]
+        if state != "failed" and (last.phase != "Pending" or not last.message):
+            continue
+        where = "" if turn is None else f" {turn + 1}"
+        key = name.replace("-", "_") + where.replace(" ", "_")
+        task = Task(name, key, f"KFP's {name}{where}", None, "", None, (), 0, "", "")
+        found.append(Step(task, state, last.message, (), pods, last.started, last.ended))
+    return found
+
+
 def _attempts(nodes: Iterable[Node]) -> tuple[Attempt, ...]:
     found = [
         Attempt(
@@ -233,16 +273,21 @@ def _state(
     if whole is None or whole.phase in ("Omitted", "Skipped"):
         if driver is None or driver.phase in ("Omitted", "Skipped"):
             return "not_started", ""
-        if last is not None and last.phase == "Pending" and last.message:
-            return "waiting", last.message
-        return "starting", ""
+        return _pending(last)
     if whole.phase == "Succeeded":
         return "done", ""
     if last is not None and attempts and last.phase == "Running":
         return "running", ""
     if last is not None and last.phase in _FAILED:
         return "waiting", f"{last.message or 'failed'}; it is tried again"
-    return ("waiting", last.message) if last is not None and last.message else ("starting", "")
+    return _pending(last)
+
+
+def _pending(pod: Attempt | None) -> tuple[str, str]:
+    """The state of a step whose pod has not started, and what Argo says of it."""
+    if pod is None or pod.phase != "Pending" or not pod.message:
+        return "starting", ""
+    return ("starting" if pod.message in _USUAL else "waiting"), pod.message
 
 
 def _artifacts(patch: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -1,119 +1,34 @@
-"""How far a cluster's run is, step by step, and why it failed."""
+"""Shows a cluster run until it has ended, and continues it where a step was killed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from kfp_finetune.cli.cluster.answers import ClusterError
 from kfp_finetune.cli.cluster.client import Cluster
-from kfp_finetune.cli.cluster.submit import Spec
-from kfp_finetune.cli.parameters import in_order
-from kfp_finetune.cli.screen import Screen, clean, duration
+from kfp_finetune.cli.cluster.logs import namespace_of, read
+from kfp_finetune.cli.cluster.observed import ObservedRun, observe, unchanged
+from kfp_finetune.cli.cluster.progress import Pace
+from kfp_finetune.cli.cluster.reasons import OUT_OF_MEMORY, Reason, of_failure, of_waiting
+from kfp_finetune.cli.cluster.steps import LONG_WAIT, Step
+from kfp_finetune.cli.screen import FROM_CACHE, Screen, duration
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.runtime import ERROR_LINE, parse_line
 
 SECONDS_BETWEEN_LOOKS = 5.0
+# The workflow is a megabyte, and Argo passes progress on once a minute.
+_SECONDS_BETWEEN_WORKFLOWS = 20.0
 # How long a cluster may be out of reach before waiting for it ends.
 _PATIENCE = 15 * 60.0
-_ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
-_RUN_STATUS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "CANCELED": "interrupted"}
-_EXECUTOR = "executor"
-_TEMPLATES = ("system-container-impl", "retry-system-container-impl")
+# How long the server may take to show that a run is continued.
+_RETRY_SHOWS = 120.0
+_ENDED = ("done", "cached", "failed", "terminated")
 
 
-@dataclass(frozen=True)
-class StepState:
-    """One step of a run.
-
-    Attributes:
-        name: The step's name, as everywhere else.
-        state: "waiting", "running", "done", "cached", "failed" or "interrupted".
-        seconds: How long it took, or has taken; None before it has started.
-        pods: Names that its pod may have.
-    """
-
-    name: str
-    state: str
-    seconds: float | None = None
-    pods: tuple[str, ...] = ()
-
-
-def steps_of(run: Any) -> list[StepState]:
-    """The steps of a run, in an order in which they run.
-
-    Argo has a node for each step, below it one called "executor", skipped where the outputs came
-    from the cache, and where it is retried, one for each attempt below that.
-    """
-    details = (run.run_details.task_details if run.run_details else None) or []
-    by_pod = {task.pod_name: task for task in details if task.pod_name}
-    by_name = {task.display_name: task for task in details}
-    over = is_over(run)
-    return [
-        _step(name, by_name.get(name), by_name.get(f"{name}-driver"), by_pod, over)
-        for name in in_order(Spec.of_run(run).tasks)
-    ]
-
-
-def _step(name: str, task: Any, driver: Any, by_pod: dict[str, Any], over: bool) -> StepState:
-    step = name.replace("-", "_")
-    if task is None:
-        failed = driver is not None and driver.state == "FAILED"
-        started = driver is not None and not over
-        return StepState(step, "failed" if failed else "running" if started else "waiting")
-    below = list(_below(task, by_pod))
-    executors = [node for node in below if (node.display_name or "").startswith(_EXECUTOR)]
-    state = {
-        "SUCCEEDED": "done", "FAILED": "failed", "CANCELED": "interrupted", "SKIPPED": "waiting",
-    }.get(task.state, "interrupted" if over else "running")  # fmt: skip
-    if state == "done" and executors and all(node.state == "SKIPPED" for node in executors):
-        state = "cached"
-    return StepState(step, state, _seconds(task), tuple(_pods(executors)))
-
-
-def _below(task: Any, by_pod: dict[str, Any]) -> Iterator[Any]:
-    for child in task.child_tasks or []:
-        if child.pod_name in by_pod and by_pod[child.pod_name] is not task:
-            yield by_pod[child.pod_name]
-            yield from _below(by_pod[child.pod_name], by_pod)
-
-
-def _pods(executors: list[Any]) -> Iterator[str]:
-    """Names that the pods may have: the newest attempt's first.
-
-    A node is WORKFLOW-NUMBER, its pod WORKFLOW-TEMPLATE-NUMBER; in old clusters they are the same.
-    """
-    for node in reversed(executors):
-        workflow, _, number = node.pod_name.rpartition("-")
-        yield from (f"{workflow}-{template}-{number}" for template in _TEMPLATES)
-        yield node.pod_name
-
-
-def _seconds(task: Any) -> float | None:
-    if task.start_time is None or task.start_time.year == 1970:
-        return None
-    end = task.end_time if task.end_time and task.end_time.year > 1970 else datetime.now(UTC)
-    return float(max(0.0, (end - task.start_time).total_seconds()))
-
-
-def is_over(run: Any) -> bool:
-    """Whether a run has ended; one that was told to end may say so only by its time."""
-    if run.state in _ENDED:
-        return True
-    finished = run.finished_at is not None and run.finished_at.year > 1970
-    return run.state == "CANCELING" and finished
-
-
-def status_of(run: Any) -> str:
-    """A run's status in the words of run.json."""
-    return _RUN_STATUS.get(run.state, "interrupted" if is_over(run) else "running")
-
-
-def wait(cluster: Cluster, run_id: str, screen: Screen) -> Any:
-    """Show a run until it has ended.
+def wait(cluster: Cluster, run_id: str, screen: Screen) -> ObservedRun:
+    """Show a run until it has ended; a failed step is retried as often as its `retries` allow.
 
     Args:
         cluster: Where it runs.
@@ -125,75 +40,192 @@ def wait(cluster: Cluster, run_id: str, screen: Screen) -> Any:
 
     Raises:
         InputError: If a step says that the input is wrong.
-        ClusterError: If it failed or was cancelled, or the cluster is out of reach for long.
+        ClusterError: If it failed or was terminated, or the cluster is out of reach for long.
     """
-    shown: dict[str, str] = {}
-    lost_at: float | None = None
+    watcher = _Watcher(cluster, run_id, screen)
     while True:
-        try:
-            run = cluster.get_run(run_id)
-        except ClusterError as error:
-            now = time.monotonic()
-            if lost_at is None:
-                screen.heading(f"{error}; trying on")
-                lost_at = now
-            if now - lost_at > _PATIENCE:
-                raise
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-            continue
-        lost_at = None
-        for step in steps_of(run):
-            _show(step, shown, screen)
-        if is_over(run):
-            break
+        run = watcher.look()
+        if run.status == "succeeded":
+            return run
+        if run.is_over and not watcher.continued(run):
+            raise failure_of(cluster, run, watcher.repeated)
         time.sleep(SECONDS_BETWEEN_LOOKS)
-    if run.state != "SUCCEEDED":
-        raise failure_of(cluster, run)
-    return run
 
 
-def _show(step: StepState, shown: dict[str, str], screen: Screen) -> None:
-    before = shown.get(step.name, "waiting")
-    if step.state == before:
-        return
-    if before == "waiting":
-        screen.started(step.name)
-    if step.state != "running":
-        took = "" if step.state == "cached" or not step.seconds else duration(step.seconds)
-        screen.ended(step.name, step.state, took)
-    shown[step.name] = step.state
+class _Watcher:
+    """What has been shown of a run."""
+
+    def __init__(self, cluster: Cluster, run_id: str, screen: Screen) -> None:
+        self.repeated = ""  # the step that ran out of memory twice
+        self._cluster = cluster
+        self._run_id = run_id
+        self._screen = screen
+        self._shown: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
+        self._advised: set[tuple[str, str]] = set()
+        self._paces: dict[str, Pace] = {}
+        self._run: ObservedRun | None = None
+        self._observed_at = 0.0
+        self._retries: Counter[str] = Counter()
+        self._out_of_memory: Counter[str] = Counter()
+        self._failures = 0  # of the run, that were handled
+        self._retried_at = 0.0
+
+    def look(self) -> ObservedRun:
+        """Ask for the run, and show what has changed."""
+        run = self._observed()
+        for step in run.shown:
+            self._show(run, step)
+        return run
+
+    def _observed(self) -> ObservedRun:
+        lost_at: float | None = None
+        while True:
+            try:
+                run = self._cluster.get_run(self._run_id)
+                now = time.monotonic()
+                fresh = now - self._observed_at < _SECONDS_BETWEEN_WORKFLOWS
+                if self._run is None or not fresh or not unchanged(self._run.run, run):
+                    self._run = observe(self._cluster, run)
+                    self._observed_at = now
+                return self._run
+            except ClusterError as error:
+                now = time.monotonic()
+                if lost_at is None:
+                    self._screen.heading(f"{error}; still trying")
+                    lost_at = now
+                if now - lost_at > _PATIENCE:
+                    raise
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def _show(self, run: ObservedRun, step: Step) -> None:
+        before = self._shown.get(step.key, "not_started")
+        if step.waits:
+            self._show_why(run, step)
+        if step.state == "running":
+            self._show_progress(run, step)
+        if step.state == before:
+            return
+        self._shown[step.key] = step.state
+        active = ("starting", "waiting", "running")
+        if step.state in active and before not in active:
+            self._screen.started(step.title)
+            self._show_progress(run, step)
+        elif step.state == "running" and before == "waiting":
+            self._screen.heading(f"{step.title}: running")
+        if step.state in _ENDED:
+            took = duration(step.seconds) if step.seconds and step.state != "cached" else ""
+            remark = FROM_CACHE if step.state == "cached" else took
+            self._screen.ended(step.title, step.state, remark)
+
+    def _show_why(self, run: ObservedRun, step: Step) -> None:
+        reason = of_waiting(step, namespace_of(run))
+        if self._shown.get(step.key) not in ("starting", "waiting", "running"):
+            self._screen.started(step.title)
+            self._shown[step.key] = "waiting"
+        if reason.text != self._reasons.get(step.key):
+            self._reasons[step.key] = reason.text
+            self._screen.heading(f"{step.title}: waiting: {reason.text}")
+        advice = (step.key, reason.remedy)
+        if reason.remedy and advice not in self._advised and step.waited >= LONG_WAIT:
+            self._advised.add(advice)
+            took = duration(step.waited)
+            self._screen.heading(f"{step.title}: waiting for {took}; {reason.remedy}")
+
+    def _show_progress(self, run: ObservedRun, step: Step) -> None:
+        if step.progress is None:
+            return
+        attempt = step.attempts[-1]
+        pace = self._paces.setdefault(attempt.pod, Pace(attempt.started))
+        seen = run.workflow and run.workflow.seen
+        pace.report(*step.progress, seen or datetime.now(UTC))
+        if estimate := pace.now():
+            self._screen.progress(
+                step.title, estimate.done, estimate.total, "steps", estimate.remark
+            )
+
+    def continued(self, run: ObservedRun) -> bool:
+        """Continue a run that has failed, if its failed steps may be tried again.
+
+        Returns:
+            Whether it is continued, or was just now and the server does not show it yet.
+        """
+        failures = sum(entry.state == "FAILED" for entry in run.run.state_history or [])
+        if failures <= self._failures and time.monotonic() - self._retried_at < _RETRY_SHOWS:
+            return True
+        failed = [step for step in run.shown if step.state == "failed"]
+        if run.status != "failed" or not failed:
+            return False
+        reasons = reasons_of(self._cluster, run, failed)
+        for step in failed:
+            if OUT_OF_MEMORY in step.message:
+                self._out_of_memory[step.key] += 1
+                if self._out_of_memory[step.key] > 1:
+                    self.repeated = step.key
+        may = all(
+            self._retries[step.key] < step.task.retries
+            and reasons[step.key].input_error is None
+            and not step.failed_in_driver
+            for step in failed
+        )
+        if not may or self.repeated:
+            return False
+        for step in failed:
+            self._retries[step.key] += 1
+            count = f"retry {self._retries[step.key]} of {step.task.retries}"
+            self._screen.heading(f"{step.title}: {reasons[step.key].text}; {count}")
+        self._cluster.retry(run.id)
+        self._failures, self._retried_at, self._observed_at = failures, time.monotonic(), 0.0
+        return True
 
 
-def failure_of(cluster: Cluster, run: Any) -> Exception:
-    """Why a run has not succeeded, as its step says it where its log can be read."""
-    if status_of(run) == "interrupted":
-        return ClusterError(f"run {run.display_name} was cancelled: {cluster.link(run.run_id)}")
-    failed = [step for step in steps_of(run) if step.state == "failed"]
-    for step in failed:
-        found = _error_in(read_log(cluster, run, step) or "")
-        if found and found.get("kind") == "input":
-            return InputError.from_dict(found)
-        if found:
-            return ClusterError(f"{step.name} failed: {clean(str(found.get('found', '')))}")
-    said = clean(str(run.error.message)) if run.error and run.error.message else ""
-    names = ", ".join(step.name for step in failed) or f"run {run.display_name}"
+def reasons_of(cluster: Cluster, run: ObservedRun, failed: Sequence[Step]) -> dict[str, Reason]:
+    """Why steps have failed, by their keys and by their logs where anybody has them.
+
+    Candidates mostly fail alike: of the first the log is looked for in stores, too.
+    """
+    return {
+        step.key: of_failure(step, read(cluster, run, step, stores=step is failed[0]))
+        for step in failed
+    }
+
+
+def failure_of(cluster: Cluster, run: ObservedRun, repeated: str = "") -> Exception:
+    """Why a run has not succeeded, as its step says it where its log can be read.
+
+    Args:
+        cluster: Where it ran.
+        run: The run.
+        repeated: The key of a step that ran out of memory again.
+    """
+    if run.status == "terminated":
+        return ClusterError(f"run {run.name} was terminated: {cluster.link(run.id)}")
+    failed = [step for step in run.shown if step.state == "failed"]
     flags = cluster.connection.flags
-    more = f"\nlog: kfp-finetune logs {run.run_id} {failed[0].name}{flags}" if failed else ""
-    return ClusterError(f"{names} failed{': ' + said if said else ''}{more}")
+    if not failed:
+        said = run.run.error.message if run.run.error and run.run.error.message else run.unknown
+        return ClusterError(f"run {run.name} failed" + (f": {said}" if said else ""))
+    # Of several candidates that failed alike, one says it for all.
+    step = next((s for s in failed if s.key == repeated), failed[0])
+    reason = reasons_of(cluster, run, [step])[step.key]
+    if reason.input_error is not None:
+        return InputError.from_dict(reason.input_error)
+    again = " again" if step.key == repeated else ""
+    others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    lines = [f"{step.title} failed{again}{others}" + (f": {reason.text}" if reason.text else "")]
+    if reason.remedy:
+        lines.append(f"what to do: {reason.remedy}")
+    candidate = f" --candidate {step.task.turn + 1}" if step.task.turn is not None else ""
+    name = step.key.rpartition("/")[2]
+    lines.append(f"log: kfp-finetune logs {run.id} {name}{candidate}{flags}")
+    lines.append(next_step(cluster, run, [reason]))
+    return ClusterError("\n".join(lines))
 
 
-def read_log(cluster: Cluster, run: Any, step: StepState) -> str | None:
-    """What a step printed; None where the API does not have it (any more)."""
-    for pod in step.pods:
-        text = cluster.read_log(run.run_id, pod)
-        if text is not None:
-            return text
-    return None
-
-
-def _error_in(log: str) -> dict[str, Any] | None:
-    for line in reversed(log.splitlines()):
-        parsed = parse_line(line)
-        if parsed and parsed[0] == ERROR_LINE:
-            return parsed[1]
-    return None
+def next_step(cluster: Cluster, run: ObservedRun, reasons: Sequence[Reason]) -> str:
+    """How to go on with a run that has failed or was terminated: the command."""
+    changes = list(dict.fromkeys(reason.change for reason in reasons if reason.change))
+    flags = cluster.connection.flags
+    if changes:
+        return f"to run it again: kfp-finetune rerun {run.id} {' '.join(changes)}{flags}"
+    return f"to continue it: kfp-finetune resume {run.id}{flags}"

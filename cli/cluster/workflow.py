@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Any
 
 _ATTEMPT = re.compile(r"\((\d+)\)$")
+_VARIABLE = re.compile(r"{{([\w.]+)}}")
 # How long a pod's name may be, and the number that Argo adds to it (workflow/util/pod_name.go).
 _PREFIX = 253 - 10 - 1
 
@@ -76,6 +77,9 @@ class Workflow:
         nodes: Its nodes by their ids; empty if they are `unknown`.
         unknown: Why the nodes are not known; "" if they are.
         seen: When Argo last wrote down how far it is; None if that is not said.
+        uid: Its unique id.
+        created: When it was made.
+        repository: Where Argo stores logs: its S3 bucket and the format of the keys.
     """
 
     name: str
@@ -83,6 +87,9 @@ class Workflow:
     nodes: Mapping[str, Node]
     unknown: str
     seen: datetime | None
+    uid: str = ""
+    created: datetime | None = None
+    repository: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of_text(cls, manifest: str) -> Workflow:
@@ -104,6 +111,9 @@ class Workflow:
             nodes={node.id: node for node in found},
             unknown=unknown,
             seen=max((time for time in writers if time), default=None),
+            uid=str(metadata.get("uid") or ""),
+            created=moment(metadata.get("creationTimestamp")),
+            repository=(status.get("artifactRepositoryRef") or {}).get("artifactRepository") or {},
         )
 
     def iteration(self, node: Node) -> int | None:
@@ -124,6 +134,25 @@ class Workflow:
         for node in sorted(self.nodes.values(), key=lambda n: n.attempt):
             found.setdefault((self.iteration(node), node.task), []).append(node)
         return found
+
+    def archive(self, pod: str) -> str:
+        """The URI of the folder in which Argo keeps a pod's log; "" if it keeps none in S3."""
+        place = self.repository.get("s3") or {}
+        if not self.repository.get("archiveLogs") or not place.get("bucket") or not self.created:
+            return ""
+        values = {
+            "workflow.name": self.name,
+            "workflow.namespace": self.namespace,
+            "workflow.uid": self.uid,
+            "pod.name": pod,
+        } | {
+            f"workflow.creationTimestamp.{letter}": self.created.strftime(f"%{letter}")
+            for letter in "YmdHMS"
+        }
+        key = _VARIABLE.sub(
+            lambda found: values.get(found[1], found[0]), str(place.get("keyFormat") or "")
+        )
+        return "" if "{{" in key or not key else f"s3://{place['bucket']}/{key}"
 
     def within(self, dags: Iterable[Node]) -> list[Node]:
         """The nodes right within some DAGs."""

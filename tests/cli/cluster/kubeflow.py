@@ -20,7 +20,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import kfp_server_api as api
 
-from tests.cli.cluster.artifact_route import ArtifactRoute
 from tests.cli.cluster.registering import Registering, filtered
 from tests.cli.cluster.replay import Replay
 
@@ -38,7 +37,6 @@ class Kubeflow(Registering):
         slow: Seconds before every answer.
         asked: Every request: method and path.
         logs: Pods' logs by their names.
-        artifacts: The artifact route, where the host is Kubeflow's UI; None: there is none.
         replay: What answers first, where it has been recorded.
         finish: Called with a run to move it on when it is looked at.
     """
@@ -54,7 +52,6 @@ class Kubeflow(Registering):
         self.finish: Callable[[Any], None] = lambda run: None
         self.login_page = False
         self.is_ui = False
-        self.artifacts: ArtifactRoute | None = None
         self.replay: Replay | None = None
 
     def add_run(self, **fields: Any) -> Any:
@@ -147,6 +144,9 @@ def _page(items: list[Any], query: dict[str, str]) -> tuple[list[Any], str | Non
     return items[start : start + size], str(start + size) if start + size < len(items) else None
 
 
+_STARTS = ("POST", "/apis/v2beta1/runs")
+
+
 class _Handler(BaseHTTPRequestHandler):
     kubeflow: Kubeflow
 
@@ -187,9 +187,6 @@ class _Handler(BaseHTTPRequestHandler):
             text = answer if isinstance(answer, str) else json.dumps(answer)
             self._say(status, text.encode(), {})
             return
-        if own.artifacts and url.path.startswith("/artifacts/"):
-            self._say(*own.artifacts.answer(url.path, query))
-            return
         if url.path.startswith("/apis/v1alpha1/runs/"):
             text = own.logs.get(url.path.split("/")[-2])
             if own.is_ui:  # which does not pass this on
@@ -207,6 +204,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             body = json.loads(content) if content else None
         status, answer = own.answer(self.command, url.path, query, body)
+        if own.replay and own.replay.starts and (self.command, url.path) == _STARTS:
+            answer = own.replay.runs[own.replay.starts]["v2beta1"]
         self._say(status, json.dumps(_API.sanitize_for_serialization(answer)).encode(), {})
 
     def _say(self, status: int, body: bytes, headers: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ What it was not recorded to answer is HTTP 404, as is what a real one does not k
 
 from __future__ import annotations
 
+import base64
 import copy
 import gzip
 import json
@@ -39,6 +40,22 @@ def workflow(v1: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def argo_nodes(v1: dict[str, Any]) -> list[dict[str, Any]]:
+    """The nodes of the Argo workflow of a v1beta1 answer."""
+    status = workflow(v1)["status"]
+    nodes = status.get("nodes") or json.loads(
+        gzip.decompress(base64.b64decode(status["compressedNodes"]))
+    )
+    return list(nodes.values())
+
+
+def as_run(name: str, run_id: str) -> dict[str, Any]:
+    """A recording as if it had been of another run: the same but for the run's id."""
+    text = _text(name).decode()
+    found: dict[str, Any] = json.loads(text.replace(recording(name)["v2beta1"]["run_id"], run_id))
+    return found
+
+
 class Replay:
     """The runs and pages of a recorded Kubeflow.
 
@@ -50,16 +67,16 @@ class Replay:
         v1beta1: Whether it answers GET /apis/v1beta1/runs/ID, as a server may not.
         retried: The ids of runs that it was asked to retry. The answer is 200 and {}, as recorded.
         terminated: The ids of runs that it was asked to terminate; 200 and {}, too.
-        versions: Registered versions of pipelines by their ids; none was recorded.
-        then: What a run's next look answers, by its id: iterators of recordings.
+        then: What a run's next looks answer, by its id: iterators of recordings.
+        starts: The id of the recorded run that POST runs is to have started; "" if none.
     """
 
     def __init__(self, *names: str) -> None:
         self.runs = {r["v2beta1"]["run_id"]: r for r in map(recording, names)}
         self.v1beta1 = True
         self.retried: list[str] = []
-        self.versions: dict[str, Any] = {}
         self.terminated: list[str] = []
+        self.starts = ""
         self.then: dict[str, Iterator[dict[str, Any]]] = {}
         self._pages: dict[str, Any] = json.loads(_text("endpoints"))
 
@@ -89,22 +106,24 @@ class Replay:
                     if schedule["recurring_run_id"] == schedule_id:
                         return 200, schedule
             case "GET", "apis", "v2beta1", "experiments":
-                return self._page("experiments")
+                return self._filtered("experiments", query)
             case "GET", "apis", "v2beta1", "pipelines":
-                return self._page("pipelines")
+                return self._filtered("pipelines", query)
             case "POST", "apis", "v2beta1", "runs", action if ":" in action:
                 run_id, _, verb = action.partition(":")
                 {"retry": self.retried, "terminate": self.terminated}[verb].append(run_id)
                 return 200, {}
-            case "GET", "apis", "v2beta1", "pipelines", _, "versions", version_id:
-                if version_id in self.versions:
-                    return 200, self.versions[version_id]
+            case "GET", "apis", "v2beta1", "pipelines", _, "versions", _:
                 return self._page("run_not_found")  # of what it does not have, it says the same
         return None
 
     def _page(self, name: str) -> tuple[int, Any]:
         page = copy.deepcopy(self._pages[name])
         return page["status"], page["body"]
+
+    def _filtered(self, kind: str, query: dict[str, str]) -> tuple[int, Any]:
+        status, body = self._page(kind)
+        return status, {kind: _named(body[kind], query)}
 
     def _v2beta1(self, run_id: str) -> tuple[int, Any]:
         if run_id in self.then:
@@ -126,9 +145,15 @@ class Replay:
         own = [found["v2beta1"] for found in self.runs.values()]
         ids = set(self.runs)
         runs = own + [run for run in page["runs"] if run["run_id"] not in ids]
-        if "filter" in query:
-            (wanted,) = json.loads(unquote_plus(query["filter"]))["predicates"]
-            assert (wanted["operation"], wanted["key"]) == ("EQUALS", "display_name")
-            runs = [run for run in runs if run["display_name"] == wanted["stringValue"]]
+        runs = _named(runs, query)
         newest_first = query.get("sort_by") == "created_at desc"
         return sorted(runs, key=lambda run: run["created_at"], reverse=newest_first)
+
+
+def _named(items: list[Any], query: dict[str, str]) -> list[Any]:
+    """Those that the API's filter by name admits."""
+    if "filter" not in query:
+        return items
+    (wanted,) = json.loads(unquote_plus(query["filter"]))["predicates"]
+    assert wanted["operation"] == "EQUALS"
+    return [item for item in items if item[wanted["key"]] == wanted["stringValue"]]

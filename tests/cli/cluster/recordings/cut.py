@@ -140,7 +140,8 @@ def _cut_logs(logs: dict[str, Any], failed: set[str]) -> dict[str, Any]:
             whole = start + end[len(start) + len(end) - length :]
         else:
             whole = f"{start}\n[…]\n{end}"
-        if "driver" in pod and pod.rpartition("-")[2] not in failed:
+        is_answer = whole.startswith("{")  # that there is none
+        if not is_answer and "driver" in pod and pod.rpartition("-")[2] not in failed:
             whole = end[-_END_OF_A_LOG:]
         kept[pod] = {"status": answer["status"], "body": whole}
     return {"pods": kept, "no-such-pod": logs["no-such-pod"]}
