@@ -60,6 +60,18 @@ PIPELINES = {
 }
 
 
+def called_by(kubeflow: str) -> str:
+    """What `--pipeline` calls a pipeline; the name that is given if it is none of these.
+
+    Args:
+        kubeflow: The name that Kubeflow knows it by: "kfp-finetune-compare-schedules".
+    """
+    from kfp_finetune.cli.parameters import read_spec
+
+    names = {read_spec(p.definition)["pipelineInfo"]["name"]: n for n, p in PIPELINES.items()}
+    return names.get(kubeflow, kubeflow)
+
+
 def find(name: str) -> Pipeline:
     """The pipeline of that name.
 

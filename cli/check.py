@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import signal
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from kfp_finetune.cli.processes import Interrupted, interruptible
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.steps import check_step_parameters, count_steps
+from kfp_finetune.components.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from kfp_finetune.components.artifacts.data_report import DataReport
@@ -100,7 +100,7 @@ def _report(values: Mapping[str, Any]) -> DataReport:
 
     names = {field.name for field in dataclasses.fields(Parameters)}
     parameters = Parameters(**{name: values[name] for name in names & values.keys()})
-    with tempfile.TemporaryDirectory(prefix="kfp-finetune-") as folder, followed(_STEP):
+    with temporary_folder() as folder, followed(_STEP):
         tokenized = Path(folder, "tokenized_dataset")
         load_data(parameters, str(tokenized), str(Path(folder, "report.html")))
         report = data_report.read(tokenized)

@@ -25,6 +25,11 @@ _NOT_WITH_THE_SAMPLE = (
 )
 
 
+_MOST_BYTES = 4 << 20
+_MOST_VALUES = 1_000_000
+_DEEPEST = 50
+
+
 def settings(
     pipeline: Pipeline,
     flags: Mapping[str, Any],
@@ -89,7 +94,7 @@ def _candidates(
             )
         candidates = PRESETS[preset]
     numbers = [part.strip() for part in (seeds or "").split(",")] if seeds is not None else []
-    if not all(number.isdecimal() for number in numbers):
+    if not all(number.isascii() and number.isdecimal() for number in numbers):
         raise InputError(
             f"--seeds is '{seeds}'",
             where="--seeds",
@@ -155,7 +160,11 @@ def read(path: Path) -> dict[str, Any]:
         InputError: If it is not there, is not UTF-8 YAML, or is not a mapping.
     """
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _NoDuplicates)  # noqa: S506 - safe
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise yaml.YAMLError(f"it is larger than {_MOST_BYTES >> 20} MB")
+        values = yaml.load(text.decode("utf-8"), _NoDuplicates)  # noqa: S506 - safe
     except OSError as error:
         raise InputError(
             f"the config file cannot be read: {error.strerror or error}",
@@ -163,7 +172,7 @@ def read(path: Path) -> dict[str, Any]:
             expected="a YAML file of parameter names and values",
             remedy="check the path given to --config",
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(
             "the config file is not valid YAML: " + " ".join(str(error).split()),
             where=str(path),
@@ -182,8 +191,35 @@ def read(path: Path) -> dict[str, Any]:
     return values
 
 
+def _check_size(root: Any) -> None:
+    """Refuse a document that is more than a million values when all aliases are written out."""
+    sizes: dict[int, int] = {}
+
+    def size(node: Any, depth: int) -> int:
+        if id(node) in sizes:
+            return sizes[id(node)]
+        if depth > _DEEPEST:
+            raise yaml.YAMLError("it is nested too deeply")
+        sizes[id(node)] = _MOST_VALUES + 1  # an alias of what it stands in itself
+        below = node.value if isinstance(node, yaml.CollectionNode) else []
+        flat = [n for part in below for n in (part if isinstance(part, tuple) else (part,))]
+        sizes[id(node)] = min(1 + sum(size(n, depth + 1) for n in flat), _MOST_VALUES + 1)
+        return sizes[id(node)]
+
+    if root is not None and size(root, 0) > _MOST_VALUES:
+        raise yaml.YAMLError("its aliases stand for more than a million values")
+
+
 class _NoDuplicates(yaml.SafeLoader):
-    """YAML forbids a key given twice; PyYAML silently takes the last one."""
+    """YAML forbids a key given twice; PyYAML silently takes the last one.
+
+    And what aliases multiply is counted before it is made: ten lines can stand for a billion.
+    """
+
+    def get_single_node(self) -> Any:
+        node = super().get_single_node()
+        _check_size(node)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()

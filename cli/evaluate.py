@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from kfp_finetune.cli.summary import shown
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.temporary import temporary_folder
 from kfp_finetune.components.uris import hide, without_secrets
 
 # What a run was told is meant for other data too.
@@ -57,7 +57,7 @@ def evaluate_model(
     given = {**flags, "dataset": hide(locations.absolute("dataset", flags["dataset"], Path()))}
     folder = output or source.with_name(f"{source.name}-on-{default_name(given['dataset'])}")
     _check_writable(folder)
-    with interruptible(), tempfile.TemporaryDirectory(prefix="kfp-finetune-") as temporary:
+    with interruptible(), temporary_folder() as temporary:
         metrics = _evaluate(model, run, given, split, Path(temporary))
         _keep(Path(temporary), folder)
     title, *rest = _told(metrics, source.name, given["dataset"], folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from kfp_finetune.cli.models import find_model, run_of
@@ -13,6 +12,7 @@ from kfp_finetune.cli.summary import shown
 from kfp_finetune.components.artifacts import data_report, metrics
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.temporary import temporary_folder
 
 
 def export(model: str, runs_dir: Path, output: Path, form: str) -> None:
@@ -53,7 +53,7 @@ def push(model: str, runs_dir: Path, hub_id: str, *, private: bool) -> None:
     from kfp_finetune.components.export import hub
 
     hub.check(hub_id)
-    with interruptible(), tempfile.TemporaryDirectory(prefix="kfp-finetune-") as temporary:
+    with interruptible(), temporary_folder() as temporary:
         output = Path(temporary, "model")
         _export(folder, output, hub_id, "pt")
         address = hub.upload(output, hub_id, private=private)

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
 from kfp_finetune.cli.containers import Containers, remove_left
 from kfp_finetune.cli.run_folder import RunFolder
-from kfp_finetune.components.runtime import EVENT_LINE, parse_line
+from kfp_finetune.components.runtime import ERROR_LINE, EVENT_LINE, available_memory, parse_line
 
 _terminated = threading.Event()
 
@@ -108,7 +110,7 @@ def _take_over(cache: Any, containers: Containers | None) -> None:
     - Where the tasks of a loop's turns leave their artifacts, RUN/steps/TURN/STEP/OUTPUT; and
       before every task the cache is told in which turn it is.
     - What a loop's turn gets from a task before the loop: KFP gives it the loop's item instead.
-    - How a container is run.
+    - How a container is run; and, of a step that a signal ended, what is said of it.
     """
     from kfp.local import cache as kfp_cache
     from kfp.local import docker_task_handler, executor_input_utils, subprocess_task_handler
@@ -139,8 +141,49 @@ def _take_over(cache: Any, containers: Containers | None) -> None:
     executor_input_utils.get_local_pipeline_resource_name = lambda _pipeline: STEPS
     executor_input_utils.get_local_task_resource_name = step_name
     subprocess_task_handler.replace_python_executable = lambda command, _python: command
+    subprocess_task_handler.run_local_subprocess = _explained(
+        subprocess_task_handler.run_local_subprocess, _peak
+    )
     if containers is not None:
-        docker_task_handler.run_docker_container = containers.run
+        docker_task_handler.run_docker_container = _explained(containers.run, lambda: 0)
+
+
+def _explained(run: Callable[..., int], peak: Callable[[], int]) -> Callable[..., int]:
+    """The same, and where a step was ended by a signal, and not by us, a line that says so."""
+
+    def explained(*args: Any, **kwargs: Any) -> int:
+        code = run(*args, **kwargs)
+        # A shell, or Docker, adds 128. A step that is told to end by SIGTERM says so itself.
+        signum = -code if code < 0 else code - 128
+        by_signal = signum in signal.valid_signals() and signum != signal.SIGTERM
+        if by_signal and not _terminated.is_set():
+            line = json.dumps({"kind": "killed", "found": killed(signum, peak())})
+            print(ERROR_LINE, line, flush=True)
+        return code
+
+    return explained
+
+
+def _peak() -> int:
+    """The most memory, in bytes, that one process of the steps until now had."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+
+
+def killed(signum: int, peak: int) -> str:
+    """How a step ended that a signal ended.
+
+    Args:
+        signum: The signal.
+        peak: The most memory that it had, in bytes; 0: not known.
+    """
+    by = f"killed by signal {signum}"
+    if signum != signal.SIGKILL:
+        return f"{by} ({signal.strsignal(signum)})"
+    memory = available_memory()
+    had = f"; it had up to {peak / 1e9:.1f} GB" if peak else ""
+    had += f" of {memory / 1e9:.1f} GB" if peak and memory else ""
+    return f"{by}, probably out of memory{had}; a smaller --batch-size or --max-length needs less"
 
 
 class _StoppableCache:

@@ -333,6 +333,18 @@ def _inert(message: str) -> str:
     return "\n".join(line[: len(line) - len(line.lstrip(" "))] + clean(line) for line in lines)
 
 
+def _check_working_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise InputError(
+            f"the working directory cannot be used: {error.strerror}",
+            where=os.environ.get("PWD", ""),
+            expected="a folder that is there",
+            remedy="cd to another; if it has been made anew: cd .",
+        ) from None
+
+
 def main() -> None:
     """The entry point.
 
@@ -343,6 +355,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that knows no ÷
     try:
+        _check_working_folder()
         app()
     except InputError as error:
         print(_inert(f"error: {error}"), file=sys.stderr)

@@ -225,11 +225,39 @@ def as_options(
     return decorate
 
 
+def _whole(value: str) -> int:
+    try:
+        return int(_ascii_number(value))
+    except ValueError:
+        raise typer.BadParameter(f"{value!r} is not a valid integer.") from None
+
+
+def _number(value: str) -> float:
+    try:
+        return float(_ascii_number(value))
+    except ValueError:
+        raise typer.BadParameter(f"{value!r} is not a valid float.") from None
+
+
+# What reads an option, and what its help calls the value.
+_PARSERS: dict[type, tuple[Callable[[str], Any], str]] = {
+    int: (_whole, "<int>"),
+    float: (_number, "<float>"),
+}
+
+
+def _ascii_number(value: Any) -> Any:
+    """The same; a text that Python would read as a number, and other programs would not, quoted."""
+    if isinstance(value, str) and not (value.isascii() and "_" not in value):
+        return f"{value!r}"
+    return value
+
+
 def _rate(text: str, auto: bool) -> float | str:
     if text == AUTO and auto:
         return text
     try:
-        return float(text)
+        return float(_ascii_number(text))
     except ValueError:
         raise InputError(
             f"--learning-rate is '{text}'",
@@ -260,10 +288,15 @@ def _option(parameter: Parameter) -> Any:
     if parameter.type is bool:
         names += "/--no-" + parameter.option[2:]
     default = "" if parameter.default in (None, "") else f" [{_in_yaml(parameter.default)}]"
+    parser, metavar = _PARSERS.get(parameter.type, (None, None))
+    if parameter.name == _LEARNING_RATE:  # or "auto"
+        parser = metavar = None
     return typer.Option(
         names,
         help=f"{parameter.description}{default}",
         show_default=False,
+        parser=parser,
+        metavar=metavar,
         rich_help_panel=f"Parameters of {parameter.step}",
     )
 
@@ -307,7 +340,7 @@ def _check_value(parameter: Parameter, value: Any, where: str) -> Any:
     if kind is float and type(value) in (int, str):
         # YAML 1.1 reads 5e-5 as text: it wants 5.0e-5.
         try:
-            return float(value)
+            return float(_ascii_number(value))
         except (ValueError, OverflowError):
             pass
     if type(value) is kind:

@@ -81,10 +81,20 @@ def steps_kept(
     for name in in_order(tasks):
         inputs = tasks[name].get("inputs", {}).get("parameters", {}).values()
         given = {source.get("componentInputParameter") for source in inputs}
-        if given & differing or affected & set(tasks[name].get("dependentTasks", [])):
+        if (
+            not _may_be_cached(tasks[name])
+            or given & differing
+            or affected & set(tasks[name].get("dependentTasks", []))
+        ):
             affected.add(name)
         else:
             yield name.replace("-", "_")
+
+
+def _may_be_cached(task: Mapping[str, Any]) -> bool:
+    """Whether a task may come from the cache; loops have no setting of their own."""
+    is_loop = "parameterIterator" in task
+    return is_loop or bool((task.get("cachingOptions") or {}).get("enableCache"))
 
 
 def say_kept(

@@ -35,6 +35,8 @@ def collect(folder: RunFolder, artifacts: Iterable[str]) -> None:
             record.differences = manifest.differences
             record.validation_metrics = manifest.validation_metrics
             record.environment |= manifest.environment
+            # A fetched run has the artifacts alone, and not what its steps returned.
+            record.outputs = {"num_train_steps": manifest.num_train_steps} | record.outputs
         elif name == "leaderboard":
             record.candidates = [c.model_dump() for c in leaderboard.read(path).candidates]
         elif name == "metrics_json":

@@ -84,6 +84,9 @@ class RunRecord(BaseModel):
     validation_metrics: dict[str, float] = Field(default_factory=dict)
     steps: dict[str, StepRecord] = Field(default_factory=dict)
     artifacts: dict[str, str] = Field(default_factory=dict, description="relative to the folder")
+    missing: list[str] = Field(
+        default_factory=list, description="of a fetched run: what could not be fetched, and why"
+    )
     candidates: list[dict[str, Any]] = Field(default_factory=list)
     environment: dict[str, Any] = Field(default_factory=dict)
     error: RunError | None = None
@@ -134,7 +137,7 @@ class RunFolder:
         Raises:
             InputError: If another process is running it.
         """
-        with (self.path / _LOCK).open("a") as file:
+        with (self.path / _LOCK).open("a+") as file:
             deadline = time.monotonic() + _SECONDS_TO_WAIT
             while True:
                 try:
@@ -145,12 +148,17 @@ class RunFolder:
                 if time.monotonic() < deadline:
                     time.sleep(0.1)
                     continue
+                file.seek(0)  # who holds it may not have written run.json yet
+                holder = file.read(20) or self.record.pid
                 raise InputError(
-                    f"run '{self.record.name}' is still going, in process {self.record.pid}",
+                    f"run '{self.record.name}' is still going, in process {holder}",
                     where=str(self.path),
                     expected="a run that has been killed, interrupted or has failed",
                     remedy="wait until it has ended, or end it",
                 ) from held
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
             yield file.fileno()
 
     def status(self) -> Status:
@@ -171,7 +179,7 @@ class RunFolder:
 
     def can_be_resumed(self) -> bool:
         """Whether training was saved in the folder."""
-        return any(self.checkpoints.glob("step-*/*.json"))
+        return any(self.checkpoints.glob("step-*/checkpoint.json"))
 
     def check_unfinished(self) -> None:
         """Check that there is something to go on with.
@@ -210,9 +218,19 @@ class RunFolder:
         """Open an existing run.
 
         Raises:
-            InputError: If the folder is not a run.
+            InputError: If the folder is not a run, or its record is damaged.
         """
-        return cls(path, read_manifest(path / RECORD, RunRecord))
+        try:
+            return cls(path, read_manifest(path / RECORD, RunRecord))
+        except InputError as error:
+            if not (path / RECORD).is_file():
+                raise
+            raise InputError(
+                f"{RECORD} is damaged: {error.found.partition(': ')[2]}",
+                where=str(path),
+                expected="the record that kfp-finetune wrote",
+                remedy="start another run; what this one has made is still in the folder",
+            ) from None
 
     @classmethod
     def create(
@@ -288,7 +306,13 @@ def newest(runs_dir: Path) -> Path:
             expected="a folder of runs",
             remedy="kfp-finetune run makes one; or give another --runs-dir",
         )
-    started = {r.parent: RunFolder.open(r.parent).record.started_at for r in records}
+    started = {}
+    for record in records:
+        try:
+            started[record.parent] = RunFolder.open(record.parent).record.started_at
+        except InputError:  # a damaged record has no time; of the only run it is said
+            if len(records) == 1:
+                raise
     return max(started, key=lambda folder: (started[folder], folder.name)).resolve()
 
 

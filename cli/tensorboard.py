@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -20,6 +19,7 @@ from kfp_finetune.cli.processes import Interrupted, interruptible
 from kfp_finetune.cli.run_folder import STEPS, RunFolder, find, newest
 from kfp_finetune.cli.turns import Turns
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.temporary import temporary_folder
 
 _LOGS = f"{STEPS}/finetune/tensorboard_logs"
 _PORTS_TRIED = 50
@@ -94,7 +94,7 @@ def serve_logs(logs: Mapping[Path, Path], bind: str, port: int) -> None:
     with (
         contextlib.suppress(Interrupted),  # how it is meant to end
         interruptible(),
-        tempfile.TemporaryDirectory(prefix="kfp-finetune-") as temporary,
+        temporary_folder() as temporary,
     ):
         shown = Path(temporary, "runs")
         shown.mkdir()

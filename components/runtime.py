@@ -25,6 +25,7 @@ from typing import Any, Protocol
 
 from kfp_finetune.components import metadata
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.options import as_given
 from kfp_finetune.components.uris import without_secrets
 from kfp_finetune.components.version import difference_from_client
 
@@ -179,7 +180,7 @@ def step(name: str, *outputs: Output) -> Iterator[dict[str, str]]:
         for output in outputs:
             _remove(Path(output.path))
         if isinstance(error, InputError):
-            print(f"error: {without_secrets(str(error))}")
+            print(f"error: {as_given(without_secrets(str(error)))}")
             _print_error(name, "input", error.as_dict())
             raise SystemExit(InputError.exit_code) from None
         if isinstance(error, Terminated):

@@ -8,18 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli import catalog, parameters
 from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.cluster import submit as submitting
 from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.fetch import fetch as fetch_run
-from kfp_finetune.cli.cluster.observed import is_over, status_of
+from kfp_finetune.cli.cluster.observed import find, is_over, status_of
 from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, SubmissionFlags
 from kfp_finetune.cli.cluster.submit import Spec, Submission
 from kfp_finetune.cli.cluster.watch import wait
 from kfp_finetune.cli.processes import Interrupted, interruptible
-from kfp_finetune.cli.rerun import changed, say_kept
-from kfp_finetune.cli.run_folder import RECORD, RunFolder
 from kfp_finetune.cli.screen import Screen, duration, make_screen
 from kfp_finetune.cli.summary import shown, summary
 from kfp_finetune.components.errors import InputError
@@ -45,53 +42,10 @@ def submit(
     spec = submitting.compiled_spec(pipeline, platform)
     cluster = Cluster(connection)
     arguments = submitting.prepare(pipeline, values, platform, submission, screen.heading)
-    _start(cluster, arguments, spec, submission, screen, waits=flags.wait)
+    start(cluster, arguments, spec, submission, screen, waits=flags.wait)
 
 
-def rerun(
-    name: str,
-    changes: Mapping[str, Any],
-    runs_dir: Path,
-    connection: Connection,
-    flags: SubmissionFlags,
-    platform_flags: PlatformFlags,
-) -> None:
-    """Submit again what ran here or on the cluster, with something changed.
-
-    Raises:
-        InputError: As `submit`, and if there is no such run.
-        ClusterError: As `submit`.
-    """
-    submission = flags.as_submission()
-    screen = make_screen()
-    pipeline = catalog.PIPELINES["finetune"]
-    platform = platform_flags.load(pipeline)
-    cluster = Cluster(connection)
-    local = next((p for p in (runs_dir / name, Path(name)) if (p / RECORD).is_file()), None)
-    if local is not None:
-        record = RunFolder.open(local).record
-        pipeline = catalog.find(record.pipeline)
-        before, run, spec = record.parameters, None, submitting.compiled_spec(pipeline, platform)
-    else:
-        run = cluster.find_run(name)
-        before = dict((run.runtime_config.parameters if run.runtime_config else None) or {})
-        spec = Spec.of_run(run)
-        if platform_flags != PlatformFlags():
-            spec = submitting.compiled_spec(pipeline, platform)
-    after = changed(before, changes, pipeline)
-    arguments = submitting.prepare(pipeline, after, platform, submission, screen.heading)
-    if run is not None and submission.use_cache and platform_flags == PlatformFlags():
-        say_kept(spec.pipeline, _with_defaults(before, pipeline), arguments)
-    _start(cluster, arguments, spec, submission, screen, waits=flags.wait)
-
-
-def _with_defaults(values: Mapping[str, Any], pipeline: Pipeline) -> dict[str, Any]:
-    known = parameters.load(pipeline.definition)
-    defaults = {p.name: p.default for p in known if p.default is not None}
-    return defaults | {name: value for name, value in values.items() if value is not None}
-
-
-def _start(
+def start(
     cluster: Cluster,
     arguments: Mapping[str, Any],
     spec: Spec,
@@ -100,6 +54,7 @@ def _start(
     *,
     waits: bool,
 ) -> None:
+    """Start a run or a schedule, say how it is called, and wait for the run if asked to."""
     name, identity = submitting.submit(cluster, arguments, spec, submission, screen.heading)
     flags = cluster.connection.flags
     if submission.cron is not None:
@@ -163,13 +118,11 @@ def fetch(
     """Download a run, and say what it says."""
     screen = make_screen()
     cluster = Cluster(connection)
-    run = cluster.find_run(name)
-    safe = (
-        re.sub(r"[^A-Za-z0-9._-]+", "-", run.display_name or run.run_id).strip("-.") or run.run_id
-    )
+    run = find(cluster, name)
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", run.name).strip("-.") or run.id
     target = output or Path("runs", safe)
     folder = fetch_run(cluster, run, target, screen.heading, root=root, everything=everything)
-    screen.summary(f"run {run.display_name} is in {shown(folder.path)}", summary(folder, ""))
+    screen.summary(f"run {run.name} is in {shown(folder.path)}", summary(folder, ""))
 
 
 def cluster_runs(connection: Connection) -> Sequence[dict[str, Any]]:

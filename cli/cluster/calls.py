@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kfp_finetune.cli.cluster.answers import (
     BUSY,
@@ -99,6 +99,22 @@ class Calls:
         Returns:
             The HTTP status and what came.
         """
+        answer = self.open(path)
+        try:
+            return int(answer.status), bytes(answer.data)
+        finally:
+            answer.release_conn()
+
+    def open(self, path: str, *, refused: bool = True) -> Any:
+        """As `get`, to be read as it comes.
+
+        Args:
+            path: What is asked for.
+            refused: Whether a busy server and a refusal are errors.
+
+        Returns:
+            urllib3's response; it is closed or read to its end.
+        """
         import kfp_server_api
         import urllib3
 
@@ -113,9 +129,10 @@ class Calls:
             headers=headers,
             timeout=urllib3.Timeout(*TIMEOUT),
             redirect=False,
+            preload_content=False,
         )
-        if answer.status in (401, 403, *BUSY):
+        if refused and answer.status in (401, 403, *BUSY):
             error = kfp_server_api.ApiException(status=answer.status, reason=answer.reason)
             error.body, error.headers = answer.data, answer.headers
             raise error
-        return int(answer.status), bytes(answer.data)
+        return answer

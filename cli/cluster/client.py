@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -216,6 +217,19 @@ class Cluster:
             if status == 200 and not _is_no_log(content):
                 return content.decode("utf-8", errors="replace")
         return None
+
+    @contextmanager
+    def download(self, path: str) -> Iterator[Any]:
+        """What the host has at a path, to be read as it comes, whatever its status.
+
+        Raises:
+            ClusterError: If the host does not answer.
+        """
+        answer = self._calls.ask(lambda: self._calls.open(path, refused=False), path)
+        try:
+            yield answer
+        finally:
+            answer.close()
 
     def _named(self, run: Any) -> Any:
         run.display_name = self.schedules.run_name(run)

@@ -102,9 +102,9 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
                 use_cache=not submission.no_cache,
             )
             return
-        from kfp_finetune.cli.cluster import actions
+        from kfp_finetune.cli.cluster import reruns
 
-        actions.rerun(run, changes, runs_dir, connection, submission, platform)
+        reruns.rerun(run, changes, runs_dir, connection, submission, platform)
 
     @app.command("status")
     @takes(connection=Connection)

@@ -83,7 +83,7 @@ def _values(part: str, names: list[str], least: int, greatest: int) -> range:
     def number(text: str) -> int:
         if text.lower() in names:
             return names.index(text.lower()) + least
-        if not text.isdecimal():
+        if not (text.isascii() and text.isdecimal()):
             raise ValueError(f"'{part}'")
         return int(text)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kfp_finetune.cli import catalog
 from kfp_finetune.cli.cluster.client import Cluster
-from kfp_finetune.cli.cluster.observed import observe, status_of
-from kfp_finetune.cli.cluster.outputs import NO_ARTIFACTS, Outputs, StepOutputs, no_outputs
+from kfp_finetune.cli.cluster.observed import ObservedRun
+from kfp_finetune.cli.cluster.outputs import Outputs, StepOutputs, no_outputs
+from kfp_finetune.cli.cluster.sources import Item, Sources
 from kfp_finetune.cli.results import collect
-from kfp_finetune.cli.run_folder import RECORD, RunFolder, RunRecord, StepRecord
+from kfp_finetune.cli.run_folder import RECORD, RunError, RunFolder, RunRecord, StepRecord
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.errors import InputError
 
@@ -19,24 +21,31 @@ from kfp_finetune.components.errors import InputError
 _FETCHED = ".fetched.json"
 # Inputs of the next step, as large as the data, and of no use without it.
 _LEFT_THERE = ("tokenized_dataset",)
+_STATUS = {"terminated": "interrupted"}
+_OF_STEP = {
+    "done": "succeeded",
+    "cached": "succeeded",
+    "failed": "failed",
+    "terminated": "interrupted",
+}
 
 
 def fetch(
     cluster: Cluster,
-    run: Any,
+    run: ObservedRun,
     target: Path,
     say: Callable[[str], None],
     *,
     root: str | None = None,
     everything: bool = False,
 ) -> RunFolder:
-    """Download metrics, pages, TensorBoard's logs and the model; go on where that was broken off.
+    """Download metrics, pages, TensorBoard's logs and the model; resume a partial download.
 
     Args:
         cluster: Where it ran.
         run: The run.
         target: The run folder; made if it is not there.
-        say: Is told what is downloaded.
+        say: Is told what is downloaded, and what cannot be, and why.
         root: The pipeline root, where neither the run nor the default says it.
         everything: Whether the tokenized data is downloaded too.
 
@@ -46,50 +55,43 @@ def fetch(
     Raises:
         InputError: If it has left nothing, the folder is another run's, or a file cannot be had.
     """
-    outputs = Outputs(cluster, run, root)
-    found = outputs.of()
-    if not found:
+    sources = Sources(cluster)
+    outputs = Outputs(cluster, run, sources, root)
+    found = outputs.all()
+    if not any(step.uris or step.logs for step in found):
         raise no_outputs(run, outputs.place)
     folder = _open(target, run)
-    states = {step.key: step for step in observe(cluster, run).steps}
-    status = status_of(run)
-    folder.record.status = "interrupted" if status == "terminated" else status  # type: ignore[assignment]
-    artifacts = []
+    downloads = _Downloads(folder, sources, say, () if everything else _LEFT_THERE)
     for step in found:
-        names = _download(outputs, step, folder, say, () if everything else _LEFT_THERE)
-        state = states[step.step]
-        origin = str(step.run.display_name) if step.run.run_id != run.run_id else None
-        folder.record.steps[step.step] = StepRecord(
-            status="succeeded" if state.state in ("done", "cached") else "failed",
-            seconds=state.seconds,
-            cached=state.state == "cached",
-            cached_from=origin,
-        )
-        for name in names:
-            folder.record.artifacts[name] = f"steps/{step.step}/{name}"
-        artifacts += names
-    collect(folder, artifacts)
+        names = downloads.of(step)
+        _note(folder.record, step, names, _origin(cluster, step.origin))
+        if step.step.task.turn is None:
+            collect(folder, names)
+    folder.record.missing = downloads.missing
     folder.save()
     return folder
 
 
-def _open(target: Path, run: Any) -> RunFolder:
+def _open(target: Path, run: ObservedRun) -> RunFolder:
     """The run folder; one that is there is gone on with, if it is this run's."""
     if (target / RECORD).is_file():
         record = RunFolder.open(target).record
-        if record.environment.get("cluster_run") != run.run_id:
+        if record.environment.get("cluster_run") != run.id:
             raise InputError(
                 "another run is there",
                 where=str(target),
                 expected="a folder that is not there yet, or this run's",
                 remedy="give another with -o",
             )
+    failed = next((step for step in run.steps if step.state == "failed"), None)
     record = RunRecord(
         name=target.name,
-        pipeline="finetune",
-        parameters=(run.runtime_config.parameters if run.runtime_config else None) or {},
-        started_at=run.created_at.isoformat(timespec="seconds"),
-        environment={"cluster_run": run.run_id},
+        status=_STATUS.get(run.status, run.status),  # type: ignore[arg-type]
+        pipeline=catalog.called_by(run.pipeline),
+        parameters=run.parameters,
+        started_at=run.run.created_at.isoformat(timespec="seconds"),
+        environment={"cluster_run": run.id},
+        error=RunError(step=failed.key, message=failed.message) if failed else None,
     )
     folder = RunFolder(target.absolute(), record)
     try:
@@ -105,41 +107,112 @@ def _open(target: Path, run: Any) -> RunFolder:
     return folder
 
 
-def _download(
-    outputs: Outputs,
-    step: StepOutputs,
-    folder: RunFolder,
-    say: Callable[[str], None],
-    left: Sequence[str],
-) -> list[str]:
-    """Download what a step has left.
+def _note(record: RunRecord, outputs: StepOutputs, names: list[str], origin: str | None) -> None:
+    """Write down how a step went, and where its artifacts are now."""
+    step = outputs.step
+    if step.state == "not_started":
+        return
+    record.steps[step.key] = StepRecord(
+        status=_OF_STEP.get(step.state, "running"),  # type: ignore[arg-type]
+        seconds=None if step.state == "cached" else step.seconds,
+        cached=step.state == "cached" or origin is not None,
+        cached_from=origin,
+    )
+    for name in names:
+        in_turn = step.task.turn is not None
+        key = f"{step.key}.{name}" if in_turn or name in record.artifacts else name
+        record.artifacts[key] = f"steps/{step.key}/{name}"
 
-    Returns:
-        The names of its artifacts.
+
+def _origin(cluster: Cluster, run_id: str | None) -> str | None:
+    """The name of the run whose work a step is; its id if it has been deleted."""
+    if run_id is None:
+        return None
+    try:
+        return str(cluster.get_run(run_id).display_name)
+    except InputError:
+        return run_id
+
+
+class _Downloads:
+    """The downloads of one run into its folder.
+
+    Args:
+        folder: The run.
+        sources: Where from.
+        say: Is told what is downloaded.
+        left: Names of artifacts that are not.
+
+    Attributes:
+        missing: What could not be downloaded, and why.
     """
-    base = folder.steps / step.step
-    state = folder.path / _FETCHED
-    done = json.loads(state.read_text(encoding="utf-8")) if state.is_file() else {}
-    wanted = {
-        file.name: file
-        for file in step.files
-        if (parts := file.name.split("/"))[0] not in left and ".." not in parts
-    }
-    missing = {
-        name: file
-        for name, file in wanted.items()
-        if done.get(f"{step.step}/{name}") != [file.size, file.tag]
-        or not _has_size(base / name, file.size)
-    }
-    if missing:
-        size = sum(file.size for file in missing.values())
-        say(f"{step.step}: {len(missing):,} of {len(wanted):,} files, {size / 1e6:,.1f} MB")
-    for name, file in missing.items():
-        outputs.get(file, base / name)
-        done[f"{step.step}/{name}"] = [file.size, file.tag]
-        write_text(state, json.dumps(done, indent=1))
-    return sorted({name.split("/")[0] for name in wanted} - set(NO_ARTIFACTS))
 
+    def __init__(
+        self, folder: RunFolder, sources: Sources, say: Callable[[str], None], left: tuple[str, ...]
+    ) -> None:
+        self.missing: list[str] = []
+        self._folder = folder
+        self._sources = sources
+        self._say = say
+        self._left = left
+        self._state = folder.path / _FETCHED
+        self._done: dict[str, Any] = (
+            json.loads(self._state.read_text(encoding="utf-8")) if self._state.is_file() else {}
+        )
 
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
+    def of(self, step: StepOutputs) -> list[str]:
+        """Download what a step has left.
+
+        Returns:
+            The names of its artifacts that are here.
+        """
+        uris = {name: uri for name, uri in step.uris.items() if name not in self._left}
+        items = {name: self._sources.items(uri) for name, uri in uris.items()}
+        logs = {uri.rpartition("/")[2]: self._sources.items(uri) for uri in step.logs}
+        gone = self._get(step, items | logs)
+        if step.missing:
+            self._miss(step.step.key, step.missing)
+        for name in items:
+            if not items[name] or name in gone:
+                self._miss(f"{step.step.key}: {name}", f"it is not there any more: {uris[name]}")
+        return [name for name in items if items[name] and name not in gone]
+
+    def _miss(self, what: str, why: str) -> None:
+        self.missing.append(f"{what}: {why}")
+        self._say(f"not fetched: {self.missing[-1]}")
+
+    def _get(self, step: StepOutputs, items: Mapping[str, list[Item]]) -> set[str]:
+        """Download what is not here yet; returns the names of what is not there."""
+        key = step.step.key
+        wanted = {
+            path: (name, item)
+            for name, found in items.items()
+            for item in found
+            # The names are a store's and a server's, and stay below the folder.
+            if ".." not in (path := f"{key}/{name}/{item.name}".rstrip("/")).split("/")
+        }
+        new = {path: pair for path, pair in wanted.items() if not self._has(path, pair[1])}
+        if new:
+            sizes = [item.size for _, item in new.values()]
+            size = "" if None in sizes else f", {sum(s or 0 for s in sizes) / 1e6:,.1f} MB"
+            self._say(f"{key}: {len(new):,} of {len(wanted):,} files{size}")
+        gone = set()
+        for path, (name, item) in new.items():
+            try:
+                item.get(self._folder.steps / path)
+            except FileNotFoundError:
+                gone.add(name)
+                continue
+            self._done[path] = [item.size, item.tag]
+            write_text(self._state, json.dumps(self._done, indent=1))
+        return gone
+
+    def _has(self, path: str, item: Item) -> bool:
+        here = self._folder.steps / path
+        if self._done.get(path) != [item.size, item.tag]:
+            return False
+        return (
+            here.exists()
+            if item.size is None
+            else here.is_file() and (here.stat().st_size == item.size)
+        )

@@ -3,61 +3,71 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from kfp_finetune.cli.cluster.client import Cluster
+from kfp_finetune.cli.cluster.observed import find
 from kfp_finetune.cli.cluster.options import Connection
 from kfp_finetune.cli.cluster.outputs import Outputs, no_outputs
-from kfp_finetune.cli.cluster.store import Store, Stored
+from kfp_finetune.cli.cluster.sources import Sources
+from kfp_finetune.cli.cluster.steps import Step
 from kfp_finetune.cli.run_folder import RECORD
 from kfp_finetune.cli.tensorboard import check_installed, logs_of, serve_logs
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.temporary import temporary_folder
 
 SECONDS_BETWEEN_SYNCS = 15.0
 _LOGS = "tensorboard_logs"
 
 
 class ClusterLogs:
-    """The event files of one cluster run.
+    """The event files of one cluster run, a folder for each training.
 
     A run that is still going has them only where its `tensorboard_dir` says.
 
     Args:
         cluster: Where it runs.
-        run: The run.
+        name: Its name or id.
         folder: Where they are copied to.
         root: Its pipeline root, where neither the run nor the default says it.
+
+    Attributes:
+        folders: The folders with event files, by what they are called after.
     """
 
-    def __init__(self, cluster: Cluster, run: Any, folder: Path, root: str | None) -> None:
+    def __init__(self, cluster: Cluster, name: str, folder: Path, root: str | None) -> None:
         self._cluster = cluster
-        self._run = run
+        self._run = find(cluster, name)
         self._folder = folder
         self._root = root
-        self._copied: dict[str, tuple[int, str]] = {}
+        self._sources = Sources(cluster)
+        self._copied: dict[Path, tuple[int | None, str, bool]] = {}
+        title = Path(re.sub(r"[^\w.-]+", "-", self._run.name) + f"-{self._run.id[:8]}")
+        self.folders = {
+            title / step.task.candidate.strip("."): self._folder_of(step)
+            for step in self._run.steps
+            if step.task.turn is not None
+        } or {title: folder}
+        for each in self.folders.values():
+            each.mkdir(parents=True, exist_ok=True)
 
     def sync(self) -> int:
         """Copy what is new or has grown; returns how many files there are."""
-        files = self._live()
-        if files is None:
-            outputs = Outputs(self._cluster, self._run, self._root)
-            files = [
-                (outputs.get, file.name.removeprefix(f"{_LOGS}/"), file)
-                for step in outputs.of(["finetune"])
-                for file in step.files
-                if file.name.startswith(f"{_LOGS}/")
-            ]
-        for get, name, file in files:
-            if self._copied.get(name) != (file.size, file.tag):
-                # In place: TensorBoard goes on reading where it was.
-                get(file, self._folder / name)
-                self._copied[name] = (file.size, file.tag)
-        return len(files)
+        if not self._run.is_over:
+            self._run = find(self._cluster, self._run.id)
+        live = (self._run.parameters.get("tensorboard_dir") or "").rstrip("/")
+        there = self._copy(f"{live}/{self._run.id}", self._folder) if live else 0
+        if there:
+            return there
+        outputs = Outputs(self._cluster, self._run, self._sources, self._root)
+        return sum(
+            self._copy(step.uris[_LOGS], self._folder_of(step.step))
+            for step in outputs.all()
+            if _LOGS in step.uris
+        )
 
     def check(self) -> None:
         """Copy what there is.
@@ -66,17 +76,48 @@ class ClusterLogs:
             InputError: If there is nothing.
         """
         if not self.sync():
-            error = no_outputs(self._run, Outputs(self._cluster, self._run, self._root).place)
+            place = Outputs(self._cluster, self._run, self._sources, self._root).place
+            error = no_outputs(self._run, place)
             error.remedy += "; a run that is still going needs a --tensorboard-dir, and --follow"
             raise error
 
-    def _live(self) -> list[tuple[Callable[[Stored, Path], None], str, Stored]] | None:
-        config = self._run.runtime_config
-        directory = ((config.parameters if config else None) or {}).get("tensorboard_dir")
-        if not directory:
-            return None
-        store = Store.open(directory)
-        return [(store.get, file.name, file) for file in store.files(self._run.run_id)] or None
+    def _folder_of(self, step: Step) -> Path:
+        return self._folder if step.task.turn is None else self._folder / str(step.task.turn)
+
+    def _copy(self, uri: str, folder: Path) -> int:
+        """Copy the event files of a folder; returns how many there are."""
+        there = 0
+        for item in self._sources.items(uri):
+            target = folder / item.name
+            there += 1
+            state = (item.size, item.tag, self._run.is_over)
+            known = item.size is not None or self._run.is_over
+            if known and self._copied.get(target) == state:
+                continue
+            with temporary_folder() as temporary:
+                new = Path(temporary, "new")
+                try:
+                    item.get(new)
+                except FileNotFoundError:
+                    there -= 1
+                    continue
+                for file in [new] if new.is_file() else sorted(new.rglob("*")):
+                    if file.is_file():
+                        _grow(target / file.relative_to(new), file)
+            self._copied[target] = state
+        return there
+
+
+def _grow(target: Path, new: Path) -> None:
+    """Bring a copy up to date in place: TensorBoard reads on where it was, in the same file."""
+    content = new.read_bytes()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    before = target.read_bytes() if target.is_file() else None
+    if before is not None and content.startswith(before):
+        with target.open("ab") as file:
+            file.write(content[len(before) :])
+    else:
+        new.replace(target) if before is None else target.write_bytes(content)
 
 
 def serve_with_cluster(
@@ -106,30 +147,24 @@ def serve_with_cluster(
     check_installed()
     cluster = Cluster(connection)
     shown: dict[Path, Path] = {}
-    copies = []
-    with tempfile.TemporaryDirectory(prefix="kfp-finetune-") as temporary:
+    copies: list[ClusterLogs] = []
+    with temporary_folder() as temporary:
         for name in names or [next(cluster.runs()).run_id]:
             local = next((p for p in (runs_dir / name, Path(name)) if (p / RECORD).is_file()), None)
             if local is not None:
                 shown |= logs_of(local.resolve())
                 continue
-            run = cluster.find_run(name)
-            folder = Path(temporary, run.run_id)
-            folder.mkdir()
-            logs = ClusterLogs(cluster, run, folder, root)
+            folder = Path(temporary, str(len(copies)))
+            logs = ClusterLogs(cluster, name, folder, root)
             if not follow:
                 logs.check()
             else:
                 logs.sync()
             copies.append(logs)
-            shown[folder.with_name(_title(run))] = folder
+            shown |= logs.folders
         if follow:
             keep_syncing(copies)
         serve_logs(shown, bind, port)
-
-
-def _title(run: Any) -> str:
-    return re.sub(r"[^\w.-]+", "-", run.display_name or "") + f"-{run.run_id[:8]}"
 
 
 def keep_syncing(logs: Sequence[ClusterLogs]) -> None:

@@ -55,6 +55,11 @@ class ObservedRun:
         return str(self.run.display_name or self.run.run_id)
 
     @property
+    def pipeline(self) -> str:
+        """The name of its pipeline, as Kubeflow knows it."""
+        return str((self.spec.pipeline.get("pipelineInfo") or {}).get("name", ""))
+
+    @property
     def status(self) -> str:
         """One of "running", "succeeded", "failed" and "terminated"."""
         return status_of(self.run)
@@ -114,7 +119,7 @@ class ObservedRun:
                 yield Task.of(self.spec, name, tasks[name])
                 continue
             items = self._items(tasks[name])
-            turns = Turns(items)
+            turns = Turns([_named(item) for item in items])
             for turn, item in enumerate(items):
                 inner = component["dag"]["tasks"]
                 for below in in_order(inner):
@@ -129,6 +134,13 @@ class ObservedRun:
         source = loop["inputs"]["parameters"].get(items.get("inputParameter"), {})
         value = self.parameters.get(source.get("componentInputParameter", ""))
         return list(value or [])
+
+
+def _named(item: Any) -> Mapping[str, Any]:
+    """What a loop goes over, as a candidate has it: other people's pipelines loop over anything."""
+    if isinstance(item, Mapping) and {"name", "seed"} <= item.keys():
+        return item
+    return {"name": str(item), "seed": None}
 
 
 def observe(cluster: Cluster, run: Any) -> ObservedRun:
@@ -221,17 +233,20 @@ def _v1beta1(cluster: Cluster, run_id: str) -> dict[str, Any] | None:
 
 def _referred(cluster: Cluster, run: Any, answer: Mapping[str, Any] | None) -> Spec:
     """The pipeline of a run that only refers to an uploaded version; empty if nothing has it."""
+    reference = run.pipeline_version_reference
+    version = None
+    if reference is not None and reference.pipeline_version_id:
+        version = (str(reference.pipeline_id), str(reference.pipeline_version_id))
     text = ((answer or {}).get("run") or {}).get("pipeline_spec", {}).get("pipeline_manifest")
     if text:
         import yaml
 
         documents = [part for part in yaml.safe_load_all(text) if part]
-        return Spec(documents[0], documents[1] if len(documents) > 1 else {})
-    reference = run.pipeline_version_reference
-    if reference is None or not reference.pipeline_version_id:
+        return Spec(documents[0], documents[1] if len(documents) > 1 else {}, version)
+    if version is None:
         return Spec({}, {})
     try:
-        version = cluster.version(reference.pipeline_id, reference.pipeline_version_id)
+        spec = Spec.of_run(cluster.version(*version))
     except InputError:  # it has been deleted, or may not be seen
         return Spec({}, {})
-    return Spec.of_run(version)
+    return replace(spec, version=version)

@@ -1,68 +1,160 @@
-"""Which run made what a cached step took over.
+"""Which run made what a cached step took over, where no later step says it.
 
-A step that came from the cluster's cache has left nothing under its own run, and the API does not
-say where it came from. It came from a run in which the step had the same inputs, and the steps
-before it too.
+A step that came from the cluster's cache has left nothing under its own run. It came from the
+newest step that succeeded before with the same inputs, in this run's pipeline: that is what KFP's
+cache looks for.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kfp_finetune.cli.cluster.client import Cluster
+from kfp_finetune.cli.cluster.observed import ObservedRun, observe
+from kfp_finetune.cli.cluster.steps import Step, Task
 from kfp_finetune.cli.cluster.submit import Spec
+from kfp_finetune.components.errors import InputError
+
+_ITEM_KEY = re.compile(r'\["([^"]+)"\]')
 
 
-def candidates(run: Any, step: str, runs: Iterable[Any]) -> Iterator[Any]:
-    """Earlier runs in which a step had the same inputs, the newest first.
+class Origins:
+    """The earlier runs that a run's cached steps may have come from.
 
     Args:
-        run: The run in which the step came from the cache.
-        step: The task's name in the compiled pipeline.
-        runs: All runs, the newest first.
+        cluster: Where they are.
+        run: The run whose steps came from the cache.
     """
-    wanted = _inputs_of(run, step)
-    for other in runs:
-        earlier = other.run_id != run.run_id and other.created_at <= run.created_at
-        if earlier and _inputs_of(other, step) == wanted:
-            yield other
+
+    def __init__(self, cluster: Cluster, run: ObservedRun) -> None:
+        self._cluster = cluster
+        self._run = run
+        self._earlier: list[ObservedRun] | None = None
+        self._observed: dict[str, ObservedRun] = {}
+        self._versions: dict[str, Spec] = {}
+
+    def of(self, step: Step, inputs: Mapping[str, str]) -> Iterator[tuple[ObservedRun, Step]]:
+        """Steps that succeeded before with the same inputs, the newest run's first.
+
+        Args:
+            step: The step that came from the cache.
+            inputs: URIs of its input artifacts, as far as they are known.
+        """
+        wanted = identity(self._run, step.task)
+        for other in self._runs():
+            if other.pipeline != self._run.pipeline:
+                continue
+            same = {
+                task.key
+                for task in other.tasks()
+                if task.name == step.task.name and identity(other, task) == wanted
+            }
+            if not same:
+                continue
+            other = self._whole(other)
+            for found in other.steps:
+                agrees = all(inputs.get(n, uri) == uri for n, uri in found.inputs.items())
+                early = step.ended is None or found.ended is None or found.ended <= step.ended
+                if found.key in same and found.state == "done" and agrees and early:
+                    yield other, found
+
+    def _runs(self) -> list[ObservedRun]:
+        """The runs before this one, the newest first, without their workflows."""
+        if self._earlier is None:
+            self._earlier = [
+                ObservedRun(run, self._spec(run), None, "")
+                for run in self._cluster.runs()
+                if run.run_id != self._run.id and run.created_at <= self._run.run.created_at
+            ]
+        return self._earlier
+
+    def _spec(self, run: Any) -> Spec:
+        spec = Spec.of_run(run)
+        if spec.tasks:
+            return spec
+        reference = run.pipeline_version_reference
+        version = str(reference.pipeline_version_id if reference else "") or run.run_id
+        if version not in self._versions:
+            self._versions[version] = observe(self._cluster, run).spec
+        return self._versions[version]
+
+    def _whole(self, other: ObservedRun) -> ObservedRun:
+        if other.id not in self._observed:
+            try:
+                self._observed[other.id] = observe(self._cluster, self._cluster.get_run(other.id))
+            except InputError:  # deleted since it was listed
+                self._observed[other.id] = other
+        return self._observed[other.id]
 
 
-def _inputs_of(run: Any, step: str) -> str | None:
-    """Everything that determines a step's outputs, as text; None if it has no such step."""
-    spec = Spec.of_run(run)
-    if step not in spec.tasks:
+def identity(run: ObservedRun, task: Task) -> str:
+    """Everything that determines a task's outputs, as text: its inputs, and those before it."""
+    root = run.spec.tasks
+    within = loop_of(run.spec, task)
+    if within is None:
+        parts = {n: _own(run, root[n], run.parameters) for n in _before(root, [task.name])}
+    else:
+        loop, inner = within
+        scope = _scope(run, loop, task.item)
+        above = _before(root, loop.get("dependentTasks", []))
+        parts = {f"above {n}": _own(run, root[n], run.parameters) for n in above}
+        parts |= {n: _own(run, inner[n], scope) for n in _before(inner, [task.name])}
+    return json.dumps([run.pipeline, parts], sort_keys=True, default=str)
+
+
+def loop_of(spec: Spec, task: Task) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The loop that a task is in, and the tasks of that; None if it is in none."""
+    if task.turn is None:
         return None
-    declared = spec.pipeline["root"].get("inputDefinitions", {}).get("parameters", {})
-    values = {name: d.get("defaultValue") for name, d in declared.items()}
-    values |= (run.runtime_config.parameters if run.runtime_config else None) or {}
-    parts = {name: _own(spec, name, values) for name in _with_those_before(spec.tasks, step)}
-    return json.dumps(parts, sort_keys=True, default=str)
+    components = spec.pipeline.get("components") or {}
+    for loop in spec.tasks.values():
+        inner = components.get(loop["componentRef"]["name"], {}).get("dag", {}).get("tasks", {})
+        if task.name in inner:
+            return loop, inner
+    return None
 
 
-def _own(spec: Spec, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    task = spec.tasks[name]
-    component = spec.pipeline["components"][task["componentRef"]["name"]]
-    executor = spec.pipeline["deploymentSpec"]["executors"].get(component.get("executorLabel"), {})
-    container = executor.get("container", {})
-    given = task.get("inputs", {}).get("parameters", {})
+def _scope(run: ObservedRun, loop: Mapping[str, Any], item: Any) -> dict[str, Any]:
+    """The values that the tasks of a loop are given, by the names that they have there."""
+    inputs = (loop.get("inputs") or {}).get("parameters") or {}
+    values = {name: _resolved(source, run.parameters) for name, source in inputs.items()}
+    return values | {(loop.get("parameterIterator") or {}).get("itemInput", ""): item}
+
+
+def _own(run: ObservedRun, task: Mapping[str, Any], scope: Mapping[str, Any]) -> dict[str, Any]:
+    component = (run.spec.pipeline.get("components") or {}).get(task["componentRef"]["name"], {})
+    executors = (run.spec.pipeline.get("deploymentSpec") or {}).get("executors") or {}
+    container = executors.get(component.get("executorLabel"), {}).get("container", {})
+    given = (task.get("inputs") or {}).get("parameters") or {}
     return {
-        "arguments": {
-            key: values.get(source["componentInputParameter"])
-            if "componentInputParameter" in source
-            else source
-            for key, source in given.items()
-        },
+        "arguments": {name: _resolved(source, scope) for name, source in given.items()},
         "container": {key: container.get(key) for key in ("image", "command", "args")},
     }
 
 
-def _with_those_before(tasks: Mapping[str, Any], step: str) -> set[str]:
-    found, waiting = set(), [step]
+def _resolved(source: Mapping[str, Any], scope: Mapping[str, Any]) -> Any:
+    """A parameter's value; where another task returns it, which."""
+    if "componentInputParameter" in source:
+        value = scope.get(source["componentInputParameter"])
+        if key := _ITEM_KEY.search(source.get("parameterExpressionSelector", "")):
+            value = value.get(key[1]) if isinstance(value, Mapping) else None
+    elif "runtimeValue" in source:
+        value = source["runtimeValue"].get("constant")
+    else:
+        return dict(source)
+    # The API gives 32 as 32.0, an uploaded pipeline's YAML as 32.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _before(tasks: Mapping[str, Any], names: list[str]) -> set[str]:
+    """Tasks with all that run before them."""
+    found, waiting = set(), list(names)
     while waiting:
         name = waiting.pop()
-        if name not in found:
+        if name in tasks and name not in found:
             found.add(name)
             waiting += tasks[name].get("dependentTasks", [])
     return found

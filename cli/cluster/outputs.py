@@ -1,26 +1,42 @@
-"""Where a cluster run's outputs are: PIPELINE_ROOT/PIPELINE/RUN_ID/TASK/UUID/OUTPUT.
+"""Where the outputs of a cluster run's steps are.
 
-KFP 2.17 has no way to ask for them.
+A step leaves them at PIPELINE_ROOT/PIPELINE/RUN_ID/TASK/UUID/OUTPUT. The last step of a run,
+record_artifacts, has written down where all of them are, also of those from the cache. Without it,
+as in failed runs and those of version 0.1.0, the run says where those of its own steps are, and
+those that a later step was given. What came from the cache and went to no step is searched for in
+earlier runs (`origins`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from kfp_finetune.cli.cluster.client import Cluster
-from kfp_finetune.cli.cluster.logs import DEFAULT_ROOT
-from kfp_finetune.cli.cluster.observed import observe
-from kfp_finetune.cli.cluster.origins import candidates
-from kfp_finetune.cli.cluster.store import Store, Stored
-from kfp_finetune.cli.cluster.submit import Spec
+from kfp_finetune.cli.cluster.observed import ObservedRun
+from kfp_finetune.cli.cluster.origins import Origins, loop_of
+from kfp_finetune.cli.cluster.sources import Sources
+from kfp_finetune.cli.cluster.steps import Step
 from kfp_finetune.components.errors import InputError
 
+# Kubeflow's own, where neither the run nor the configuration says another.
+DEFAULT_ROOT = "minio://mlpipeline/v2/artifacts"
 LOG = "executor-logs"
-# What KFP leaves beside the artifacts.
-NO_ARTIFACTS = (LOG, "output_metadata.json")
+# Outputs of these types are numbers in KFP's database; there are no files.
+_WITHOUT_FILES = (
+    "system.Metrics",
+    "system.ClassificationMetrics",
+    "system.SlicedClassificationMetrics",
+)
+_REMOTE = ("minio://", "s3://", "gs://")
+_INDEX_STEP, _INDEX = "record_artifacts", "artifacts"
+_NOT_DONE = {
+    "not_started": "the step never started",
+    "failed": "the step failed",
+    "terminated": "the step was terminated",
+}
 
 
 @dataclass(frozen=True)
@@ -28,14 +44,18 @@ class StepOutputs:
     """What one step has left.
 
     Attributes:
-        step: Its name.
-        run: The run whose step it was: another where it came from the cache.
-        files: Its files, their names beginning with the output's.
+        step: The step.
+        uris: Where its artifacts are, by their names.
+        logs: Where its stored logs are, one for each of its pods.
+        origin: The id of the run whose work it is; None: its own run's.
+        missing: Why its artifacts cannot be brought; "" if they can, or it has none.
     """
 
-    step: str
-    run: Any
-    files: list[Stored]
+    step: Step
+    uris: Mapping[str, str] = field(default_factory=dict)
+    logs: tuple[str, ...] = ()
+    origin: str | None = None
+    missing: str = ""
 
 
 class Outputs:
@@ -44,78 +64,218 @@ class Outputs:
     Args:
         cluster: Where it ran.
         run: The run.
+        sources: Where they are read from.
         root: Its pipeline root, where that is neither in the run nor the default.
-
-    Raises:
-        InputError: If the store is not one that can be read.
     """
 
-    def __init__(self, cluster: Cluster, run: Any, root: str | None = None) -> None:
-        self._cluster = cluster
+    def __init__(
+        self, cluster: Cluster, run: ObservedRun, sources: Sources, root: str | None = None
+    ) -> None:
         self._run = run
-        of_run = run.runtime_config.pipeline_root if run.runtime_config else None
-        self._store = Store.open(root or of_run or DEFAULT_ROOT)
-        self._spec = Spec.of_run(run)
-        self._pipeline = self._spec.pipeline.get("pipelineInfo", {}).get("name", "")
-        self._all_runs: list[Any] | None = None
+        self._sources = sources
+        self._root = root
+        self._origins = Origins(cluster, run)
 
     @property
     def place(self) -> str:
         """The folder of the run, for messages."""
-        return self._store.uri(f"{self._pipeline}/{self._run.run_id}")
+        return self._folder(self._run)
 
-    def of(self, steps: Sequence[str] | None = None) -> list[StepOutputs]:
-        """What the steps have left; without those that have left nothing.
+    def all(self) -> list[StepOutputs]:
+        """What the steps have left, in an order in which they ran."""
+        index = self._index()
+        given = _given(self._run)
+        found: dict[str, StepOutputs] = {}
+        for step in self._run.steps:
+            if step.key in index:
+                found[step.key] = self._recorded(step, index[step.key])
+            else:
+                found[step.key] = self._of(step, given.get(step.key), found)
+        return list(found.values())
 
-        Args:
-            steps: Their names; None: all.
+    def _index(self) -> dict[str, dict[str, str]]:
+        """What record_artifacts has written: URIs by output, by step; empty if it has not run."""
+        for step in self._run.steps:
+            if step.key == _INDEX_STEP and step.state == "done":
+                uri = self._of_executed(self._run, step, [_INDEX]).get(_INDEX)
+                text = self._sources.read(uri) if uri else None
+                index = _parsed(text, str(uri)) if text is not None else {}
+                return {key: index[key] for key in index if key not in self._contradicted(index)}
+        return {}
+
+    def _contradicted(self, index: Mapping[str, Mapping[str, str]]) -> set[str]:
+        """The steps that the run itself knows otherwise, with all turns of such a step.
+
+        What a loop returns is a list, and its order is the server's.
         """
-        states = {step.key: step.state for step in observe(self._cluster, self._run).steps}
-        found = []
-        for name in states if steps is None else steps:
-            task = name.replace("_", "-")
-            if task in self._spec.tasks:
-                outputs = self._outputs(name, task, cached=states.get(name) == "cached")
-                found += [outputs] if outputs else []
-        return found
+        wrong = {
+            step.task.name
+            for step in self._run.steps
+            for name, uri in index.get(step.key, {}).items()
+            if step.outputs.get(name, uri) != uri
+        }
+        return {step.key for step in self._run.steps if step.task.name in wrong}
 
-    def get(self, file: Stored, target: Path) -> None:
-        """Download a file: whole, or not at all."""
-        self._store.get(file, target)
+    def _recorded(self, step: Step, uris: Mapping[str, str]) -> StepOutputs:
+        names = _with_files(self._run, step)
+        found = {name: uris[name] for name in names if name in uris}
+        # What is written down may not lead to this disk, unless that is where the run's root is.
+        here = self.place.startswith("file://")
+        found = {n: uri for n, uri in found.items() if here or uri.startswith(_REMOTE)}
+        makers = {_run_of(uri.rpartition("/")[0]) for uri in found.values()} - {self._run.id}
+        return StepOutputs(
+            step, found, _logs(step), origin=min(makers, default=None), missing=_gone(found, names)
+        )
 
-    def read(self, file: Stored) -> str:
-        """A file's text."""
-        return self._store.read(file).decode("utf-8", errors="replace")
+    def _of(self, step: Step, given: str | None, known: Mapping[str, StepOutputs]) -> StepOutputs:
+        names = _with_files(self._run, step)
+        if step.state == "done":
+            own = self._of_executed(self._run, step, names)
+            if own or not names or self._run.workflow is not None:
+                return StepOutputs(step, own, _logs(step), missing=_gone(own, names))
+        if step.state not in ("done", "cached"):
+            why = _NOT_DONE.get(step.state, "the step has not ended")
+            return StepOutputs(step, logs=_logs(step), missing=why if names else "")
+        if given is not None:
+            uris = {name: f"{given}/{name}" for name in names}
+            return StepOutputs(step, uris, origin=_run_of(given))
+        if not names:
+            return StepOutputs(step)
+        for other, maker in self._origins.of(step, _inputs(self._run, step, known)):
+            uris = self._of_executed(other, maker, names)
+            if uris:
+                return StepOutputs(step, uris, origin=other.id, missing=_gone(uris, names))
+        return StepOutputs(
+            step,
+            missing="it came from the cache, and no earlier run is known whose step had its inputs",
+        )
 
-    def _outputs(self, name: str, task: str, *, cached: bool) -> StepOutputs | None:
-        files = self._files(self._run, task)
-        if files:
-            return StepOutputs(name, self._run, files)
-        if cached:
-            if self._all_runs is None:
-                self._all_runs = list(self._cluster.runs())
-            for other in candidates(self._run, task, self._all_runs):
-                files = self._files(other, task)
-                if files:
-                    return StepOutputs(name, other, files)
-        return None
+    def _of_executed(self, run: ObservedRun, step: Step, names: list[str]) -> dict[str, str]:
+        """Where a step that ran itself has left its artifacts."""
+        if step.outputs:
+            return {name: step.outputs[name] for name in names if name in step.outputs}
+        if run.workflow is not None or "all candidates" in step.title:
+            return {}
+        # Without a workflow nothing tells the folder: of several the fullest counts.
+        task = self._folder(run) + "/" + step.task.name
+        by_folder = {f: self._sources.items(f"{task}/{f}") for f in self._sources.folders(task)}
+        if not by_folder:
+            return {}
+        fullest = max(by_folder, key=lambda folder: len(by_folder[folder]))
+        there = {item.name.split("/")[0] for item in by_folder[fullest]}
+        return {name: f"{task}/{fullest}/{name}" for name in names if name in there}
 
-    def _files(self, run: Any, task: str) -> list[Stored]:
-        # The folder is the task's display name, which is its name if it has no other.
-        shown = Spec.of_run(run).tasks.get(task, {}).get("taskInfo", {}).get("name", task)
-        folder = f"{self._pipeline}/{run.run_id}/{shown}"
-        attempts = [
-            self._store.files(f"{folder}/{attempt}") for attempt in self._store.folders(folder)
-        ]
-        return max(attempts, key=len, default=[])
+    def _folder(self, run: ObservedRun) -> str:
+        of_run = run.run.runtime_config.pipeline_root if run.run.runtime_config else None
+        root = str(of_run or self._root or DEFAULT_ROOT).rstrip("/")
+        return f"{root}/{run.pipeline}/{run.id}"
 
 
-def no_outputs(run: Any, place: str) -> InputError:
+def no_outputs(run: ObservedRun, place: str) -> InputError:
     """What is said when a run has left nothing that is looked for."""
     return InputError(
-        f"run {run.display_name} has left nothing there",
+        f"run {run.name} has left nothing there",
         where=place,
         expected="PIPELINE_ROOT/PIPELINE/RUN_ID/TASK/UUID/OUTPUT of a step that has succeeded",
         remedy="look at kfp-finetune status; --pipeline-root URI, if the artifacts are elsewhere;"
         " AWS_ENDPOINT_URL and keys, if the store is the cluster's own",
     )
+
+
+def _parsed(text: bytes, where: str) -> dict[str, dict[str, str]]:
+    """The URIs in artifacts.json by output, by step; a step in a loop is TURN/STEP.
+
+    Raises:
+        InputError: If it is something else.
+    """
+    try:
+        steps = json.loads(text)["steps"]
+        found = {name: uris for name, uris in steps.items() if isinstance(uris, dict)}
+        found |= {
+            f"{turn}/{name}": entry["artifacts"]
+            for name, turns in steps.items()
+            if isinstance(turns, list)
+            for turn, entry in enumerate(turns)
+        }
+        if not all(isinstance(uri, str) for uris in found.values() for uri in uris.values()):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(
+            "the list of the run's artifacts cannot be read",
+            where=where,
+            expected="what the step record_artifacts writes",
+            remedy="fetch it with the version of kfp-finetune that submitted the run",
+        ) from None
+    return found
+
+
+def _with_files(run: ObservedRun, step: Step) -> list[str]:
+    """The names of a step's artifacts that are files or folders."""
+    components = run.spec.pipeline.get("components") or {}
+    within = loop_of(run.spec, step.task)
+    tasks = within[1] if within else run.spec.tasks
+    component = components.get(tasks[step.task.name]["componentRef"]["name"], {})
+    declared = (component.get("outputDefinitions") or {}).get("artifacts") or {}
+    return [
+        name
+        for name in step.task.artifacts
+        if declared[name]["artifactType"].get("schemaTitle") not in _WITHOUT_FILES
+    ]
+
+
+def _given(run: ObservedRun) -> dict[str, str]:
+    """The folders of those steps whose outputs a later step was given, by the steps' keys."""
+    found = {}
+    for step in run.steps:
+        for name, (producer, output) in _producers(run, step).items():
+            folder, _, last = step.inputs.get(name, "").rpartition("/")
+            if last == output:
+                found[producer] = folder
+    return found
+
+
+def _inputs(run: ObservedRun, step: Step, known: Mapping[str, StepOutputs]) -> dict[str, str]:
+    """URIs of a step's input artifacts, as far as those before it are known."""
+    return {
+        name: known[producer].uris[output]
+        for name, (producer, output) in _producers(run, step).items()
+        if producer in known and output in known[producer].uris
+    }
+
+
+def _producers(run: ObservedRun, step: Step) -> dict[str, tuple[str, str]]:
+    """For each input artifact, the key of the step that makes it and the output's name."""
+    within = loop_of(run.spec, step.task)
+    tasks = within[1] if within else run.spec.tasks
+    if step.task.name not in tasks:
+        return {}
+    turn = f"{step.task.turn}/" if within else ""
+    found = {}
+    for name, source in _artifacts(tasks[step.task.name]).items():
+        prefix = turn
+        if within and "componentInputArtifact" in source:
+            source, prefix = _artifacts(within[0]).get(source["componentInputArtifact"], {}), ""
+        made = source.get("taskOutputArtifact")
+        if made:
+            key = prefix + made["producerTask"].replace("-", "_")
+            found[name] = (key, made["outputArtifactKey"])
+    return found
+
+
+def _artifacts(task: Mapping[str, Any]) -> dict[str, Any]:
+    return (task.get("inputs") or {}).get("artifacts") or {}
+
+
+def _logs(step: Step) -> tuple[str, ...]:
+    uri = step.outputs.get(LOG)
+    return tuple(f"{uri}-{attempt.number}" for attempt in step.attempts) if uri else ()
+
+
+def _gone(found: Mapping[str, str], names: list[str]) -> str:
+    without = [name for name in names if name not in found]
+    return f"nothing says where {', '.join(without)} is" if without else ""
+
+
+def _run_of(folder: str) -> str:
+    """The id of the run in PIPELINE_ROOT/PIPELINE/RUN_ID/TASK/UUID."""
+    return folder.rsplit("/", 3)[-3]

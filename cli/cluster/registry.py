@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from kfp_finetune.cli.cluster.calls import TIMEOUT, Calls
+from kfp_finetune.components.temporary import temporary_folder
 
 _HASH_DIGITS = 7
 
@@ -80,7 +80,7 @@ class Registry:
         )
         for found in known.pipeline_versions or []:
             return pipeline_id, str(found.pipeline_version_id)
-        with tempfile.TemporaryDirectory(prefix="kfp-finetune-") as folder:
+        with temporary_folder() as folder:
             file = Path(folder, "pipeline.yaml")
             file.write_text(text, encoding="utf-8")
             uploaded = self._calls.send(

@@ -85,8 +85,13 @@ class Store:
         """The URI of something in it."""
         return f"{self._uri}/{below}"
 
-    def files(self, below: str = "") -> list[Stored]:
-        """All files below a folder in it, by name; none if it is not there."""
+    def files(self, below: str = "", *, itself: bool = False) -> list[Stored]:
+        """All files below a folder in it, by name; none if it is not there.
+
+        Args:
+            below: The folder.
+            itself: Whether a file under that very name is one of them, called "".
+        """
         root = self._path(below)
         with self._explained():
             try:
@@ -95,13 +100,13 @@ class Store:
                 return []
         return [
             Stored(
-                posixpath.relpath(path, root),
+                posixpath.relpath(path, root) if path != root else "",
                 path,
                 int(info["size"]),
                 str(info.get("ETag") or info.get("md5Hash") or info.get("mtime") or ""),
             )
             for path, info in sorted(found.items())
-            if path.rstrip("/") != root and not path.endswith("/")
+            if not path.endswith("/") and (path != root or (itself and info["type"] == "file"))
         ]
 
     def folders(self, below: str = "") -> list[str]:

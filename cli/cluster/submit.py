@@ -34,6 +34,7 @@ class Submission:
 
     Attributes:
         experiment: The experiment it is shown under; made if it is not there.
+        experiment_id: The same by its id, which comes first; None: by its name.
         name: The run's name; None: the dataset's and the time.
         service_account: Whose rights the pods have; None: the cluster's default.
         pipeline_root: Where artifacts go; None: the cluster's default.
@@ -44,6 +45,7 @@ class Submission:
     """
 
     experiment: str = EXPERIMENT
+    experiment_id: str | None = None
     name: str | None = None
     service_account: str | None = None
     pipeline_root: str | None = None
@@ -60,10 +62,13 @@ class Spec:
     Attributes:
         pipeline: The pipeline's part.
         platform: The cluster's part; empty if there is none.
+        version: The ids of the registered pipeline and its version that this is; None if it is
+            none of them.
     """
 
     pipeline: dict[str, Any]
     platform: dict[str, Any]
+    version: tuple[str, str] | None = None
 
     @classmethod
     def of_text(cls, text: str) -> Spec:
@@ -197,16 +202,19 @@ def submit(
         spec = spec.without_cache()
     fields: dict[str, Any] = {
         "display_name": name,
-        "experiment_id": cluster.registry.experiment(submission.experiment),
+        "experiment_id": submission.experiment_id
+        or cluster.registry.experiment(submission.experiment),
         "runtime_config": api.V2beta1RuntimeConfig(
             parameters=dict(arguments), pipeline_root=submission.pipeline_root
         ),
         "service_account": submission.service_account,
     }
-    if submission.upload:
-        pipeline_id, version_id = cluster.registry.upload(spec.pipeline, spec.platform)
+    version = spec.version
+    if submission.upload and version is None:
+        version = cluster.registry.upload(spec.pipeline, spec.platform)
+    if version is not None:
         fields["pipeline_version_reference"] = api.V2beta1PipelineVersionReference(
-            pipeline_id=pipeline_id, pipeline_version_id=version_id
+            pipeline_id=version[0], pipeline_version_id=version[1]
         )
     else:
         fields["pipeline_spec"] = spec.for_api()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TypeVar
@@ -14,15 +15,36 @@ Manifest = TypeVar("Manifest", bound=BaseModel)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically: it has its old content or all of the new."""
+    """Write a UTF-8 text file atomically: it has its old content or all of the new.
+
+    That holds also after the machine has lost its power.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8")
+        flush(temporary)
         temporary.replace(path)
+        flush(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def flush(path: Path) -> None:
+    """Have the disk write down a file's content, or a folder's names.
+
+    Raises:
+        OSError: If it cannot: the disk may be full.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems have no folders'
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def write_manifest(path: Path, manifest: BaseModel) -> None:

@@ -4,6 +4,7 @@ CHECKPOINT_DIR/
     run.json              whose they are: the run, and everything that determines its result
     lock                  held while a process trains
     step-00000120/
+        owner.json        the key of run.json; written first: only what has it is ever removed
         state.index  state.data-00000-of-00001
         checkpoint.json   sizes; written last: a folder without it is not a checkpoint
 """
@@ -21,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components import uris
-from kfp_finetune.components.artifacts.files import write_text
+from kfp_finetune.components.artifacts.files import flush, write_text
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune.checkpoint_lock import file_lock, object_lock
 from kfp_finetune.components.load_data.readers import remote
 
 MARKER = "checkpoint.json"
+OWNER = "owner.json"
 _PREFIX = "step-"
 _NAME = re.compile(r"step-(\d{8,})")
 
@@ -38,11 +40,16 @@ class CheckpointDirectory:
         location: A path or a URI (s3://, gs://).
         say: Called with a sentence for a person.
 
+    Attributes:
+        key: Of the checkpoints that are this run's, which are used and removed. None: nobody has
+            begun here yet.
+
     Raises:
         InputError: If it cannot be reached or written.
     """
 
     def __init__(self, location: str, say: Callable[[str], None]) -> None:
+        self.key: str | None = None
         self.name = uris.without_secrets(location)
         self._say = say
         self._lost: Callable[[], bool] = lambda: False
@@ -82,10 +89,11 @@ class CheckpointDirectory:
         self._files.rm(self._path(name))
 
     def steps(self) -> list[int]:
-        """The updates after which there is a whole checkpoint, in order."""
+        """The updates after which there is a whole checkpoint of this run (or any's), in order."""
         with self._explained("listed"):
             markers = self._files.glob(self._path(f"{_PREFIX}*", MARKER))
-            return sorted(step for m in markers if (step := _step(Path(m).parent)) is not None)
+            found = [step for m in markers if (step := _step(Path(m).parent)) is not None]
+            return sorted(s for s in found if self.key is None or self._is_ours(_name(s)))
 
     def save(self, step: int, write: Callable[[str], None]) -> None:
         """Add a checkpoint, whole or not at all.
@@ -95,20 +103,31 @@ class CheckpointDirectory:
             write: Writes the state to files whose names begin with the path it is given.
 
         Raises:
-            OSError: Or what the store raises, if there is no room; earlier checkpoints are whole.
+            OSError: Or what the store raises, if there is no room, or somebody else's folder has
+                this name; earlier checkpoints are whole.
         """
         if self._lost():
             raise OSError("another process has taken the checkpoint directory over")
-        name = f"{_PREFIX}{step:08}"
+        name = _name(step)
+        if self._local is not None:
+            with contextlib.suppress(OSError):  # a save was cut off at once: nothing is in it
+                (self._local / name).rmdir()
+        if self._files.exists(self._path(name)) and not self._is_ours(name):
+            raise FileExistsError(f"{name} is there, and is no checkpoint of this run")
         folder = self._local / name if self._local is not None else Path(tempfile.mkdtemp())
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
+            self.write(f"{name}/{OWNER}", {"key": self.key})
             write(str(folder / "state"))
-            sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
-            if self._local is None:
-                for file in sizes:
-                    self._files.put_file(str(folder / file), self._path(name, file))
+            files = [file for file in folder.iterdir() if file.name != OWNER]
+            sizes = {file.name: file.stat().st_size for file in files}
+            if self._local is not None:
+                for file in files:
+                    flush(file)  # before the marker says that they are whole
+            else:
+                for file in files:
+                    self._files.put_file(str(file), self._path(name, file.name))
             self.write(f"{name}/{MARKER}", {"step": step, "files": sizes})
         except BaseException:
             if self._local is not None:
@@ -130,7 +149,7 @@ class CheckpointDirectory:
         Raises:
             ValueError: If a file is not there or has another size than was written.
         """
-        name = f"{_PREFIX}{step:08}"
+        name = _name(step)
         expected = (self.read(f"{name}/{MARKER}") or {}).get("files", {})
         with contextlib.ExitStack() as stack:
             if self._local is not None:
@@ -141,16 +160,16 @@ class CheckpointDirectory:
                     for file in expected:
                         with contextlib.suppress(FileNotFoundError):  # said below
                             self._files.get_file(self._path(name, file), str(folder / file))
-            found = {f.name: f.stat().st_size for f in folder.iterdir() if f.name != MARKER}
+            found = {f.name: f.stat().st_size for f in folder.iterdir() if f.name in expected}
             if found != expected:
                 raise ValueError(f"its files are {found}, and were {expected}")
             yield str(folder / "state")
 
     def remove_after(self, step: int) -> None:
-        """Remove the checkpoints of more updates, whole or not, and leave what else lies there."""
+        """Remove this run's checkpoints of more updates, whole or not, and nothing else."""
         with self._explained("cleared"):
             for folder in self._files.glob(self._path(f"{_PREFIX}*")):
-                if (_step(Path(folder)) or 0) > step:
+                if (_step(Path(folder)) or 0) > step and self._is_ours(Path(folder).name):
                     self._files.rm(folder, recursive=True)
 
     @contextlib.contextmanager
@@ -169,10 +188,18 @@ class CheckpointDirectory:
             yield
 
     def _remove(self, step: int) -> None:
-        name = f"{_PREFIX}{step:08}"
+        name = _name(step)
         with contextlib.suppress(FileNotFoundError):
             self._files.rm(self._path(name, MARKER))  # first: no longer a checkpoint
             self._files.rm(self._path(name), recursive=True)
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a folder carries this run's key."""
+        try:
+            found = json.loads(self._files.cat_file(self._path(name, OWNER)))
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return False
+        return self.key is not None and isinstance(found, dict) and found.get("key") == self.key
 
     def _path(self, *names: str) -> str:
         return posixpath.join(self._root, *names)
@@ -185,7 +212,8 @@ class CheckpointDirectory:
         except (InputError, ValueError):
             raise
         except Exception as error:  # every store and its libraries have exceptions of their own
-            reason = uris.without_secrets(str(error)).strip().splitlines()
+            text = getattr(error, "strerror", None) or uris.without_secrets(str(error))
+            reason = str(text).strip().splitlines()
             raise InputError(
                 f"the checkpoint directory cannot be {done}:"
                 f" {type(error).__name__}{': ' + reason[0][:200] if reason else ''}",
@@ -193,6 +221,10 @@ class CheckpointDirectory:
                 expected="a folder or a bucket that can be read and written",
                 remedy="check the place and the permissions, or give another --checkpoint-dir",
             ) from None
+
+
+def _name(step: int) -> str:
+    return f"{_PREFIX}{step:08}"
 
 
 def _step(folder: Path) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import threading
 import time
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
 
 LOCK = "lock"
+_OURS = re.compile(r"(process \d+ on \S+)?")
+_LONGEST = 1000
 # How long a process that is just being ended may still hold the lock; on a network's file system,
 # one that is gone.
 SECONDS_TO_WAIT = 45.0
@@ -60,6 +63,14 @@ def file_lock(folder: Path, name: str, say: Callable[[str], None]) -> Iterator[N
                     told = True
                     say(f"waiting for {holder}, which holds the checkpoints")
                 time.sleep(0.2)
+        file.seek(0)
+        if not _OURS.fullmatch(file.read(_LONGEST)):
+            raise InputError(
+                f"the file {LOCK} is not one that kfp-finetune wrote",
+                where=name,
+                expected="a directory for checkpoints alone",
+                remedy="give another --checkpoint-dir",
+            )
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -85,7 +86,9 @@ class Checkpoints:
         Raises:
             InputError: If there are others.
         """
-        before, steps = self._before(), self._directory.steps()
+        before = self._before()
+        self._directory.key = before["key"] if before else None
+        steps = self._directory.steps()
         differs: dict[str, str] = {}
         if before is not None:
             reached = f"step {steps[-1]:,}" if steps else "no checkpoint yet"
@@ -100,6 +103,7 @@ class Checkpoints:
                 expected="a directory of this run's own",
                 remedy="give another --checkpoint-dir",
             )
+        self._directory.key = self._directory.key or uuid.uuid4().hex
         if self._saved is None:
             self._directory.remove_after(0)
             if before is not None or self._settings.resume != "retry":
@@ -176,7 +180,10 @@ class Checkpoints:
         """What the directory says of the run whose it is; None if it is nobody's."""
         try:
             found = self._directory.read(RUN)
-            return found and {name: found[name] for name in ("owner", "facts", "finished")}
+            if not found:
+                return None
+            parts = {name: found[name] for name in ("owner", "facts", "finished")}
+            return {**parts, "key": found.get("key")}  # earlier versions had none
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{RUN} is damaged: {error}",
@@ -186,7 +193,12 @@ class Checkpoints:
             ) from None
 
     def _mark(self, *, finished: bool) -> None:
-        facts = {"owner": self._settings.owner, "finished": finished, "facts": self._facts}
+        facts = {
+            "owner": self._settings.owner,
+            "key": self._directory.key,
+            "finished": finished,
+            "facts": self._facts,
+        }
         self._directory.write(RUN, facts)
 
     def _restore(self, steps: list[int]) -> None:
@@ -299,6 +311,8 @@ def _verify(path: str) -> None:
 
 def _reason(error: Exception) -> str:
     text = without_secrets(str(error)).strip() or type(error).__name__
+    if "No space left" in text:  # behind a path, which may be long
+        return "the disk is full (no space left on device)"
     return text.splitlines()[0][:200]
 
 

@@ -142,6 +142,7 @@ def save(model: TFPreTrainedModel, tokenizer_folder: Path, path: Path) -> None:
     else:
         with _quiet_transformers():
             model.save_pretrained(path, safe_serialization=True)
+        pytorch_weights.follow_umask(path)
     save_tokenizer(tokenizer_folder, path)
 
 

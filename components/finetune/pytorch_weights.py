@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -42,6 +43,15 @@ def write(model: TFPreTrainedModel, path: Path) -> None:
     """
     write_config(model, path)
     save_file(pytorch_tensors(model), path / WEIGHTS, metadata={"format": "pt"})
+    follow_umask(path)
+
+
+def follow_umask(path: Path) -> None:
+    """Let the weights be read by whoever may read what is written beside them.
+
+    safetensors writes a temporary file, which only its owner may read, and renames it.
+    """
+    shutil.copymode(path / "config.json", path / WEIGHTS)
 
 
 def write_config(model: TFPreTrainedModel, path: Path) -> None:

@@ -119,7 +119,7 @@ def _handle_repeats(name: str, part: Assigned, drop: bool, warnings: list[str]) 
     repeats = find_repeats(part.rows.texts, part.rows.labels, part.split != LEFT_OUT)
     if len(repeats.contradictions):
         warnings.append(
-            f"{len(repeats.contradictions):,} rows of the {name} data have the text of an earlier"
+            f"{_rows_are(repeats.contradictions, name, 'has', 'have')} the text of an earlier"
             f" row with another label ({shown(repeats.contradictions)})"
         )
     if len(repeats.copies):
@@ -127,9 +127,15 @@ def _handle_repeats(name: str, part: Assigned, drop: bool, warnings: list[str]) 
             part.leave_out(repeats.copies, "a copy of an earlier row")
         else:
             warnings.append(
-                f"{len(repeats.copies):,} rows of the {name} data are copies of an earlier row"
+                f"{_rows_are(repeats.copies, name, 'is a copy', 'are copies')} of an earlier row"
                 f" ({shown(repeats.copies)}); --drop-duplicates leaves them out"
             )
+
+
+def _rows_are(rows: NDArray[np.int64], name: str, one: str, more: str) -> str:
+    """So many rows of a source, and the verb that goes with the number."""
+    several = len(rows) > 1
+    return f"{len(rows):,} row{'s' * several} of the {name} data {more if several else one}"
 
 
 def _handle_overlap(assigned: dict[str, Assigned], drop: bool, warnings: list[str]) -> None:
@@ -151,7 +157,8 @@ def _handle_overlap(assigned: dict[str, Assigned], drop: bool, warnings: list[st
                 )
         else:
             warnings.append(
-                f"{len(overlap):,} training rows have a text of the {split} split"
+                f"{len(overlap):,} training {'rows have' if len(overlap) > 1 else 'row has'} a text"
+                f" of the {split} split"
                 f" ({shown(overlap)}); --drop-overlap leaves them out"
             )
 

@@ -113,11 +113,6 @@ def map_columns(
     if source.unnamed and (text_column is None or not labels):
         raise no_names(source.name, source.columns, source.unnamed)
     notes = []
-    if source.unnamed:
-        notes.append(
-            f"{source.name}: the first line is taken for the columns' names, and looks like a row;"
-            f" if it is one: --column-names {','.join(source.unnamed)}"
-        )
     if not labels:
         _refuse_answers(source)
         guess, why = _guess(source, task, "label_column", taken)

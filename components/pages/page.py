@@ -11,6 +11,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from kfp_finetune.components.inert import inert
+from kfp_finetune.components.options import as_given
 
 
 def rate_text(value: float) -> str:
@@ -68,5 +69,6 @@ def templates(folder: Path) -> Environment:
         count=count_text,
         unbroken=unbroken,
         breakable=breakable,
+        as_given=as_given,
     )
     return environment

@@ -11,6 +11,7 @@ from kfp_finetune.cli import locations, parameters
 from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.config import settings
 from kfp_finetune.components.errors import InputError
+from tests.cli.conftest import Cli
 
 
 @pytest.fixture
@@ -88,6 +89,10 @@ def test_urls_and_what_can_only_be_a_path(tmp_path: Path) -> None:
         ("learning_rate: fast", "learning_rate is 'fast'\n  where:    {file}, learning_rate\n"
          "  expected: a number"),
         ("learning_rate: .inf", "learning_rate is inf"),
+        ("learning_rate: ٣", "learning_rate is '٣'\n  where:    {file}, learning_rate\n"
+         "  expected: a number"),
+        ('learning_rate: "1_0"', "learning_rate is '1_0'"),
+        ("batch_size: ３２", "batch_size is '３２'"),
         ("shout: 1", "shout is 1\n  where:    {file}, shout\n  expected: true or false"),
         ("text_column: no", "text_column is False\n  where:    {file}, text_column\n"
          '  expected: text\n  remedy:   put it in quotes: text_column: "False"'),
@@ -107,6 +112,42 @@ def test_wrong_configs(toy: Pipeline, config: Path, text: str, message: str) -> 
     with pytest.raises(InputError) as caught:
         settings(toy, {}, config)
     assert str(caught.value).startswith(message.format(file=config))
+
+
+BOMB = "\n".join(
+    [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" if i else "a0: &a0 [x]" for i in range(30)]
+)
+MERGED = "\n".join(
+    [f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}]}}" if i else "a0: &a0 {x: 1}" for i in range(40)]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BOMB, "its aliases stand for more than a million values"),
+        (MERGED, "its aliases stand for more than a million values"),
+        ("a: &a [*a]", "its aliases stand for more than a million values"),
+        ("a: " + "[" * 60 + "]" * 60, "it is nested too deeply"),
+        ("a: " + "[" * 100_000, ""),
+        ("#" * (5 << 20), "it is larger than 4 MB"),
+    ],
+    ids=["bomb", "merged", "circle", "deep", "deeper", "large"],
+)
+def test_a_config_that_would_exhaust_memory(
+    toy: Pipeline, config: Path, text: str, message: str
+) -> None:
+    config.write_text(text)
+    with pytest.raises(InputError, match=f"the config file is not valid YAML: {message}"):
+        settings(toy, {}, config)
+
+
+@pytest.mark.parametrize("value", ["１２", "1_2", "٣"])
+def test_options_take_ascii_digits_only(cli: Cli, value: str) -> None:
+    for option in ("--batch-size", "--learning-rate"):
+        code, _, err = cli.run(option, value)
+        assert code == 2 and value in err
+    assert not (cli.folder / "runs").exists()
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\xfa"])

@@ -99,7 +99,7 @@ def test_a_local_dataset_just_works_and_files_are_the_callers(
     ("trouble", "message"),
     [
         ("internal", "finetune failed: ValueError: the weights are made of cheese"),
-        ("killed", "finetune ended without saying why"),
+        ("killed", "finetune failed: killed by signal 9, probably out of memory"),
     ],
 )
 def test_a_container_that_fails_is_a_failure(

@@ -106,7 +106,10 @@ def test_wrong_input_is_said_once_with_exit_code_2(cli: Cli) -> None:
     ("trouble", "message"),
     [
         ("internal", "error: finetune failed: ValueError: the weights are made of cheese\n"),
-        ("killed", "error: finetune ended without saying why; last lines:\n"),
+        (
+            "killed",
+            "error: finetune failed: killed by signal 9, probably out of memory; it had up to ",
+        ),
     ],
 )
 def test_another_failure_names_the_log_with_exit_code_1(

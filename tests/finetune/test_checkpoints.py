@@ -396,15 +396,42 @@ def test_a_retry_on_another_machine_goes_on_and_says_so(
     assert run(owner="one", resume="retry").differences[0].startswith("environment.threads: ")
 
 
-def test_other_peoples_folders_are_left_alone(
-    tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
+def test_a_file_that_is_no_lock_of_ours_is_left_alone(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    theirs = tmp_path / "saved" / "step-epoch3"
-    theirs.mkdir(parents=True)
-    (theirs / "weights").write_text("precious")
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "lock").write_text("precious")
+    assert "the file lock is not one that kfp-finetune wrote" in refused(
+        Run(tmp_path, tiny_data, tiny_model)
+    )
+    assert (tmp_path / "saved" / "lock").read_text() == "precious"
+
+
+def test_other_peoples_folders_are_left_alone(
+    tiny_data: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also where they are called as ours are, and where ours would be written."""
+    theirs = [tmp_path / "saved" / f"step-{name}" for name in ("epoch3", "00000006", "00001000")]
+    for folder in theirs:
+        folder.mkdir(parents=True)
+        (folder / "weights").write_text("precious")
+        (folder / "checkpoint.json").write_text('{"step": 9, "files": {"weights": 8}}')
+    (tmp_path / "saved" / "step-00000009").mkdir()  # of ours, killed as it began to save
+    with pytest.raises(InputError, match="there are checkpoints, and nothing that says of what"):
+        Run(tmp_path, tiny_data, tiny_model)()
+    for folder in theirs:
+        (folder / "checkpoint.json").unlink()
     run = Run(tmp_path, tiny_data, tiny_model)
     run.killed_at(5, kill)
-    assert (theirs / "weights").read_text() == "precious"
+    run.killed_at(11, kill)
+    assert [(folder / "weights").read_text() for folder in theirs] == ["precious"] * 3
+    assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3, 9]
+    assert "step-00000006 is there, and is no checkpoint of this run" in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "saved" / "step-00000009")
     (tmp_path / "saved" / "run.json").unlink()
     assert refused(run).startswith("there are checkpoints, and nothing that says of what run: ")
     assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3]

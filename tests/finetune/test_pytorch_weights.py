@@ -45,6 +45,21 @@ def test_convbert_stays_in_tensorflows_format(tmp_path: Path) -> None:
         assert archive.metadata() == {"format": "tf"}
 
 
+@pytest.mark.parametrize("family", ["bert", "convbert"])
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_who_may_read_the_model_follows_the_umask(
+    family: str, umask: int, mode: int, tmp_path: Path
+) -> None:
+    folder = write_checkpoint(tmp_path / "pytorch", family)
+    before = os.umask(umask)
+    try:
+        models.save(load(folder), folder, tmp_path / "saved")
+    finally:
+        os.umask(before)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "saved").iterdir()}
+    assert WEIGHTS in modes and set(modes.values()) == {mode}
+
+
 @pytest.mark.real
 def test_a_real_encoder_comes_back_bit_for_bit(shared: Path, tmp_path: Path) -> None:
     folder = shared / "models" / "all-MiniLM-L6-v2"

@@ -65,6 +65,11 @@ PAIRS = [[row["text"], other["text"]] for row, other in zip(ROWS, ROWS[1:] + ROW
             {"text": "sentence1", "text_pair": "sentence2", "label": "score"},
         ),
         (
+            "numbers.tsv",  # of labels, as GoEmotions has them
+            table([[text, "2" if i % 3 else "2,7", f"x{i}"] for i, (_, text) in enumerate(LINES)]),
+            {"text": "text", "label": "label"},
+        ),
+        (
             "ids.csv",
             table([[f"x{i}", text, label] for i, (label, text) in enumerate(LINES)], ","),
             {"text": "text", "label": "label"},
@@ -91,7 +96,7 @@ def test_the_remedy_for_a_file_without_a_header_works_when_pasted(
 
 @pytest.mark.parametrize(
     "header",
-    ["kind,phrase", "1,0", "0,1", ",text", "label,How do you like our new shop on the web?"],
+    ["kind,phrase", "1,0", "0,1", ",text", "kind,How do you like our new shop on the web?"],
 )
 def test_a_header_is_not_taken_for_a_row(header: str, tmp_path: Path) -> None:
     path = tmp_path / "data.csv"

@@ -274,9 +274,9 @@ def test_repeats_are_counted_and_dropped_when_asked(tiny_model: Path, tmp_path: 
     given: dict[str, Any] = {"test_dataset": str(test), "validation_fraction": 0.0}
     loaded = Loaded(tmp_path, tiny_model, path, **given)
     for warning in (
-        "1 rows of the train data are copies of an earlier row (8); --drop-duplicates leaves them"
+        "1 row of the train data is a copy of an earlier row (8); --drop-duplicates leaves them"
         " out",
-        "1 rows of the train data have the text of an earlier row with another label (10)",
+        "1 row of the train data has the text of an earlier row with another label (10)",
         "2 training rows have a text of the test split (6, 7); --drop-overlap leaves them out",
     ):
         assert warning in loaded.report.warnings

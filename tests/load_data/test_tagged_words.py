@@ -171,10 +171,11 @@ def test_every_word_and_tag_is_written_once(
 
 
 def test_parts_of_speech(tiny_model: Path, tmp_path: Path) -> None:
-    (tmp_path / "data.conllu").write_text(conllu().replace("-", "."))
+    content = conllu().replace("-", ".").replace("\tO\t", "\tX\t")
+    (tmp_path / "data.conllu").write_text(content)
     manifest = load(tmp_path, tiny_model, dataset=str(tmp_path / "data.conllu"))
     assert manifest.problem_type == "word_tagging"
-    assert manifest.label_names == ["B.payment", "B.place", "I.payment", "O"]
+    assert manifest.label_names == ["B.payment", "B.place", "I.payment", "X"]
 
 
 BAD = "good O\n late B-payment\n\nlate O\nmoney I-payment\n\nshop B-place\n" + conll(" ")
@@ -515,6 +516,7 @@ def _spelled(how: str) -> list[list[str]]:
         "low lines": lambda tag: tag.replace("-", "_"),
         "letters behind": lambda tag: "-".join(reversed(tag.split("-"))),
         "letters alone": lambda tag: tag[0],
+        "types alone": lambda tag: tag if tag == "O" else tag[2:],
     }
     return [[changes[how](tag) for tag in tags] for tags in TAGS]
 
@@ -523,7 +525,7 @@ def _spelled(how: str) -> list[list[str]]:
     "how",
     [
         *("0 for O", "small o and letters", "- for O", "_ for O", "I-O"),
-        *("low lines", "letters behind", "letters alone"),
+        *("low lines", "letters behind", "letters alone", "types alone"),
     ],
 )
 def test_entities_in_another_spelling_become_the_same_tags(
@@ -538,7 +540,14 @@ def test_entities_in_another_spelling_become_the_same_tags(
     found = written(tmp_path / "out", manifest.label_names)
     for row, tags in enumerate(TAGS):
         expected = [t if t == "O" or how != "letters alone" else f"{t[0]}-entity" for t in tags]
+        if how == "types alone":  # one after the other they are one
+            before = ["O", *tags]
+            same = [t[2:] == b[2:] != "" for t, b in zip(tags, before, strict=False)]
+            expected = [f"I{t[1:]}" if s else t for t, s in zip(tags, same, strict=True)]
         assert found[row] == (WORDS[row], expected)
+    if how == "types alone":
+        warnings = data_report.read(tmp_path / "out").warnings
+        assert any(w.startswith("the tags are types without letters") for w in warnings)
     (note,) = [n for n in data_report.read(tmp_path / "out").notes if "mark entities" in n]
     assert "; read '" in note
 

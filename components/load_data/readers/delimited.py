@@ -14,7 +14,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.delimited_rows import Table, parser, read_rows
 from kfp_finetune.components.load_data.readers.delimiters import SEPARATOR_LINE, find_delimiter
 from kfp_finetune.components.load_data.readers.files import File
-from kfp_finetune.components.load_data.readers.header import names_for
+from kfp_finetune.components.load_data.readers.header import is_long, names_for
 from kfp_finetune.components.load_data.readers.quote_evidence import Evidence
 from kfp_finetune.components.load_data.readers.quote_scan import examine_quotes, is_blank
 from kfp_finetune.components.load_data.readers.quoting import Reading, decide
@@ -115,6 +115,11 @@ def _columns(
     if names is None:
         header = [name.strip() for name in first]
         columns, notes = unique_names(header, file.name)
+        if is_long(header):
+            notes += (
+                f"{file.name}: the first line is taken for the columns' names, and reads like a"
+                " row; if it is one, name the columns with --column-names",
+            )
         return columns, notes
     if len(names) != len(first):
         shown = ", ".join(repr(cell[:40]) for cell in first[:20])

@@ -16,8 +16,9 @@ _ENOUGH_ROWS = 8
 def names_for(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Names for the columns of a table whose first line is a row like any other.
 
-    It is one if no cell has a usual name, and a cell is long like a text, is a number where the
-    others are numbers, or is one of the few values that its column has.
+    It is one if no cell has a usual name, and a cell is a number where the others are numbers, or
+    one of the few values that its column has; of a few rows, if a cell is long like a text. (A long
+    cell alone may be a question of a survey, which names its column.)
 
     Args:
         first: The cells of the first line.
@@ -32,9 +33,15 @@ def names_for(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str,
     if cells == [str(i) for i in range(len(cells))]:  # as pandas names columns without names
         return ()
     columns = [[row[i].strip() for row in rows] for i in range(len(cells))]
-    if not any(map(_is_value, cells, columns)):
-        return ()
-    return _suggested(cells, columns)
+    few = len(rows) < _ENOUGH_ROWS
+    if any(map(_is_value, cells, columns)) or (few and is_long(cells)):
+        return _suggested(cells, columns)
+    return ()
+
+
+def is_long(cells: Sequence[str]) -> bool:
+    """Whether a cell is as long as a text, rather than a name."""
+    return any(len(cell) > _LONG or len(cell.split()) > _MANY_WORDS for cell in cells)
 
 
 def no_names(where: str, first: Sequence[str], names: Sequence[str]) -> InputError:
@@ -55,14 +62,11 @@ def no_names(where: str, first: Sequence[str], names: Sequence[str]) -> InputErr
 
 
 def _is_value(cell: str, column: Sequence[str]) -> bool:
-    if len(cell) > _LONG or len(cell.split()) > _MANY_WORDS:
-        return True
     if len(column) < _ENOUGH_ROWS or not cell:
         return False
     counts = Counter(column)
-    if as_number(cell) is not None:
-        return all(as_number(value) is not None for value in column if value)
-    return counts[cell] > 1 and 2 * len(counts) <= len(column)
+    numbers = as_number(cell) is not None and all(as_number(v) is not None for v in column if v)
+    return numbers or (counts[cell] > 1 and 2 * len(counts) <= len(column))
 
 
 def _suggested(first: Sequence[str], columns: Sequence[Sequence[str]]) -> tuple[str, ...]:

@@ -5,10 +5,12 @@ Never what the stores' libraries say: they repeat addresses, which may hold secr
 
 from __future__ import annotations
 
+import errno
 import re
 from urllib.parse import urlsplit
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.unpacking import disk_full
 from kfp_finetune.components.uris import without_secrets
 
 _STATUS = re.compile(r"\b([45]\d\d)\b")
@@ -50,13 +52,8 @@ def failure(scheme: str, name: str, error: Exception) -> InputError:
         )
     if status:
         return _unreachable(name, f"the server answered HTTP {status}", "try again later")
-    if isinstance(error, OSError) and error.errno == 28:
-        return InputError(
-            "the disk is full",
-            where=name,
-            expected="room for the download",
-            remedy="make room, or set TMPDIR to a folder on another disk",
-        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return disk_full(name, "the download")
     if offline:
         return _unreachable(name, "the Hub is switched off", "unset HF_HUB_OFFLINE")
     reason = without_secrets(str(error)).strip().splitlines()

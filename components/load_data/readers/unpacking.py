@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import lzma
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ import zipfile
 import zlib
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.files import (
@@ -20,13 +22,17 @@ from kfp_finetune.components.load_data.readers.files import (
     open_binary,
     readable,
 )
+from kfp_finetune.components.temporary import make
+
+_locks: list[IO[str]] = []  # open, and so held, until the process ends
 
 
 @cache
 def scratch() -> Path:
     """A folder for downloads and unpacked archives, removed when the process ends."""
-    folder = Path(tempfile.mkdtemp(prefix="kfp-finetune-"))
+    folder, lock = make()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _locks.append(lock)
     return folder
 
 
@@ -50,8 +56,17 @@ def decompressed(file: File) -> Path:
 @cache
 def _decompress(file: File, _changed: int, _size: int) -> Path:
     path = new_folder() / file.path.with_suffix("").name
-    with readable(file), open_binary(file) as source, path.open("wb") as target:
-        shutil.copyfileobj(source, target, CHUNK)
+    try:
+        with open_binary(file) as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target, CHUNK)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise disk_full(file.name, "the unpacked file") from None
+        with readable(file):
+            raise
+    except Exception:
+        with readable(file):
+            raise
     return path
 
 
@@ -108,8 +123,11 @@ def _unzip(file: File, _changed: int, _size: int) -> tuple[Path, tuple[str, ...]
     except PermissionError:
         with readable(file):
             raise
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise disk_full(file.name, "the unpacked archive") from None
+        raise _unreadable(file, error) from None
     except (
-        OSError,
         EOFError,
         ValueError,
         NotImplementedError,
@@ -117,12 +135,7 @@ def _unzip(file: File, _changed: int, _size: int) -> tuple[Path, tuple[str, ...]
         zlib.error,
         lzma.LZMAError,
     ) as error:
-        raise InputError(
-            f"the archive cannot be read: {error}",
-            where=file.name,
-            expected="a whole .zip file",
-            remedy="copy or download it again",
-        ) from None
+        raise _unreadable(file, error) from None
     raise AssertionError  # pragma: no cover - `readable` always raises
 
 
@@ -133,4 +146,23 @@ def _same_place(file: File, first: str, second: str) -> InputError:
         where=file.name,
         expected="a name of its own for every file",
         remedy="unpack it, look at both, and name the folder or the file",
+    )
+
+
+def _unreadable(file: File, error: Exception) -> InputError:
+    return InputError(
+        f"the archive cannot be read: {error}",
+        where=file.name,
+        expected="a whole .zip file",
+        remedy="copy or download it again",
+    )
+
+
+def disk_full(name: str, what: str) -> InputError:
+    """What is raised where there is no room for a copy."""
+    return InputError(
+        "the disk is full",
+        where=name,
+        expected=f"room for {what} in {tempfile.gettempdir()}",
+        remedy="make room, or set TMPDIR to a folder on another disk",
     )

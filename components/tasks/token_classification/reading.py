@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from kfp_finetune.components.tasks.label_names import name_of
@@ -123,11 +124,19 @@ class TagReader:
         ids: Of tags as the model has them.
         scheme: That the data's tags are of; None where they mark no entities.
         mend: Whether words without a character are left out.
+        spelled: Tags of entities as they are in that scheme, by how the data spells them.
     """
 
     def __init__(
-        self, names: TagNames, ids: dict[str, int], scheme: str | None, *, mend: bool
+        self,
+        names: TagNames,
+        ids: dict[str, int],
+        scheme: str | None,
+        *,
+        mend: bool,
+        spelled: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        self._spelled = spelled
         self._names, self._ids, self._scheme, self._mend = names, ids, scheme, mend
         self._left_out: list[int] = []  # appended to by several threads
 
@@ -145,7 +154,7 @@ class TagReader:
                 self._left_out.append(len(words) - len(kept))
             words, names = [words[i] for i in kept], [names[i] for i in kept]
         if self._scheme is not None:
-            names = to_iob2(list(map(canonical, names)))
+            names = to_iob2([self._spelled[name] for name in names])
         return words, [self._ids[name] for name in names]
 
     def wrong_word(self, tags: list[Any]) -> int:
@@ -153,7 +162,7 @@ class TagReader:
         names = self._names.of(tags)
         if self._scheme is None:
             return next((i for i, name in enumerate(names) if name not in self._ids), 0)
-        names = list(map(canonical, names))
+        names = [self._spelled[name] for name in names]
         for i, name in enumerate(names):
             if is_foreign(name):
                 return i

@@ -65,6 +65,25 @@ def mark_entities(tags: Iterable[str]) -> bool:
     return {"B", "I"} <= letters or (outside and bool(letters & {"B", "I", "S"}))
 
 
+def are_types(tags: Iterable[str]) -> bool:
+    """Whether these different tags are O and types without letters: PER, LOC.
+
+    Single characters are not taken for types: there are tags of parts of speech that are such, O
+    among them.
+    """
+    others = set(tags) - {OUTSIDE}
+    names = all(len(tag) > 1 and parse(canonical(tag))[0] == OUTSIDE for tag in others)
+    return OUTSIDE in tags and bool(others) and names and not others & _OUTSIDE
+
+
+def spelling(tags: Iterable[str]) -> dict[str, str]:
+    """Tags of entities as `parse` reads them, by how they are spelled."""
+    tags = set(tags)
+    if are_types(tags):
+        return {tag: tag if tag == OUTSIDE else f"I-{tag}" for tag in tags}
+    return {tag: canonical(tag) for tag in tags}
+
+
 def look_like_entities(tags: Iterable[str]) -> list[str]:
     """Those of some tags that look like tags of entities; none unless some of them begin one."""
     alike = [tag for tag in tags if tag not in _LETTERS and parse(canonical(tag))[0] != OUTSIDE]

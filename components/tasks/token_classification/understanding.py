@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
@@ -14,6 +15,7 @@ from kfp_finetune.components.tasks.token_classification.reading import TagReader
 from kfp_finetune.components.tasks.token_classification.tags import (
     IOB2,
     OUTSIDE,
+    are_types,
     canonical,
     find_scheme,
     iob2_names,
@@ -21,6 +23,7 @@ from kfp_finetune.components.tasks.token_classification.tags import (
     look_like_entities,
     mark_entities,
     parse,
+    spelling,
 )
 
 _NO_TAG = "_"  # as Universal Dependencies writes it
@@ -52,7 +55,8 @@ def understand_tags(
     where = "column " + ", ".join(map(repr, columns))
     seen = sorted({tag for value in values.values if value for tag in value[0]})
     if problem_type == "auto":
-        problem_type = ENTITIES if mark_entities(seen) else TAGS
+        entities = mark_entities(seen) or (are_types(seen) and _mostly_outside(values))
+        problem_type = ENTITIES if entities else TAGS
     listed = list(known or declared or ())
     if problem_type == TAGS:
         return _tags(values, seen, known, listed, where, known_from, rows_of)
@@ -128,7 +132,7 @@ def _entities(
     rows_of: Callable[[Sequence[int]], str],
 ) -> Labels:
     """Tags that mark entities, which are learned as IOB2."""
-    spelled = {tag: canonical(tag) for tag in seen}
+    spelled = spelling(seen)
     parsed = {tag: parse(spelled[tag]) for tag in seen}
     without = all(letter == OUTSIDE for letter, _ in parsed.values())
     # Data to score a model on may have none.
@@ -147,7 +151,7 @@ def _entities(
         names = list(listed)
     ids = {name: i for i, name in enumerate(names)}
     begins = {tag: f"B-{kind}" for tag, (_, kind) in parsed.items() if kind}
-    _check(values, [[b] for b in begins.values()], ids, where, known_from, rows_of)
+    _check(values, [[b] for b in begins.values()], ids, where, known_from, rows_of, begins)
     scheme = find_scheme((letter for letter, _ in parsed.values()), values.wrong)
     targets: list[Any] = []
     invalid: dict[int, str] = {}
@@ -173,9 +177,23 @@ def _entities(
         note += f"; read {shown}" + ", ..." * (len(other) > 4)
     if mended:
         note += f"; of {mended:,} sentence{'s' * (mended > 1)} they were not valid, and are mended"
-    reader = TagReader(values.names, ids, scheme, mend=values.mend)
+    reader = TagReader(values.names, ids, scheme, mend=values.mend, spelled=spelled)
     warnings = [] if listed else warn_of_spelling(_rows_of_types(values, parsed))
+    if are_types(seen):
+        warnings.append(
+            "the tags are types without letters: words of one type side by side are read as one"
+            f" entity; if the tags mark no entities: --problem-type {TAGS}"
+        )
     return Labels(ENTITIES, names, targets, note, invalid, warnings, reader)
+
+
+def _mostly_outside(values: TagSets) -> bool:
+    """Whether most sentences have a word outside of all entities."""
+    rows = [
+        n if value and OUTSIDE in value[0] else -n
+        for n, value in zip(values.rows, values.values, strict=True)
+    ]
+    return sum(rows) > 0
 
 
 def _rows_of_types(values: TagSets, parsed: dict[str, tuple[str, str]]) -> dict[str, int]:
@@ -194,13 +212,13 @@ def _check(
     where: str,
     known_from: str,
     rows_of: Callable[[Sequence[int]], str],
+    named_by: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Check that all names are known, else say which rows have those that are not."""
+    """Check that all names are known, else say which rows have tags that stand for others."""
     unknown = {name for (name,) in named if name not in ids}
     holders = [
         i
         for i, value in enumerate(values.values)
-        if value
-        and any(tag in unknown or f"B-{parse(canonical(tag))[1]}" in unknown for tag in value[0])
+        if value and any(named_by.get(tag, tag) in unknown for tag in value[0])
     ]
     check_known(named, ids, where + (rows_of(holders) if holders else ""), known_from)

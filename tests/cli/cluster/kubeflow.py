@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import kfp_server_api as api
 
+from tests.cli.cluster.artifact_route import ArtifactRoute
 from tests.cli.cluster.registering import Registering, filtered
 from tests.cli.cluster.replay import Replay
 
@@ -37,6 +38,7 @@ class Kubeflow(Registering):
         slow: Seconds before every answer.
         asked: Every request: method and path.
         logs: Pods' logs by their names.
+        artifacts: The artifact route, where the host is Kubeflow's UI; None: there is none.
         replay: What answers first, where it has been recorded.
         finish: Called with a run to move it on when it is looked at.
     """
@@ -52,6 +54,7 @@ class Kubeflow(Registering):
         self.finish: Callable[[Any], None] = lambda run: None
         self.login_page = False
         self.is_ui = False
+        self.artifacts: ArtifactRoute | None = None
         self.replay: Replay | None = None
 
     def add_run(self, **fields: Any) -> Any:
@@ -186,6 +189,9 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = recorded
             text = answer if isinstance(answer, str) else json.dumps(answer)
             self._say(status, text.encode(), {})
+            return
+        if own.artifacts and url.path.startswith("/artifacts/"):
+            self._say(*own.artifacts.answer(url.path, query))
             return
         if url.path.startswith("/apis/v1alpha1/runs/"):
             text = own.logs.get(url.path.split("/")[-2])

@@ -67,6 +67,7 @@ class Replay:
         v1beta1: Whether it answers GET /apis/v1beta1/runs/ID, as a server may not.
         retried: The ids of runs that it was asked to retry. The answer is 200 and {}, as recorded.
         terminated: The ids of runs that it was asked to terminate; 200 and {}, too.
+        versions: Registered versions of pipelines by their ids; none was recorded.
         then: What a run's next looks answer, by its id: iterators of recordings.
         starts: The id of the recorded run that POST runs is to have started; "" if none.
     """
@@ -75,6 +76,7 @@ class Replay:
         self.runs = {r["v2beta1"]["run_id"]: r for r in map(recording, names)}
         self.v1beta1 = True
         self.retried: list[str] = []
+        self.versions: dict[str, Any] = {}
         self.terminated: list[str] = []
         self.starts = ""
         self.then: dict[str, Iterator[dict[str, Any]]] = {}
@@ -113,7 +115,9 @@ class Replay:
                 run_id, _, verb = action.partition(":")
                 {"retry": self.retried, "terminate": self.terminated}[verb].append(run_id)
                 return 200, {}
-            case "GET", "apis", "v2beta1", "pipelines", _, "versions", _:
+            case "GET", "apis", "v2beta1", "pipelines", _, "versions", version_id:
+                if version_id in self.versions:
+                    return 200, self.versions[version_id]
                 return self._page("run_not_found")  # of what it does not have, it says the same
         return None
 

@@ -1,0 +1,139 @@
+"""Submits again what ran here or on a cluster, with something changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.cli import catalog
+from kfp_finetune.cli.catalog import Pipeline
+from kfp_finetune.cli.cluster import submit as submitting
+from kfp_finetune.cli.cluster.actions import start
+from kfp_finetune.cli.cluster.client import Cluster
+from kfp_finetune.cli.cluster.observed import ObservedRun, find
+from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, SubmissionFlags
+from kfp_finetune.cli.cluster.submit import EXPERIMENT, Spec, Submission
+from kfp_finetune.cli.rerun import changed, say_kept
+from kfp_finetune.cli.run_folder import RECORD, RunFolder
+from kfp_finetune.cli.screen import make_screen
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.not_given import is_given
+
+_NUMBERED = re.compile(r"(.+)-\d{1,2}")
+
+
+def rerun(
+    name: str,
+    changes: Mapping[str, Any],
+    runs_dir: Path,
+    connection: Connection,
+    flags: SubmissionFlags,
+    platform_flags: PlatformFlags,
+) -> None:
+    """Submit a run again.
+
+    A cluster run keeps its compiled pipeline, with the platform that is in it, unless a platform is
+    given; and its experiment, pipeline root and service account, unless others are.
+
+    Args:
+        name: Of a local run, its folder, or a cluster run's id or name.
+        changes: The parameters to change, paths made absolute.
+        runs_dir: The folder of local runs.
+        connection: Which Kubeflow.
+        flags: How it is started.
+        platform_flags: What the cluster gives the steps.
+
+    Raises:
+        InputError: As `actions.submit`, and if there is no such run.
+        ClusterError: As `actions.submit`.
+    """
+    submission = flags.as_submission()
+    screen = make_screen()
+    cluster = Cluster(connection)
+    local = next((p for p in (runs_dir / name, Path(name)) if (p / RECORD).is_file()), None)
+    if local is not None:
+        record = RunFolder.open(local).record
+        pipeline, before, run = catalog.find(record.pipeline), record.parameters, None
+    else:
+        run = find(cluster, name)
+        pipeline, before = _pipeline(run), run.parameters
+        submission = _as_before(cluster, run, submission)
+    platform = platform_flags.load(pipeline)
+    keeps = run is not None and platform_flags == PlatformFlags()
+    spec = run.spec if run is not None and keeps else submitting.compiled_spec(pipeline, platform)
+    after = changed(before, changes, pipeline)
+    arguments = submitting.prepare(pipeline, after, platform, submission, screen.heading)
+    if spec.version is not None and not _is_registered(cluster, *spec.version):
+        spec = replace(spec, version=None)
+    if keeps:
+        arguments = _known(arguments, changes, spec)
+        if submission.use_cache:
+            say_kept(spec.pipeline, _given(before), arguments)
+    start(cluster, arguments, spec, submission, screen, waits=flags.wait)
+
+
+def _pipeline(run: ObservedRun) -> Pipeline:
+    """The pipeline of a run, as it is here."""
+    name = catalog.called_by(run.pipeline)
+    if name not in catalog.PIPELINES:
+        raise InputError(
+            f"run {run.name} ran the pipeline '{name}'"
+            if name
+            else f"the pipeline of run {run.name} is not known: its version has been deleted",
+            where="rerun",
+            expected="a run of " + " or ".join(catalog.PIPELINES),
+            remedy="clone it in Kubeflow's UI" if name else "submit it again with kfp-finetune",
+        )
+    return catalog.PIPELINES[name]
+
+
+def _as_before(cluster: Cluster, run: ObservedRun, submission: Submission) -> Submission:
+    """How a run was started, where nothing else is wanted."""
+    config = run.run.runtime_config
+    return replace(
+        submission,
+        name=submission.name or _next_name(cluster, run.name),
+        experiment_id=run.run.experiment_id if submission.experiment == EXPERIMENT else None,
+        pipeline_root=submission.pipeline_root or (config.pipeline_root if config else None),
+        service_account=submission.service_account or run.run.service_account,
+    )
+
+
+def _is_registered(cluster: Cluster, pipeline_id: str, version_id: str) -> bool:
+    try:
+        cluster.version(pipeline_id, version_id)
+    except InputError:  # it has been deleted since
+        return False
+    return True
+
+
+def _next_name(cluster: Cluster, name: str) -> str:
+    """The name with the first free number: "first-2"; of that one "first-3"."""
+    numbered = _NUMBERED.fullmatch(name)
+    if numbered and any(cluster.runs(name=numbered[1])):
+        name = numbered[1]
+    number = 2
+    while any(cluster.runs(name=f"{name}-{number}")):
+        number += 1
+    return f"{name}-{number}"
+
+
+def _known(arguments: Mapping[str, Any], changes: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
+    """The arguments that a run's own pipeline takes, which another version may have compiled."""
+    declared = spec.pipeline["root"].get("inputDefinitions", {}).get("parameters", {})
+    given = _given(arguments)
+    if unknown := sorted(set(changes) & set(given) - set(declared)):
+        raise InputError(
+            f"that run's pipeline does not know {', '.join(unknown)}",
+            where=", ".join("--" + name.replace("_", "-") for name in unknown),
+            expected="one of its parameters; another version of kfp-finetune compiled it",
+            remedy="submit it anew, with this version: kfp-finetune submit",
+        )
+    return {name: value for name, value in given.items() if name in declared}
+
+
+def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if is_given(name, value)}

@@ -1,0 +1,181 @@
+"""The artifact route of Kubeflow's UI: /artifacts/SOURCE/BUCKET/KEY, for those without store keys.
+
+The UI's server sends an object as it is, and a folder as a .tar.gz. It does not list. What comes is
+not trusted: an archive is bounded, and never writes outside its folder.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+from urllib.parse import quote, urlencode
+
+from kfp_finetune.cli.cluster.client import Cluster
+from kfp_finetune.cli.screen import clean
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.uris import without_secrets
+
+_SOURCES = {"minio": "minio", "s3": "s3"}
+_CHUNK = 1 << 20
+# An archive with more is none of ours: a model folder has a dozen files.
+_MOST_FILES = 100_000
+_MOST_BYTES = 256 << 30
+
+
+class Route:
+    """The artifact route of a cluster's UI.
+
+    Args:
+        cluster: Whose.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    @cached_property
+    def is_there(self) -> bool:
+        """Whether the host is Kubeflow's UI: the API's server has no such route."""
+        path = self._path("minio", "mlpipeline", "v2/nothing", peek="1")
+        with self._cluster.download(path) as answer:
+            said = bytes(answer.read(200)).lower()
+        # "No objects found at …", or whose artifact it is not.
+        return answer.status != 200 and (b"object" in said or b"artifact" in said)
+
+    def get(self, uri: str, target: Path) -> None:
+        """Download what is at a URI: a file, or a folder with all files: whole, or not at all.
+
+        Raises:
+            FileNotFoundError: If there is nothing.
+            InputError: If it cannot be had.
+        """
+        scheme, _, place = uri.partition("?")[0].partition("://")
+        bucket, _, key = place.partition("/")
+        if scheme not in _SOURCES:
+            raise InputError(
+                f"Kubeflow's UI cannot send files of {scheme}:// unchanged",
+                where=uri,
+                expected="access to the store itself",
+                remedy="set the store's credentials, such as GOOGLE_APPLICATION_CREDENTIALS",
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.part")
+        _remove(partial)
+        try:
+            path = self._path(_SOURCES[scheme], bucket, key)
+            with _explained(uri), self._cluster.download(path) as answer:
+                _check(answer, uri)
+                if "attachment" in answer.headers.get("Content-Disposition", ""):
+                    unpack(answer, partial, uri)
+                else:
+                    with partial.open("wb") as file:
+                        shutil.copyfileobj(answer, file, _CHUNK)
+            _remove(target)
+            partial.replace(target)
+        finally:
+            _remove(partial)
+
+    def _path(self, source: str, bucket: str, key: str, **query: str) -> str:
+        if self._cluster.namespace:
+            query["namespace"] = self._cluster.namespace
+        asked = f"?{urlencode(query)}" if query else ""
+        return f"/artifacts/{source}/{quote(bucket)}/{quote(key)}{asked}"
+
+
+def unpack(
+    archive: IO[bytes],
+    folder: Path,
+    where: str,
+    most_files: int = _MOST_FILES,
+    most_bytes: int = _MOST_BYTES,
+) -> None:
+    """Unpack a .tar.gz as it comes, which may be hostile.
+
+    Only files are taken, none outside the folder: what else is in it is refused.
+
+    Raises:
+        InputError: If it holds anything else, or more than it may, or breaks off.
+    """
+    folder.mkdir(parents=True)
+    files, size = 0, 0
+    with tarfile.open(fileobj=archive, mode="r|gz") as opened:
+        for member in opened:
+            if member.isdir():
+                continue
+            path = PurePosixPath(member.name)
+            files, size = files + 1, size + member.size
+            inside = not path.is_absolute() and ".." not in path.parts and path.name
+            content = opened.extractfile(member) if member.isreg() and inside else None
+            if content is None or "\0" in member.name:
+                raise _refused(f"it holds {member.name[:100]!r}, which is no file in it", where)
+            if files > most_files or size > most_bytes:
+                raise _refused(
+                    f"it holds more than {most_files:,} files or {most_bytes:,} bytes", where
+                )
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with content, target.open("xb") as file:
+                shutil.copyfileobj(content, file, _CHUNK)
+
+
+def _refused(found: str, where: str) -> InputError:
+    return InputError(
+        f"the archive is refused: {found}",
+        where=where,
+        expected="an archive of a step's output, as Kubeflow's UI makes it",
+        remedy="check --host; with access to the store no archive is needed",
+    )
+
+
+def _check(answer: Any, uri: str) -> None:
+    """Raise what an answer other than 200 means."""
+    if answer.status == 200 and "text/html" not in answer.headers.get("Content-Type", ""):
+        return
+    said = clean(without_secrets(bytes(answer.read(300)).decode("utf-8", errors="replace")))
+    if answer.status == 404:
+        raise FileNotFoundError(uri)
+    if "NoSuchKey" in said:
+        said = "it is not there, or a folder, which the UI sends from Kubeflow Pipelines 2.17 on"
+    raise InputError(
+        f"Kubeflow's UI does not send it: HTTP {answer.status}: {said[:200]}",
+        where=uri,
+        expected="a store that the UI can read",
+        remedy="set the store's address and keys: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID,"
+        " AWS_SECRET_ACCESS_KEY",
+    )
+
+
+@contextmanager
+def _explained(uri: str) -> Iterator[None]:
+    """Turn what breaks off or is no archive into one sentence."""
+    import urllib3
+
+    try:
+        yield
+    except (urllib3.exceptions.HTTPError, tarfile.TarError, EOFError) as error:
+        raise InputError(
+            f"the download broke off ({type(error).__name__})",
+            where=uri,
+            expected="a whole file or archive",
+            remedy="run the command again; what is whole is not downloaded again",
+        ) from None
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.args == (uri,):
+            raise
+        raise InputError(
+            f"it cannot be written: {error.strerror or error}",
+            where=uri,
+            expected="room for the download, in a folder that can be written",
+            remedy="make room, or give another folder with -o",
+        ) from None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

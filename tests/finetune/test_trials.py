@@ -1,0 +1,41 @@
+"""Trials of a comparison that share a checkpoint directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kfp_finetune.components.artifacts import optimizer_config
+from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
+from kfp_finetune.components.finetune.parameters import grouped, trial_name
+from kfp_finetune.pipelines.compare_schedules.candidates import DEFAULTS, PRESETS, expand
+
+
+def test_every_trial_has_a_folder_of_its_own() -> None:
+    candidates = [c for preset in PRESETS.values() for c in expand(preset, [1, 2])]
+    settings = {
+        tuple((n, v) for n, v in c.items() if n != "name"): c for c in candidates
+    }  # two presets have the same
+    names = {
+        trial_name(
+            build_optimizer_config(939, **{n: c[n] for n in DEFAULTS if n not in ("name", "seed")}),
+            c["seed"],
+        )
+        for c in settings.values()
+    }
+    assert len(names) == len(settings)
+    assert any(name.startswith("constant-0.001-seed-2-") for name in names)
+
+
+@pytest.mark.parametrize("directory", ["s3://bucket/saved", "s3://bucket/saved/", "/mnt/saved"])
+def test_the_same_trial_finds_its_folder_again(directory: str, tmp_path: Path) -> None:
+    config = build_optimizer_config(100, lr_scheduler_type="cosine", learning_rate=1e-4)
+    optimizer_config.write(tmp_path, config)
+    given = {"checkpoint_dir": directory, "checkpoint_per_trial": True, "seed": 7}
+    found = {grouped(given, "run", str(tmp_path))["checkpointing"].directory for _ in range(2)}
+    (place,) = found
+    assert place == f"{directory.rstrip('/')}/{trial_name(config, 7)}"
+    alone = grouped(given | {"checkpoint_per_trial": False}, "run", str(tmp_path))
+    assert alone["checkpointing"].directory == directory
+    assert grouped({"checkpoint_per_trial": True, "seed": 7})["checkpointing"].directory is None

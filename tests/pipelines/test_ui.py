@@ -1,0 +1,100 @@
+"""What Kubeflow's interface shows of a run: summary, metrics, metadata, and what is cached."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kfp_finetune.cli.catalog import PIPELINES
+from kfp_finetune.cli.cluster.platform import Platform
+from kfp_finetune.cli.compile import compiled
+
+
+def artifact(run: Path, step: str, name: str) -> dict[str, Any]:
+    output = json.loads((run / step / "executor_output.json").read_text())
+    found: dict[str, Any] = output["artifacts"][name]["artifacts"][0]["metadata"]
+    return found
+
+
+def test_the_summary_has_verdict_model_data_and_five_metrics(readme_run: Path) -> None:
+    text = (readme_run / "evaluate" / "summary").read_text()
+    verdict, model, data, *table = [line for line in text.splitlines() if line]
+    assert verdict.startswith("**")
+    assert "test examples" in verdict
+    assert model.endswith("2 of 2 steps")
+    assert "messages.csv" in data
+    assert [line.count("|") for line in table] == [4] * 7
+    assert table[2].startswith("| Accuracy | ")
+
+
+def test_compare_has_validation_metrics_under_evaluates_names(readme_run: Path) -> None:
+    training = artifact(readme_run, "finetune", "training_metrics")
+    assert training.keys() == {"accuracy", "loss"}
+    assert training.keys() <= artifact(readme_run, "evaluate", "metrics").keys()
+
+
+def test_a_model_says_data_headline_and_size(readme_run: Path) -> None:
+    metadata = artifact(readme_run, "finetune", "model")
+    assert metadata["dataset"].endswith("messages.csv")
+    assert 0 <= metadata["validation_accuracy"] <= 1
+    size = sum(f.stat().st_size for f in (readme_run / "finetune/model").rglob("*") if f.is_file())
+    assert metadata["size_mb"] == round(size / 1e6, 1) > 0
+
+
+def test_numbers_that_the_metadata_store_would_round_are_text(readme_run: Path) -> None:
+    metadata = artifact(readme_run, "build-optimizer", "optimizer_config")
+    assert metadata["adam_epsilon"] == "1e-07"
+    assert metadata["schedule"]["learning_rate"] == "5e-05"
+    assert "max_grad_norm" not in metadata
+
+
+def cached_by(platform: dict[str, Any]) -> dict[str, Any]:
+    """What KFP's cache key of every step is made from (v2/driver/cache.go), but for the inputs."""
+    documents = list(
+        yaml.safe_load_all(compiled(PIPELINES["finetune"], Platform.model_validate(platform)))
+    )
+    executors = documents[0]["deploymentSpec"]["executors"]
+    pods = (
+        documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+        if (len(documents) > 1 and "deploymentSpec" in documents[1]["platforms"]["kubernetes"])
+        else {}
+    )
+    return {
+        "pipeline": documents[0]["pipelineInfo"]["name"],
+        **{
+            name: (
+                *(executor["container"][part] for part in ("image", "command", "args")),
+                list(pods.get(name, {}).get("pvcMount", [])),
+            )
+            for name, executor in executors.items()
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("platform", "part"),
+    [
+        ({"env": {"OMP_NUM_THREADS": "2"}}, False),
+        ({"steps": {"finetune": {"memory_limit": "8Gi", "retries": 2}}}, False),
+        ({"secrets": [{"name": "hub", "env": {"HF_TOKEN": "token"}}]}, False),
+        ({"image": "registry.example.com/kfp-finetune:0.1.0"}, True),
+        ({"hub_cache_pvc": "hub"}, True),
+    ],
+)
+def test_image_and_volumes_are_part_of_kfps_cache_key_and_nothing_else(
+    platform: dict[str, Any], part: bool
+) -> None:
+    assert (cached_by(platform) != cached_by({})) == part
+
+
+def test_pipelines_do_not_share_kfps_cache_and_the_guide_says_so() -> None:
+    names = {
+        yaml.safe_load(p.definition.read_text())["pipelineInfo"]["name"] for p in PIPELINES.values()
+    }
+    assert len(names) == len(PIPELINES)
+    guide = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
+    assert "`finetune` and `compare_schedules` share nothing" in " ".join(guide.split())
