@@ -7,11 +7,11 @@ from pathlib import Path
 from kfp_finetune.cli.models import find_model, run_of
 from kfp_finetune.cli.preflight import check_installed
 from kfp_finetune.cli.processes import interruptible
-from kfp_finetune.cli.quiet import import_tensorflow
 from kfp_finetune.cli.summary import shown
 from kfp_finetune.components.artifacts import data_report, metrics
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.quiet import import_tensorflow
 from kfp_finetune.components.temporary import temporary_folder
 
 

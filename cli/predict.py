@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from kfp_finetune.cli.models import find_model
 from kfp_finetune.cli.preflight import check_installed
 from kfp_finetune.cli.processes import Interrupted, interruptible
-from kfp_finetune.cli.quiet import import_tensorflow
 from kfp_finetune.cli.screen import clean
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.quiet import import_tensorflow
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.problem_types import ENTITIES, MULTI_LABEL, REGRESSION
 

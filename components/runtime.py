@@ -170,7 +170,6 @@ def step(name: str, *outputs: Output) -> Iterator[dict[str, str]]:
         SystemExit: With code 2 for wrong input, 1 for anything else.
     """
     try:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
         if difference := difference_from_client():
             print(f"warning: {difference}", flush=True)
         yield {output.uri.rstrip("/").rpartition("/")[2]: output.uri for output in outputs}

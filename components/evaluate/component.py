@@ -36,10 +36,11 @@ def evaluate(
         summary: Verdict, model, data and five metrics, for Compare.
         artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
     """
-    from kfp_finetune.components import metadata, runtime
+    from kfp_finetune.components import metadata, quiet, runtime
 
     written = (metrics, classification_metrics, metrics_json, report, summary)
     with runtime.step("evaluate", *written) as uris:
+        quiet.import_tensorflow()
         from kfp_finetune.components.evaluate import confusion, evaluation
 
         result = evaluation.evaluate(

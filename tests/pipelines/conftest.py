@@ -30,6 +30,7 @@ def readme_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     readme = (ROOT / "pipelines" / "finetune" / "README.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    run_in_kfp(folder, code)
+    printed = run_in_kfp(folder, code)
     (steps,) = (folder / "local_outputs").glob("my-training-*")
+    (steps / "printed.txt").write_text(printed)
     return steps

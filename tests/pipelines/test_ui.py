@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,13 @@ def test_the_summary_has_verdict_model_data_and_five_metrics(readme_run: Path) -
     assert "messages.csv" in data
     assert [line.count("|") for line in table] == [4] * 7
     assert table[2].startswith("| Accuracy | ")
+
+
+def test_the_logs_panel_has_lines_for_people_and_none_of_tensorflows(readme_run: Path) -> None:
+    printed = (readme_run / "printed.txt").read_text()
+    assert re.search(r"finetune: 2 of 2 steps · epoch 1/1 · loss \d\.\d+ · rate \d", printed)
+    for noise in ("oneDNN", "cuda", "absl::", "CPU instructions"):
+        assert noise not in printed
 
 
 def test_compare_has_validation_metrics_under_evaluates_names(readme_run: Path) -> None:
