@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kfp_finetune.cli.run_folder import RunFolder
 from kfp_finetune.components.artifacts import optimizer_config
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.finetune.parameters import grouped, trial_name
@@ -39,3 +40,13 @@ def test_the_same_trial_finds_its_folder_again(directory: str, tmp_path: Path) -
     alone = grouped(given | {"checkpoint_per_trial": False}, "run", str(tmp_path))
     assert alone["checkpointing"].directory == directory
     assert grouped({"checkpoint_per_trial": True, "seed": 7})["checkpointing"].directory is None
+
+
+@pytest.mark.parametrize("trial", ["", "cosine-0.0001-seed-7-0123abcd"])
+def test_a_run_with_a_saved_trial_can_be_resumed(trial: str, tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "one", "compare_schedules", {})
+    assert not run.can_be_resumed()
+    saved = run.checkpoints / trial / "step-00000003"
+    saved.mkdir(parents=True)
+    (saved / "checkpoint.json").write_text("{}")
+    assert run.can_be_resumed()
