@@ -174,15 +174,16 @@ class _Downloads:
             self._miss(step.step.key, step.missing)
         for name in items:
             if not items[name] or name in gone:
-                self._miss(f"{step.step.key}: {name}", f"it is not there any more: {uris[name]}")
+                why = gone.get(name) or f"it is not there any more: {uris[name]}"
+                self._miss(f"{step.step.key}: {name}", why)
         return [name for name in items if items[name] and name not in gone]
 
     def _miss(self, what: str, why: str) -> None:
         self.missing.append(f"{what}: {why}")
         self._say(f"not fetched: {self.missing[-1]}")
 
-    def _get(self, step: StepOutputs, items: Mapping[str, list[Item]]) -> set[str]:
-        """Download what is not here yet; returns the names of what is not there."""
+    def _get(self, step: StepOutputs, items: Mapping[str, list[Item]]) -> dict[str, str]:
+        """Download what is not here yet; returns the names of what cannot be had, and why."""
         key = step.step.key
         wanted = {
             path: (name, item)
@@ -196,12 +197,12 @@ class _Downloads:
             sizes = [item.size for _, item in new.values()]
             size = "" if None in sizes else f", {sum(s or 0 for s in sizes) / 1e6:,.1f} MB"
             self._say(f"{key}: {len(new):,} of {len(wanted):,} files{size}")
-        gone = set()
+        gone = {}
         for path, (name, item) in new.items():
             try:
                 item.get(self._folder.steps / path)
-            except FileNotFoundError:
-                gone.add(name)
+            except FileNotFoundError as error:
+                gone[name] = str(error)
                 continue
             self._done[path] = [item.size, item.tag]
             write_text(self._state, json.dumps(self._done, indent=1))

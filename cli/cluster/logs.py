@@ -17,6 +17,7 @@ from typing import Any
 from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.observed import ObservedRun, find, observe
 from kfp_finetune.cli.cluster.reasons import of_waiting
+from kfp_finetune.cli.cluster.sources import Sources
 from kfp_finetune.cli.cluster.steps import Attempt, Step
 from kfp_finetune.cli.cluster.store import Store
 from kfp_finetune.components.errors import InputError
@@ -116,12 +117,12 @@ def read(
     text = cluster.read_log(run.id, pod.pod, run.run.created_at)
     if text is not None:
         return text
+    sources = Sources(cluster)
     for folder, name in _stored(run, step, pod) if stores else ():
         try:
-            store = Store.open(folder)
-            files = [file for file in store.files() if file.name == name]
-            if files:
-                return store.read(files[0]).decode("utf-8", errors="replace")
+            content = sources.read(f"{folder}/{name}")
+            if content is not None:
+                return content.decode("utf-8", errors="replace")
         except InputError as error:
             say(error.found)
     return None

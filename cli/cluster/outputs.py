@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kfp_finetune.cli.cluster.client import Cluster
+from kfp_finetune.cli.cluster.logs import DEFAULT_ROOT
 from kfp_finetune.cli.cluster.observed import ObservedRun
 from kfp_finetune.cli.cluster.origins import Origins, loop_of
 from kfp_finetune.cli.cluster.sources import Sources
 from kfp_finetune.cli.cluster.steps import Step
 from kfp_finetune.components.errors import InputError
 
-# Kubeflow's own, where neither the run nor the configuration says another.
-DEFAULT_ROOT = "minio://mlpipeline/v2/artifacts"
 LOG = "executor-logs"
 # Outputs of these types are numbers in KFP's database; there are no files.
 _WITHOUT_FILES = (

@@ -54,11 +54,12 @@ def rerun(
     screen = make_screen()
     cluster = Cluster(connection)
     local = next((p for p in (runs_dir / name, Path(name)) if (p / RECORD).is_file()), None)
-    if local is not None:
-        record = RunFolder.open(local).record
+    record = RunFolder.open(local).record if local is not None else None
+    fetched = record.environment.get("cluster_run") if record is not None else None
+    if record is not None and not fetched:
         pipeline, before, run = catalog.find(record.pipeline), record.parameters, None
     else:
-        run = find(cluster, name)
+        run = find(cluster, fetched or name)
         pipeline, before = _pipeline(run), run.parameters
         submission = _as_before(cluster, run, submission)
     platform = platform_flags.load(pipeline)

@@ -1,7 +1,10 @@
 """The artifact route of Kubeflow's UI: /artifacts/SOURCE/BUCKET/KEY, for those without store keys.
 
-The UI's server sends an object as it is, and a folder as a .tar.gz. It does not list. What comes is
-not trusted: an archive is bounded, and never writes outside its folder.
+The UI's server sends an object as it is, and a folder as a .tar.gz; but of SeaweedFS, Kubeflow's
+own store, it sends an empty object for a folder, and it does not list. So the files of our own
+folders are then asked for one by one, by the names that they may have.
+
+What comes is not trusted: an archive is bounded, and never writes outside its folder.
 """
 
 from __future__ import annotations
@@ -22,6 +25,32 @@ from kfp_finetune.components.uris import without_secrets
 
 _SOURCES = {"minio": "minio", "s3": "s3"}
 _CHUNK = 1 << 20
+# The files that may be in our folders, that which always is first.
+_FILES = {
+    "optimizer_config": ("optimizer.json",),
+    "model": (
+        "manifest.json",
+        "config.json",
+        "model.safetensors",
+        "training_log.jsonl",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.txt",
+        "vocab.json",
+        "merges.txt",
+        "spiece.model",
+        "spm.model",
+        "sentencepiece.bpe.model",
+        "bpe.codes",
+    ),
+}
+_NOT_THERE = "it is not there any more"
+_FOLDER = (
+    "Kubeflow's UI sends no folders of its own store; set AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and"
+    " AWS_SECRET_ACCESS_KEY to fetch it from there"
+)
 # An archive with more is none of ours: a model folder has a dozen files.
 _MOST_FILES = 100_000
 _MOST_BYTES = 256 << 30
@@ -50,8 +79,8 @@ class Route:
         """Download what is at a URI: a file, or a folder with all files: whole, or not at all.
 
         Raises:
-            FileNotFoundError: If there is nothing.
-            InputError: If it cannot be had.
+            FileNotFoundError: If there is nothing, or it cannot be had this way; it says which.
+            InputError: If the download fails.
         """
         scheme, _, place = uri.partition("?")[0].partition("://")
         bucket, _, key = place.partition("/")
@@ -66,18 +95,37 @@ class Route:
         partial = target.with_name(f".{target.name}.part")
         _remove(partial)
         try:
-            path = self._path(_SOURCES[scheme], bucket, key)
-            with _explained(uri), self._cluster.download(path) as answer:
-                _check(answer, uri)
-                if "attachment" in answer.headers.get("Content-Disposition", ""):
-                    unpack(answer, partial, uri)
-                else:
-                    with partial.open("wb") as file:
-                        shutil.copyfileobj(answer, file, _CHUNK)
+            self._download(self._path(_SOURCES[scheme], bucket, key), partial, uri)
+            if partial.is_file() and partial.stat().st_size == 0:  # a folder, in SeaweedFS
+                partial.unlink()
+                self._download_each(_SOURCES[scheme], bucket, key, partial)
             _remove(target)
             partial.replace(target)
         finally:
             _remove(partial)
+
+    def _download(self, path: str, target: Path, uri: str) -> None:
+        with _explained(uri), self._cluster.download(path) as answer:
+            _check(answer, uri)
+            if "attachment" in answer.headers.get("Content-Disposition", ""):
+                unpack(answer, target, uri)
+            else:
+                with target.open("wb") as file:
+                    shutil.copyfileobj(answer, file, _CHUNK)
+
+    def _download_each(self, source: str, bucket: str, key: str, folder: Path) -> None:
+        """Download the files of one of our folders."""
+        names = _FILES.get(key.rpartition("/")[2], ())
+        if not names:
+            raise FileNotFoundError(_FOLDER)
+        folder.mkdir()
+        for name in names:
+            path = self._path(source, bucket, f"{key}/{name}")
+            try:
+                self._download(path, folder / name, f"{key}/{name}")
+            except FileNotFoundError:
+                if name == names[0]:
+                    raise
 
     def _path(self, source: str, bucket: str, key: str, **query: str) -> str:
         if self._cluster.namespace:
@@ -137,7 +185,7 @@ def _check(answer: Any, uri: str) -> None:
         return
     said = clean(without_secrets(bytes(answer.read(300)).decode("utf-8", errors="replace")))
     if answer.status == 404:
-        raise FileNotFoundError(uri)
+        raise FileNotFoundError(f"{_NOT_THERE}: {uri}")
     if "NoSuchKey" in said:
         said = "it is not there, or a folder, which the UI sends from Kubeflow Pipelines 2.17 on"
     raise InputError(
@@ -164,7 +212,7 @@ def _explained(uri: str) -> Iterator[None]:
             remedy="run the command again; what is whole is not downloaded again",
         ) from None
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and error.args == (uri,):
+        if isinstance(error, FileNotFoundError) and error.errno is None:
             raise
         raise InputError(
             f"it cannot be written: {error.strerror or error}",

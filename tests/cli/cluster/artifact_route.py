@@ -22,6 +22,8 @@ class ArtifactRoute:
     Attributes:
         namespace: The only one that it sends artifacts of, where there are several users.
         asked: What it was asked for: paths and queries.
+        seaweed: Whether the store is SeaweedFS, which has folders: of one it gives an object of no
+            bytes, where others say that there is none. So the UI sends that.
         archive: What it sends for a prefix instead of its archive, for hostile ones.
     """
 
@@ -29,6 +31,7 @@ class ArtifactRoute:
         self._objects = objects
         self.namespace: str | None = None
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.seaweed = False
         self.archive: bytes | None = None
 
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
@@ -49,6 +52,8 @@ class ArtifactRoute:
         below = {k.removeprefix(f"{key}/"): b for k, b in found.items() if k.startswith(f"{key}/")}
         if not below:
             return 404, f"No objects found at {bucket}/{key}".encode(), plain
+        if self.seaweed:
+            return 200, b"", {"Content-Type": ""}
         if "peek" in query:
             return 200, f'Directory artifact "x" \u2014 {len(below)} file(s).'.encode(), plain
         name = key.rpartition("/")[2]

@@ -387,9 +387,31 @@ def test_fetch_through_the_ui_without_keys_of_the_store(
     )
     assert direct == routed
     assert record("routed")["artifacts"] == record("direct")["artifacts"]
+    for run in kubeflow.replay.runs.values():  # type: ignore[union-attr]
+        run["logs"]["pods"].clear()
+    code, out, _ = cli("logs", "D-rerun", "finetune", *options)
+    assert (code, out.rstrip().endswith("/executor-logs-0")) == (0, True)  # its key is its text
     asked = len(ui.asked)
     assert cli("fetch", "D-rerun", "-o", "routed", *options)[0] == 0
     assert len(ui.asked) - asked <= 1  # is it the UI? nothing is downloaded again
+
+
+def test_fetch_through_the_ui_of_a_store_that_has_folders(
+    cli: Cli, recorded: Callable[..., Replay], request: pytest.FixtureRequest
+) -> None:
+    recorded("rerun", "null_metadata")
+    request.getfixturevalue("ui").seaweed = True
+    code, out, err = cli("fetch", "D-rerun", "-o", "routed")
+    assert (code, err) == (0, "")
+    there = {
+        key.split("/")[-1] for key in keys("rerun") if "/finetune/" in key and "/model/" in key
+    }
+    assert {path.name for path in Path("routed/steps/finetune/model").iterdir()} == there
+    assert Path("routed/steps/build_optimizer/optimizer_config/optimizer.json").is_file()
+    (missing,) = record("routed")["missing"]  # the names of event files cannot be guessed
+    assert missing.startswith("finetune: tensorboard_logs: Kubeflow's UI sends no folders")
+    assert missing in out
+    assert record("routed")["metrics"] == {"accuracy": 0.75}
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from kfp_finetune.cli.run_folder import RunFolder
 from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.kubeflow import Kubeflow
 from tests.cli.cluster.replay import Replay, recording
@@ -73,6 +75,19 @@ def test_an_uploaded_run_again_runs_the_same_version(
         assert spec["pipelineInfo"]["name"] == "kfp-finetune"
         assert run.pipeline_spec["platform_spec"]
     assert run.runtime_config.parameters["learning_rate"] == 1e-4
+
+
+def test_a_fetched_run_again_is_the_clusters(
+    cli: Cli, kubeflow: Kubeflow, staged: None, tmp_path: Path
+) -> None:
+    kubeflow.replay = Replay("comparison")
+    before = recording("comparison")["v2beta1"]
+    folder = RunFolder.create(tmp_path / "runs", "cmp3", "compare_schedules", {})
+    folder.record.environment = {"cluster_run": before["run_id"]}
+    folder.save()
+    assert cli("rerun", "cmp3", "--max-length", "32")[0] == 0
+    (run,) = kubeflow.runs.values()
+    assert run.pipeline_spec == before["pipeline_spec"]
 
 
 def test_names_are_numbered(cli: Cli, kubeflow: Kubeflow, staged: None) -> None:
