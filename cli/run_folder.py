@@ -178,8 +178,8 @@ class RunFolder:
         return False
 
     def can_be_resumed(self) -> bool:
-        """Whether training was saved in the folder."""
-        return any(self.checkpoints.glob("step-*/checkpoint.json"))
+        """Whether training was saved in the folder; each trial of a comparison has one in it."""
+        return any(self.checkpoints.glob("**/step-*/checkpoint.json"))
 
     def check_unfinished(self) -> None:
         """Check that there is something to go on with.
