@@ -9,7 +9,7 @@ from __future__ import annotations
 from kfp_finetune.components.artifacts.optimizer_config import OPTIMIZERS, SCHEDULES
 from kfp_finetune.components.finetune.parameters import ON_DIVERGENCE, PRECISIONS, RESUME
 from kfp_finetune.components.load_data.choices import ON_BAD_ROW, QUOTING
-from kfp_finetune.components.tasks import TASKS
+from kfp_finetune.components.tasks.choices import TASKS
 from kfp_finetune.components.tasks.problem_types import CLASS_WEIGHTS, PROBLEM_TYPES, TOKEN_TYPES
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -22,5 +22,5 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "problem_type": ("auto", *PROBLEM_TYPES, *TOKEN_TYPES),
     "quoting": QUOTING,
     "resume_from_checkpoint": RESUME,
-    "task": TASKS,
+    "task": tuple(TASKS),
 }

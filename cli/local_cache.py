@@ -31,20 +31,11 @@ from kfp import dsl
 
 from kfp_finetune.cli.links import copy
 from kfp_finetune.components.artifacts.files import write_text
+from kfp_finetune.components.repeating import MEANS
 from kfp_finetune.components.runtime import emit
 
 _ENTRY = "entry.json"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-# Arguments that change how a task gets to its result, and nothing of the result.
-MEANS = (
-    "checkpoint_dir",
-    "checkpoint_per_trial",
-    "checkpoint_every_steps",
-    "checkpoint_every_minutes",
-    "checkpoints_to_keep",
-    "resume_from_checkpoint",
-    "tensorboard_dir",
-)
 
 
 def step_name(component: str) -> str:

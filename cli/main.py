@@ -93,6 +93,7 @@ def run(
     from kfp_finetune.cli.config import settings
     from kfp_finetune.cli.models import base_model
     from kfp_finetune.cli.run import execute
+    from kfp_finetune.cli.run_checks import check
 
     chosen = catalog.find(pipeline)
     find = flags.get("learning_rate") == parameters.AUTO
@@ -111,6 +112,7 @@ def run(
             )
         from kfp_finetune.cli.find_lr import find_learning_rate
 
+        check(chosen, values, runs_dir, name, **how)  # before training for the rate
         values["learning_rate"] = find_learning_rate(
             values, parameters.defaults(_FINETUNE.definition), runs_dir, **how
         )
@@ -358,7 +360,8 @@ def main() -> None:
         _check_working_folder()
         app()
     except InputError as error:
-        print(_inert(f"error: {error}"), file=sys.stderr)
+        for problem in error.problems:
+            print(_inert(f"error: {problem}"), file=sys.stderr)
         raise SystemExit(InputError.exit_code) from None
     except Exception as error:
         try:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.cli import parameters as pipeline_parameters
-from kfp_finetune.cli.local_cache import MEANS
 from kfp_finetune.cli.parameters import FINGERPRINTS, in_order
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
+from kfp_finetune.components.repeating import MEANS
 from kfp_finetune.components.uris import is_hidden
 
 if TYPE_CHECKING:

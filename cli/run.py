@@ -16,12 +16,12 @@ from typing import Any
 
 from kfp_finetune.cli import catalog, environment
 from kfp_finetune.cli.catalog import Pipeline
-from kfp_finetune.cli.containers import Image, find_image, remove_left
+from kfp_finetune.cli.containers import Image, remove_left
 from kfp_finetune.cli.failures import LoggedError
 from kfp_finetune.cli.follow import Follower, StepError
-from kfp_finetune.cli.preflight import check_installed, check_settings
 from kfp_finetune.cli.processes import Interrupted, ProcessGroup, interruptible
-from kfp_finetune.cli.run_folder import RECORD, RunError, RunFolder, Runner, RunRecord, find
+from kfp_finetune.cli.run_checks import check
+from kfp_finetune.cli.run_folder import RECORD, RunError, RunFolder, Runner, find
 from kfp_finetune.cli.screen import Screen, make_screen
 from kfp_finetune.cli.summary import command_on, shown, summary
 from kfp_finetune.components.errors import InputError
@@ -62,12 +62,13 @@ def execute(
         Interrupted: If a signal ended it.
         LoggedError: For anything else.
     """
+    found = check(pipeline, parameters, runs_dir, name, runner=runner, image=image)
     folder = RunFolder.create(runs_dir, name, pipeline.name, dict(parameters))
     with folder.running() as lock:
         record = folder.record
         record.use_cache, record.runner, record.image = use_cache, runner, image
         record.hidden = [name for name, value in parameters.items() if is_hidden(value)]
-        _execute(pipeline, folder, lock)
+        _execute(pipeline, folder, lock, found)
     return folder
 
 
@@ -98,16 +99,26 @@ def resume(
         folder = RunFolder.open(folder.path)  # it may have ended while it was waited for
         folder.check_unfinished()
         _give_back(uris, folder)
-        pipeline = catalog.find(folder.record.pipeline)
-        _execute(pipeline, folder, lock, "any" if allow_differences else "exact")
+        record = folder.record
+        pipeline = catalog.find(record.pipeline)
+        image = check(
+            pipeline, record.parameters, runs_dir, None, runner=record.runner, image=record.image
+        )
+        _execute(pipeline, folder, lock, image, "any" if allow_differences else "exact")
     return folder
 
 
-def _execute(pipeline: Pipeline, folder: RunFolder, lock: int, resume: str | None = None) -> None:
+def _execute(
+    pipeline: Pipeline,
+    folder: RunFolder,
+    lock: int,
+    image: Image | None,
+    resume: str | None = None,
+) -> None:
     with interruptible():
         screen = make_screen()
         try:
-            _run(pipeline, folder, lock, resume, screen)
+            _run(pipeline, folder, lock, image, resume, screen)
         except BaseException as error:
             end = Interrupted(signal.SIGPIPE) if isinstance(error, BrokenPipeError) else error
             if resume and isinstance(end, InputError):
@@ -124,14 +135,13 @@ def _run(
     pipeline: Pipeline,
     folder: RunFolder,
     lock: int,
+    image: Image | None,
     resume: str | None,
     screen: Screen,
 ) -> None:
     record, runs_dir = folder.record, folder.path.parent
     precision = str(record.parameters.get("precision") or "float32")
     screen.heading(f"run {record.name} in {shown(folder.path)}")
-    image = _find_image(record)
-    check_settings(pipeline.name, record.parameters)
     record.parameters |= fingerprints.pinned_revisions(record.parameters)
     found = {
         "dataset_fingerprint": fingerprints.of_dataset(record.parameters, screen.heading),
@@ -191,23 +201,9 @@ def _run(
 
 def _advise_rerun(error: InputError, folder: RunFolder) -> None:
     """Say which command takes the options that a step advises: `resume` does not."""
-    if "--" in error.remedy and "kfp-finetune" not in error.remedy:
-        error.remedy += f"; as options of {command_on('rerun', folder)}"
-
-
-def _find_image(record: RunRecord) -> Image | None:
-    """The image in which the steps run; None: they run in this environment, which can do it."""
-    if record.runner == "subprocess":
-        if record.image is not None:
-            raise InputError(
-                f"--image {record.image} without containers",
-                where="the command line",
-                expected="--runner docker --image REF",
-                remedy="add --runner docker, or leave --image out",
-            )
-        check_installed()
-        return None
-    return find_image(record.image)
+    for problem in error.problems:
+        if "--" in problem.remedy and "kfp-finetune" not in problem.remedy:
+            problem.remedy += f"; as options of {command_on('rerun', folder)}"
 
 
 def _means(folder: RunFolder, resume: str | None) -> dict[str, str]:

@@ -247,13 +247,7 @@ class RunFolder:
         Raises:
             InputError: If the name is not usable or taken, or the folder cannot be written.
         """
-        if name is not None and not _NAME.fullmatch(name):
-            raise InputError(
-                f"'{name}' cannot be the name of a run",
-                where="--name",
-                expected="1 to 100 letters, digits, '.', '_' or '-', a letter or digit first",
-                remedy="choose another name",
-            )
+        check_name(runs_dir, name)
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
             path = _make(runs_dir, name, parameters)
@@ -272,6 +266,38 @@ class RunFolder:
                 remedy="give another with --runs-dir",
             ) from None
         return folder
+
+
+def check_name(runs_dir: Path, name: str | None) -> None:
+    """Check that a new run can have a name.
+
+    Args:
+        runs_dir: The folder of runs.
+        name: The name; None: it will be given one.
+
+    Raises:
+        InputError: If the name is not usable or taken.
+    """
+    if name is None:
+        return
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"'{name}' cannot be the name of a run",
+            where="--name",
+            expected="1 to 100 letters, digits, '.', '_' or '-', a letter or digit first",
+            remedy="choose another name",
+        )
+    if os.path.lexists(runs_dir / name):
+        raise _taken(runs_dir, name)
+
+
+def _taken(runs_dir: Path, name: str) -> InputError:
+    return InputError(
+        f"there already is a run '{name}'",
+        where=str(runs_dir / name),
+        expected="a new name",
+        remedy="choose another with --name, or leave it away to get one",
+    )
 
 
 def find(name: str, runs_dir: Path) -> Path:
@@ -322,12 +348,7 @@ def _make(runs_dir: Path, name: str | None, parameters: dict[str, Any]) -> Path:
         try:
             (runs_dir / name).mkdir()
         except FileExistsError:
-            raise InputError(
-                f"there already is a run '{name}'",
-                where=str(runs_dir / name),
-                expected="a new name",
-                remedy="choose another with --name, or leave it away to get one",
-            ) from None
+            raise _taken(runs_dir, name) from None
         return runs_dir / name
     stem = default_name(str(parameters.get("dataset") or "run"))
     number = 1

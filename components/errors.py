@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -26,19 +26,30 @@ class InputError(Exception):
         self.where = where
         self.expected = expected
         self.remedy = remedy
+        self._problems: tuple[InputError, ...] = ()
 
-    def as_dict(self) -> dict[str, str]:
-        """The four parts, for the line that crosses containers and for run.json."""
-        return {
+    @property
+    def problems(self) -> tuple[InputError, ...]:
+        """The problems that it reports, in the order in which they are shown; usually itself."""
+        return self._problems or (self,)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The four parts, for the line that crosses containers; of several problems also each."""
+        parts: dict[str, Any] = {
             "found": self.found,
             "where": self.where,
             "expected": self.expected,
             "remedy": self.remedy,
         }
+        if self._problems:
+            parts["problems"] = [problem.as_dict() for problem in self._problems]
+        return parts
 
     @classmethod
     def from_dict(cls, parts: dict[str, Any]) -> InputError:
         """The inverse of `as_dict`."""
+        if problems := parts.get("problems"):
+            return cls.of_all([cls.from_dict(problem) for problem in problems])
         return cls(
             str(parts.get("found", "")),
             where=str(parts.get("where", "")),
@@ -48,22 +59,37 @@ class InputError(Exception):
 
     @classmethod
     def of_all(cls, problems: Sequence[InputError]) -> InputError:
-        """One error that says all of them; at least one."""
+        """One error that reports all of them, each once; at least one."""
+        single = [problem for each in problems for problem in each.problems]
+        problems = list({str(problem): problem for problem in single}.values())
         if len(problems) == 1:
             return problems[0]
 
         def joined(part: str, between: str = "; ") -> str:
             return between.join(text for p in problems if (text := getattr(p, part)))
 
-        return cls(
+        error = cls(
             joined("found"),
             where=joined("where", ", "),
             expected=joined("expected"),
             remedy=joined("remedy"),
         )
+        error._problems = tuple(problems)
+        return error
+
+    @classmethod
+    def found_by(cls, check: Callable[[], Any]) -> list[InputError]:
+        """The problems that a check raises; none if it passes."""
+        try:
+            check()
+        except cls as error:
+            return list(error.problems)
+        return []
 
     def __str__(self) -> str:
-        """The message as a person reads it, one part a line."""
+        """The message as a person reads it, one part a line, problem by problem."""
+        if self._problems:
+            return "\n".join(map(str, self._problems))
         parts = [("where", self.where), ("expected", self.expected), ("remedy", self.remedy)]
         lines = [f"  {name + ':':<10}{text}" for name, text in parts if text]
         return "\n".join([self.found, *lines])

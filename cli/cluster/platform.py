@@ -213,10 +213,15 @@ def _explained(error: ValidationError, where: str) -> InputError:
             found = str(problem["ctx"]["error"])
         elif problem["type"] == "string_pattern_mismatch":
             found = f"{place} is '{problem['input']}'"
-        problems.append(InputError(found, where=where, expected=_expected(problem["loc"])))
-    joined = InputError.of_all(problems)
-    joined.remedy = "mend it; docs/cluster.md has an example"
-    return joined
+        problems.append(
+            InputError(
+                found,
+                where=where,
+                expected=_expected(problem["loc"]),
+                remedy="correct it; docs/cluster.md has an example",
+            )
+        )
+    return InputError.of_all(problems)
 
 
 def _expected(place: tuple[int | str, ...]) -> str:

@@ -94,6 +94,10 @@ class ModelManifest(BaseModel):
         default="tf", description="whose names and layouts the weights have"
     )
     environment: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, Any] | None = Field(
+        default=None,
+        description="all that are not at the pipeline's defaults; None: they were not recorded",
+    )
 
 
 def read(path: str | Path) -> ModelManifest:

@@ -7,7 +7,7 @@ asks it for the second.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -79,6 +79,10 @@ class OptimizerConfig(BaseModel):
     adam_beta2: float = Field(default=0.999, ge=0, lt=1)
     adam_epsilon: float = Field(default=1e-7, gt=0)
     max_grad_norm: float | None = Field(default=None, gt=0, description="global norm; None: off")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict,
+        description="those that it was built from, where they are not at their defaults",
+    )
 
 
 def read(path: str | Path) -> OptimizerConfig:

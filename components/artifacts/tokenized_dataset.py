@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -70,6 +70,9 @@ class TokenizedDatasetManifest(BaseModel):
     dataset_fingerprint: str = ""
     model_fingerprint: str = ""
     splits: dict[str, SplitCounts]
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="load_data's that are not at their defaults"
+    )
 
 
 def read(path: str | Path) -> TokenizedDatasetManifest:

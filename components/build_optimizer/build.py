@@ -8,7 +8,7 @@ from typing import Any
 from kfp_finetune.components.artifacts import optimizer_config as artifact
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
-from kfp_finetune.components.build_optimizer.curve import describe, render_curve
+from kfp_finetune.components.build_optimizer.curve import describe, drawn_steps, render_curve
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
 from kfp_finetune.components.runtime import emit
@@ -31,8 +31,9 @@ def build_optimizer(
         InputError: With every parameter that is wrong.
     """
     config = build_optimizer_config(**parameters)
-    rates = learning_rates(config.schedule)
     artifact.write(optimizer_config_path, config)
-    write_text(Path(learning_rate_curve_path), render_curve(config, rates))
+    steps = drawn_steps(config.schedule)
+    rates = learning_rates(config.schedule, steps)
+    write_text(Path(learning_rate_curve_path), render_curve(config, rates, steps))
     emit("note", "build_optimizer", text=describe(config))
     return config

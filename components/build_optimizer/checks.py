@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -97,19 +98,23 @@ def check_parameters(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
 
 
 def _unknown_names(values: Mapping[str, Any]) -> list[InputError]:
-    return [
-        InputError(
-            f"{parameter} '{values[parameter]}' is not known",
-            where=parameter,
-            expected="one of " + ", ".join(known),
-            remedy=_OTHER_NAMES.get(values[parameter], f"{_flag(parameter)} {default}"),
-        )
-        for parameter, known, default in (
-            ("lr_scheduler_type", SCHEDULES, "polynomial"),
-            ("optimizer", OPTIMIZERS, "adam"),
-        )
-        if values[parameter] not in known
-    ]
+    problems = []
+    for parameter, known, default in (
+        ("lr_scheduler_type", SCHEDULES, "polynomial"),
+        ("optimizer", OPTIMIZERS, "adam"),
+    ):
+        given = values[parameter]
+        if given not in known:
+            near = difflib.get_close_matches(given.lower(), known, n=1) or [default]
+            problems.append(
+                InputError(
+                    f"{parameter} '{given}' is not known",
+                    where=parameter,
+                    expected="one of " + ", ".join(known),
+                    remedy=_OTHER_NAMES.get(given, f"{_flag(parameter)} {near[0]}"),
+                )
+            )
+    return problems
 
 
 def _wrong(values: Mapping[str, Any]) -> list[InputError]:

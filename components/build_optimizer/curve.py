@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
 from kfp_finetune.components.build_optimizer.checks import USED_BY
 from kfp_finetune.components.build_optimizer.schedules import learning_rate_at
+from kfp_finetune.components.load_data.sampling import kept_steps
 from kfp_finetune.components.pages.charts import (
     Note,
     Series,
@@ -81,8 +82,19 @@ def turns(schedule: Schedule) -> dict[int, str]:
     return found
 
 
+def drawn_steps(schedule: Schedule) -> list[int]:
+    """The steps whose rates are drawn: those that are kept, the turns, the last, and its end."""
+    total = schedule.num_train_steps
+    return sorted({*kept_steps(total), *turns(schedule), total - 1, total})
+
+
 def curve_chart(
-    title: str, rates: np.ndarray, turns: Mapping[int, str], planned: int, height: int = 240
+    title: str,
+    rates: np.ndarray,
+    turns: Mapping[int, str],
+    planned: int,
+    height: int = 240,
+    steps: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Lay out a learning-rate curve with its numbers on it, for the macro `line_chart`.
 
@@ -93,18 +105,20 @@ def curve_chart(
         turns: Updates to mark, and what they are.
         planned: Updates planned, the right edge of the chart.
         height: Of the plot in pixels.
+        steps: The updates whose rates they are, where some are left out.
 
     Returns:
         A chart of at most 2,000 points; first, peak, last and the turns are among them.
     """
     rates = np.asarray(rates, dtype=np.float64)
-    after = rates[planned] if len(rates) > planned else None
-    last = min(len(rates), planned) - 1
+    x = np.arange(len(rates)) if steps is None else np.asarray(steps)
+    after = rates[-1] if x[-1] >= planned else None
+    last = len(x) - (1 if after is None else 2)
     marks = {0: ["first"]}
     marks.setdefault(int(rates[: last + 1].argmax()), []).append("peak")
     for step, name in turns.items():
-        if step <= last:
-            marks.setdefault(step, []).append(name)
+        if step <= x[last]:
+            marks.setdefault(int(np.searchsorted(x, step)), []).append(name)
     marks.setdefault(last, []).append("last applied" if after is None else "last applied → after")
     notes = []
     for index, names in sorted(marks.items()):
@@ -112,12 +126,12 @@ def curve_chart(
         if index == last and after is not None:
             value = f"{value} → {rate_text(after)}"
         notes.append(
-            Note(index, rates[index], value, ", ".join(names), f"update {count_text(index)}")
+            Note(x[index], rates[index], value, ", ".join(names), f"update {count_text(x[index])}")
         )
     chosen = thin(rates, keep=sorted(marks))
     return line_chart(
         title,
-        [Series("learning rate", chosen, rates[chosen])],
+        [Series("learning rate", x[chosen], rates[chosen])],
         text=rate_text,
         top=float(rates.max()) * 1.4,  # room for a note above the peak, on a phone too
         last_step=planned,
@@ -126,35 +140,42 @@ def curve_chart(
     )
 
 
-def render_curve(config: OptimizerConfig, rates: np.ndarray) -> str:
+def render_curve(
+    config: OptimizerConfig, rates: np.ndarray, steps: Sequence[int] | None = None
+) -> str:
     """Draw the learning rate of a run as a self-contained HTML page.
 
     Args:
         config: The optimizer and its schedule.
         rates: Shape [num_train_steps + 1]; `rates[i]` is the rate that update i uses, updates
-            counted from 0, and the last one is the rate after the last update.
+            counted from 0, and the last one is the rate after the last update. Or shape [steps].
+        steps: The updates whose rates they are, as `drawn_steps` returns them; None: all.
 
     Returns:
         The page. The same input gives the same bytes.
 
     Raises:
-        ValueError: If there are not exactly `num_train_steps + 1` rates.
+        ValueError: If there are not exactly as many rates as steps.
     """
     schedule = config.schedule
     total = schedule.num_train_steps
-    if np.shape(rates) != (total + 1,):
-        raise ValueError(f"expected {total + 1} rates, found an array of shape {np.shape(rates)}")
+    count = total + 1 if steps is None else len(steps)
+    if np.shape(rates) != (count,):
+        raise ValueError(f"expected {count} rates, found an array of shape {np.shape(rates)}")
     rates = np.asarray(rates, dtype=np.float64)
     peak = int(rates[:-1].argmax())
+    at_peak = peak if steps is None else steps[peak]
     warmup = schedule.warmup_steps
     page = templates(Path(__file__).parent).get_template("curve.html.jinja")
     return page.render(
         sentence=describe(config),
-        chart=curve_chart("Learning rate by update", rates, turns(schedule), total, height=320),
+        chart=curve_chart(
+            "Learning rate by update", rates, turns(schedule), total, height=320, steps=steps
+        ),
         tiles=[
             ("Updates", count_text(total), "num_train_steps"),
             ("First rate", rate_text(rates[0]), "update 0"),
-            ("Peak", rate_text(rates[peak]), f"update {count_text(peak)}"),
+            ("Peak", rate_text(rates[peak]), f"update {count_text(at_peak)}"),
             ("Warmup", count_text(warmup) if warmup else "none", _warmup_note(warmup, total)),
             ("Last rate applied", rate_text(rates[-2]), f"update {count_text(total - 1)}"),
             ("After the last update", rate_text(rates[-1]), "never applied"),

@@ -9,25 +9,52 @@ import tf_keras
 from transformers import AdamWeightDecay
 
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
-from kfp_finetune.components.build_optimizer.schedules import learning_rates
+from kfp_finetune.components.build_optimizer.schedules import learning_rate_at, learning_rates
+from kfp_finetune.components.load_data.sampling import stride
+
+
+class _Float64:
+    """What the curves compute with, of float64 tensors."""
+
+    cos, sqrt = staticmethod(tf.cos), staticmethod(tf.sqrt)
+    minimum, maximum = staticmethod(tf.minimum), staticmethod(tf.maximum)
+
+    @staticmethod
+    def of(value: Any) -> Any:
+        """A number as a tensor; TensorFlow would make float32 of it."""
+        return tf.convert_to_tensor(value, tf.float64)
+
+    @classmethod
+    def where(cls, condition: Any, a: Any, b: Any) -> Any:
+        return tf.where(condition, cls.of(a), cls.of(b))
+
+
+_FLOAT64 = _Float64()
 
 
 class KerasSchedule(tf_keras.optimizers.schedules.LearningRateSchedule):
     """A `Schedule` as Keras wants it: the rates of all steps, looked up by step.
 
-    A table rather than a second formula: what the curve shows is what the optimizer gets, to the
-    last bit, for every schedule there is. It takes 4 bytes per update.
+    What the curve shows is what the optimizer gets, to the last bit, for every schedule there is. A
+    very long run would need a large table: there the same formula is computed from the step in
+    float64, which differs by rounding alone.
     """
 
     def __init__(self, schedule: Schedule) -> None:
         super().__init__()
         self.schedule = schedule
-        self._rates = tf.constant(learning_rates(schedule))
+        self.table: tf.Tensor | None = None
+        if stride(schedule.num_train_steps) == 1:
+            self.table = tf.constant(learning_rates(schedule))
 
     def __call__(self, step: Any) -> Any:
         """The rate of update number `step` (any numeric scalar); past the end, the last one."""
         last = self.schedule.num_train_steps
-        return tf.gather(self._rates, tf.minimum(tf.cast(step, tf.int64), last))
+        step = tf.minimum(tf.cast(step, tf.int64), last)
+        if self.table is not None:
+            return tf.gather(self.table, step)
+        rate = learning_rate_at(self.schedule, tf.cast(step, tf.float64), _FLOAT64)
+        return tf.cast(_FLOAT64.of(rate), tf.float32)
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` needs."""

@@ -13,6 +13,7 @@ from kfp_finetune.components.build_optimizer.checks import (
     read_boundaries,
 )
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.repeating import changed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +122,7 @@ def build_optimizer_config(num_train_steps: int, **parameters: Any) -> Optimizer
             "adam_beta2": p.adam_beta2,
             "adam_epsilon": p.adam_epsilon,
             "max_grad_norm": p.max_grad_norm,
+            "parameters": changed(asdict(p), Parameters),
         }
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kfp_finetune.components.artifacts.optimizer_config import Schedule
 
@@ -16,102 +16,149 @@ if TYPE_CHECKING:
 _TIMESCALE_WITHOUT_WARMUP = 10_000
 
 
-def learning_rate_at(schedule: Schedule, step: int) -> float:
+class Arithmetic(Protocol):
+    """What the curves need beside the operators, for numbers of some kind."""
+
+    def cos(self, x: Any, /) -> Any:
+        """The cosine."""
+
+    def sqrt(self, x: Any, /) -> Any:
+        """The square root."""
+
+    def minimum(self, a: Any, b: Any, /) -> Any:
+        """The smaller number."""
+
+    def maximum(self, a: Any, b: Any, /) -> Any:
+        """The larger number."""
+
+    def where(self, condition: Any, a: Any, b: Any, /) -> Any:
+        """`a` where the condition is true, else `b`; both are computed."""
+
+
+class _Python:
+    """Of Python's own numbers."""
+
+    cos = staticmethod(math.cos)
+    sqrt = staticmethod(math.sqrt)
+    minimum = staticmethod(min)
+    maximum = staticmethod(max)
+
+    @staticmethod
+    def where(condition: Any, a: Any, b: Any) -> Any:
+        return a if condition else b
+
+
+_PYTHON = _Python()
+
+
+def learning_rate_at(schedule: Schedule, step: Any, arithmetic: Arithmetic = _PYTHON) -> Any:
     """The rate that update number `step` uses.
 
     Args:
         schedule: Which curve.
         step: Updates made before this one: 0 for the first, `num_train_steps - 1` for the last.
             From `num_train_steps` on, the rate stays where the schedule ends.
+        arithmetic: Of the step's kind: an int, or a float64 tensor.
 
     Returns:
         Linear warmup from 0 (`learning_rate × step / warmup_steps`, Transformers' WarmUp) while
         `step < warmup_steps`, then the curve over the updates that are left.
     """
-    if step < schedule.warmup_steps:
-        return schedule.learning_rate * step / schedule.warmup_steps
-    length = schedule.num_train_steps - schedule.warmup_steps
-    done = min(step - schedule.warmup_steps, length)
-    return _CURVES[schedule.name](schedule, done, length)
+    m, warmup = arithmetic, schedule.warmup_steps
+    length = schedule.num_train_steps - warmup
+    done = m.minimum(m.maximum(step - warmup, 0), length)
+    rate = _CURVES[schedule.name](schedule, done, length, m)
+    if not warmup:
+        return rate
+    return m.where(step < warmup, schedule.learning_rate * step / warmup, rate)
 
 
-def learning_rates(schedule: Schedule) -> NDArray[np.float32]:
-    """All rates of a run, shape [num_train_steps + 1]: the last is that after the last update."""
+def learning_rates(schedule: Schedule, steps: Sequence[int] | None = None) -> NDArray[np.float32]:
+    """Rates of a run.
+
+    Args:
+        schedule: Which curve.
+        steps: The updates whose rates they are; None: all, and what follows the last update.
+
+    Returns:
+        Shape [steps], or [num_train_steps + 1].
+    """
     import numpy as np
 
-    steps = range(schedule.num_train_steps + 1)
+    steps = range(schedule.num_train_steps + 1) if steps is None else steps
     return np.array([learning_rate_at(schedule, step) for step in steps], dtype=np.float32)
 
 
-# Each curve takes the schedule, the updates made since the warmup, and how many there are of these.
+# Each curve takes the schedule, the updates made since the warmup, how many there are of these, and
+# the arithmetic of their kind.
 
 
-def _constant(schedule: Schedule, done: int, length: int) -> float:
+def _constant(schedule: Schedule, done: Any, length: int, m: Arithmetic) -> Any:
     """Transformers `get_constant_schedule_with_warmup`."""
     return schedule.learning_rate
 
 
-def _linear(schedule: Schedule, done: int, length: int) -> float:
+def _linear(schedule: Schedule, done: Any, length: int, m: Arithmetic) -> Any:
     """Transformers `get_linear_schedule_with_warmup`."""
     return _between(schedule, 1 - done / length)
 
 
-def _polynomial(schedule: Schedule, done: int, length: int) -> float:
+def _polynomial(schedule: Schedule, done: Any, length: int, m: Arithmetic) -> Any:
     """Keras `PolynomialDecay`; Transformers `get_polynomial_decay_schedule_with_warmup`."""
     return _between(schedule, (1 - done / length) ** schedule.power)
 
 
-def _cosine(schedule: Schedule, done: int, length: int) -> float:
+def _cosine(schedule: Schedule, done: Any, length: int, m: Arithmetic) -> Any:
     """Keras `CosineDecay`, alpha = end / peak; Transformers `get_cosine_schedule_with_warmup`."""
-    return _between(schedule, _half_wave(done / length))
+    return _between(schedule, _half_wave(done / length, m))
 
 
-def _cosine_with_restarts(schedule: Schedule, done: int, length: int) -> float:
+def _cosine_with_restarts(schedule: Schedule, done: Any, length: int, m: Arithmetic) -> Any:
     """Transformers `get_cosine_with_hard_restarts_schedule_with_warmup` (SGDR, 1608.03983).
 
     The place in the cycle is counted in whole numbers: in floating point, a restart could come an
     update late.
     """
-    if done == length:
-        return schedule.end_learning_rate
-    return _between(schedule, _half_wave(done * schedule.num_cycles % length / length))
+    cycle = _half_wave(done * schedule.num_cycles % length / length, m)
+    return m.where(done == length, schedule.end_learning_rate, _between(schedule, cycle))
 
 
-def _inverse_sqrt(schedule: Schedule, done: int, length: int) -> float:
+def _inverse_sqrt(schedule: Schedule, done: Any, length: int, m: Arithmetic) -> Any:
     """Transformers `get_inverse_sqrt_schedule`: peak × sqrt(warmup / step) after the warmup."""
     timescale = schedule.warmup_steps or _TIMESCALE_WITHOUT_WARMUP
-    return schedule.learning_rate * math.sqrt(timescale / (timescale + done))
+    return schedule.learning_rate * m.sqrt(timescale / (timescale + done))
 
 
-def _exponential(schedule: Schedule, done: int, length: int) -> float:
+def _exponential(schedule: Schedule, done: Any, length: int, m: Arithmetic) -> Any:
     """Keras `ExponentialDecay` with `decay_steps` of the whole length."""
-    return float(schedule.learning_rate * schedule.decay_rate ** (done / length))
+    return schedule.learning_rate * schedule.decay_rate ** (done / length)
 
 
-def _piecewise_constant(schedule: Schedule, done: int, length: int) -> float:
+def _piecewise_constant(schedule: Schedule, done: Any, length: int, m: Arithmetic) -> Any:
     """Keras `PiecewiseConstantDecay`, whose boundaries name the last update of a piece."""
-    reached = [rate for start, rate in schedule.boundaries if schedule.warmup_steps + done >= start]
-    return reached[-1] if reached else schedule.learning_rate
+    rate: Any = schedule.learning_rate
+    for start, next_rate in schedule.boundaries:
+        rate = m.where(schedule.warmup_steps + done >= start, next_rate, rate)
+    return rate
 
 
-def _warmup_stable_decay(schedule: Schedule, done: int, length: int) -> float:
+def _warmup_stable_decay(schedule: Schedule, done: Any, length: int, m: Arithmetic) -> Any:
     """Transformers `get_wsd_schedule` with its cosine decay (MiniCPM, 2404.06395)."""
-    decayed = done - (length - schedule.decay_steps)
-    if decayed <= 0:
-        return schedule.learning_rate
-    return _between(schedule, _half_wave(decayed / schedule.decay_steps))
+    decayed = m.maximum(done - (length - schedule.decay_steps), 0)
+    decay = _between(schedule, _half_wave(decayed / max(1, schedule.decay_steps), m))
+    return m.where(decayed <= 0, schedule.learning_rate, decay)
 
 
-def _half_wave(progress: float) -> float:
-    return 0.5 * (1 + math.cos(math.pi * progress))
+def _half_wave(progress: Any, m: Arithmetic) -> Any:
+    return 0.5 * (1 + m.cos(math.pi * progress))
 
 
-def _between(schedule: Schedule, share: float) -> float:
+def _between(schedule: Schedule, share: Any) -> Any:
     end = schedule.end_learning_rate
     return end + (schedule.learning_rate - end) * share
 
 
-_CURVES: dict[str, Callable[[Schedule, int, int], float]] = {
+_CURVES: dict[str, Callable[[Schedule, Any, int, Arithmetic], Any]] = {
     "constant": _constant,
     "linear": _linear,
     "polynomial": _polynomial,

@@ -49,7 +49,8 @@ def evaluate(
     metrics: Metrics = get_task(model.task).score(
         predictions, train, model, data, SPLIT, with_texts=texts_in_report
     )
-    report = render_report(metrics, model, model_artifact.read_training_log(model_path), data)
+    log = model_artifact.read_training_log(model_path)
+    report = render_report(metrics, model, log, data, texts_in_report=texts_in_report)
     metrics_artifact.write(metrics_path, metrics)
     write_text(Path(report_path), report)
     if summary_path is not None:

@@ -34,6 +34,8 @@ def render_report(
     model: ModelManifest,
     training_log: Iterable[dict[str, Any]],
     dataset: TokenizedDatasetManifest,
+    *,
+    texts_in_report: bool = True,
 ) -> str:
     """Write the evaluation report as a self-contained HTML page.
 
@@ -42,6 +44,8 @@ def render_report(
         model: The model's manifest: how it was trained.
         training_log: Its records in order, as `artifacts.model.write_training_log` documents them.
         dataset: The manifest of the data.
+
+        texts_in_report: Whether examples have their texts, which `metrics` says.
 
     Returns:
         The page, without any reference to the network. The same input gives the same bytes.
@@ -70,7 +74,7 @@ def render_report(
         suspected=metrics.suspected_label_errors,
         data=_data(dataset),
         training=training_facts(model),
-        command=command(model, dataset),
+        command=command(model, texts_in_report=texts_in_report),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.build_optimizer.curve import curve_chart, turns, updates_text
 from kfp_finetune.components.evaluate.headline import headline
+from kfp_finetune.components.load_data.sampling import stride
 from kfp_finetune.components.pages.charts import Series, line_chart, thin
 from kfp_finetune.components.pages.page import count_text, number_text
 
@@ -25,7 +26,11 @@ def training_curves(
     if updates:
         rates = np.array([r["learning_rate"] for r in updates], dtype=np.float64)
         chart = curve_chart(
-            "Learning rate applied", rates, turns(model.optimizer.schedule), planned
+            "Learning rate applied",
+            rates,
+            turns(model.optimizer.schedule),
+            planned,
+            steps=[r["step"] for r in updates],
         )
         stopped = model.stopped_at
         reason = (
@@ -38,11 +43,17 @@ def training_curves(
     lines = []
     if len(losses):
         window = max(1, len(losses) // 40)
+        every = stride(planned)
+        each = "each update" if every == 1 else f"one update in {count_text(every)}"
         chosen = thin(losses)
         smooth = _smooth(losses, window)
         lines = [
-            Series("training, each update", steps[chosen], losses[chosen], "faint"),
-            Series(f"mean of {2 * window + 1} updates", steps[chosen], smooth[chosen]),
+            Series(f"training, {each}", steps[chosen], losses[chosen], "faint"),
+            Series(
+                f"mean of {2 * window + 1} {'updates' if every == 1 else 'of them'}",
+                steps[chosen],
+                smooth[chosen],
+            ),
         ]
     at, validation, _ = _finite(checks, lambda r: r["validation"].get("loss"))
     if len(validation):

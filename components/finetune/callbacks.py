@@ -18,6 +18,7 @@ from kfp_finetune.components.finetune.history import (
     BestWeights,
     Evaluation,
     History,
+    LogRows,
 )
 from kfp_finetune.components.finetune.parameters import Selection
 from kfp_finetune.components.load_data.steps import StepPlan
@@ -45,6 +46,7 @@ class Clock(_Callback):
     def __init__(self, history: History) -> None:
         super().__init__()
         self._history = history
+        self._rows = LogRows(history.num_train_steps)
         self._began = 0.0
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -53,8 +55,9 @@ class Clock(_Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """An update is made."""
-        row = self._history.times[self._history.updates_done]
+        row = self._history.times[self._rows.of(self._history.updates_done)]
         row[ENDED_AT], row[SECONDS] = time.time(), time.perf_counter() - self._began
+        self._history.seconds += row[SECONDS]
         self._history.updates_done += 1
 
 

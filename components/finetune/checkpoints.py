@@ -112,7 +112,7 @@ class Checkpoints:
             self._directory.remove_after(self._saved)  # damaged, or they would have been used
             self._history.resumed_at.append(self._saved)
             self._history.differences += [f"{name}: {v}" for name, v in differs.items()]
-            of = f"{self._saved:,} of {len(self._history.times):,} steps"
+            of = f"{self._saved:,} of {self._history.num_train_steps:,} steps"
             if before is not None and before["finished"]:
                 _say(f"training had finished: nothing is trained again ({of} are made)")
             elif differs:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.artifacts import optimizer_config
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.repeating import changed
+from kfp_finetune.components.tasks.choices import unknown_metric
 from kfp_finetune.components.uris import without_secrets
 
 if TYPE_CHECKING:
@@ -56,6 +58,54 @@ def check_on_divergence(on_divergence: str) -> None:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """The parameters of finetune, as `component.py` describes them, and their defaults."""
+
+    base_model: str
+    model_revision: str | None = None
+    batch_size: int = 32
+    num_train_epochs: float = 3.0
+    max_steps: int | None = None
+    gradient_accumulation_steps: int = 1
+    drop_remainder: bool = False
+    seed: int = 42
+    precision: str = "auto"
+    jit_compile: bool = False
+    label_smoothing_factor: float = 0.0
+    class_weights: str = "none"
+    label_all_tokens: bool = False
+    metric_for_best_model: str = "loss"
+    load_best_model_at_end: bool = False
+    early_stopping_patience: int | None = None
+    on_divergence: str = "fail"
+    checkpoint_dir: str | None = None
+    checkpoint_per_trial: bool = False
+    checkpoint_every_steps: int | None = None
+    checkpoint_every_minutes: float = 5.0
+    checkpoints_to_keep: int = 2
+    resume_from_checkpoint: str = "retry"
+    tensorboard_dir: str | None = None
+    model_fingerprint: str = ""
+
+
+def all_changed(
+    parameters: Mapping[str, Any], data: Mapping[str, Any], optimizer: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The parameters of a whole run that are not at their defaults, as the pipeline names them.
+
+    Args:
+        parameters: Those of finetune, by the component's names.
+        data: Those of load_data that are not at their defaults.
+        optimizer: The same of build_optimizer.
+    """
+    own = changed(parameters, Parameters)
+    model = own.pop("base_model", None)
+    names = {field.name for field in fields(Parameters)}
+    data = {name: value for name, value in data.items() if name not in names}
+    return data | ({"model": model} if model else {}) | dict(optimizer) | own
+
+
 @dataclass(frozen=True)
 class Selection:
     """How the validation split decides.
@@ -94,21 +144,35 @@ class Selection:
         Raises:
             InputError: If it is not.
         """
-        if self.metric not in ("loss", *metrics):
-            raise InputError(
-                f"metric_for_best_model is '{self.metric}'",
-                where="metric_for_best_model",
-                expected="one of " + ", ".join(["loss", *metrics]),
-                remedy="--metric-for-best-model loss",
-            )
-        if not validation_rows and (self.patience is not None or self.load_best):
-            name = "load_best_model_at_end" if self.load_best else "early_stopping_patience"
-            raise InputError(
+        known = ["loss", *metrics]
+        if self.metric not in known:
+            raise unknown_metric(self.metric, "one of " + ", ".join(known), known)
+        if not validation_rows and (problems := self.without_validation()):
+            raise InputError.of_all(problems)
+
+    def without_validation(self) -> list[InputError]:
+        """What needs validation rows, as problems for a run that has none."""
+        return [
+            InputError(
                 f"{name} is given, and the validation split is empty",
                 where=name,
                 expected="validation rows",
-                remedy="--validation-fraction 0.1, or leave it out",
+                remedy=f"--validation-fraction 0.1, or leave {option} out",
             )
+            for name, option, needed in (
+                (
+                    "load_best_model_at_end",
+                    "--load-best-model-at-end",
+                    self.load_best,
+                ),
+                (
+                    "early_stopping_patience",
+                    "--early-stopping-patience",
+                    self.patience is not None,
+                ),
+            )
+            if needed
+        ]
 
     def chosen(self, evaluations: list[Evaluation]) -> dict[str, Any]:
         """What a model's manifest says of the evaluation whose weights it has."""
@@ -221,12 +285,13 @@ def grouped(
         optimizer_config_path: What build_optimizer wrote, for `checkpoint_per_trial`.
 
     Returns:
-        The same, with `selection` and `checkpointing` in place of their fields.
+        The same, with `selection` and `checkpointing` in place of their fields, and all of them as
+        `parameters`, for the record.
 
     Raises:
         InputError: If one of those is wrong.
     """
-    fields = {*_SELECTION, *_CHECKPOINTING, "checkpoint_per_trial"}
+    of_groups = {*_SELECTION, *_CHECKPOINTING, "checkpoint_per_trial"}
     selection, checkpointing = (
         {field: parameters[name] for name, field in group.items() if name in parameters}
         for group in (_SELECTION, _CHECKPOINTING)
@@ -234,7 +299,12 @@ def grouped(
     if parameters.get("checkpoint_per_trial") and checkpointing.get("directory"):
         trial = trial_name(optimizer_config.read(optimizer_config_path), parameters["seed"])
         checkpointing["directory"] = f"{checkpointing['directory'].rstrip('/')}/{trial}"
-    return {n: value for n, value in parameters.items() if n not in fields} | {
+    problems = InputError.found_by(lambda: Selection(**selection))
+    problems += InputError.found_by(lambda: Checkpointing(**checkpointing, owner=owner))
+    if problems:
+        raise InputError.of_all(problems)
+    return {n: value for n, value in parameters.items() if n not in of_groups} | {
+        "parameters": dict(parameters),
         "selection": Selection(**selection),
         "checkpointing": Checkpointing(**checkpointing, owner=owner),
     }

@@ -54,7 +54,8 @@ def facts_of(
             "data": _hash_of_files(Path(tokenized_dataset_path)),
             "initial_weights": _hash_of_weights(network),
             "plan": asdict(plan),
-            "optimizer": optimizer.model_dump(mode="json"),  # as it reads back from a checkpoint
+            # As it reads back from a checkpoint, however it was asked for.
+            "optimizer": optimizer.model_dump(mode="json", exclude={"parameters"}),
             **settings,
             "environment": environment,
         }
@@ -82,7 +83,7 @@ def hyperparameters(
         "seed": settings["seed"],
     }
     unusual = {
-        **optimizer.model_dump(exclude_defaults=True, exclude={"name", "schedule"}),
+        **optimizer.model_dump(exclude_defaults=True, exclude={"name", "schedule", "parameters"}),
         **schedule.model_dump(exclude_defaults=True, exclude={"name"}),
         **{name: value for name, value in settings.items() if value not in (0, "none")},
     }

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras
 
 from kfp_finetune.components.finetune import models
+from kfp_finetune.components.finetune.history import LogRows
 
 # The columns of `Trainer.update_log`.
 LEARNING_RATE, LOSS, GRADIENT_NORM, EXAMPLES = range(4)
@@ -38,8 +39,9 @@ class Trainer(tf_keras.Model):
 
     Attributes:
         updates_done: Updates made, counted as batches are fed, not taken from the optimizer.
-        update_log: float32, shape [num_train_steps, 4]: the learning rate that each update applied,
-            its loss, the global norm of its gradient before clipping, and its examples.
+        update_log: float32, shape [rows, 4]: the learning rate that an update applied, its loss,
+            the global norm of its gradient before clipping, and its examples; rows as
+            `history.LogRows` has them.
     """
 
     def __init__(self, network: Any, num_train_steps: int, training_loss: Any = None) -> None:
@@ -49,7 +51,8 @@ class Trainer(tf_keras.Model):
         self._training_loss = training_loss
         self._mean_loss = tf_keras.metrics.Mean(name="loss")
         self.updates_done = tf.Variable(0, dtype=tf.int64, **_COPIES)
-        self.update_log = tf.Variable(tf.zeros([num_train_steps, 4]), **_COPIES)
+        self._rows = LogRows(num_train_steps)
+        self.update_log = tf.Variable(tf.zeros([self._rows.count, 4]), **_COPIES)
         # What a step returns is already the same on every replica; Keras would add it up again.
         self.distribute_reduction_method = "first"
 
@@ -104,10 +107,18 @@ class Trainer(tf_keras.Model):
         with tf.control_dependencies([applied]):
             # A distributed variable has no `scatter_update`; its replica's copy has a handle.
             tf.raw_ops.ResourceScatterUpdate(
-                resource=self.update_log.handle, indices=self.updates_done, updates=applied
+                resource=self.update_log.handle, indices=self._row(), updates=applied
             )
             self.updates_done.assign_add(1)
         return {"loss": loss}
+
+    def _row(self) -> Any:
+        """The row of the update at work, as `LogRows.of` has it."""
+        if self._rows.stride == 1:
+            return self.updates_done
+        step, stride = tf.convert_to_tensor(self.updates_done), self._rows.stride
+        last = tf.constant(self._rows.count - 1, tf.int64)
+        return tf.where(step % stride == 0, step // stride, last)
 
     def test_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Measure one batch.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from kfp_finetune.components.finetune.callbacks import (
     WriteLog,
 )
 from kfp_finetune.components.finetune.checkpoints import open_checkpoints
-from kfp_finetune.components.finetune.history import SECONDS, BestWeights, History
+from kfp_finetune.components.finetune.history import BestWeights, History
 from kfp_finetune.components.finetune.inputs import (
     Rows,
     batch_of_update,
@@ -37,6 +37,7 @@ from kfp_finetune.components.finetune.inputs import (
 from kfp_finetune.components.finetune.parameters import (
     Checkpointing,
     Selection,
+    all_changed,
     check_on_divergence,
     check_precision,
 )
@@ -74,6 +75,7 @@ def finetune(
     selection: Selection | None = None,
     on_divergence: str = "fail",
     checkpointing: Checkpointing | None = None,
+    parameters: Mapping[str, Any] | None = None,
     model_path: str,
     tensorboard_logs_path: str,
 ) -> model_artifact.ModelManifest:
@@ -103,6 +105,7 @@ def finetune(
         on_divergence: "fail", or "report": training ends, `stopped_at` says where, and the model
             has the weights of the last evaluation with a finite loss, or those it began with.
         checkpointing: Whether and where the run is saved; None: it is not.
+        parameters: All of these by the component's names, for the record; None: not recorded.
         model_path: Where the model is written.
         tensorboard_logs_path: Where the event files are written.
 
@@ -245,7 +248,7 @@ def finetune(
             steps_per_epoch=plan.steps_per_epoch,
             num_train_steps=plan.num_train_steps,
             updates_done=history.updates_done,
-            training_seconds=round(float(history.times[:, SECONDS].sum()), 3),
+            training_seconds=round(float(history.seconds), 3),
             stopped_at=history.stopped_at,
             diverged_at=diverged_at,
             resumed_at=history.resumed_at,
@@ -260,6 +263,9 @@ def finetune(
             **selection.chosen(history.evaluations),
             weights_format=pytorch_weights.format_of(network),
             environment=environment,
+            parameters=None
+            if parameters is None
+            else all_changed(parameters, data.parameters, optimizer_config.parameters),
         )
         if distribution.is_chief(strategy):
             tokenizer = Path(tokenized_dataset_path) / tokenized_dataset.TOKENIZER

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tensorflow as tf
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, summary_v2
@@ -19,7 +20,7 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune.history import History
+from kfp_finetune.components.finetune.history import History, LogRows
 from kfp_finetune.components.finetune.trainer import EXAMPLES, GRADIENT_NORM, LEARNING_RATE, LOSS
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class TrainingLog:
     """Writes event files and collects the records of the training log.
 
     An update's step is its number, counted from 0; an evaluation's is the number of updates before
-    it. Event files of an earlier attempt are removed.
+    it. Of a very long run only some updates are written, as `sampling` says, and the last. Event
+    files of an earlier attempt are removed.
 
     Args:
         log_dir: Where TensorBoard's event files go; None: nowhere, as another worker writes them.
@@ -73,6 +75,7 @@ class TrainingLog:
             self._events = EventFileWriter(str(log_dir), max_queue_size=10_000)
         self._history = history
         self._batch_of = batch_of
+        self._rows = LogRows(history.num_train_steps)
         self._written = 0
         self._evaluations_written = 0
         self.records: list[dict[str, Any]] = []
@@ -96,26 +99,29 @@ class TrainingLog:
             DivergedError: If a loss or gradient is not finite.
         """
         history = self._history
-        block = update_log[self._written : history.updates_done].numpy().tolist()
-        for step, row in enumerate(block, start=self._written):
-            self._check_finite(step, row)
-            ended_at, seconds = history.times[step]
+        found = self._rows.written(self._written, history.updates_done)
+        values = tf.gather(update_log, tf.constant([row for _, row in found], tf.int64))
+        for (step, row), applied in zip(found, values.numpy().tolist(), strict=True):
+            self._evaluations_up_to(step)
+            self._check_finite(step, applied)
+            if step % self._rows.stride and step + 1 < history.num_train_steps:
+                continue  # only looked at: the next one takes its row
+            ended_at, seconds = history.times[row]
             self._scalars(
                 step,
                 float(ended_at),
                 {
-                    "train/learning_rate": row[LEARNING_RATE],
-                    "train/loss": row[LOSS],
-                    "train/gradient_norm": row[GRADIENT_NORM],
-                    "train/examples_per_second": row[EXAMPLES] / max(seconds, 1e-9),
+                    "train/learning_rate": applied[LEARNING_RATE],
+                    "train/loss": applied[LOSS],
+                    "train/gradient_norm": applied[GRADIENT_NORM],
+                    "train/examples_per_second": applied[EXAMPLES] / max(seconds, 1e-9),
                 },
             )
             self.records.append(
-                {"step": step, "learning_rate": row[LEARNING_RATE], "loss": row[LOSS]}
+                {"step": step, "learning_rate": applied[LEARNING_RATE], "loss": applied[LOSS]}
             )
-            self._evaluation_at(step + 1)
         self._written = history.updates_done
-        self._evaluation_at(self._written)
+        self._evaluations_up_to(self._written)
         if self._events is not None:
             self._events.flush()
 
@@ -126,13 +132,16 @@ class TrainingLog:
         if self._events is not None:
             self._events.close()
 
-    def _evaluation_at(self, step: int) -> None:
-        evaluations = self._history.evaluations[self._evaluations_written :]
-        if evaluations and evaluations[0].step == step:
-            found = evaluations[0]
+    def _evaluations_up_to(self, step: int) -> None:
+        """Write the evaluations after at most `step` updates that are not yet written."""
+        evaluations = self._history.evaluations
+        while self._evaluations_written < len(evaluations):
+            found = evaluations[self._evaluations_written]
+            if found.step > step:
+                return
             named = {f"validation/{name}": value for name, value in found.metrics.items()}
-            self._scalars(step, found.wall_time, named)
-            self.records.append({"step": step, "validation": found.metrics})
+            self._scalars(found.step, found.wall_time, named)
+            self.records.append({"step": found.step, "validation": found.metrics})
             self._evaluations_written += 1
 
     def _scalars(self, step: int, wall_time: float, values: Mapping[str, float]) -> None:

@@ -26,6 +26,7 @@ from kfp_finetune.components.load_data.understanding import (
 from kfp_finetune.components.load_data.writing import DatasetWriter
 from kfp_finetune.components.model_folder.sizes import check_against_weights
 from kfp_finetune.components.model_folder.weight_files import weight_files
+from kfp_finetune.components.repeating import changed
 from kfp_finetune.components.runtime import Progress, emit
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.tokenization import check_max_length
@@ -141,6 +142,7 @@ def _write(
         dataset_fingerprint=parameters.dataset_fingerprint,
         model_fingerprint=parameters.model_fingerprint,
         splits=counts,
+        parameters=changed(vars(parameters), Parameters),
     )
     report = describe_data(manifest, writer.labels, tokenize, writer.shown)
     notes = [*data.notes, *tokenize.notes]

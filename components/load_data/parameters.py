@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.choices import ON_BAD_ROW
-from kfp_finetune.components.load_data.sources import ReadOptions
+from kfp_finetune.components.load_data.checks import check_parameters, read_options
+from kfp_finetune.components.load_data.readers.reading import ReadOptions
 from kfp_finetune.components.load_data.splitting import Splitting
-from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.uris import hide
 
 
@@ -17,7 +16,7 @@ class Parameters:
     """The parameters of load_data, as `component.py` describes them.
 
     Raises:
-        InputError: For the first that is wrong.
+        InputError: With everything that is wrong.
     """
 
     dataset: str
@@ -58,55 +57,8 @@ class Parameters:
         for name in ("dataset", "validation_dataset", "test_dataset", "label_names", "model"):
             if value := getattr(self, name):
                 object.__setattr__(self, name, hide(value))
-        task = get_task(self.task)
-        task.check_problem_type(self.problem_type)
-        self._check_fractions()
-        if self.on_bad_row not in ON_BAD_ROW or (self.mend and not task.PER_WORD):
-            raise InputError(
-                f"on_bad_row is '{self.on_bad_row}'",
-                where="on_bad_row",
-                expected="error, drop or mend" if task.PER_WORD else "error or drop",
-                remedy="--on-bad-row drop",
-            )
-        if not 0 <= self.seed < 2**32:
-            raise InputError(
-                f"seed is {self.seed}",
-                where="seed",
-                expected="a whole number from 0 to 4294967295, which is what numpy takes",
-                remedy="--seed 42",
-            )
-        for name, value in (
-            ("max_train_samples", self.max_train_samples),
-            ("max_length", self.max_length),
-        ):
-            if value is not None and value < 1:
-                raise InputError(
-                    f"{name} is {value}",
-                    where=name,
-                    expected="a whole number of at least 1",
-                    remedy=f"--{name.replace('_', '-')} 128",
-                )
-
-    def _check_fractions(self) -> None:
-        shares = {
-            "validation_fraction": self.validation_fraction,
-            "test_fraction": self.test_fraction,
-        }
-        for name, share in shares.items():
-            if not 0 <= share < 1:
-                raise InputError(
-                    f"{name} is {share:g}",
-                    where=name,
-                    expected="a share of the rows, at least 0 and below 1",
-                    remedy=f"--{name.replace('_', '-')} 0.1",
-                )
-        if sum(shares.values()) >= 1:
-            raise InputError(
-                f"validation and test would take {sum(shares.values()):.0%} of the rows",
-                where=", ".join(shares),
-                expected="shares that leave rows to train on",
-                remedy="smaller fractions",
-            )
+        if problems := check_parameters(vars(self)):
+            raise InputError.of_all(problems)
 
     @property
     def mend(self) -> bool:
@@ -116,19 +68,7 @@ class Parameters:
     @property
     def read_options(self) -> ReadOptions:
         """How files are read."""
-        names = self.column_names
-        plain_text = get_task(self.task).PLAIN_TEXT
-        if plain_text == "lines" and self.delimiter is not None:
-            plain_text = "table"
-        return ReadOptions(
-            dataset_config=self.dataset_config,
-            dataset_revision=self.dataset_revision,
-            delimiter=self.delimiter,
-            quoting=self.quoting,
-            encoding=self.encoding,
-            plain_text=plain_text,
-            column_names=tuple(n.strip() for n in names.split(",")) if names else None,
-        )
+        return read_options(vars(self))
 
     @property
     def splitting(self) -> Splitting:

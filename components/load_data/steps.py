@@ -10,6 +10,11 @@ from dataclasses import dataclass
 
 from kfp_finetune.components.errors import InputError
 
+# Beyond these no training comes to an end: a billion steps take eleven days at a thousand a second.
+MOST_STEPS = 10**9
+# Every epoch ends with an evaluation, and what each measured is held in memory: about 1 KB.
+MOST_EPOCHS = 10**6
+
 
 @dataclass(frozen=True)
 class StepPlan:
@@ -66,29 +71,60 @@ def check_step_parameters(
     """Check what can be checked before the data is read.
 
     Raises:
-        InputError: If one of them is not positive (`num_train_epochs` also: not finite).
+        InputError: With all that are not positive (`num_train_epochs` also: not finite), or are
+            beyond `MOST_STEPS` and `MOST_EPOCHS`.
     """
-    for name, value in (
-        ("batch_size", batch_size),
-        ("gradient_accumulation_steps", gradient_accumulation_steps),
-        ("max_steps", max_steps),
-    ):
-        if value is not None and value < 1:
-            raise InputError(
-                f"{name} is {value}",
-                where=name,
-                expected="a whole number of at least 1",
-                remedy=f"--{name.replace('_', '-')} {32 if name == 'batch_size' else 1}"
-                if name != "max_steps"
-                else "leave max_steps out to train num_train_epochs epochs",
-            )
-    if max_steps is None and not (num_train_epochs > 0 and math.isfinite(num_train_epochs)):
-        raise InputError(
-            f"num_train_epochs is {num_train_epochs:g}",
-            where="num_train_epochs",
-            expected="a number above 0; a fraction of an epoch is allowed",
-            remedy="--num-train-epochs 3",
+    problems = [
+        InputError(
+            f"{name} is {value}",
+            where=name,
+            expected="a whole number of at least 1",
+            remedy=remedy,
         )
+        for name, value, remedy in (
+            ("batch_size", batch_size, "--batch-size 32"),
+            (
+                "gradient_accumulation_steps",
+                gradient_accumulation_steps,
+                "--gradient-accumulation-steps 1",
+            ),
+            ("max_steps", max_steps, "leave --max-steps out to train num_train_epochs epochs"),
+        )
+        if value is not None and value < 1
+    ]
+    if max_steps is None and not (num_train_epochs > 0 and math.isfinite(num_train_epochs)):
+        problems.append(
+            InputError(
+                f"num_train_epochs is {num_train_epochs:g}",
+                where="num_train_epochs",
+                expected="a number above 0; a fraction of an epoch is allowed",
+                remedy="--num-train-epochs 3",
+            )
+        )
+    elif max_steps is None and num_train_epochs > MOST_EPOCHS:
+        problems.append(_too_many_epochs(num_train_epochs))
+    if max_steps is not None and max_steps > MOST_STEPS:
+        problems.append(_too_many_steps(max_steps, "max_steps", f"--max-steps {MOST_STEPS}"))
+    if problems:
+        raise InputError.of_all(problems)
+
+
+def _too_many_epochs(epochs: float) -> InputError:
+    return InputError(
+        f"training would take {epochs:,.10g} epochs",
+        where="num_train_epochs, max_steps",
+        expected=f"at most {MOST_EPOCHS:,}: each ends with an evaluation, which is kept in memory",
+        remedy="a smaller --num-train-epochs or --max-steps",
+    )
+
+
+def _too_many_steps(steps: int, where: str, remedy: str) -> InputError:
+    return InputError(
+        f"training would take {steps:,} steps",
+        where=where,
+        expected=f"at most {MOST_STEPS:,}, which is eleven days at a thousand a second",
+        remedy=remedy,
+    )
 
 
 def count_steps(
@@ -113,7 +149,8 @@ def count_steps(
         drop_remainder: Leave out the last batch of an epoch where it is smaller.
 
     Raises:
-        InputError: If a number is not positive, or `drop_remainder` leaves no batch.
+        InputError: If a number is not positive, `drop_remainder` leaves no batch, or the steps or
+            epochs are too many.
     """
     check_step_parameters(batch_size, num_train_epochs, max_steps, gradient_accumulation_steps)
     whole, rest = divmod(num_train_examples, batch_size)
@@ -132,6 +169,10 @@ def count_steps(
         epochs = num_train_epochs
     else:
         steps, epochs = max_steps, max_steps / steps_per_epoch
+    if steps > MOST_STEPS:
+        raise _too_many_steps(steps, "num_train_epochs", "a smaller --num-train-epochs")
+    if epochs > MOST_EPOCHS:
+        raise _too_many_epochs(epochs)
     return StepPlan(
         num_train_examples=num_train_examples,
         batch_size=batch_size,

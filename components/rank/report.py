@@ -51,9 +51,11 @@ def _style(place: int) -> str:
 def _rates(best: Sequence[tuple[Any, Training]]) -> dict[str, Any] | None:
     lines = []
     for place, (candidate, training) in enumerate(best):
-        rates = np.array([r["learning_rate"] for r in training.log if "learning_rate" in r])
+        updates = [r for r in training.log if "learning_rate" in r]
+        steps = np.array([r["step"] for r in updates])
+        rates = np.array([r["learning_rate"] for r in updates])
         chosen = thin(rates, limit=_FEW_POINTS)
-        lines.append(Series(candidate.name, chosen, rates[chosen], _style(place)))
+        lines.append(Series(candidate.name, steps[chosen], rates[chosen], _style(place)))
     # The rate of what diverged may be so high that of the others nothing would be seen.
     good = [line for line, (c, _) in zip(lines, best, strict=True) if c.mean is not None]
     top = _highest(good) or _highest(lines)

@@ -3,9 +3,8 @@
 Every module has
 
 - `NAME`, `TEXT_COLUMNS` and `LABEL_COLUMNS` (usual names), `PAIRS` (whether there may be pairs of
-  texts), `PLAIN_TEXT` (what a file is whose suffix says nothing), `PER_WORD` (whether every word
-  has a label);
-- `check_problem_type`, `check_columns` and `check_training_loss`;
+  texts), `PER_WORD` (whether every word has a label);
+- `check_columns` and `check_training_loss`; `choices` has what can be checked without numpy;
 - from rows to examples: `label_values`, `understand_labels`, `tokenize`, `label_type`,
   `text_type` and `label_text`;
 - from examples to a model: `model_class`, `targets`, `word_labels`, `loss`, `training_loss` and
@@ -17,10 +16,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from kfp_finetune.components.errors import InputError
-
-TASKS = ("text-classification", "token-classification")
-
 
 def get_task(name: str) -> ModuleType:
     """The module of a task.
@@ -28,13 +23,9 @@ def get_task(name: str) -> ModuleType:
     Raises:
         InputError: If there is no such task.
     """
-    if name not in TASKS:
-        raise InputError(
-            f"task '{name}' is not known",
-            where="task",
-            expected="one of " + ", ".join(TASKS),
-            remedy=f"--task {TASKS[0]}",
-        )
+    from kfp_finetune.components.tasks.choices import check_task
+
+    check_task(name)
     from kfp_finetune.components.tasks import text_classification, token_classification
 
     return text_classification if name == text_classification.NAME else token_classification

@@ -7,71 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.problem_types import (
-    CLASS_WEIGHTS,
-    MULTI_LABEL,
-    REGRESSION,
-    SINGLE_LABEL,
-)
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, SINGLE_LABEL
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-def check_training_loss(
-    label_smoothing_factor: float, class_weights: str, problem_type: str
-) -> None:
-    """Check the parameters of `training_loss`.
-
-    Args:
-        label_smoothing_factor: As given.
-        class_weights: As given.
-        problem_type: "auto" where it is not known yet: then the values are checked alone.
-
-    Raises:
-        InputError: If one has no such value, or has no meaning for the problem type.
-    """
-    problems = []
-    if not 0 <= label_smoothing_factor < 1:
-        problems.append(
-            InputError(
-                f"label_smoothing_factor is {label_smoothing_factor:g}",
-                where="label_smoothing_factor",
-                expected="a share of at least 0 and below 1",
-                remedy="--label-smoothing-factor 0.1",
-            )
-        )
-    elif label_smoothing_factor and problem_type == REGRESSION:
-        problems.append(
-            InputError(
-                f"label_smoothing_factor is {label_smoothing_factor:g}, and a number to predict"
-                " cannot be smoothed",
-                where="label_smoothing_factor",
-                expected=f"{SINGLE_LABEL} or {MULTI_LABEL}",
-                remedy="leave --label-smoothing-factor out",
-            )
-        )
-    if class_weights not in CLASS_WEIGHTS:
-        problems.append(
-            InputError(
-                f"class_weights '{class_weights}' is not known",
-                where="class_weights",
-                expected="one of " + ", ".join(CLASS_WEIGHTS),
-                remedy="--class-weights balanced",
-            )
-        )
-    elif class_weights == "balanced" and problem_type in (MULTI_LABEL, REGRESSION):
-        problems.append(
-            InputError(
-                f"class_weights is balanced, and in {problem_type} a row is not of one class",
-                where="class_weights",
-                expected=SINGLE_LABEL,
-                remedy="leave --class-weights out",
-            )
-        )
-    if problems:
-        raise InputError.of_all(problems)
 
 
 def loss(problem_type: str) -> Any:

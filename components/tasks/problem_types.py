@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from kfp_finetune.components.errors import InputError
-
 SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
 REGRESSION = "regression"
@@ -17,21 +15,6 @@ TAGS = "word_tagging"
 TOKEN_TYPES = (ENTITIES, TAGS)
 CLASS_WEIGHTS = ("none", "balanced")
 _SEPARATORS = ("|", ";", ",")
-
-
-def check_problem_type(problem_type: str, known: Sequence[str]) -> None:
-    """Check the parameter.
-
-    Raises:
-        InputError: If it is neither "auto" nor one of those that a task knows.
-    """
-    if problem_type not in ("auto", *known):
-        raise InputError(
-            f"problem_type '{problem_type}' is not known",
-            where="problem_type",
-            expected="one of auto, " + ", ".join(known),
-            remedy="--problem-type auto",
-        )
 
 
 def num_outputs(label_names: Sequence[str]) -> int:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_finetune.components.tasks import labels as meanings
-from kfp_finetune.components.tasks import problem_types, usual_names
+from kfp_finetune.components.tasks import usual_names
+from kfp_finetune.components.tasks.choices import (
+    check_training_loss,  # noqa: F401 - as every task has it
+)
 from kfp_finetune.components.tasks.labels import Labels
 from kfp_finetune.components.tasks.losses import (  # noqa: F401 - as every task has them
-    check_training_loss,
     loss,
     training_loss,
     training_metrics,
@@ -19,7 +21,6 @@ from kfp_finetune.components.tasks.losses import (  # noqa: F401 - as every task
 from kfp_finetune.components.tasks.predictions import Prediction
 from kfp_finetune.components.tasks.problem_types import (
     MULTI_LABEL,
-    PROBLEM_TYPES,
     REGRESSION,
     SINGLE_LABEL,
 )
@@ -38,17 +39,7 @@ if TYPE_CHECKING:
 
 NAME = "text-classification"
 PER_WORD = False  # whether every word has a label
-PLAIN_TEXT = "lines"
 TEXT_COLUMNS, LABEL_COLUMNS, PAIRS = usual_names.TEXTS, usual_names.LABELS, True
-
-
-def check_problem_type(problem_type: str) -> None:
-    """Check the parameter.
-
-    Raises:
-        InputError: If it is neither "auto" nor a known problem type.
-    """
-    problem_types.check_problem_type(problem_type, PROBLEM_TYPES)
 
 
 def check_columns(labels: Sequence[str], text_pair: str | None) -> None:

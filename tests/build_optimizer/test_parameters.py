@@ -158,10 +158,14 @@ def test_a_description_reads_back_as_it_was_written(tmp_path: Path) -> None:
         ),
         (
             {"adam_beta1": 1.0, "power": 0.0},
-            "power is 0; adam_beta1 is 1\n"
-            "  where:    power, adam_beta1\n"
-            "  expected: a number above 0; a number of at least 0 and below 1\n"
-            "  remedy:   leave --power out; leave --adam-beta1 out",
+            "power is 0\n"
+            "  where:    power\n"
+            "  expected: a number above 0\n"
+            "  remedy:   leave --power out\n"
+            "adam_beta1 is 1\n"
+            "  where:    adam_beta1\n"
+            "  expected: a number of at least 0 and below 1\n"
+            "  remedy:   leave --adam-beta1 out",
         ),
         (
             {

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers.optimization_tf import WarmUp
 
 from kfp_finetune.components.artifacts.optimizer_config import SCHEDULES, Schedule
+from kfp_finetune.components.build_optimizer.curve import drawn_steps, turns
 from kfp_finetune.components.build_optimizer.optimizers import KerasSchedule
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.build_optimizer.schedules import learning_rate_at, learning_rates
@@ -210,6 +212,38 @@ def test_the_keras_object_is_the_function_to_the_last_bit(schedule: Schedule) ->
     for step in (0, schedule.warmup_steps, len(rates) // 2, len(rates) - 1):
         assert table(float(step)).numpy() == rates[step]
     assert table(len(rates) + 10).numpy() == rates[-1]
+
+
+LONG: dict[str, dict[str, Any]] = {
+    "polynomial": {"power": 2.0},
+    "cosine_with_restarts": {"num_cycles": 7},
+    "exponential": {"decay_rate": 0.01},
+    "piecewise_constant": {"boundaries": ((30_000_000, 1e-5), (70_000_001, 1e-6))},
+    "warmup_stable_decay": {"decay_steps": 12_345_678},
+}
+
+
+@pytest.mark.parametrize("warmup", [0, 1_234_567])
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_long_schedule_has_no_table_and_the_same_rates(name: str, warmup: int) -> None:
+    total = 100_000_000
+    schedule = Schedule(name=name, num_train_steps=total, warmup_steps=warmup, **LONG.get(name, {}))
+    keras = KerasSchedule(schedule)
+    assert keras.table is None
+    drawn = drawn_steps(schedule)
+    assert len(drawn) < 100_010 and {0, total - 1, total} | turns(schedule).keys() <= set(drawn)
+    steps = [
+        *drawn[:: len(drawn) // 20],
+        *turns(schedule),
+        warmup // 3,
+        total - 1,
+        total,
+        2 * total,
+    ]
+    steps += [start + by for start, _ in schedule.boundaries for by in (-1, 0)]
+    rates = [float(keras(tf.constant(step, tf.int64))) for step in steps]
+    one_bit = np.finfo(np.float32).eps
+    np.testing.assert_allclose(rates, learning_rates(schedule, steps), rtol=one_bit, atol=1e-20)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from kfp_finetune.cli.catalog import find
 from kfp_finetune.cli.parameters import complete, load
 from kfp_finetune.cli.preflight import check_settings
 from kfp_finetune.components.errors import InputError
+from tests import tiny
+from tests.commands import call
 
 
 def check(**given: Any) -> None:
@@ -27,6 +30,15 @@ def check(**given: Any) -> None:
         {"optimizer": "sgd", "momentum": 0.9},
         {"label_smoothing_factor": 0.1, "class_weights": "balanced"},
         {"label_smoothing_factor": 0.1, "problem_type": "multi_label_classification"},
+        {"metric_for_best_model": "mae", "load_best_model_at_end": True},
+        {
+            "metric_for_best_model": "f1",
+            "early_stopping_patience": 2,
+            "task": "token-classification",
+            "class_weights": "balanced",
+        },
+        {"early_stopping_patience": 2, "validation_fraction": 0.0, "split_column": "part"},
+        {"early_stopping_patience": 2, "validation_fraction": 0.0, "dataset": "owner/data"},
     ],
     ids=str,
 )
@@ -61,6 +73,23 @@ def test_what_can_be_trained_passes(given: dict[str, Any]) -> None:
             "label_smoothing_factor",
         ),
         ({"task": "translation"}, "task"),
+        ({"problem_type": "binary"}, "problem_type"),
+        ({"task": "token-classification", "problem_type": "regression"}, "problem_type"),
+        ({"task": "token-classification", "text_pair_column": "b"}, "text_pair_column"),
+        ({"label_all_tokens": True}, "label_all_tokens"),
+        ({"on_bad_row": "mend"}, "on_bad_row"),
+        ({"delimiter": "--"}, "delimiter"),
+        ({"metric_for_best_model": "accuracy"}, "metric_for_best_model"),
+        (
+            {
+                "metric_for_best_model": "mae",
+                "problem_type": "single_label_classification",
+                "load_best_model_at_end": True,
+            },
+            "metric_for_best_model",
+        ),
+        ({"early_stopping_patience": 2, "validation_fraction": 0.0}, "early_stopping_patience"),
+        ({"early_stopping_patience": 0}, "early_stopping_patience"),
     ],
     ids=str,
 )
@@ -98,3 +127,46 @@ def test_so_it_is_in_a_comparison() -> None:
     given = {"dataset": "d.csv", "model": "m", "candidates": [{"name": "{{item}}"}]}
     with pytest.raises(InputError, match=r"candidates contains \{\{"):
         check_settings(pipeline.name, complete(load(pipeline.definition), given))
+
+
+def test_everything_that_is_wrong_is_said_in_the_order_of_the_parameters() -> None:
+    with pytest.raises(InputError) as caught:
+        check(
+            optimizer="adamm",
+            batch_size=0,
+            quoting="some",
+            metric_for_best_model="acuracy",
+            lr_scheduler_type="cosin",
+            early_stopping_patience=3,
+            validation_fraction=0.0,
+            checkpoints_to_keep=0,
+            test_fraction=1.5,
+        )
+    problems = caught.value.problems
+    order = [p.name for p in load(find("finetune").definition)]
+    told = [problem.where for problem in problems]
+    assert sorted(told, key=order.index) == told
+    assert set(told) == {
+        "test_fraction", "quoting", "batch_size", "lr_scheduler_type", "optimizer",
+        "checkpoints_to_keep", "early_stopping_patience", "metric_for_best_model",
+    }  # fmt: skip
+    remedies = {problem.where: problem.remedy for problem in problems}
+    assert remedies["optimizer"] == "--optimizer adam"
+    assert remedies["lr_scheduler_type"] == "--lr-scheduler-type cosine"
+    assert remedies["metric_for_best_model"] == "--metric-for-best-model accuracy"
+    again = InputError.from_dict(caught.value.as_dict())  # as it crosses containers
+    assert str(again) == str(caught.value) == "\n".join(map(str, problems))
+
+
+def test_a_command_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
+    data = tiny.write_csv(tmp_path / "data.csv", tiny.rows(9))
+    words = ["run", "--dataset", data.name, "--model", "./modell", "--name", "first"]
+    done = call(tmp_path, *words, "--metric-for-best-model", "acuracy", "--optimizer", "adamm")
+    assert done.returncode == 2
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("  ")]
+    assert errors == [
+        "error: there is no such folder",
+        "error: optimizer 'adamm' is not known",
+        "error: metric_for_best_model 'acuracy' is not measured",
+    ]
+    assert list(tmp_path.iterdir()) == [data]

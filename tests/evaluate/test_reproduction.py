@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 import pytest
 
 from kfp_finetune.cli import catalog, parameters
+from kfp_finetune.cli.parameters import FINGERPRINTS
 from kfp_finetune.components.build_optimizer.parameters import Parameters, build_optimizer_config
 from kfp_finetune.components.evaluate.report import render_report
 from kfp_finetune.components.evaluate.reproduction import command
+from kfp_finetune.components.finetune import parameters as finetune
+from kfp_finetune.components.finetune.parameters import all_changed
+from kfp_finetune.components.load_data import parameters as load_data
+from kfp_finetune.components.repeating import changed
 from tests.evaluate.inputs import make_inputs, names_of
 
 
@@ -27,31 +32,44 @@ from tests.evaluate.inputs import make_inputs, names_of
     ],
 )
 def test_it_describes_the_same_optimizer(given: dict[str, Any]) -> None:
-    _, model, _, dataset = make_inputs(names_of(2), steps_per_epoch=47)
+    model = make_inputs(names_of(2), steps_per_epoch=47)[1]
     optimizer = build_optimizer_config(model.num_train_steps, **given)
-    model = model.model_copy(update={"optimizer": optimizer, "seed": 7})
-    program, subcommand, *words = shlex.split(" ".join(command(model, dataset)))
+    told = all_changed(
+        {"base_model": "m", "seed": 7}, {"dataset": "it's here"}, optimizer.parameters
+    )
+    model = model.model_copy(update={"optimizer": optimizer, "parameters": told})
+    program, subcommand, *words = shlex.split(" ".join(command(model)))
     assert (program, subcommand) == ("kfp-finetune", "run")
     known = {p.option: p for p in parameters.load(catalog.PIPELINES["finetune"].definition)}
     values = {known[o].name: known[o].type(v) for o, v in zip(words[::2], words[1::2], strict=True)}
-    assert values["seed"] == 7
-    assert (values["dataset"], values["text_column"]) == ("/data/banking77", "text")
-    chosen = {f.name: values[f.name] for f in fields(Parameters) if f.name in values}
-    assert build_optimizer_config(model.num_train_steps, **chosen) == optimizer
+    assert values == {"dataset": "it's here", "model": "m", "seed": 7, **given}
 
 
-def test_a_number_of_steps_is_repeated_as_such() -> None:
-    _, model, _, dataset = make_inputs(names_of(2), steps_per_epoch=47)
-    model = model.model_copy(update={"num_train_epochs": 0.2})
-    words = " ".join(command(model, dataset.model_copy(update={"dataset": "other.csv"})))
-    assert "--max-steps 141" in words
-    assert "--num-train-epochs" not in words
-    assert "--text-column" not in words
+def test_what_was_not_recorded_gives_no_command() -> None:
+    model = make_inputs(names_of(2))[1]
+    assert model.parameters is None and command(model) == []
+
+
+@pytest.mark.parametrize("step", [load_data.Parameters, Parameters, finetune.Parameters])
+@pytest.mark.parametrize("pipeline", catalog.PIPELINES)
+def test_a_step_has_the_defaults_of_the_pipeline(pipeline: str, step: Any) -> None:
+    defaults = parameters.defaults(catalog.PIPELINES[pipeline].definition)
+    own = {f.name: f.default for f in fields(step) if f.default is not MISSING}
+    if pipeline == "compare_schedules":  # where each candidate has its own
+        own = {name: value for name, value in own.items() if name in defaults}
+    else:
+        own.pop("checkpoint_per_trial", None)  # of a comparison
+    given = {name: defaults[name] for name in own}
+    assert {n: "" if n in FINGERPRINTS else v for n, v in given.items()} == own
 
 
 def test_a_password_in_an_address_is_not_told() -> None:
     metrics, model, log, dataset = make_inputs(names_of(2))
     secret = {"dataset": "https://me:hunter2@example.org/data.csv?token=hunter2"}
+    told = {"model": "m", "test_dataset": "https://me:hunter2@example.org/data.csv", **secret}
+    kept = changed(told, load_data.Parameters)
+    assert kept["dataset"] == kept["test_dataset"] == "https://example.org/data.csv"
+    model = model.model_copy(update={"parameters": kept})
     page = render_report(
         metrics, model.model_copy(update=secret), log, dataset.model_copy(update=secret)
     )

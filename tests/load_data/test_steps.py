@@ -139,6 +139,29 @@ def test_updates_are_the_planned_ones_and_can_start_anywhere(plan, seed: int, st
     ]
 
 
+@pytest.mark.parametrize(
+    ("rows", "given", "found"),
+    [
+        (10, {"num_train_epochs": 1e9}, "training would take 1,000,000,000 epochs"),
+        (40_000, {"num_train_epochs": 1e6}, "training would take 1,250,000,000 steps"),
+        (40_000, {"max_steps": 2 * 10**9}, "training would take 2,000,000,000 steps"),
+        (10, {"max_steps": 5 * 10**6}, "training would take 5,000,000 epochs"),
+    ],
+    ids=str,
+)
+def test_a_run_that_cannot_end_is_refused_with_its_number(
+    rows: int, given: dict[str, float], found: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        count_steps(rows, **given)  # type: ignore[arg-type]
+    assert caught.value.found == found
+    assert "at most 1,000,000" in caught.value.expected
+
+
+def test_a_very_long_run_is_planned() -> None:
+    assert count_steps(320_000, num_train_epochs=1e5).num_train_steps == 10**9
+
+
 def test_drop_remainder_leaves_out_rows_that_differ_by_epoch() -> None:
     plan = count_steps(103, 8, 1, drop_remainder=True)
     lengths = np.ones(103, np.int64)

@@ -25,10 +25,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.evaluate.component import evaluate
 from kfp_finetune.components.finetune.component import finetune as finetune_model
 from kfp_finetune.components.load_data.component import count_steps, load_data
-from kfp_finetune.components.load_data.parameters import Parameters
-from kfp_finetune.components.load_data.readers.reading import check_options
 from kfp_finetune.components.not_given import is_given
-from kfp_finetune.components.tasks import TASKS
 from kfp_finetune.components.tasks.problem_types import TOKEN_TYPES
 from kfp_finetune.pipelines.finetune.pipeline import finetune
 from tests.pipelines.conftest import run_in_kfp
@@ -71,12 +68,10 @@ def test_every_word_is_one_that_is_checked(name: str) -> None:
     for word in (*CHOICES[name], "no-such-word"):
         boundaries = "0.5:1e-5" if word == "piecewise_constant" else None
         said = ""
+        task = "token-classification" if word in ("mend", *TOKEN_TYPES) else "text-classification"
+        given = settings | {"task": task, "lr_boundaries": boundaries, name: word}
         try:
-            check_settings("finetune", settings | {name: word, "lr_boundaries": boundaries})
-            if name in ("quoting", "on_bad_row", "problem_type"):  # checked with the data
-                task = "token-classification" if word in ("mend", *TOKEN_TYPES) else TASKS[0]
-                given = Parameters("d", "m", task=task, **{name: word})
-                check_options(given.read_options)
+            check_settings("finetune", given)
         except InputError as error:
             said = str(error)
         assert bool(said) == (word == "no-such-word"), said

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.tasks import choices, get_task
 from kfp_finetune.components.tasks import losses as task
 from kfp_finetune.components.tasks.problem_types import (
     MULTI_LABEL,
@@ -102,21 +103,27 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
             -0.1,
             "balance",
             "auto",
-            "label_smoothing_factor is -0.1; class_weights 'balance' is not known\n"
-            "  where:    label_smoothing_factor, class_weights\n"
-            "  expected: a share of at least 0 and below 1; one of none, balanced\n"
-            "  remedy:   --label-smoothing-factor 0.1; --class-weights balanced",
+            "label_smoothing_factor is -0.1\n"
+            "  where:    label_smoothing_factor\n"
+            "  expected: a share of at least 0 and below 1\n"
+            "  remedy:   --label-smoothing-factor 0.1\n"
+            "class_weights 'balance' is not known\n"
+            "  where:    class_weights\n"
+            "  expected: one of none, balanced\n"
+            "  remedy:   --class-weights balanced",
         ),
         (
             0.1,
             "balanced",
             REGRESSION,
-            "label_smoothing_factor is 0.1, and a number to predict cannot be smoothed;"
-            " class_weights is balanced, and in regression a row is not of one class\n"
-            "  where:    label_smoothing_factor, class_weights\n"
-            "  expected: single_label_classification or multi_label_classification;"
-            " single_label_classification\n"
-            "  remedy:   leave --label-smoothing-factor out; leave --class-weights out",
+            "label_smoothing_factor is 0.1, and a number to predict cannot be smoothed\n"
+            "  where:    label_smoothing_factor\n"
+            "  expected: single_label_classification or multi_label_classification\n"
+            "  remedy:   leave --label-smoothing-factor out\n"
+            "class_weights is balanced, and in regression a row is not of one class\n"
+            "  where:    class_weights\n"
+            "  expected: single_label_classification\n"
+            "  remedy:   leave --class-weights out",
         ),
         (
             0.1,
@@ -134,7 +141,7 @@ def test_what_has_no_meaning_is_refused(
     smoothing: float, class_weights: str, problem_type: str, message: str
 ) -> None:
     with pytest.raises(InputError) as error:
-        task.check_training_loss(smoothing, class_weights, problem_type)
+        choices.check_training_loss(smoothing, class_weights, problem_type)
     assert str(error.value) == message
 
 
@@ -148,4 +155,11 @@ def test_what_has_no_meaning_is_refused(
     ],
 )
 def test_what_has_a_meaning_is_taken(smoothing: Any, class_weights: str, problem_type: str) -> None:
-    task.check_training_loss(smoothing, class_weights, problem_type)
+    choices.check_training_loss(smoothing, class_weights, problem_type)
+
+
+@pytest.mark.parametrize("task", choices.TASKS)
+def test_the_metrics_that_can_be_chosen_are_those_that_are_measured(task: str) -> None:
+    for problem_type, names in choices.TASKS[task].metrics.items():
+        measured = get_task(task).training_metrics(problem_type, ["O", "B-a"])
+        assert tuple(metric.name for metric in measured) == names

@@ -72,7 +72,7 @@ def locate(dataset: str, plain_text: str = "lines") -> Place:
     except (OSError, ValueError):
         pass  # too long or with a NUL: no path, and no Hub id either
     if is_uri(dataset) or not is_hub_id(dataset):
-        raise _missing(path)
+        raise missing(path)
     return Place("hub", dataset)
 
 
@@ -146,7 +146,13 @@ def _denied(path: Path) -> InputError:
     )
 
 
-def _missing(path: Path) -> InputError:
+def missing(path: Path, parameter: str = "dataset") -> InputError:
+    """What is raised for a path that is not there.
+
+    Args:
+        path: The path.
+        parameter: Whose value it is.
+    """
     parent = path.parent
     wanted, remedy = path, "check the path"
     if not _is_dir(parent):
@@ -162,7 +168,7 @@ def _missing(path: Path) -> InputError:
         remedy += f"; in {parent} there is " + ", ".join(near)
     return InputError(
         f"there is no file {path}",
-        where="dataset",
+        where=parameter,
         expected=f"a file ({', '.join(FORMATS)}), a folder, a pattern, a URI, or the id of a"
         " dataset on the Hub",
         remedy=remedy,

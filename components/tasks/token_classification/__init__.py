@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks import losses, problem_types, text_classification, usual_names
+from kfp_finetune.components.tasks import choices, losses, text_classification, usual_names
 from kfp_finetune.components.tasks.labels import Labels
 from kfp_finetune.components.tasks.predictions import Prediction, Predictions
-from kfp_finetune.components.tasks.problem_types import ENTITIES, SINGLE_LABEL, TOKEN_TYPES
+from kfp_finetune.components.tasks.problem_types import ENTITIES, SINGLE_LABEL
 from kfp_finetune.components.tasks.token_classification.reading import TagSets
 from kfp_finetune.components.tasks.token_classification.understanding import understand_tags
 from kfp_finetune.components.tasks.token_classification.word_labels import WordLabels
@@ -29,17 +29,7 @@ if TYPE_CHECKING:
 
 NAME = "token-classification"
 PER_WORD = True
-PLAIN_TEXT = "conll"
 TEXT_COLUMNS, LABEL_COLUMNS, PAIRS = usual_names.WORDS, usual_names.TAGS, False
-
-
-def check_problem_type(problem_type: str) -> None:
-    """Check the parameter.
-
-    Raises:
-        InputError: If it is neither "auto" nor a known problem type.
-    """
-    problem_types.check_problem_type(problem_type, TOKEN_TYPES)
 
 
 def check_columns(labels: Sequence[str], text_pair: str | None) -> None:
@@ -48,13 +38,7 @@ def check_columns(labels: Sequence[str], text_pair: str | None) -> None:
     Raises:
         InputError: If there is more than one of words or of tags.
     """
-    if text_pair is not None:
-        raise InputError(
-            f"text_pair_column is '{text_pair}'",
-            where="text_pair_column",
-            expected=f"one column of words, for {NAME}",
-            remedy="leave --text-pair-column out",
-        )
+    choices.check_text_pair(NAME, text_pair)
     if len(labels) > 1:
         raise InputError(
             f"there are {len(labels)} label columns",
@@ -147,7 +131,7 @@ def check_training_loss(
     Raises:
         InputError: If one has no such value.
     """
-    losses.check_training_loss(label_smoothing_factor, class_weights, SINGLE_LABEL)
+    choices.check_training_loss(label_smoothing_factor, class_weights, SINGLE_LABEL)
 
 
 def loss(problem_type: str) -> Any:

@@ -1,0 +1,114 @@
+"""What can be wrong with the parameters of load_data before anything is opened; without numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.choices import ON_BAD_ROW
+from kfp_finetune.components.load_data.readers.delimiters import parse_delimiter
+from kfp_finetune.components.load_data.readers.reading import ReadOptions, check_options
+from kfp_finetune.components.tasks.choices import (
+    TASKS,
+    check_problem_type,
+    check_task,
+    check_text_pair,
+)
+
+_FRACTIONS = ("validation_fraction", "test_fraction")
+
+
+def read_options(values: Mapping[str, Any]) -> ReadOptions:
+    """How files are read.
+
+    Args:
+        values: The parameters of load_data, by name.
+    """
+    names = values["column_names"]
+    plain_text = TASKS[values["task"]].plain_text
+    if plain_text == "lines" and values["delimiter"] is not None:
+        plain_text = "table"
+    return ReadOptions(
+        dataset_config=values["dataset_config"],
+        dataset_revision=values["dataset_revision"],
+        delimiter=values["delimiter"],
+        quoting=values["quoting"],
+        encoding=values["encoding"],
+        plain_text=plain_text,
+        column_names=tuple(n.strip() for n in names.split(",")) if names else None,
+    )
+
+
+def check_parameters(values: Mapping[str, Any]) -> list[InputError]:
+    """Find everything that is wrong.
+
+    Args:
+        values: The parameters of load_data, by name.
+    """
+    task = values["task"]
+    problems = InputError.found_by(lambda: check_task(task))
+    if not problems:
+        problems += InputError.found_by(lambda: check_problem_type(task, values["problem_type"]))
+        problems += InputError.found_by(lambda: check_text_pair(task, values["text_pair_column"]))
+        problems += InputError.found_by(lambda: check_options(read_options(values)))
+    problems += _fractions({name: values[name] for name in _FRACTIONS})
+    if values["delimiter"]:
+        problems += InputError.found_by(lambda: parse_delimiter(values["delimiter"]))
+    per_word, on_bad_row = task in TASKS and TASKS[task].per_word, values["on_bad_row"]
+    if on_bad_row not in ON_BAD_ROW or (on_bad_row == "mend" and not per_word):
+        problems.append(
+            InputError(
+                f"on_bad_row is '{on_bad_row}'",
+                where="on_bad_row",
+                expected="error, drop or mend" if per_word else "error or drop",
+                remedy="--on-bad-row drop",
+            )
+        )
+    return problems + _numbers(values)
+
+
+def _fractions(shares: Mapping[str, float]) -> list[InputError]:
+    problems = [
+        InputError(
+            f"{name} is {share:g}",
+            where=name,
+            expected="a share of the rows, at least 0 and below 1",
+            remedy=f"--{name.replace('_', '-')} 0.1",
+        )
+        for name, share in shares.items()
+        if not 0 <= share < 1
+    ]
+    if not problems and sum(shares.values()) >= 1:
+        problems.append(
+            InputError(
+                f"validation and test would take {sum(shares.values()):.0%} of the rows",
+                where=", ".join(shares),
+                expected="shares that leave rows to train on",
+                remedy="smaller fractions",
+            )
+        )
+    return problems
+
+
+def _numbers(values: Mapping[str, Any]) -> list[InputError]:
+    problems = [
+        InputError(
+            f"{name} is {values[name]}",
+            where=name,
+            expected="a whole number of at least 1",
+            remedy=f"--{name.replace('_', '-')} 128",
+        )
+        for name in ("max_train_samples", "max_length")
+        if values[name] is not None and values[name] < 1
+    ]
+    if not 0 <= values["seed"] < 2**32:
+        problems.append(
+            InputError(
+                f"seed is {values['seed']}",
+                where="seed",
+                expected="a whole number from 0 to 4294967295, which is what numpy takes",
+                remedy="--seed 42",
+            )
+        )
+    return problems
