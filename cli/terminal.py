@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from kfp_finetune.cli.screen import Pace, clean, rate_text
 
@@ -82,12 +81,11 @@ class TerminalScreen:
     def summary(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """See `Screen`."""
         self._progress.stop()
-        table = Table(title=_safe(title), show_header=False, title_justify="left", box=None)
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column(overflow="fold")
+        self._print(f"[italic]{_safe(title)}[/]")
+        width = max(len(name) for name, _ in rows)
         for name, value in rows:
-            table.add_row(_safe(name), _safe(value))
-        self._console.print(table)
+            # The terminal wraps what is long: a command that we broke could not be pasted.
+            self._print(f" [bold]{_safe(name):<{width}}[/]  {_safe(value)}")
 
     def close(self) -> None:
         """See `Screen`."""

@@ -1,18 +1,20 @@
 """How far a step is: what its pod last reported, carried on to now.
 
-Argo passes a pod's report on once a minute. Between two reports the step is taken to go on as fast
-as before, and what is shown says how old the report is.
+Argo passes a pod's report on once a minute, and does not say when the pod made it: on average half
+a minute before. Between two reports the step is taken to go on as fast as before, and what is shown
+says how old the report is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from kfp_finetune.cli.screen import duration
 
 # A report that is older says little of where the step is now.
 _LONGEST = 150.0
+_DELAY = timedelta(seconds=30)
 _WIDTH = 16
 
 
@@ -44,7 +46,7 @@ class Estimate:
 
     @property
     def remark(self) -> str:
-        """How old the report is."""
+        """How old the report is, about."""
         return f"as of {duration(round(self.age))} ago"
 
 
@@ -66,7 +68,7 @@ class Pace:
         self._total = total
         if self._reports and self._reports[-1][1] == done:
             return
-        self._reports.append((seen, done))
+        self._reports.append((seen - _DELAY, done))
         # The first minutes went into starting up: two reports tell the rate better.
         if len(self._reports) > 2 and self._reports[0][1] == 0:
             del self._reports[0]

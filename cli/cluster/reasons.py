@@ -74,11 +74,11 @@ def of_waiting(step: Step, namespace: str) -> Reason:
             "check --image; a private registry needs image_pull_secrets in --platform",
         )
     pods = step.attempts or step.drivers
+    if not pods or pods[-1].phase != "Pending":
+        return Reason(clean(message)[:_LINE])
     return Reason(
         clean(message)[:_LINE],
-        f"kubectl describe pod -n {namespace} {pods[-1].pod} shows what it waits for"
-        if pods
-        else "",
+        f"kubectl describe pod -n {namespace} {pods[-1].pod} shows what it waits for",
     )
 
 
@@ -118,7 +118,12 @@ def of_failure(step: Step, log: str | None) -> Reason:
         return Reason(clean(str(own.get("found") or "")))
     said = _last_words(lines)
     if step.failed_in_driver:
-        return Reason(f"KFP's driver failed: {said or _short(step.message)}", change="CHANGES")
+        # What it refuses it refuses again; what befell its pod may not happen again.
+        refused = bool(said) or step.message.startswith("main: ")
+        text = f"KFP's driver failed: {said or _short(step.message)}"
+        return Reason(text, change="CHANGES" if refused else "")
+    if said == "signal: killed":  # Go's words
+        return Reason(_of_code(137))
     if found := _EXIT.fullmatch(said):
         return Reason(_of_code(int(found[1])))
     if said:
@@ -154,7 +159,11 @@ def _doubled(limit: str) -> str:
 
 
 def _of_code(code: int) -> str:
-    signals = {137: " (killed: SIGKILL)", 139: " (crashed: SIGSEGV)", 143: " (ended: SIGTERM)"}
+    signals = {
+        137: " (killed: SIGKILL, as by the kernel where memory runs out)",
+        139: " (crashed: SIGSEGV)",
+        143: " (ended: SIGTERM)",
+    }
     return f"exit code {code}{signals.get(code, '')}"
 
 

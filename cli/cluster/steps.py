@@ -279,7 +279,8 @@ def _state(
     if last is not None and attempts and last.phase == "Running":
         return "running", ""
     if last is not None and last.phase in _FAILED:
-        return "waiting", f"{last.message or 'failed'}; it is tried again"
+        # Argo takes its time to say whether it is tried again.
+        return "starting", f"its pod ended: {last.message.removeprefix('main: ') or last.phase}"
     return _pending(last)
 
 

@@ -143,6 +143,16 @@ def test_a_killed_step_is_retried_as_often_as_it_may(
     assert "unable to produce MLMD artifact" in reasons[0]
 
 
+def test_a_training_that_was_killed_as_it_was_on_a_real_cluster(
+    waits: Callable[..., Any], kubeflow: Kubeflow
+) -> None:
+    code, out, _ = waits(as_run("training", RUN), as_run("killed", RUN), look("succeeded"))
+    assert code == 0
+    assert "finetune: Error (exit code 1); retry 1 of 2" in shown(out)
+    assert kubeflow.replay is not None
+    assert kubeflow.replay.retried == [RUN]
+
+
 def test_a_step_that_has_no_retries_left_ends_it(
     waits: Callable[..., Any], kubeflow: Kubeflow
 ) -> None:

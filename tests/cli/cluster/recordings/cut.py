@@ -160,6 +160,8 @@ def main(folder: Path) -> None:
     for file in sorted(folder.glob("*.v2beta1.json.gz")):
         name = file.name.removesuffix(".v2beta1.json.gz")
         write(name, cut_run(read, name))
+    if not (folder / f"{ENDPOINTS[0]}.json.gz").exists():
+        return
     endpoints = {name: _cut_spec(read(name)) for name in ENDPOINTS}
     for run in endpoints["runs_page"]["body"]["runs"]:
         run.pop("plugins_output", None)
