@@ -335,6 +335,12 @@ def _inert(message: str) -> str:
     return "\n".join(line[: len(line) - len(line.lstrip(" "))] + clean(line) for line in lines)
 
 
+def _print_error(text: str) -> None:
+    from kfp_finetune.cli.wrapping import message
+
+    print(message(_inert(text), sys.stderr), file=sys.stderr)
+
+
 def _check_working_folder() -> None:
     try:
         Path.cwd()
@@ -361,14 +367,14 @@ def main() -> None:
         app()
     except InputError as error:
         for problem in error.problems:
-            print(_inert(f"error: {problem}"), file=sys.stderr)
+            _print_error(f"error: {problem}")
         raise SystemExit(InputError.exit_code) from None
     except Exception as error:
         try:
             said = error if isinstance(error, LoggedError) else logged(error)
         except OSError:  # no place for a log: then here
             raise error from None
-        print(_inert(f"error: {said}"), file=sys.stderr)
+        _print_error(f"error: {said}")
         raise SystemExit(1) from None
     except KeyboardInterrupt:  # before a command has taken the signals over
         print("interrupted", file=sys.stderr)

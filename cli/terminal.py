@@ -7,9 +7,19 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.text import Text
 
 from kfp_finetune.cli.screen import Pace, clean, rate_text
+from kfp_finetune.cli.wrapping import wrapped
 
 _SIGNS = {
     "done": "[green]✓[/]",
@@ -19,6 +29,26 @@ _SIGNS = {
     "terminated": "[yellow]■[/]",
 }
 _NAME_WIDTH = 16
+_WIDE = 110  # columns
+
+
+class _TimeLeft(TimeRemainingColumn):
+    """The time that is left, which says what it is; nothing where it cannot be told."""
+
+    def render(self, task: Task) -> Text:
+        """See `ProgressColumn`."""
+        known = task.total is not None and task.time_remaining is not None and not task.finished
+        return Text(f"{super().render(task)} left" if known else "", style="progress.remaining")
+
+
+class _Detail(TextColumn):
+    """What is cut where the line is too long, so that it stays one line."""
+
+    def render(self, task: Task) -> Text:
+        """See `ProgressColumn`."""
+        text = super().render(task)
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
 
 
 class TerminalScreen:
@@ -28,13 +58,16 @@ class TerminalScreen:
         self._console = Console(highlight=False, stderr=stderr)
         self._pace = Pace()
         self._progress = Progress(
-            SpinnerColumn(),
+            SpinnerColumn(table_column=Column(no_wrap=True)),
             TextColumn(f"[bold]{{task.description:<{_NAME_WIDTH}}}[/]"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[count]}"),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("[dim]{task.fields[detail]}[/]"),
+            BarColumn(
+                bar_width=24 if self._console.width >= _WIDE else 8,
+                table_column=Column(no_wrap=True),
+            ),
+            TextColumn("{task.fields[count]}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[rate]}", table_column=Column(no_wrap=True)),
+            _TimeLeft(compact=True, table_column=Column(no_wrap=True)),
+            _Detail("[dim]{task.fields[detail]}[/]", table_column=Column()),
             console=self._console,
             transient=True,
             refresh_per_second=5,
@@ -45,7 +78,7 @@ class TerminalScreen:
 
     def heading(self, text: str) -> None:
         """See `Screen`."""
-        self._print(f"[bold]{_safe(text)}[/]")
+        self._print("", text, style="bold")
 
     def started(self, step: str) -> None:
         """See `Screen`."""
@@ -73,26 +106,32 @@ class TerminalScreen:
     def ended(self, step: str, outcome: str, remark: str) -> None:
         """See `Screen`."""
         self._progress.update(self._task, visible=False)
-        self._print(f"{_SIGNS[outcome]} [bold]{step:<{_NAME_WIDTH}}[/] [dim]{_safe(remark)}[/]")
+        name = f"[bold]{step:<{_NAME_WIDTH}}[/]"
+        line = f"{_SIGNS[outcome]} {name} [dim]{_safe(remark)}[/]"
+        self._console.print(line, soft_wrap=True)
         for note in self._notes:
-            self._print(f"  {'':<{_NAME_WIDTH}} {_safe(note)}")
+            self._print(" " * (_NAME_WIDTH + 3), note)
         self._notes.clear()
 
     def summary(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """See `Screen`."""
         self._progress.stop()
-        self._print(f"[italic]{_safe(title)}[/]")
-        width = max(len(name) for name, _ in rows)
+        self._print("", title, style="italic")
+        width = max(len(clean(name)) for name, _ in rows)
         for name, value in rows:
-            # The terminal wraps what is long: a command that we broke could not be pasted.
-            self._print(f" [bold]{_safe(name):<{width}}[/]  {_safe(value)}")
+            self._print(f" {clean(name):<{width}}  ", value, head="bold")
 
     def close(self) -> None:
         """See `Screen`."""
         self._progress.stop()
 
-    def _print(self, markup: str) -> None:
-        self._console.print(markup, soft_wrap=True)
+    def _print(self, first: str, text: str, *, style: str = "", head: str = "") -> None:
+        """Print a text, wrapped and indented as far as what stands before it."""
+        lines = wrapped(clean(text), self._console.width, first)
+        shown = Text(lines[0][: len(first)], head) + Text(lines[0][len(first) :], style)
+        for line in lines[1:]:
+            shown.append("\n" + line, style)
+        self._console.print(shown, soft_wrap=True)
 
 
 def _safe(text: str) -> str:
