@@ -18,6 +18,7 @@ from kfp_finetune.cli.screen import clean
 from kfp_finetune.cli.summary import shown
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.temporary import temporary_folder
 from kfp_finetune.components.uris import hide, without_secrets
@@ -140,6 +141,6 @@ def _told(metrics: Metrics, model: str, dataset: str, folder: Path) -> list[str]
     ]
     width = max(len(name) for name, _ in rows)
     return [
-        f"{model} on {without_secrets(dataset)}: {metrics.num_examples:,} examples",
+        f"{model} on {without_secrets(dataset)}: {counted(metrics.num_examples, 'example')}",
         *(f"{name:<{width}}  {text}" for name, text in rows),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.build_optimizer.curve import describe, settings
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.evaluate.headline import headline
 from kfp_finetune.components.pages.page import count_text, number_text
 from kfp_finetune.components.repeating import as_options
@@ -57,11 +58,11 @@ def _plan(model: ModelManifest) -> str:
     if model.gradient_accumulation_steps > 1:
         batch = f"({batch} × {count_text(model.gradient_accumulation_steps)} accumulated)"
     epoch = (
-        f"{count_text(model.num_train_examples)} examples ÷ {batch}"
-        f" = {count_text(model.steps_per_epoch)} steps"
+        f"{counted(model.num_train_examples, 'example')} ÷ {batch}"
+        f" = {counted(model.steps_per_epoch, 'step')}"
     )
     epochs = "1 epoch" if model.num_train_epochs == 1 else f"{model.num_train_epochs:.4g} epochs"
-    return f"{epoch} × {epochs} = {count_text(model.num_train_steps)} steps"
+    return f"{epoch} × {epochs} = {counted(model.num_train_steps, 'step')}"
 
 
 def command(model: ModelManifest, *, texts_in_report: bool = True) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.assigned import LEFT_OUT, Assigned
 from kfp_finetune.components.load_data.repeats import find_overlap, find_repeats
@@ -232,7 +233,7 @@ def _check_learnable(labels: Labels, used: set[Any], rows: int, where: str) -> N
         )
     if labels.problem_type == SINGLE_LABEL and len(used) > rows / 2:
         raise InputError(
-            f"{len(used):,} different labels in {rows:,} rows",
+            f"{len(used):,} different labels in {counted(rows, 'row')}",
             where=where,
             expected="labels that repeat; this looks like an id or a text",
             remedy="name another --label-column",

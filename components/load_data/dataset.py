@@ -13,6 +13,7 @@ from kfp_finetune.components.artifacts.tokenized_dataset import (
     SplitCounts,
     TokenizedDatasetManifest,
 )
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.load_data import model_source, pretrained
 from kfp_finetune.components.load_data.findings import describe_data
 from kfp_finetune.components.load_data.fingerprints import check_unchanged
@@ -173,7 +174,7 @@ def _open_tokenizer(parameters: Parameters) -> tuple[PreTrainedTokenizerFast, li
 
 def _summary(manifest: TokenizedDatasetManifest) -> str:
     sizes = " / ".join(f"{manifest.splits[split].rows:,}" for split in SPLITS)
-    labels = f"{len(manifest.label_names)} labels" if manifest.label_names else "regression"
+    labels = counted(len(manifest.label_names), "label") if manifest.label_names else "regression"
     return (
         f"{sizes} train / validation / test rows, {labels}, "
         f"{manifest.truncated_share:.1%} cut at {manifest.max_length} tokens"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kfp_finetune.components.artifacts.data_report import DataReport
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.pages.page import count_text, percent_text, templates
 from kfp_finetune.components.tasks.token_classification.tags import OUTSIDE
 
@@ -68,4 +69,4 @@ def _sentence(report: DataReport) -> str:
         if not warnings
         else f"{warnings} thing{'s' * (warnings > 1)} to look at"
     )
-    return f"{count_text(read)} rows read{dropped}: {verdict}."
+    return f"{counted(read, 'row')} read{dropped}: {verdict}."

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xxhash
 
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.columns import ColumnMapping
 from kfp_finetune.components.load_data.sources import Batch, Source
@@ -103,7 +104,7 @@ def read_rows(
         read += len(of_rows)
         if too_many := labels.too_many(of_rows[-1]):
             raise InputError(
-                f"{too_many} in {read:,} rows",
+                f"{too_many} in {counted(read, 'row')}",
                 where=f"{source.name}, column {columns.label_text}",
                 expected="labels that repeat; this looks like an id or a text",
                 remedy="name another --label-column",

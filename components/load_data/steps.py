@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
 
 # Beyond these no training comes to an end: a billion steps take eleven days at a thousand a second.
@@ -50,11 +51,12 @@ class StepPlan:
         by = f"{self.batch_size}"
         if self.gradient_accumulation_steps > 1:
             by = f"({by} × {self.gradient_accumulation_steps})"
-        epochs = "epoch" if self.num_train_epochs == 1 else "epochs"
         last = "dropped" if self._drops_a_batch() else self.last_batch_size
         return (
-            f"{self.num_train_examples:,} examples ÷ {by} = {self.steps_per_epoch:,} steps"
-            f" × {self.num_train_epochs:g} {epochs} = {self.num_train_steps:,} steps"
+            f"{counted(self.num_train_examples, 'example')} ÷ {by}"
+            f" = {counted(self.steps_per_epoch, 'step')}"
+            f" × {counted(float(self.num_train_epochs), 'epoch')}"
+            f" = {counted(self.num_train_steps, 'step')}"
             f" (last batch {last})"
         )
 

@@ -396,7 +396,7 @@ def test_json_lines_that_are_no_rows(tmp_path: Path) -> None:
     assert batch.problems == {
         1: "not valid JSON: Expecting value",
         2: "a number, not a row",
-        3: "2 cells for 1 columns",
+        3: "2 cells for 1 column",
         4: "not valid JSON: half of a surrogate pair, which is no character",
         5: "not valid JSON: nested too deeply",
     }

@@ -158,6 +158,13 @@ def test_a_run_that_cannot_end_is_refused_with_its_number(
     assert "at most 1,000,000" in caught.value.expected
 
 
+def test_one_is_not_many() -> None:
+    assert str(count_steps(1, 1, 1)) == ("1 example ÷ 1 = 1 step × 1 epoch = 1 step (last batch 1)")
+    assert "20,000 examples ÷ 10 = 2,000 steps × 0.5 epochs = 1,000 steps" in str(
+        count_steps(20_000, 10, 0.5)
+    )
+
+
 def test_a_very_long_run_is_planned() -> None:
     assert count_steps(320_000, num_train_epochs=1e5).num_train_steps == 10**9
 

@@ -194,10 +194,10 @@ def test_bad_rows_are_dropped_or_mended(tiny_model: Path, tmp_path: Path) -> Non
     assert dropped.splits["train"].dropped == {
         "tags that are not IOB2: I-payment after O": 1,
         "a word without a character": 1,
-        "2 tags for 1 words": 1,
+        "2 tags for 1 word": 1,
     }
     mended = load(tmp_path, tiny_model, dataset=str(path), on_bad_row="mend")
-    assert mended.splits["train"].dropped == {"2 tags for 1 words": 1}
+    assert mended.splits["train"].dropped == {"2 tags for 1 word": 1}
     found = written(tmp_path / "out", mended.label_names)
     assert found[60] == (["late", "money"], ["O", "B-payment"])
     assert found[61] == (["late", "shop"], ["O", "B-place"])
@@ -312,7 +312,7 @@ CASES: dict[str, Any] = {
     "tags that are not as many": (
         {"data.jsonl": json_rows({"tokens": ["a", "b"], "tags": ["O"]})},
         TAGGED,
-        ("1 row (61) with 1 tags for 2 words", "{dir}/data.jsonl", EVERY, DROP),
+        ("1 row (61) with 1 tag for 2 words", "{dir}/data.jsonl", EVERY, DROP),
     ),
     "a text for a list of words": (
         {"data.jsonl": json_rows({"tokens": "a b", "tags": ["O", "O"]})},

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.choices import QUOTING
 from kfp_finetune.components.tasks.values import json_kind
@@ -228,7 +229,9 @@ class RowBatch:
         elif not isinstance(row, list):
             self.add_problem(f"{json_kind(row)}, not a row", place)
         elif len(row) != len(self._columns):
-            self.add_problem(f"{len(row)} cells for {len(self._columns)} columns", place)
+            self.add_problem(
+                f"{counted(len(row), 'cell')} for {counted(len(self._columns), 'column')}", place
+            )
         else:
             self._cells.append(row)
 

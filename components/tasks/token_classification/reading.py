@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.tasks.label_names import name_of
 from kfp_finetune.components.tasks.token_classification.tags import (
     canonical,
@@ -78,7 +79,7 @@ class TagSets(LabelValues):
         if not isinstance(tags, list):
             return f"{kind_of(tags)} for a list of tags"
         if len(tags) != len(words):
-            return f"{len(tags)} tags for {len(words)} words"
+            return f"{counted(len(tags), 'tag')} for {counted(len(words), 'word')}"
         return next(((p, k) for k, tag in enumerate(tags) if (p := _tag_problem(tag))), "")
 
     def too_many(self, example: Any) -> str:
