@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 from kfp_finetune.components import metadata
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.options import as_given
+from kfp_finetune.components.options import as_given, on_cluster
 from kfp_finetune.components.uris import without_secrets
 from kfp_finetune.components.version import difference_from_client
 
@@ -101,6 +101,8 @@ def check_not_terminated() -> None:
 class Progress:
     """Tells how far a step is: at most five times a second for machines, every ten for people.
 
+    On a cluster only people read a step's output, in the UI's Logs panel, so machines are not told.
+
     Args:
         step: The component's name.
         total: How many units there are; None where it is not known.
@@ -112,11 +114,13 @@ class Progress:
         self._total = total
         self._unit = unit
         self._last = self._last_line = 0.0
+        self._for_machines = not on_cluster()
+        self._between = _SECONDS_BETWEEN_PROGRESS if self._for_machines else _SECONDS_BETWEEN_LINES
         self._first: tuple[int, float] | None = None
 
     def due(self, done: int) -> bool:
         """Whether it is time for another line."""
-        return time.monotonic() - self._last >= _SECONDS_BETWEEN_PROGRESS or done == self._total
+        return time.monotonic() - self._last >= self._between or done == self._total
 
     def update(self, done: int, detail: str = "", more: str = "") -> None:
         """Say that `done` units of the total are done.
@@ -132,8 +136,11 @@ class Progress:
         self._first = self._first or (done, now)
         if now - self._last_line >= _SECONDS_BETWEEN_LINES or done == self._total:
             self._last_line = now
-            print(self._line(done, " · ".join(filter(None, (detail, more))), now))
-        emit("progress", self._step, done=done, total=self._total, unit=self._unit, detail=detail)
+            print(self._line(done, " · ".join(filter(None, (detail, more))), now), flush=True)
+        if self._for_machines:
+            emit(
+                "progress", self._step, done=done, total=self._total, unit=self._unit, detail=detail
+            )
 
     def _line(self, done: int, detail: str, now: float) -> str:
         of = f" of {self._total:,}" if self._total is not None else ""
@@ -157,6 +164,9 @@ class Output(Protocol):
 def step(name: str, *outputs: Output) -> Iterator[dict[str, str]]:
     """Run a component's work: on failure say why and leave nothing half-written.
 
+    Outputs without a file, which metrics are, get one with their metadata: Kubeflow's UI shows the
+    beginning of every artifact's file, and a red error where there is none.
+
     Args:
         name: The component's name.
         *outputs: The artifacts it writes; removed if it fails, their metadata checked if not.
@@ -175,6 +185,10 @@ def step(name: str, *outputs: Output) -> Iterator[dict[str, str]]:
         yield {output.uri.rstrip("/").rpartition("/")[2]: output.uri for output in outputs}
         for output in outputs:
             metadata.check(output.metadata, output.uri.rstrip("/").rpartition("/")[2])
+            path = Path(output.path)
+            if path.parent.is_dir() and not path.exists():  # KFP makes the folder
+                text = json.dumps(output.metadata, indent=1, ensure_ascii=False)
+                path.write_text(f"{text}\n", encoding="utf-8")
     except BaseException as error:
         for output in outputs:
             _remove(Path(output.path))

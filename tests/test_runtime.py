@@ -65,6 +65,24 @@ def test_notes_and_progress_are_read_by_people_too(
     assert len(lines) == 12
 
 
+def test_a_pod_prints_no_progress_for_machines(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice a second, they hid in the UI's Logs panel what people read."""
+    now = 100.0
+    monkeypatch.setattr(runtime.time, "monotonic", lambda: now)
+    monkeypatch.setenv("KFP_POD_NAME", "finetune-1")
+    progress = runtime.Progress("finetune", 21, "steps")
+    for done in range(1, 22):  # one a second
+        progress.update(done, "loss 0.5")
+        now += 1
+    assert capfd.readouterr().out.splitlines() == [
+        "finetune: 1 of 21 steps · loss 0.5",
+        "finetune: 11 of 21 steps · loss 0.5 · 0:00:10 left",
+        "finetune: 21 of 21 steps · loss 0.5",
+    ]
+
+
 def test_argo_is_told_at_most_every_ten_seconds_and_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,7 +54,7 @@ def render_report(
     records = list(training_log)
     page = templates(Path(__file__).parent).get_template("report.html.jinja")
     return page.render(
-        title=f"{_short(model.base_model)} on {_short(without_secrets(dataset.dataset))}",
+        title=f"{short(model.base_model)} on {short(without_secrets(dataset.dataset))}",
         split=metrics.split,
         verdict=told.verdict(metrics),
         diagnosis=diagnose(records, model, metrics.baseline.get("loss", math.inf)),
@@ -78,7 +78,7 @@ def render_report(
     )
 
 
-def _short(source: str) -> str:
+def short(source: str) -> str:
     """A name for a heading: the last part of a path or an address, a Hub id as it is."""
     is_place = source.startswith((".", "/", "~")) or "://" in source
     return (source.rstrip("/").rpartition("/")[2] or source) if is_place else source

@@ -9,6 +9,7 @@ from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
 from kfp_finetune.components.evaluate.headline import headline
 from kfp_finetune.components.evaluate.metric_table import tiles
+from kfp_finetune.components.evaluate.report import short
 from kfp_finetune.components.inert import inert
 from kfp_finetune.components.pages.page import count_text
 from kfp_finetune.components.uris import without_secrets
@@ -28,21 +29,20 @@ def render_summary(
         dataset: The manifest of the data.
     """
     strong, rest = headline(model.problem_type).verdict(metrics)
+    # A list: the UI's tables have no space between their columns.
     rows = [
-        f"| {_text(name)} | {_text(value)} | {_text(note)} |"
+        f"- {_text(name)}: **{_text(value)}**" + (f" ({_text(note)})" if note else "")
         for name, value, note in tiles(metrics, model.problem_type)[:_METRICS]
     ]
     lines = [
         f"**{_text(strong)}** {_text(rest)}",
         "",
-        f"Model: {_text(model.base_model)}, {count_text(model.updates_done)} of"
+        f"Model: {_text(short(model.base_model))}, {count_text(model.updates_done)} of"
         f" {count_text(model.num_train_steps)} steps",
         "",
-        f"Data: {_text(without_secrets(dataset.dataset))},"
+        f"Data: {_text(short(without_secrets(dataset.dataset)))},"
         f" {count_text(metrics.num_examples)} {metrics.split} examples",
         "",
-        "| Metric | Value | |",
-        "|---|---|---|",
         *rows,
     ]
     return "\n".join(lines) + "\n"

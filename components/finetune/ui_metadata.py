@@ -39,7 +39,8 @@ def write(path: str, logs_uri: str, owner: str) -> None:
 
 
 def _command(run: str) -> dict[str, Any]:
-    command = f"kfp-finetune tensorboard {shlex.quote(run)} --host URL"
+    # On two lines, which are as wide as the UI's panel; what is wider runs out of it.
+    command = f"kfp-finetune tensorboard {shlex.quote(run)} \\\n        --host URL"
     text = f"TensorBoard for this run (URL: where this Kubeflow is):\n\n    {command}\n"
     return {"type": "markdown", "storage": "inline", "source": text}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,12 @@ def test_a_kubeflow_without_a_viewer_shows_the_command(tmp_path: Path) -> None:
     """An entry for TensorBoard is a red error there."""
     output = shown(tmp_path, f"minio://mlpipeline/p/{RUN_ID}/finetune/logs")
     assert (output["type"], output["storage"]) == ("markdown", "inline")
-    assert f"\n    kfp-finetune tensorboard {RUN_ID} --host URL\n" in output["source"]
+    command = [line.removeprefix("    ") for line in output["source"].splitlines()[2:]]
+    shell = ["sh", "-c", 'kfp-finetune() { printf "%s|" "$@"; }\n' + "\n".join(command)]
+    shell = [part.replace("kfp-finetune", "kfp_finetune") for part in shell]
+    run = subprocess.run(shell, capture_output=True, text=True, check=True)
+    assert run.stdout == f"tensorboard|{RUN_ID}|--host|URL|"
+    assert max(map(len, command)) <= 64  # as wide as the UI's panel
 
 
 def test_the_ui_reads_kubeflows_own_store_with_keys_by_reference(
