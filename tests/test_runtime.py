@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from kfp_finetune.components import progress_file, runtime
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.version import CLIENT_VARIABLE, FORMATS, VERSION
 
+COMPONENTS = Path(__file__).parents[1] / "components"
 RUN = "0f5be8a4-1d7f-4f3e-9b52-7a2f4f1d2c3b"
 TASK = "minio://mlpipeline/v2/artifacts/kfp-finetune/" + RUN + "/finetune"
 
@@ -123,6 +125,21 @@ def test_another_version_of_the_same_formats_is_told(
     assert line == (
         f"warning: this image has kfp-finetune {VERSION}, and the pipeline was compiled by 9.9.9"
     )
+
+
+@pytest.mark.parametrize(
+    "path", sorted(COMPONENTS.glob("*/component.py")), ids=lambda p: p.parent.name
+)
+def test_a_step_says_its_images_version_before_it_imports_what_that_may_not_have(
+    path: Path,
+) -> None:
+    for function in ast.parse(path.read_text()).body:
+        if isinstance(function, ast.FunctionDef):
+            imported, *others = [n for n in function.body if isinstance(n, ast.ImportFrom)]
+            assert (ast.unparse(imported), others) == (
+                "from kfp_finetune.components import runtime",
+                [],
+            )
 
 
 def test_other_formats_end_the_step_before_it_works(

@@ -62,11 +62,13 @@ def build_optimizer(
         learning_rate_curve: The learning rate of every step, as a picture.
         artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
     """
-    from kfp_finetune.components import metadata, runtime
-    from kfp_finetune.components.build_optimizer import build
-    from kfp_finetune.components.not_given import given
+    from kfp_finetune.components import runtime
 
     with runtime.step("build_optimizer", optimizer_config, learning_rate_curve) as uris:
+        from kfp_finetune.components import metadata
+        from kfp_finetune.components.build_optimizer import build
+        from kfp_finetune.components.not_given import given
+
         parameters = given(
             num_train_steps=num_train_steps,
             optimizer=optimizer,

@@ -36,10 +36,12 @@ def evaluate(
         summary: Verdict, model, data and five metrics, for Compare.
         artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
     """
-    from kfp_finetune.components import metadata, quiet, runtime
+    from kfp_finetune.components import runtime
 
     written = (metrics, classification_metrics, metrics_json, report, summary)
     with runtime.step("evaluate", *written) as uris:
+        from kfp_finetune.components import metadata, quiet
+
         quiet.import_tensorflow()
         from kfp_finetune.components.evaluate import confusion, evaluation
 

@@ -92,10 +92,12 @@ def finetune(
         mlpipeline_ui_metadata: Makes Kubeflow's UI offer TensorBoard.
         artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
     """
-    from kfp_finetune.components import metadata, quiet, runtime
+    from kfp_finetune.components import runtime
 
     written = (model, tensorboard_logs, training_metrics, mlpipeline_ui_metadata)
     with runtime.step("finetune", *written) as uris:
+        from kfp_finetune.components import metadata, quiet
+
         quiet.import_tensorflow()
         from kfp_finetune.components.finetune import live_logs, run_facts, training, ui_metadata
         from kfp_finetune.components.finetune.parameters import grouped

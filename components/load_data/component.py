@@ -108,11 +108,12 @@ def load_data(
         artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
     """
     from kfp_finetune.components import runtime
-    from kfp_finetune.components.load_data import dataset as module
-    from kfp_finetune.components.load_data.parameters import Parameters
-    from kfp_finetune.components.not_given import given
 
     with runtime.step("load_data", tokenized_dataset, data_report) as uris:
+        from kfp_finetune.components.load_data import dataset as module
+        from kfp_finetune.components.load_data.parameters import Parameters
+        from kfp_finetune.components.not_given import given
+
         parameters = given(
             dataset=dataset,
             model=model,
@@ -181,10 +182,11 @@ def count_steps(
         num_train_steps: Updates of the whole run.
     """
     from kfp_finetune.components import runtime
-    from kfp_finetune.components.load_data import steps
-    from kfp_finetune.components.not_given import given
 
     with runtime.step("count_steps"):
+        from kfp_finetune.components.load_data import steps
+        from kfp_finetune.components.not_given import given
+
         parameters = given(
             num_train_examples=num_train_examples,
             batch_size=batch_size,

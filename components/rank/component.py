@@ -34,10 +34,11 @@ def rank(
         best_metrics: The same as scalars.
         artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
     """
-    from kfp_finetune.components import metadata, runtime
+    from kfp_finetune.components import runtime
 
     written = (leaderboard, report, model, metrics_json, best_metrics)
     with runtime.step("rank", *written) as uris:
+        from kfp_finetune.components import metadata
         from kfp_finetune.components.rank import ranking
 
         best = ranking.rank_trainings(

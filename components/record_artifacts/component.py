@@ -38,9 +38,10 @@ def record_artifacts(
         artifacts: One JSON file: URIs by output, by step; the version and the pipeline's name.
     """
     from kfp_finetune.components import runtime
-    from kfp_finetune.components.record_artifacts import record
 
     with runtime.step("record_artifacts", artifacts):
+        from kfp_finetune.components.record_artifacts import record
+
         record.record_artifacts(
             artifacts.path,
             pipeline,
