@@ -99,7 +99,7 @@ def run(
     )
 
 
-def _take_over(cache: Any, containers: Containers | None) -> None:
+def _take_over(cache: _StoppableCache, containers: Containers | None) -> None:
     """Every private name of kfp that we replace, here and nowhere else (kfp is pinned for this).
 
     - The cache, by ours; KFP asks this function for it before every task.
@@ -123,6 +123,7 @@ def _take_over(cache: Any, containers: Containers | None) -> None:
 
     def execute_in_turn(*, pipeline_resource_name: str, **task: Any) -> Any:
         cache.enter(pipeline_resource_name)
+        cache.step = step_name(task["task_spec"].component_ref.name)
         return execute(pipeline_resource_name=pipeline_resource_name, **task)
 
     make_turn = task_spec_utils.create_parameter_loop_iteration_task_spec
@@ -142,13 +143,15 @@ def _take_over(cache: Any, containers: Containers | None) -> None:
     executor_input_utils.get_local_task_resource_name = step_name
     subprocess_task_handler.replace_python_executable = lambda command, _python: command
     subprocess_task_handler.run_local_subprocess = _explained(
-        subprocess_task_handler.run_local_subprocess, _peak
+        subprocess_task_handler.run_local_subprocess, _peak, cache
     )
     if containers is not None:
-        docker_task_handler.run_docker_container = _explained(containers.run, lambda: 0)
+        docker_task_handler.run_docker_container = _explained(containers.run, lambda: 0, cache)
 
 
-def _explained(run: Callable[..., int], peak: Callable[[], int]) -> Callable[..., int]:
+def _explained(
+    run: Callable[..., int], peak: Callable[[], int], cache: _StoppableCache
+) -> Callable[..., int]:
     """The same, and where a step was ended by a signal, and not by us, a line that says so."""
 
     def explained(*args: Any, **kwargs: Any) -> int:
@@ -157,7 +160,7 @@ def _explained(run: Callable[..., int], peak: Callable[[], int]) -> Callable[...
         signum = -code if code < 0 else code - 128
         by_signal = signum in signal.valid_signals() and signum != signal.SIGTERM
         if by_signal and not _terminated.is_set():
-            line = json.dumps({"kind": "killed", "found": killed(signum, peak())})
+            line = json.dumps({"kind": "killed", "found": killed(signum, peak(), cache.step)})
             print(ERROR_LINE, line, flush=True)
         return code
 
@@ -170,12 +173,13 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
 
 
-def killed(signum: int, peak: int) -> str:
+def killed(signum: int, peak: int, step: str) -> str:
     """How a step ended that a signal ended.
 
     Args:
         signum: The signal.
         peak: The most memory that it had, in bytes; 0: not known.
+        step: Its name.
     """
     by = f"killed by signal {signum}"
     if signum != signal.SIGKILL:
@@ -183,7 +187,9 @@ def killed(signum: int, peak: int) -> str:
     memory = available_memory()
     had = f"; it had up to {peak / 1e9:.1f} GB" if peak else ""
     had += f" of {memory / 1e9:.1f} GB" if peak and memory else ""
-    return f"{by}, probably out of memory{had}; a smaller --batch-size or --max-length needs less"
+    # The other steps read rows a batch of their own at a time, whatever these are.
+    less = "; a smaller --batch-size or --max-length needs less"
+    return f"{by}, probably out of memory{had}" + less * (step in ("finetune", "evaluate"))
 
 
 class _StoppableCache:
@@ -194,6 +200,7 @@ class _StoppableCache:
         self.enter = cache.enter
         self.get = cache.get
         self.put = cache.put
+        self.step = ""  # the one that is due, or runs
 
     def compute_key(self, **task: Any) -> str:
         if _terminated.is_set():

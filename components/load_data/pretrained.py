@@ -15,7 +15,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.unpacking import new_folder
 from kfp_finetune.components.model_folder.arithmetic import check_arithmetic, takes_token_types
 from kfp_finetune.components.model_folder.files import first_line, read_json
-from kfp_finetune.components.model_folder.sizes import check_config
+from kfp_finetune.components.model_folder.sizes import OPTIONAL, check_config
 from kfp_finetune.components.model_folder.tokenizer_files import copy_known, safe_copy
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             expected="a configuration without `quantization_config`",
             remedy="use the model that this one was quantized from",
         )
+    config = {key: v for key, v in config.items() if v is not None or key not in OPTIONAL}
     check_config(config, where)
     check_arithmetic(config, where)
     return config

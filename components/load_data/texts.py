@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from kfp_finetune.components.load_data.readers.text_files import (
     examine,
     line_blocks,
 )
-from kfp_finetune.components.load_data.readers.unpacking import new_folder
+from kfp_finetune.components.load_data.readers.unpacking import disk_full, new_folder
 from kfp_finetune.components.load_data.sources import open_file, open_source
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.usual_names import matching
@@ -110,9 +111,14 @@ def _kept(
 ) -> File:
     """Standard input as a file whose suffix says what it holds."""
     path = new_folder() / "stdin.txt"
-    with path.open("wb") as target:
-        while chunk := stdin.read(1 << 20):
-            target.write(chunk)
+    try:
+        with path.open("wb") as target:
+            while chunk := stdin.read(1 << 20):
+                target.write(chunk)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise disk_full(STDIN, "a copy of it") from None
+        raise
     file = File(path, STDIN)
     text = examine(file, options.encoding)
     lines = _first_lines(text)

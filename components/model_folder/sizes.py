@@ -26,6 +26,8 @@ _ROWS = ("vocab_size", "max_position_embeddings", "max_relative_positions", "pos
 _POSITIVE = (*_WIDTHS, *_DEPTHS, *_HEADS, *_INNER, "vocab_size", "embedding_size")
 _AT_LEAST_ZERO = ("type_vocab_size", "max_position_embeddings", "num_labels")
 _REPEATED = ("inner_group_num", "num_feedforward_networks", "num_hidden_groups")
+# Where they are null, Transformers' defaults are meant.
+OPTIONAL = ("embedding_size", "num_labels", *_REPEATED)
 _MOST_LAYERS = 1_000
 _MOST_LABELS = 10_000_000
 _LAYER = re.compile(r"(?:^|[./])layer(?:\.|_\._)(\d+)[./]")
@@ -56,14 +58,19 @@ def check_config(config: Mapping[str, Any], where: Path) -> None:
         width, heads = _first(config, _WIDTHS), _first(config, _HEADS)
         if not width or not heads or heads <= width:
             return
-        wrong = [(next(n for n in _HEADS if n in config), heads)]
+        wrong = [(_name(config, _HEADS), heads)]
+        raise _impossible(wrong, where, f"at most {_name(config, _WIDTHS)} ({width})")
     name = wrong[0][0]
-    least_value, most_value = least.get(name, 1), most.get(name)
-    raise InputError(
+    most_value = most.get(name)
+    kind = f"a whole number from {least.get(name, 1)}"
+    raise _impossible(wrong, where, kind + (f" to {most_value:,}" if most_value else ""))
+
+
+def _impossible(wrong: list[tuple[str, Any]], where: Path, expected: str) -> InputError:
+    return InputError(
         "; ".join(f"{name} is {str(value)[:60]}" for name, value in wrong),
         where=str(where),
-        expected=f"for {name} a whole number from {least_value}"
-        + (f" to {most_value:,}" if most_value else ""),
+        expected=f"for {wrong[0][0]} {expected}",
         remedy="download or copy the model again",
     )
 
@@ -136,6 +143,10 @@ def _estimate(config: Mapping[str, Any]) -> int:
 
 def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
     return next((config[name] for name in names if config.get(name)), None)
+
+
+def _name(config: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    return next(name for name in names if config.get(name))
 
 
 def _within(value: Any, least: int, most: int | None) -> bool:

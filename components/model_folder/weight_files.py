@@ -136,8 +136,13 @@ def _h5_tensors(file: Path, stack: contextlib.ExitStack) -> dict[str, Tensor]:
     import h5py
 
     tensors: dict[str, Tensor] = {}
+    seen: set[int] = set()
 
     def visit(group: h5py.Group, path: tuple[str, ...]) -> None:
+        address = h5py.h5o.get_info(group.id).addr
+        if address in seen:  # two links to a group at each level would be 2^depth visits
+            raise _damaged(file, f"{'/'.join(path)} is a group that stands elsewhere in it too")
+        seen.add(address)
         if len(path) > _DEEPEST_GROUP:
             raise _damaged(file, "its groups are nested too deeply")
         for name in group:

@@ -94,8 +94,8 @@ def printed_list(text: str) -> tuple[Any, ...] | None:
     other = body[:1] + body[-1:] in ("()", "{}") and bool(set("'\",") & set(body))
     if not (plain or other):
         return None
-    body, at, items = body[1:-1], 0, list[Any]()
-    while body[at:].strip():
+    body, at, items = body[1:-1].rstrip(), 0, list[Any]()
+    while at < len(body):
         found = _ITEM.match(body, at)
         if not found:
             return None

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import signal
+
+from kfp_finetune.cli.local_runner import killed
 
 
 def test_the_names_of_kfp_that_are_replaced_are_still_asked_for() -> None:
@@ -30,3 +33,10 @@ def test_the_names_of_kfp_that_are_replaced_are_still_asked_for() -> None:
     )
     assert callable(executor_input_utils.get_local_task_resource_name)
     assert " replace_python_executable(" in inspect.getsource(subprocess_task_handler)
+
+
+def test_only_steps_with_these_options_are_advised_to_make_them_smaller() -> None:
+    for step, advised in {"finetune": True, "evaluate": True, "load_data": False}.items():
+        said = killed(signal.SIGKILL, 10**9, step)
+        assert "probably out of memory; it had up to 1.0 GB" in said
+        assert ("--batch-size" in said) == advised

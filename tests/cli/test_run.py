@@ -119,6 +119,7 @@ def test_another_failure_names_the_log_with_exit_code_1(
     assert code == 1
     assert err.startswith(message)
     assert err.endswith("\nlog: runs/bad/run.log\n")
+    assert ("a smaller --batch-size" in err) == (trouble == "killed")
     assert "Traceback" not in err
     record = cli.record("bad")
     assert (record["status"], record["error"]["step"]) == ("failed", "finetune")

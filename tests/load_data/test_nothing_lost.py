@@ -249,6 +249,15 @@ def test_texts_and_labels_in_parallel_files_are_read(load: Any, tmp_path: Path) 
     (folder / "mapping.txt").write_text("0 a\n2 b\n")
     with pytest.raises(InputError, match="the file does not name the labels: '2 b'"):
         load(folder)
+    for lines in ("0 a\n" + "1" * 5_000 + " b\n", "0 a\n1" + "\t" * 300_000 + "\n"):
+        (folder / "mapping.txt").write_text(lines)
+        with pytest.raises(InputError, match="the file does not name the labels"):
+            load(folder)
+    (folder / "mapping.txt").write_text("0 a\n1 b\n2 c\n")
+    numbers = (folder / "train_labels.txt").read_text().splitlines()
+    (folder / "train_labels.txt").write_text("\n".join(["9" * 5_000, *numbers[1:]]))
+    with pytest.raises(InputError, match="1 unknown label: '9999"):
+        load(folder)
     (folder / "train_labels.txt").write_text("0\n1\n")
     with pytest.raises(InputError, match="40 lines of texts, and 2 of labels"):
         load(folder)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data import texts
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.texts import STDIN, Row, open_rows
 from tests import tiny
@@ -29,6 +30,16 @@ def texts_of(file: str, columns: list[str], stdin: bytes = b"", **given: Any) ->
     rows = rows_of(file, columns, stdin, **given)
     assert [row.number for row in rows] == list(range(1, len(rows) + 1))
     return [row.text for row in rows]
+
+
+def test_a_full_disk_under_standard_input_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stdin.txt").symlink_to("/dev/full")  # whose every write says so
+    monkeypatch.setattr(texts, "new_folder", lambda: tmp_path)
+    with pytest.raises(InputError, match="the disk is full") as caught:
+        rows_of("-", ["text"], b"good parcel\n" * 10_000)
+    assert caught.value.where == STDIN and "TMPDIR" in caught.value.remedy
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json", "a.parquet", "a.txt", "a.txt.gz"])

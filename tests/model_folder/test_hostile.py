@@ -180,6 +180,23 @@ def test_a_configuration_of_impossible_sizes(
         read_config(model)
 
 
+def test_more_heads_than_the_width_says_what_there_may_be(model: Path) -> None:
+    change(model / "config.json", num_attention_heads=64, hidden_size=32)
+    with pytest.raises(InputError) as caught:
+        read_config(model)
+    assert caught.value.expected == "for num_attention_heads at most hidden_size (32)"
+
+
+def test_a_size_that_is_null_is_as_if_it_were_not_there(model: Path) -> None:
+    before = read_config(model)
+    absent = dict.fromkeys(("embedding_size", "inner_group_num"))
+    change(model / "config.json", **absent)
+    assert read_config(model) == before
+    change(model / "config.json", hidden_size=None)
+    with pytest.raises(InputError, match="hidden_size is None"):
+        read_config(model)
+
+
 @pytest.mark.parametrize("depth", [100, 100_000])
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "added_tokens.json"])
 def test_deep_nesting(depth: int, name: str, model: Path) -> None:
@@ -264,6 +281,24 @@ def test_hdf5_in_a_circle(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "tf_model.h5", "w") as file:
         file["bert/bert"] = file.create_group("x")
         file["x/again"] = file["bert"]
+    with pytest.raises(InputError, match="stands elsewhere in it too"):
+        read_all(tmp_path)
+
+
+def test_hdf5_with_two_links_to_every_group(tmp_path: Path) -> None:
+    """Walked as it is, this would be 2^30 groups."""
+    with h5py.File(tmp_path / "tf_model.h5", "w") as file:
+        group = file
+        for _ in range(30):
+            group["b"] = group.create_group("a")
+            group = group["a"]
+    with pytest.raises(InputError, match="stands elsewhere in it too"):
+        read_all(tmp_path)
+
+
+def test_hdf5_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "tf_model.h5", "w") as file:
+        file.create_group("/".join("a" * 40))
     with pytest.raises(InputError, match="nested too deeply"):
         read_all(tmp_path)
 

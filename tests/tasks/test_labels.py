@@ -193,6 +193,10 @@ def test_printed_lists_are_read(values: list[str], targets: list[list[int]]) -> 
         understand_labels([*values, "joy"])
 
 
+def test_a_very_long_printed_list_is_read() -> None:
+    assert printed_list(f"[{'1 ' * 200_000}]") == (1,) * 200_000
+
+
 def test_names_in_brackets_are_names() -> None:
     for values in (["(none)", "a"], ["[unk]", "a"], ["{x}", "a"], ["a (b, c)", "a"]):
         assert understand_labels(values).names == sorted(values)

@@ -28,7 +28,8 @@ from kfp_finetune.components.load_data.readers.text_files import (
 _TEXTS = re.compile(r"(.*?)[._-]?(?:texts?|sentences?|inputs?)", re.IGNORECASE)
 _LABELS = re.compile(r"(.*?)[._-]?(?:labels?|targets?)", re.IGNORECASE)
 _NAMES = re.compile(r"(?:label[._-]?)?(?:mapping|names|classes)", re.IGNORECASE)
-_NAMED = re.compile(r"\s*([0-9]+)[\t ,:]+(\S.*?)\s*")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_NAMED = re.compile(r"([0-9]{1,9})[\t ,:]+(\S.*)")
 
 
 def parallel_files(paths: list[Path], name: str) -> dict[str, Parallel]:
@@ -82,7 +83,7 @@ def open_parallel(files: Parallel, options: ReadOptions) -> Source:
     names = _names(files.names, options) if files.names else []
 
     def value(line: str) -> Any:
-        return int(line) if names and line.isascii() and line.isdecimal() else line
+        return int(line) if names and _NUMBER.fullmatch(line) else line
 
     def read() -> Iterator[Batch]:
         pairs = zip(_lines(texts), _lines(labels), strict=True)
@@ -139,5 +140,5 @@ def _not_names(file: File, line: str) -> InputError:
         f"the file does not name the labels: {line[:60]!r}",
         where=file.name,
         expected="a number and a name in every line, counted from 0, e.g. 0 anger; or names alone",
-        remedy="mend the file, or take it out of the folder if it is about something else",
+        remedy="fix the file, or take it out of the folder if it is about something else",
     )
