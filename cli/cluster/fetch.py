@@ -185,19 +185,21 @@ class _Downloads:
     def _get(self, step: StepOutputs, items: Mapping[str, list[Item]]) -> dict[str, str]:
         """Download what is not here yet; returns the names of what cannot be had, and why."""
         key = step.step.key
-        wanted = {
-            path: (name, item)
-            for name, found in items.items()
-            for item in found
-            # The names are a store's and a server's, and stay below the folder.
-            if ".." not in (path := f"{key}/{name}/{item.name}".rstrip("/")).split("/")
-        }
+        gone = {}
+        wanted = {}
+        for name, found in items.items():
+            for item in found:
+                path = f"{key}/{name}/{item.name}".rstrip("/")
+                # The names are a store's and a server's, and stay below the folder.
+                if path.startswith("/") or ".." in path.split("/"):
+                    gone[name] = f"its path leads out of the run's folder: {path}"
+                else:
+                    wanted[path] = (name, item)
         new = {path: pair for path, pair in wanted.items() if not self._has(path, pair[1])}
         if new:
             sizes = [item.size for _, item in new.values()]
             size = "" if None in sizes else f", {sum(s or 0 for s in sizes) / 1e6:,.1f} MB"
             self._say(f"{key}: {len(new):,} of {len(wanted):,} files{size}")
-        gone = {}
         for path, (name, item) in new.items():
             try:
                 item.get(self._folder.steps / path)

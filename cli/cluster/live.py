@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from kfp_finetune.cli.cluster.answers import ClusterError
 from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.observed import find
 from kfp_finetune.cli.cluster.options import Connection
@@ -176,7 +177,7 @@ def keep_syncing(logs: Sequence[ClusterLogs]) -> None:
             for each in logs:
                 try:
                     each.sync()
-                except (InputError, OSError, RuntimeError) as error:
+                except (ClusterError, InputError, OSError, RuntimeError) as error:
                     print(f"not updated this time: {str(error).splitlines()[0]}", flush=True)
 
     threading.Thread(target=keep, daemon=True).start()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kfp_finetune.cli.cluster.client import Cluster
-from kfp_finetune.cli.cluster.observed import ObservedRun, find, observe
+from kfp_finetune.cli.cluster.observed import ObservedRun, find, named, observe
 from kfp_finetune.cli.cluster.reasons import of_waiting
 from kfp_finetune.cli.cluster.sources import Sources
 from kfp_finetune.cli.cluster.steps import Attempt, Step
@@ -183,7 +183,7 @@ def choose(run: ObservedRun, wanted: Wanted, flags: str) -> Step:
             s
             for s in of_name
             if s.task.turn is not None
-            and candidate in (s.task.candidate, str(s.task.turn + 1), s.task.item.get("name"))
+            and candidate in (s.task.candidate, str(s.task.turn + 1), named(s.task.item)["name"])
         ]
     if len(of_name) == 1:
         return of_name[0]

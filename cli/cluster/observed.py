@@ -24,7 +24,7 @@ from kfp_finetune.cli.turns import Turns
 from kfp_finetune.components.errors import InputError
 
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
-_NO_WORKFLOW = "the server does not answer GET /apis/v1beta1/runs/ID"
+NO_WORKFLOW = "the server does not answer GET /apis/v1beta1/runs/ID"
 _UNKNOWN = "which steps came from the cache, why a pod waits and how it ended"
 
 
@@ -119,7 +119,7 @@ class ObservedRun:
                 yield Task.of(self.spec, name, tasks[name])
                 continue
             items = self._items(tasks[name])
-            turns = Turns([_named(item) for item in items])
+            turns = Turns([named(item) for item in items])
             for turn, item in enumerate(items):
                 inner = component["dag"]["tasks"]
                 for below in in_order(inner):
@@ -136,7 +136,7 @@ class ObservedRun:
         return list(value or [])
 
 
-def _named(item: Any) -> Mapping[str, Any]:
+def named(item: Any) -> Mapping[str, Any]:
     """What a loop goes over, as a candidate has it: other people's pipelines loop over anything."""
     if isinstance(item, Mapping) and {"name", "seed"} <= item.keys():
         return item
@@ -164,7 +164,7 @@ def observe(cluster: Cluster, run: Any) -> ObservedRun:
             workflow = Workflow.of_text(manifest)
         except (ValueError, KeyError, TypeError):
             workflow = None
-    why = _NO_WORKFLOW if workflow is None else workflow.unknown
+    why = NO_WORKFLOW if workflow is None else workflow.unknown
     if not spec.tasks:
         unknown = "not known: the steps (the server no longer has the run's pipeline)"
     else:

@@ -91,6 +91,9 @@ class Store:
         Args:
             below: The folder.
             itself: Whether a file under that very name is one of them, called "".
+
+        Raises:
+            InputError: If a file's name leads out of the folder, or the store cannot be read.
         """
         root = self._path(below)
         with self._explained():
@@ -100,7 +103,7 @@ class Store:
                 return []
         return [
             Stored(
-                posixpath.relpath(path, root) if path != root else "",
+                self._below(path, root) if path != root else "",
                 path,
                 int(info["size"]),
                 str(info.get("ETag") or info.get("md5Hash") or info.get("mtime") or ""),
@@ -156,6 +159,18 @@ class Store:
         with self._explained():
             content: bytes = self._files.cat_file(file.path)
             return content
+
+    def _below(self, path: str, root: str) -> str:
+        """A file's path below a folder. A key is any text, and may climb out of it on a disk."""
+        name = path.removeprefix(f"{root}/")
+        if name == path or name.startswith("/") or ".." in name.split("/"):
+            raise InputError(
+                "a file's name leads out of its folder",
+                where=uris.without_secrets(f"{self._scheme}://{path}"),
+                expected="names without '..' that do not start with '/'",
+                remedy="delete or rename that file in the store",
+            )
+        return name
 
     def _path(self, below: str) -> str:
         return posixpath.join(self._root, below).rstrip("/")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from kfp_finetune.cli.cluster.answers import ClusterError
 from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.logs import namespace_of, read
-from kfp_finetune.cli.cluster.observed import ObservedRun, observe, unchanged
+from kfp_finetune.cli.cluster.observed import NO_WORKFLOW, ObservedRun, observe, unchanged
 from kfp_finetune.cli.cluster.progress import Pace
 from kfp_finetune.cli.cluster.reasons import OUT_OF_MEMORY, Reason, of_failure, of_waiting
 from kfp_finetune.cli.cluster.steps import LONG_WAIT, Step
@@ -86,7 +86,11 @@ class _Watcher:
                 now = time.monotonic()
                 fresh = now - self._observed_at < _SECONDS_BETWEEN_WORKFLOWS
                 if self._run is None or not fresh or not unchanged(self._run.run, run):
-                    self._run = observe(self._cluster, run)
+                    found = observe(self._cluster, run)
+                    if found.workflow is None and self._run and self._run.workflow:
+                        # Without it, steps from the cache look done and refused input is unknown.
+                        raise ClusterError(NO_WORKFLOW)
+                    self._run = found
                     self._observed_at = now
                 return self._run
             except ClusterError as error:

@@ -9,12 +9,15 @@ import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 
+from kfp_finetune.cli.cluster.fetch import _Downloads
 from kfp_finetune.cli.cluster.route import unpack
+from kfp_finetune.cli.cluster.sources import Item
 from kfp_finetune.cli.cluster.store import Store
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.record_artifacts.record import record_artifacts
@@ -349,6 +352,37 @@ def test_nothing_that_a_run_says_leads_out_of_its_folder(
     run["v1beta1"]["pipeline_runtime"]["workflow_manifest"] = text
     cli("fetch", "s2", "-o", str(tmp_path / "deep" / "er" / "fetched"))
     assert not list(tmp_path.rglob("escaped*"))
+
+
+def test_a_step_whose_name_is_a_path_is_not_fetched(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    folder: Any = SimpleNamespace(path=tmp_path / "run", steps=tmp_path / "run" / "steps")
+    folder.steps.mkdir(parents=True)
+    step: Any = SimpleNamespace(
+        step=SimpleNamespace(key=str(outside)), uris={"report": "s3://a/b"}, logs=(), missing=""
+    )
+    item = Item("", 1, "", lambda target: pytest.fail(f"written to {target}"))
+    sources: Any = SimpleNamespace(items=lambda uri: [item])
+    downloads = _Downloads(folder, sources, lambda said: None, ())
+    assert downloads.of(step) == []
+    assert downloads.missing == [
+        f"{outside}: report: its path leads out of the run's folder: {outside}/report"
+    ]
+
+
+@pytest.mark.parametrize("key", ["../../../../home/u/x", "a/../../x", "/x"])
+def test_a_key_that_climbs_out_of_its_folder_is_refused(s3: Bucket, key: str) -> None:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="climbing")
+    boto3.resource("s3").Bucket("climbing").objects.delete()
+    client.put_object(Bucket="climbing", Key="run/a/kept..", Body=b"1")
+    store = Store.open("s3://climbing/run")
+    assert [file.name for file in store.files()] == ["a/kept.."]
+    client.put_object(Bucket="climbing", Key=f"run/{key}", Body=b"1")
+    store = Store.open("s3://climbing/run")
+    with pytest.raises(InputError, match="leads out of its folder") as refused:
+        store.files()
+    assert f"climbing/run/{key}" in refused.value.where
 
 
 @pytest.fixture

@@ -5,12 +5,16 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 
+from kfp_finetune.cli.cluster import live
+from kfp_finetune.cli.cluster.answers import ClusterError
 from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.live import ClusterLogs
 from kfp_finetune.cli.cluster.options import Connection
@@ -118,6 +122,27 @@ def test_a_comparison_has_a_curve_for_each_candidate(
     assert logs.sync() == 6
     assert len(logs.folders) == len({title.name for title in logs.folders}) == 6
     assert all(len(list(folder.iterdir())) == 1 for folder in logs.folders.values())
+
+
+def test_copying_goes_on_after_the_network_was_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(live, "SECONDS_BETWEEN_SYNCS", 0.0)
+    again = threading.Event()
+
+    def sync() -> int:
+        if not again.is_set():
+            again.set()
+            raise ClusterError("cannot be reached")
+        done.set()
+        threading.Event().wait()  # for good: the thread ends with this process
+        return 0
+
+    done = threading.Event()
+    logs: Any = SimpleNamespace(sync=sync)
+    live.keep_syncing([logs])
+    assert done.wait(5)
+    assert capsys.readouterr().out == "not updated this time: cannot be reached\n"
 
 
 def test_a_run_without_logs_is_refused(cli: Cli, kubeflow: Kubeflow, put: Any) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 
 from kfp_finetune.cli.cluster import logs
+from kfp_finetune.cli.cluster.client import Cluster
+from kfp_finetune.cli.cluster.logs import Wanted
+from kfp_finetune.cli.cluster.observed import find
+from kfp_finetune.cli.cluster.options import Connection
 from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.kubeflow import Kubeflow
 from tests.cli.cluster.replay import Replay, argo_nodes, recording
@@ -101,6 +107,22 @@ def test_which_candidate(cli: Cli, replayed: Replayed) -> None:
     assert (code, "rank is not a step of a candidate" in err) == (2, True)
     _, _, err = cli("logs", run_id, "finetune", "--candidate", "low, seed 2")
     assert "2/6 low, seed 2: finetune" in err
+
+
+def test_what_another_pipeline_loops_over_is_chosen_by_its_value(
+    cli: Cli, replayed: Replayed
+) -> None:
+    replay = replayed("comparison")
+    (run_id,) = replay.runs
+    run = find(Cluster(Connection(host=cli.host)), run_id)
+    steps = tuple(
+        replace(step, task=replace(step.task, item=f"item {step.task.turn}"))
+        for step in run.steps
+        if step.key.endswith("/finetune")
+    )
+    foreign: Any = SimpleNamespace(id=run_id, name="foreign", steps=steps, shown=steps)
+    for candidate in ("item 2", "3"):
+        assert logs.choose(foreign, Wanted("finetune", candidate), "").key == "2/finetune"
 
 
 def test_where_a_driver_failed_its_log_is_shown(

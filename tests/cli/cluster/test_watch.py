@@ -201,6 +201,26 @@ def test_waiting_outlives_a_server_that_is_away(
     assert "it went wrong; still trying" in out
 
 
+def test_a_workflow_that_is_missing_for_a_moment_is_waited_for(
+    replayed: Replayed, submit: Submit
+) -> None:
+    replay = replayed("null_metadata")
+    replay.starts = RUN
+
+    def looks() -> Iterator[dict[str, Any]]:
+        yield look("pending_image")
+        replay.v1beta1 = False
+        yield look("succeeded")
+        replay.v1beta1 = True
+        yield look("succeeded")
+
+    replay.then[RUN] = looks()
+    code, out, err = submit("--wait")
+    assert (code, err) == (0, "")
+    assert "does not answer GET /apis/v1beta1/runs/ID; still trying" in out
+    assert "count_steps: from the cache" in shown(out)
+
+
 def test_the_workflow_is_not_asked_for_at_every_look(
     waits: Callable[..., Any], kubeflow: Kubeflow
 ) -> None:
