@@ -293,10 +293,10 @@ def check_name(runs_dir: Path, name: str | None) -> None:
 
 def _taken(runs_dir: Path, name: str) -> InputError:
     return InputError(
-        f"there already is a run '{name}'",
+        f"run '{name}' already exists",
         where=str(runs_dir / name),
         expected="a new name",
-        remedy="choose another with --name, or leave it away to get one",
+        remedy="choose another with --name, or omit it to get one",
     )
 
 

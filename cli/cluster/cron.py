@@ -101,13 +101,13 @@ def checked(text: str, now: datetime | None = None) -> Cron:
     """The expression that `--cron` gives.
 
     Raises:
-        InputError: If it is none, or never comes.
+        InputError: If it is not a valid one, or never matches a date.
     """
     try:
         cron = Cron.parse(text)
-        found = "" if cron.next(now or datetime.now(UTC)) else f"'{text}' never comes"
+        found = "" if cron.next(now or datetime.now(UTC)) else f"'{text}' never matches a date"
     except ValueError as error:
-        found = f"'{text}' is no cron expression: {error}"
+        found = f"'{text}' is not a valid cron expression: {error}"
     if found:
         raise InputError(
             found,

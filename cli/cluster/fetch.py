@@ -78,9 +78,9 @@ def _open(target: Path, run: ObservedRun) -> RunFolder:
         record = RunFolder.open(target).record
         if record.environment.get("cluster_run") != run.id:
             raise InputError(
-                "another run is there",
+                "the folder holds another run",
                 where=str(target),
-                expected="a folder that is not there yet, or this run's",
+                expected="a new folder, or this run's",
                 remedy="give another with -o",
             )
     failed = next((step for step in run.steps if step.state == "failed"), None)
@@ -174,7 +174,7 @@ class _Downloads:
             self._miss(step.step.key, step.missing)
         for name in items:
             if not items[name] or name in gone:
-                why = gone.get(name) or f"it is not there any more: {uris[name]}"
+                why = gone.get(name) or f"it no longer exists: {uris[name]}"
                 self._miss(f"{step.step.key}: {name}", why)
         return [name for name in items if items[name] and name not in gone]
 

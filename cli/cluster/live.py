@@ -150,7 +150,7 @@ def serve_with_cluster(
     shown: dict[Path, Path] = {}
     copies: list[ClusterLogs] = []
     with temporary_folder() as temporary:
-        for name in names or [next(cluster.runs()).run_id]:
+        for name in names or [_newest(cluster)]:
             local = next((p for p in (runs_dir / name, Path(name)) if (p / RECORD).is_file()), None)
             if local is not None:
                 shown |= logs_of(local.resolve())
@@ -166,6 +166,18 @@ def serve_with_cluster(
         if follow:
             keep_syncing(copies)
         serve_logs(shown, bind, port)
+
+
+def _newest(cluster: Cluster) -> str:
+    run = next(cluster.runs(), None)
+    if run is None:
+        raise InputError(
+            "the cluster has no runs",
+            where=cluster.connection.host or "--host",
+            expected="at least one run",
+            remedy="submit one: kfp-finetune submit; or name a local run",
+        )
+    return str(run.run_id)
 
 
 def keep_syncing(logs: Sequence[ClusterLogs]) -> None:

@@ -80,7 +80,7 @@ def host_of(connection: Connection) -> str:
         raise InputError(
             "the address holds a user, a password or a query",
             where=f"--host {without_secrets(host)}",
-            expected="an address alone; who you are is told by a token or by cookies",
+            expected="an address alone; authenticate with a token or cookies",
             remedy=f"--host {without_secrets(host)} --token-file FILE (or --cookies-file FILE, or"
             " the variable KFP_TOKEN)",
         )

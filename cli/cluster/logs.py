@@ -220,6 +220,9 @@ def _followed(cluster: Cluster, run: ObservedRun, step: Step) -> Iterator[str]:
             # The API has no way to stream: its log is asked for again, and what is new printed.
             live = None if over else cluster.read_log(run.id, pod, run.run.created_at)
             text = read(cluster, run, step) if live is None else live
+            if text and len(text) < seen.get(pod, 0):
+                _say(f"{step.title}: the node has rotated the log; what was in between may be lost")
+                seen[pod] = 0
             if text is not None and len(text) > seen.get(pod, 0):
                 yield text[seen.get(pod, 0) :]
                 seen[pod] = len(text)
@@ -269,7 +272,7 @@ def _no_log(cluster: Cluster, run: ObservedRun, step: Step, problems: list[str])
             else f"kfp-finetune status {run.id}{cluster.connection.flags} says why",
         )
     return InputError(
-        f"nobody has the log of {step.title} any more"
+        f"the log of {step.title} is no longer available"
         + "".join(f"; {problem}" for problem in dict.fromkeys(problems)),
         where=cluster.link(run.id),
         expected="its pod, or the store that KFP and Argo keep logs in",

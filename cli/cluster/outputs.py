@@ -121,7 +121,7 @@ class Outputs:
         # What is written down may not lead to this disk, unless that is where the run's root is.
         here = self.place.startswith("file://")
         found = {n: uri for n, uri in found.items() if here or uri.startswith(_REMOTE)}
-        makers = {_run_of(uri.rpartition("/")[0]) for uri in found.values()} - {self._run.id}
+        makers = {_run_of(uri.rpartition("/")[0]) for uri in found.values()} - {self._run.id, ""}
         return StepOutputs(
             step, found, _logs(step), origin=min(makers, default=None), missing=_gone(found, names)
         )
@@ -137,7 +137,7 @@ class Outputs:
             return StepOutputs(step, logs=_logs(step), missing=why if names else "")
         if given is not None:
             uris = {name: f"{given}/{name}" for name in names}
-            return StepOutputs(step, uris, origin=_run_of(given))
+            return StepOutputs(step, uris, origin=_run_of(given) or None)
         if not names:
             return StepOutputs(step)
         for other, maker in self._origins.of(step, _inputs(self._run, step, known)):
@@ -173,7 +173,7 @@ class Outputs:
 def no_outputs(run: ObservedRun, place: str) -> InputError:
     """What is said when a run has left nothing that is looked for."""
     return InputError(
-        f"run {run.name} has left nothing there",
+        f"no artifacts found for run {run.name}",
         where=place,
         expected="PIPELINE_ROOT/PIPELINE/RUN_ID/TASK/UUID/OUTPUT of a step that has succeeded",
         remedy="look at kfp-finetune status; --pipeline-root URI, if the artifacts are elsewhere;"
@@ -276,5 +276,6 @@ def _gone(found: Mapping[str, str], names: list[str]) -> str:
 
 
 def _run_of(folder: str) -> str:
-    """The id of the run in PIPELINE_ROOT/PIPELINE/RUN_ID/TASK/UUID."""
-    return folder.rsplit("/", 3)[-3]
+    """The id of the run in PIPELINE_ROOT/PIPELINE/RUN_ID/TASK/UUID; "" if it is too short."""
+    parts = folder.rsplit("/", 3)
+    return parts[-3] if len(parts) >= 3 else ""

@@ -21,6 +21,7 @@ from urllib.parse import quote, urlencode
 from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.screen import clean
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.model_folder.tokenizer_files import TOKENIZER_FILES
 from kfp_finetune.components.uris import without_secrets
 
 _SOURCES = {"minio": "minio", "s3": "s3"}
@@ -33,20 +34,10 @@ _FILES = {
         "config.json",
         "model.safetensors",
         "training_log.jsonl",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "added_tokens.json",
-        "vocab.txt",
-        "vocab.json",
-        "merges.txt",
-        "spiece.model",
-        "spm.model",
-        "sentencepiece.bpe.model",
-        "bpe.codes",
+        *TOKENIZER_FILES,
     ),
 }
-_NOT_THERE = "it is not there any more"
+_NOT_THERE = "it no longer exists"
 _FOLDER = (
     "Kubeflow's UI sends no folders of its own store; set AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and"
     " AWS_SECRET_ACCESS_KEY to fetch it from there"

@@ -66,7 +66,7 @@ class Store:
         scheme = uri.partition("://")[0].lower()
         if scheme not in _SCHEMES or not uri.partition("://")[2].strip("/"):
             raise InputError(
-                "this is no place in a store",
+                "not a valid storage URI",
                 where=name,
                 expected="s3://BUCKET/FOLDER or gs://BUCKET/FOLDER",
                 remedy="check the address",

@@ -7,7 +7,6 @@ the workflow itself is long deleted.
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import re
 import zlib
@@ -21,6 +20,8 @@ _ATTEMPT = re.compile(r"\((\d+)\)$")
 _VARIABLE = re.compile(r"{{([\w.]+)}}")
 # How long a pod's name may be, and the number that Argo adds to it (workflow/util/pod_name.go).
 _PREFIX = 253 - 10 - 1
+# Of nodes when decompressed: far more than Kubernetes' limit of 1.5 MB for a workflow unpacks to.
+_MOST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -171,9 +172,14 @@ def _nodes_of(status: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
         return status["nodes"], ""
     if status.get("compressedNodes"):
         try:
-            text = gzip.decompress(base64.b64decode(status["compressedNodes"]))
+            gzip = zlib.decompressobj(31)
+            text = gzip.decompress(base64.b64decode(status["compressedNodes"]), _MOST_BYTES)
+            if not gzip.eof and len(text) >= _MOST_BYTES:
+                return {}, f"the workflow's nodes take more than {_MOST_BYTES >> 20} MB"
+            if not gzip.eof:
+                return {}, "the workflow's nodes cannot be decompressed: they are cut short"
             return json.loads(text), ""
-        except (ValueError, OSError, EOFError, zlib.error):
+        except (ValueError, zlib.error):
             return {}, "the workflow's nodes cannot be decompressed"
     if status.get("offloadNodeStatusVersion"):
         return {}, "Argo keeps the nodes of this workflow in a database of its own"

@@ -190,7 +190,7 @@ def test_names(cli: Cli) -> None:
     assert cli.run("--name", "same")[0] == 0
     before = (cli.folder / "runs" / "same" / "run.json").read_bytes()
     code, _, err = cli.run("--name", "same")
-    assert code == 2 and "there already is a run 'same'" in err
+    assert code == 2 and "run 'same' already exists" in err
     assert (cli.folder / "runs" / "same" / "run.json").read_bytes() == before
     for name in ("../up", "a b", ".hidden", ""):
         code, _, err = cli.run("--name", name)

@@ -16,6 +16,7 @@ import boto3
 import pytest
 
 from kfp_finetune.cli.cluster.fetch import _Downloads
+from kfp_finetune.cli.cluster.outputs import _run_of
 from kfp_finetune.cli.cluster.route import unpack
 from kfp_finetune.cli.cluster.sources import Item
 from kfp_finetune.cli.cluster.store import Store
@@ -186,10 +187,7 @@ def test_what_cannot_be_found_is_named(cli: Cli, recorded: Callable[..., Replay]
     ).delete()
     shutil.rmtree("fetched")
     assert cli("fetch", run_id, "-o", "fetched")[0] == 0
-    assert (
-        f"load_data: data_report: it is not there any more: {ROOT}/{FIRST}"
-        in record()["missing"][0]
-    )
+    assert f"load_data: data_report: it no longer exists: {ROOT}/{FIRST}" in record()["missing"][0]
 
 
 @pytest.mark.parametrize("name", ["null_metadata", "null_metadata_after_ttl"])
@@ -309,7 +307,7 @@ def test_another_runs_folder_is_left_alone(cli: Cli, recorded: Callable[..., Rep
     recorded("succeeded", "killed_then_retried")
     assert cli("fetch", "s2", "-o", "here")[0] == 0
     code, _, err = cli("fetch", "bank", "-o", "here")
-    assert (code, err.splitlines()[0]) == (2, "error: another run is there")
+    assert (code, err.splitlines()[0]) == (2, "error: the folder holds another run")
 
 
 def test_a_broken_download_leaves_nothing_half(
@@ -352,6 +350,11 @@ def test_nothing_that_a_run_says_leads_out_of_its_folder(
     run["v1beta1"]["pipeline_runtime"]["workflow_manifest"] = text
     cli("fetch", "s2", "-o", str(tmp_path / "deep" / "er" / "fetched"))
     assert not list(tmp_path.rglob("escaped*"))
+
+
+def test_the_run_of_a_place_with_few_parts_is_not_known() -> None:
+    assert [_run_of(folder) for folder in ("", "s3:/", "s3:")] == [""] * 3
+    assert _run_of("s3://bucket/pipeline/run/task/uuid") == "run"
 
 
 def test_a_step_whose_name_is_a_path_is_not_fetched(tmp_path: Path) -> None:

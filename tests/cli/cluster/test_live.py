@@ -145,9 +145,14 @@ def test_copying_goes_on_after_the_network_was_away(
     assert capsys.readouterr().out == "not updated this time: cannot be reached\n"
 
 
+def test_a_cluster_without_runs_says_so(cli: Cli) -> None:
+    code, _, err = cli("tensorboard")
+    assert (code, "error: the cluster has no runs" in err, cli.host in err) == (2, True, True)
+
+
 def test_a_run_without_logs_is_refused(cli: Cli, kubeflow: Kubeflow, put: Any) -> None:
     kubeflow.replay = Replay("null_metadata")
     code, _, err = cli("tensorboard", "gone")
     assert (code, "there is no run 'gone'" in err) == (2, True)
     code, _, err = cli("tensorboard", "s1")
-    assert (code, "run s1 has left nothing there" in err, "--follow" in err) == (2, True, True)
+    assert (code, "no artifacts found for run s1" in err, "--follow" in err) == (2, True, True)

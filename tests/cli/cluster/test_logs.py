@@ -79,7 +79,10 @@ def test_of_a_large_workflow_the_api_has_none_but_the_store(
 ) -> None:
     (run_id,) = replayed("comparison").runs
     code, _, err = cli("logs", run_id, "finetune", "--candidate", "3")
-    assert (code, "nobody has the log of 3/6 high, seed 1: finetune any more" in err) == (2, True)
+    assert (code, "the log of 3/6 high, seed 1: finetune is no longer available" in err) == (
+        2,
+        True,
+    )
     assert f"kubectl logs -n kubeflow -l pipeline/runid={run_id}" in err
     mlpipeline("comparison", "private-artifacts/")
     code, archived, _ = cli("logs", run_id, "finetune", "--candidate", "3")
@@ -150,7 +153,7 @@ def test_where_a_driver_failed_its_log_is_shown(
         ("cached", "finetune", "finetune did not run: its results came from the cache"),
         ("pending_secret", "load_data", 'yet: it is waiting: CreateContainerConfigError: secret "'),
         ("pending_secret", "finetune", "there is no log of finetune yet: it is not started"),
-        ("terminated_image", "load_data", "nobody has the log of load_data any more"),
+        ("terminated_image", "load_data", "the log of load_data is no longer available"),
     ],
 )
 def test_why_there_is_none(
@@ -200,6 +203,29 @@ def test_following_prints_what_is_new(
     code, out, err = cli("logs", run_id, "finetune", "--follow")
     assert (code, err) == (0, "")
     assert out == whole
+
+
+def test_following_goes_on_after_the_log_was_rotated(
+    cli: Cli, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "SECONDS_BETWEEN_LOOKS", 0.0)
+    replay = replayed("null_metadata")
+    (run_id,) = replay.runs
+
+    def looks() -> Iterator[dict[str, Any]]:
+        for body, done in (("one two three\n", 10), ("four\n", 20), ("four\nfive\n", 1000)):
+            found = running(done)
+            for answer in found["logs"]["pods"].values():
+                if "component `finetune`" in answer["body"]:
+                    answer["body"] = body
+            if done == 1000:
+                found["v2beta1"]["state"] = "SUCCEEDED"
+            yield found
+
+    replay.then[run_id] = looks()
+    code, out, err = cli("logs", run_id, "finetune", "--follow")
+    assert (code, out) == (0, "one two three\nfour\nfive\n")
+    assert err == "finetune: the node has rotated the log; what was in between may be lost\n"
 
 
 def test_following_what_waits_says_why(

@@ -151,8 +151,9 @@ def test_a_run_whose_pipeline_nobody_has_any_more(observed: Callable[..., Observ
 
 
 def test_large_workflows_are_compressed_or_offloaded(
-    observed: Callable[..., ObservedRun], cli: Cli, replayed: Replayed
-) -> None:
+    observed: Callable[..., ObservedRun], cli: Cli, replayed: Replayed,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     replay = replayed("succeeded")
     (run_id,) = replay.runs
     answer = replay.runs[run_id]["v1beta1"]
@@ -172,3 +173,6 @@ def test_large_workflows_are_compressed_or_offloaded(
     assert (set(offloaded), "a database of its own" in why) == ({"done"}, True)
     damaged, why = states(compressedNodes=packed[:-400])
     assert (set(damaged), "cannot be decompressed" in why) == ({"done"}, True)
+    monkeypatch.setattr("kfp_finetune.cli.cluster.workflow._MOST_BYTES", 1 << 10)
+    bomb, why = states(compressedNodes=packed)
+    assert (set(bomb), "the workflow's nodes take more than" in why) == ({"done"}, True)

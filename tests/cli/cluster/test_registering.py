@@ -98,8 +98,8 @@ def test_a_pipeline_of_an_earlier_version_is_the_same_pipeline(
         (["--stage-uri", "/a/stage"], "'/a/stage' is not a folder in an", "--stage-uri"),
         (["--stage-uri", "https://host/a"], "'https://host/a' is not a folder", "--stage-uri"),
         (["--stage-uri", "s3://"], "'s3://' is not a folder in an object", "--stage-uri"),
-        (["--cron", "60 * * * *"], "'60 * * * *' is no cron expression", "--cron"),
-        (["--cron", "0 0 30 2 *"], "'0 0 30 2 *' never comes", "--cron"),
+        (["--cron", "60 * * * *"], "'60 * * * *' is not a valid cron expression", "--cron"),
+        (["--cron", "0 0 30 2 *"], "'0 0 30 2 *' never matches a date", "--cron"),
     ],
 )
 def test_what_a_cluster_chokes_on_is_refused_before_anything_is_sent(

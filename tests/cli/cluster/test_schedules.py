@@ -71,7 +71,7 @@ def test_the_next_start_fits_and_none_before_it_does(
 )  # fmt: skip
 def test_what_is_no_cron_expression(submit: Submit, kubeflow: Kubeflow, cron: str) -> None:
     code, _, err = submit(f"--cron={cron}")
-    assert (code, f"error: '{cron}' is no cron expression" in err) == (2, True)
+    assert (code, f"error: '{cron}' is not a valid cron expression" in err) == (2, True)
     assert not kubeflow.schedules
 
 
