@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.choices import CHOICES
 from kfp_finetune.cli.output import writing
 from kfp_finetune.components.artifacts.files import write_text
+from kfp_finetune.components.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from kfp_finetune.cli.cluster.platform import Platform
@@ -49,7 +49,7 @@ def compiled(pipeline: Pipeline, platform: Platform | None = None) -> str:
         for task in spec.root.dag.tasks.values():
             if task.WhichOneof("iterator"):
                 task.iterator_policy.parallelism_limit = platform.parallelism
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         file = Path(folder, "pipeline.yaml")
         compiler.Compiler().compile(definition, str(file))
         # KFP's comment has a list's default in another order each time; it is below, in order.

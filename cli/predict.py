@@ -17,6 +17,7 @@ from kfp_finetune.cli.processes import Interrupted, interruptible
 from kfp_finetune.cli.screen import clean
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.quiet import import_tensorflow
 from kfp_finetune.components.tasks import get_task
@@ -131,12 +132,12 @@ class _Rows:
                 where=self._bad.place,
                 expected="a text in every row, or two for a model of pairs; the rows before it have"
                 " been predicted",
-                remedy="mend the row, or --on-bad-row drop to leave out such rows",
+                remedy="fix the row, or --on-bad-row drop to leave out such rows",
             )
         if self._count:
             more = ", ..." * (self._count > len(self._left_out))
-            left_out = f"{self._count:,} row{'s' * (self._count > 1)} left out"
-            print(clean(f"{left_out}: {', '.join(self._left_out)}{more}"), file=sys.stderr)
+            left_out = counted(self._count, "row")
+            print(clean(f"{left_out} left out: {', '.join(self._left_out)}{more}"), file=sys.stderr)
 
 
 def _check(
@@ -160,14 +161,14 @@ def _check(
             "there is no file",
             where=flag,
             expected="options about a file only with --file",
-            remedy=f"leave {flag} out",
+            remedy=f"omit {flag}",
         )
     if "text_pair_column" in flags and manifest.text_pair_column is None:
         raise InputError(
             "the model reads one text",
             where="--text-pair-column",
             expected="a second column only for a model of pairs",
-            remedy="leave --text-pair-column out",
+            remedy="omit --text-pair-column",
         )
     of_words = get_task(manifest.task).PER_WORD
     if top_k is not None and (of_words or manifest.problem_type == REGRESSION):
@@ -176,7 +177,7 @@ def _check(
             f"the model gives {gives}",
             where="--top-k",
             expected="a model for labels of texts",
-            remedy="leave --top-k out",
+            remedy="omit --top-k",
         )
 
 

@@ -162,7 +162,7 @@ def _of_task(parameters: Mapping[str, Any]) -> list[InputError]:
                 f"label_all_tokens is true, and {task} does not use it",
                 where="label_all_tokens",
                 expected="a task in which every word has a label",
-                remedy="leave --label-all-tokens out, or --task token-classification",
+                remedy="omit --label-all-tokens, or --task token-classification",
             )
         )
     return problems
@@ -178,7 +178,7 @@ def _of_selection(parameters: Mapping[str, Any]) -> list[InputError]:
                 f"metric_for_best_model is '{metric}', and nothing uses it",
                 where="metric_for_best_model",
                 expected="--load-best-model-at-end, --early-stopping-patience, or both",
-                remedy="--load-best-model-at-end, or leave --metric-for-best-model out",
+                remedy="--load-best-model-at-end, or omit --metric-for-best-model",
             )
         ]
     elsewhere = ("validation_dataset", "validation_split", "split_column")
@@ -201,7 +201,7 @@ def _zeros(parameters: Mapping[str, Any]) -> list[InputError]:
             f"{name} is 0",
             where=name,
             expected="a number above 0",
-            remedy=f"leave --{name.replace('_', '-')} out",
+            remedy=f"omit --{name.replace('_', '-')}",
         )
         for name in sorted(ZERO_IS_NOT_GIVEN)
         if parameters.get(name) == 0

@@ -90,7 +90,7 @@ def _find_image(runner: Runner, image: str | None) -> Image | None:
                 f"--image {image} without containers",
                 where="the command line",
                 expected="--runner docker --image REF",
-                remedy="add --runner docker, or leave --image out",
+                remedy="add --runner docker, or omit --image",
             )
         check_installed()
         return None

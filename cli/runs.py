@@ -171,7 +171,7 @@ def _sorted(folders: list[RunFolder], metric: str | None) -> list[RunFolder]:
             f"no run has the metric '{metric}'",
             where="--sort",
             expected="one of " + ", ".join(known) if known else "runs that have been evaluated",
-            remedy=f"--sort {known[0]}" if known else "leave --sort out",
+            remedy=f"--sort {known[0]}" if known else "omit --sort",
         )
     sign = 1 if metric.removeprefix(_OF_VALIDATION) in LESS_IS_BETTER else -1
     return sorted(folders, key=lambda f: sign * _metrics(f).get(metric, sign * float("inf")))

@@ -7,7 +7,6 @@ be reached from here, as without its keys or its address, the UI's server passes
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.route import Route
 from kfp_finetune.cli.cluster.store import Store, Stored
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.temporary import temporary_folder
 
 Result = TypeVar("Result")
 _ADDRESSES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -74,7 +74,7 @@ class Sources:
 
     def read(self, uri: str) -> bytes | None:
         """A file's content; None if it is not there."""
-        with tempfile.TemporaryDirectory(prefix="kfp-finetune-") as folder:
+        with temporary_folder() as folder:
             target = Path(folder, "file")
             for item in self.items(uri):
                 try:

@@ -234,5 +234,5 @@ def _check_recurring(parameters: Mapping[str, Any]) -> None:
             "checkpoint_dir is one run's, and there would be many",
             where="--checkpoint-dir",
             expected="recurring runs without one",
-            remedy="leave --checkpoint-dir out",
+            remedy="omit --checkpoint-dir",
         )

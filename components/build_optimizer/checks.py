@@ -123,7 +123,7 @@ def _wrong(values: Mapping[str, Any]) -> list[InputError]:
             f"{name} is {_text(values[name])}",
             where=name,
             expected=expected,
-            remedy=remedy or f"leave {_flag(name)} out",
+            remedy=remedy or f"omit {_flag(name)}",
         )
         for name, (is_right, expected, remedy) in _VALUES.items()
         if values[name] is not None and not is_right(values[name])
@@ -206,7 +206,7 @@ def _unused(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Inpu
                 f"{name} is {_text(values[name])}, and {chosen} does not use it",
                 where=name,
                 expected=f"the {chooser} that uses it: {' or '.join(users)}",
-                remedy=f"leave {_flag(name)} out, or {_flag(chooser)} {users[0]}",
+                remedy=f"omit {_flag(name)}, or {_flag(chooser)} {users[0]}",
             )
         )
     return problems

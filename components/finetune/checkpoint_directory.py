@@ -16,7 +16,6 @@ import json
 import posixpath
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from kfp_finetune.components.artifacts.files import flush, write_text
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune.checkpoint_lock import file_lock, object_lock
 from kfp_finetune.components.load_data.readers import remote
+from kfp_finetune.components.temporary import temporary_folder
 
 MARKER = "checkpoint.json"
 OWNER = "owner.json"
@@ -114,28 +114,25 @@ class CheckpointDirectory:
                 (self._local / name).rmdir()
         if self._files.exists(self._path(name)) and not self._is_ours(name):
             raise FileExistsError(f"{name} is there, and is no checkpoint of this run")
-        folder = self._local / name if self._local is not None else Path(tempfile.mkdtemp())
-        try:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            self.write(f"{name}/{OWNER}", {"key": self.key})
-            write(str(folder / "state"))
-            files = [file for file in folder.iterdir() if file.name != OWNER]
-            sizes = {file.name: file.stat().st_size for file in files}
-            if self._local is not None:
-                for file in files:
-                    flush(file)  # before the marker says that they are whole
-            else:
-                for file in files:
-                    self._files.put_file(str(file), self._path(name, file.name))
-            self.write(f"{name}/{MARKER}", {"step": step, "files": sizes})
-        except BaseException:
-            if self._local is not None:
+        with contextlib.ExitStack() as stack:
+            where = self._local or Path(stack.enter_context(temporary_folder()))
+            folder = where / name
+            try:
                 shutil.rmtree(folder, ignore_errors=True)
-            raise
-        finally:
-            if self._local is None:
+                folder.mkdir()
+                self.write(f"{name}/{OWNER}", {"key": self.key})
+                write(str(folder / "state"))
+                files = [file for file in folder.iterdir() if file.name != OWNER]
+                sizes = {file.name: file.stat().st_size for file in files}
+                for file in files:
+                    if self._local is not None:
+                        flush(file)  # before the marker says that they are whole
+                    else:
+                        self._files.put_file(str(file), self._path(name, file.name))
+                self.write(f"{name}/{MARKER}", {"step": step, "files": sizes})
+            except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
+                raise
 
     def prune(self, keep: int) -> None:
         """Remove all but the newest checkpoints."""
@@ -155,7 +152,7 @@ class CheckpointDirectory:
             if self._local is not None:
                 folder = self._local / name
             else:
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                folder = Path(stack.enter_context(temporary_folder()))
                 with self._explained("read"):
                     for file in expected:
                         with contextlib.suppress(FileNotFoundError):  # said below

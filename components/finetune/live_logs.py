@@ -89,7 +89,7 @@ class _Copies:
                 f"the event files cannot be kept there: {type(error).__name__}",
                 where=f"tensorboard_dir: {name}",
                 expected="a folder or a bucket that can be written",
-                remedy="check the place and the permissions, or leave --tensorboard-dir out",
+                remedy="check the place and the permissions, or omit --tensorboard-dir",
             ) from None
 
     def keep(self, stop: threading.Event) -> None:

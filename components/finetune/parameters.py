@@ -131,7 +131,7 @@ class Selection:
                 f"early_stopping_patience is {self.patience}",
                 where="early_stopping_patience",
                 expected="a number of evaluations, at least 1",
-                remedy="leave --early-stopping-patience out to train to the end",
+                remedy="omit --early-stopping-patience to train to the end",
             )
 
     def check(self, metrics: list[str], validation_rows: int) -> None:
@@ -157,7 +157,7 @@ class Selection:
                 f"{name} is given, and the validation split is empty",
                 where=name,
                 expected="validation rows",
-                remedy=f"--validation-fraction 0.1, or leave {option} out",
+                remedy=f"--validation-fraction 0.1, or omit {option}",
             )
             for name, option, needed in (
                 (
@@ -224,7 +224,7 @@ class Checkpointing:
                 f"{name} is {value}",
                 where=name,
                 expected=expected,
-                remedy=f"leave --{name.replace('_', '-')} out",
+                remedy=f"omit --{name.replace('_', '-')}",
             )
             for name, value, expected, right in (
                 (

@@ -154,7 +154,7 @@ def _handle_overlap(assigned: dict[str, Assigned], drop: bool, warnings: list[st
                     f"every training row has a text of the {split} split",
                     where=part.rows.source.name,
                     expected=f"rows to train on that are not in the {split} split",
-                    remedy="check that these are different data, or leave --drop-overlap out",
+                    remedy="check that these are different data, or omit --drop-overlap",
                 )
         else:
             warnings.append(

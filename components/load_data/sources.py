@@ -134,7 +134,7 @@ def check_split(dataset: str, split: str, declared: list[str], parameter: str) -
             expected="one of " + ", ".join(declared)
             if declared
             else "the name of a split, and this dataset has none",
-            remedy=f"{flag} {near[0]}" if near else f"leave {flag} out",
+            remedy=f"{flag} {near[0]}" if near else f"omit {flag}",
         )
 
 

@@ -54,7 +54,7 @@ def split_by_column(assigned: dict[str, Assigned], splits: Values) -> None:
                 where=where,
                 expected="in every row one of "
                 + ", ".join(word for words in SPLIT_WORDS.values() for word in words.split("|")),
-                remedy="mend the values, or leave --split-column out",
+                remedy="mend the values, or omit --split-column",
             )
         if name != "train" and name in assigned:
             raise InputError(
@@ -71,7 +71,7 @@ def split_by_column(assigned: dict[str, Assigned], splits: Values) -> None:
             "no row is for training",
             where=where,
             expected="rows whose split is train",
-            remedy="mend the values, or leave --split-column out",
+            remedy="mend the values, or omit --split-column",
         )
 
 

@@ -90,7 +90,7 @@ def check_step_parameters(
                 gradient_accumulation_steps,
                 "--gradient-accumulation-steps 1",
             ),
-            ("max_steps", max_steps, "leave --max-steps out to train num_train_epochs epochs"),
+            ("max_steps", max_steps, "omit --max-steps to train num_train_epochs epochs"),
         )
         if value is not None and value < 1
     ]
@@ -162,7 +162,7 @@ def count_steps(
             f"{num_train_examples} training examples make no batch of {batch_size}",
             where="batch_size, drop_remainder",
             expected="at least one batch per epoch",
-            remedy="a smaller --batch-size, or leave --drop-remainder out",
+            remedy="a smaller --batch-size, or omit --drop-remainder",
         )
     steps_per_epoch = math.ceil(batches / gradient_accumulation_steps)
     if max_steps is None:

@@ -50,7 +50,7 @@ def check_arithmetic(config: dict[str, Any], where: Path) -> None:
         wanted["pruned_heads"] = "{}"
     if wanted:
         raise InputError(
-            "the model computes what is not computed here: "
+            "the model uses unsupported settings: "
             + ", ".join(f"{key} {config[key]!r}" for key in wanted),
             where=str(where),
             expected="; ".join(f"{key} {value}" for key, value in wanted.items()),

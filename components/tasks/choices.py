@@ -85,7 +85,7 @@ def check_text_pair(task: str, text_pair: str | None) -> None:
             f"text_pair_column is '{text_pair}'",
             where="text_pair_column",
             expected=f"one column of words, for {task}",
-            remedy="leave --text-pair-column out",
+            remedy="omit --text-pair-column",
         )
 
 
@@ -152,7 +152,7 @@ def check_training_loss(
                 " cannot be smoothed",
                 where="label_smoothing_factor",
                 expected=f"{SINGLE_LABEL} or {MULTI_LABEL}",
-                remedy="leave --label-smoothing-factor out",
+                remedy="omit --label-smoothing-factor",
             )
         )
     if class_weights not in CLASS_WEIGHTS:
@@ -170,7 +170,7 @@ def check_training_loss(
                 f"class_weights is balanced, and in {problem_type} a row is not of one class",
                 where="class_weights",
                 expected=SINGLE_LABEL,
-                remedy="leave --class-weights out",
+                remedy="omit --class-weights",
             )
         )
     if problems:

@@ -236,7 +236,7 @@ def _read_vectors(
             expected=f"vectors of {width} marks, 0 or 1, one for each label, in every row",
             remedy="give --label-names a file with a name for every place"
             if known and len(widths) == 1
-            else "mend the rows whose vectors are of another length",
+            else "fix the rows whose vectors are of another length",
         )
 
 
@@ -258,13 +258,13 @@ def number_of(value: Any, where: str) -> float | None:
             f"{number:g} is too large for a number to be predicted",
             where=where,
             expected=f"numbers up to {_LARGEST:.2g}, which is what float32 holds",
-            remedy="mend the value, or scale the numbers",
+            remedy="fix the value, or scale the numbers",
         )
     if number is None or not math.isfinite(number):
         raise InputError(
             f"{value!r} is not a number",
             where=where,
             expected="a finite number per row, for regression",
-            remedy="mend the value, or --problem-type single_label_classification",
+            remedy="fix the value, or --problem-type single_label_classification",
         )
     return number

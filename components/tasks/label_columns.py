@@ -35,14 +35,14 @@ def check_for_several(problem_type: str, known: Sequence[str] | None, where: str
             f"the problem type is {problem_type}, and there are several label columns",
             where=where,
             expected="several label columns only for multi_label_classification",
-            remedy="name one --label-column, or leave --problem-type out",
+            remedy="name one --label-column, or omit --problem-type",
         )
     if known:
         raise InputError(
             "label names are given, and several label columns, whose names are the labels",
             where=where,
             expected="label names only for one label column",
-            remedy="leave --label-names out",
+            remedy="omit --label-names",
         )
 
 

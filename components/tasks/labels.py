@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.tasks.label_cells import Cells, number_of, read_cells
 from kfp_finetune.components.tasks.label_columns import check_for_several, each, read_indicators
@@ -137,7 +138,7 @@ def understand_labels(
                 "label names are given, and the labels are numbers to be predicted",
                 where="label_names",
                 expected="label names only where the labels are classes",
-                remedy="leave --label-names out, or --problem-type single_label_classification",
+                remedy="omit --label-names, or --problem-type single_label_classification",
             )
         numbers = each(lambda value: number_of(value, where), cells.values, rows_of)
         return Labels(REGRESSION, [], numbers, note, cells.missing, warnings)
@@ -202,7 +203,7 @@ def _stripped(
     if not rows:
         return values, []
     return values, [
-        f"white space at the ends of the labels of {rows:,} row{'s' * (rows != 1)} is left out, as"
+        f"white space at the ends of the labels of {counted(rows, 'row')} is left out, as"
         f" in {next(iter(changed.values()))!r}"
     ]
 
@@ -228,7 +229,7 @@ def _problem_type(
         return (
             REGRESSION,
             None,
-            f"{note}; of labels with a comma between: --problem-type " + (MULTI_LABEL),
+            f"{note}; if commas separate labels: --problem-type {MULTI_LABEL}",
         )
     return infer_problem_type(present, known or (), has_names=bool(declared or known))
 

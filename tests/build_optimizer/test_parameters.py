@@ -124,7 +124,7 @@ def test_a_description_reads_back_as_it_was_written(tmp_path: Path) -> None:
             "weight_decay is 0.01, and adam does not use it\n"
             "  where:    weight_decay\n"
             "  expected: the optimizer that uses it: adamw or lion\n"
-            "  remedy:   leave --weight-decay out, or --optimizer adamw",
+            "  remedy:   omit --weight-decay, or --optimizer adamw",
         ),
         (
             {"lr_scheduler_type": "inverse_sqrt", "end_learning_rate": 1e-6},
@@ -132,14 +132,14 @@ def test_a_description_reads_back_as_it_was_written(tmp_path: Path) -> None:
             "  where:    end_learning_rate\n"
             "  expected: the lr_scheduler_type that uses it: linear or polynomial or cosine or"
             " cosine_with_restarts or warmup_stable_decay\n"
-            "  remedy:   leave --end-learning-rate out, or --lr-scheduler-type linear",
+            "  remedy:   omit --end-learning-rate, or --lr-scheduler-type linear",
         ),
         (
             {"lr_boundaries": "0.5:1e-5"},
             "lr_boundaries is 0.5:1e-5, and polynomial does not use it\n"
             "  where:    lr_boundaries\n"
             "  expected: the lr_scheduler_type that uses it: piecewise_constant\n"
-            "  remedy:   leave --lr-boundaries out, or --lr-scheduler-type piecewise_constant",
+            "  remedy:   omit --lr-boundaries, or --lr-scheduler-type piecewise_constant",
         ),
         (
             {"lr_scheduler_type": "piecewise_constant"},
@@ -161,11 +161,11 @@ def test_a_description_reads_back_as_it_was_written(tmp_path: Path) -> None:
             "power is 0\n"
             "  where:    power\n"
             "  expected: a number above 0\n"
-            "  remedy:   leave --power out\n"
+            "  remedy:   omit --power\n"
             "adam_beta1 is 1\n"
             "  where:    adam_beta1\n"
             "  expected: a number of at least 0 and below 1\n"
-            "  remedy:   leave --adam-beta1 out",
+            "  remedy:   omit --adam-beta1",
         ),
         (
             {

@@ -424,7 +424,7 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
         "the first row holds the columns' names, as column_names does\n"
         "  where:    data.csv\n"
         "  expected: column_names only for a file that does not name its columns\n"
-        "  remedy:   leave out --column-names",
+        "  remedy:   omit --column-names",
     ),
     "a delimiter of two characters": (
         {"delimiter": "::"},

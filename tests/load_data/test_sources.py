@@ -239,7 +239,7 @@ def test_folders_of_splits(tmp_path: Path) -> None:
         f"{tmp_path}: not named like a split, and not read: testimonials.csv"
     )
     assert source.notes == (
-        f"{tmp_path}: of a kind that is not read, unless it is named: README.txt",
+        f"{tmp_path}: skipped (unsupported file type; name the file to read it): README.txt",
     )
     assert fails(tmp_path, "extra") == (
         "there is no split 'extra'\n"

@@ -397,7 +397,7 @@ CASES: dict[str, Any] = {
             "text_pair_column is 'column_2'",
             "text_pair_column",
             "one column of words, for token-classification",
-            "leave --text-pair-column out",
+            "omit --text-pair-column",
         ),
     ),
     "names that do not fit": (

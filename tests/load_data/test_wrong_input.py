@@ -926,7 +926,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "the first row holds the columns' names, as column_names does",
             "{dir}/data.csv",
             "column_names only for a file that does not name its columns",
-            "leave out --column-names",
+            "omit --column-names",
         ),
     ),
     "texts that are numbers": (
@@ -1000,7 +1000,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "every training row has a text of the test split",
             "{dir}/test.csv",
             "rows to train on that are not in the test split",
-            "check that these are different data, or leave --drop-overlap out",
+            "check that these are different data, or omit --drop-overlap",
         ),
     ),
     # Labels
@@ -1081,7 +1081,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "'delivery' is not a number",
             "column 'label', rows 1, 4, 7, 10, 13, ... of {dir}/data.csv",
             "a finite number per row, for regression",
-            "mend the value, or --problem-type single_label_classification",
+            "fix the value, or --problem-type single_label_classification",
         ),
     ),
     "an infinite amount": (
@@ -1091,7 +1091,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "inf is too large for a number to be predicted",
             "column 'label', rows 2, 4, 6, 8, 10, ... of {dir}/data.jsonl",
             "numbers up to 3.4e+38, which is what float32 holds",
-            "mend the value, or scale the numbers",
+            "fix the value, or scale the numbers",
         ),
     ),
     "an amount beyond float32": (
@@ -1101,7 +1101,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "1e+300 is too large for a number to be predicted",
             "column 'label', rows 2, 4, 6, 8, 10, ... of {dir}/data.jsonl",
             "numbers up to 3.4e+38, which is what float32 holds",
-            "mend the value, or scale the numbers",
+            "fix the value, or scale the numbers",
         ),
     ),
     "an amount beyond float64": (
@@ -1111,7 +1111,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "inf is too large for a number to be predicted",
             "column 'label', rows 2, 4, 6, 8, 10, ... of {dir}/data.jsonl",
             "numbers up to 3.4e+38, which is what float32 holds",
-            "mend the value, or scale the numbers",
+            "fix the value, or scale the numbers",
         ),
     ),
     "the same amount in every row": (
@@ -1141,7 +1141,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "the problem type is regression, and there are several label columns",
             "column 'a', 'label'",
             "several label columns only for multi_label_classification",
-            "name one --label-column, or leave --problem-type out",
+            "name one --label-column, or omit --problem-type",
         ),
     ),
     "label names for several columns": (
@@ -1151,7 +1151,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "label names are given, and several label columns, whose names are the labels",
             "column 'a', 'label'",
             "label names only for one label column",
-            "leave --label-names out",
+            "omit --label-names",
         ),
     ),
     "label names for amounts": (
@@ -1161,7 +1161,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "label names are given, and the labels are numbers to be predicted",
             "label_names",
             "label names only where the labels are classes",
-            "leave --label-names out, or --problem-type single_label_classification",
+            "omit --label-names, or --problem-type single_label_classification",
         ),
     ),
     "no such file of label names": (
@@ -1302,7 +1302,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "there is no split 'holdout'",
             "{dir}/data.csv (test_split)",
             "the name of a split, and this dataset has none",
-            "leave --test-split out",
+            "omit --test-split",
         ),
     ),
     "a training split of a file without splits": (
@@ -1312,7 +1312,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "there is no split 'first'",
             "{dir}/data.csv (train_split)",
             "the name of a split, and this dataset has none",
-            "leave --train-split out",
+            "omit --train-split",
         ),
     ),
     "a split that is not known": (
@@ -1323,7 +1323,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "{dir}/data.csv, split column",
             "in every row one of training, train, validation, valid, val, development, devel, dev,"
             " evaluation, eval, testing, test",
-            "mend the values, or leave --split-column out",
+            "mend the values, or omit --split-column",
         ),
     ),
     "a row without a split": (
@@ -1334,7 +1334,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "{dir}/data.csv, split column",
             "in every row one of training, train, validation, valid, val, development, devel, dev,"
             " evaluation, eval, testing, test",
-            "mend the values, or leave --split-column out",
+            "mend the values, or omit --split-column",
         ),
     ),
     "no row for training": (
@@ -1344,7 +1344,7 @@ CASES: dict[str, tuple[Files, dict[str, Any], tuple[str, str, str, str]]] = {
             "no row is for training",
             "{dir}/data.csv, split column",
             "rows whose split is train",
-            "mend the values, or leave --split-column out",
+            "mend the values, or omit --split-column",
         ),
     ),
     "no row to test on": (

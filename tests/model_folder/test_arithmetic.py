@@ -49,7 +49,7 @@ def test_a_key_that_changes_the_arithmetic_is_refused_by_name(
     change(model / "config.json", **keys)
     with pytest.raises(InputError) as caught:
         read_config(model)
-    assert caught.value.found == f"the model computes what is not computed here: {named}"
+    assert caught.value.found == f"the model uses unsupported settings: {named}"
 
 
 @pytest.mark.parametrize(

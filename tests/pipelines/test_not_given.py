@@ -159,8 +159,8 @@ def test_a_0_that_is_typed_is_refused_before_anything_starts(name: str) -> None:
     with pytest.raises(InputError) as error:
         check_settings("finetune", finetune | {name: 0})
     assert error.value.found == f"{name} is 0"
-    assert f"leave --{name.replace('_', '-')} out" in error.value.remedy.replace(
-        "leave max_steps", "leave --max-steps"
+    assert f"omit --{name.replace('_', '-')}" in error.value.remedy.replace(
+        "omit max_steps", "omit --max-steps"
     )
 
 

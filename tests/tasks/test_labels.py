@@ -105,7 +105,7 @@ def test_one_column_per_label() -> None:
             "'high' is not a number\n"
             "  where:    column 'label'\n"
             "  expected: a finite number per row, for regression\n"
-            "  remedy:   mend the value, or --problem-type single_label_classification",
+            "  remedy:   fix the value, or --problem-type single_label_classification",
         ),
         (
             ["angre", "joy"],

@@ -119,11 +119,11 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
             "label_smoothing_factor is 0.1, and a number to predict cannot be smoothed\n"
             "  where:    label_smoothing_factor\n"
             "  expected: single_label_classification or multi_label_classification\n"
-            "  remedy:   leave --label-smoothing-factor out\n"
+            "  remedy:   omit --label-smoothing-factor\n"
             "class_weights is balanced, and in regression a row is not of one class\n"
             "  where:    class_weights\n"
             "  expected: single_label_classification\n"
-            "  remedy:   leave --class-weights out",
+            "  remedy:   omit --class-weights",
         ),
         (
             0.1,
@@ -133,7 +133,7 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
             " class\n"
             "  where:    class_weights\n"
             "  expected: single_label_classification\n"
-            "  remedy:   leave --class-weights out",
+            "  remedy:   omit --class-weights",
         ),
     ],
 )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.delimited_rows import Table, parser, read_rows
 from kfp_finetune.components.load_data.readers.delimiters import SEPARATOR_LINE, find_delimiter
@@ -124,8 +125,8 @@ def _columns(
     if len(names) != len(first):
         shown = ", ".join(repr(cell[:40]) for cell in first[:20])
         raise InputError(
-            f"column_names has {len(names)} name{'s' * (len(names) > 1)}, and the first row"
-            f" {len(first)} cell{'s' * (len(first) > 1)}: {shown}",
+            f"column_names has {counted(len(names), 'name')}, and the first row"
+            f" {counted(len(first), 'cell')}: {shown}",
             where=file.name,
             expected="a name for every cell",
             remedy="--column-names " + ",".join(f"column_{i + 1}" for i in range(len(first))),
@@ -135,7 +136,7 @@ def _columns(
             "the first row holds the columns' names, as column_names does",
             where=file.name,
             expected="column_names only for a file that does not name its columns",
-            remedy="leave out --column-names",
+            remedy="omit --column-names",
         )
     return list(names), ()
 

@@ -92,7 +92,7 @@ def not_read(name: str, files: Sequence[str]) -> str:
         name: What the user calls the folder or the archive.
         files: Their names.
     """
-    return f"{name}: of a kind that is not read, unless it is named: {_shown(files)}"
+    return f"{name}: skipped (unsupported file type; name the file to read it): {_shown(files)}"
 
 
 def _shown(files: Sequence[str]) -> str:
