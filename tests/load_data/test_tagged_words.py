@@ -484,7 +484,7 @@ def test_a_folder_says_which_files_it_does_not_read(tmp_path: Path) -> None:
     (tmp_path / "emerging.test.annotated").write_text(GOOD)
     (tmp_path / "README.md").write_text("about")
     notes = open_source(str(tmp_path), options=CONLL).notes
-    told = "unless it is named: README.md, emerging.test.annotated"
+    told = "name the file to read it): README.md, emerging.test.annotated"
     assert any(note.endswith(told) for note in notes)
 
 
