@@ -526,6 +526,28 @@ def test_a_run_saved_in_a_bucket_resumes_too(
     assert directory.read("run.json")["finished"]
 
 
+def test_a_checkpoint_of_a_bucket_leaves_nothing_on_this_disk(
+    s3: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the process is killed: the folder is held, and removed by the next."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def held() -> bool:
+        return all((folder / ".held").is_file() for folder in tmp_path.iterdir())
+
+    def write(prefix: str) -> None:
+        assert list(tmp_path.iterdir()) and held()
+        Path(f"{prefix}.index").write_text("weights")
+
+    directory = CheckpointDirectory("s3://texts/held", print)
+    directory.key = "this run"
+    directory.save(6, write)
+    assert directory.steps() == [6] and not list(tmp_path.iterdir())
+    with directory.opened(6) as prefix:
+        assert Path(f"{prefix}.index").read_text() == "weights" and held()
+    assert not list(tmp_path.iterdir())
+
+
 def test_two_runs_do_not_share_a_bucket_directory(
     s3: Bucket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
