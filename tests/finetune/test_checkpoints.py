@@ -112,9 +112,8 @@ def test_without_one_part_of_the_state_a_resumed_run_ends_otherwise(
     assert run.results()["weights"] != whole["weights"]
 
 
-@pytest.mark.parametrize(
-    "family", ["deberta-v2", *(pytest.param(f, marks=SLOW) for f in ("deberta", "mpnet", "albert"))]
-)
+# DeBERTa's dropout is its own: what it draws has to be restored, too.
+@pytest.mark.parametrize("family", ["deberta-v2", pytest.param("deberta", marks=SLOW)])
 def test_other_families_resume_to_the_last_bit_too(
     family: str, tiny_data: Path, tmp_path: Path, kill: Callable[[int | None], None]
 ) -> None:
