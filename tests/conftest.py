@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -41,6 +42,15 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped under REQUIRE_ALL=1: {report.longrepr}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def _float32_again() -> None:
+    """Undo an earlier training's bfloat16: TensorFlow keeps that option for the whole process."""
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].config.optimizer.set_experimental_options(
+            {"auto_mixed_precision_onednn_bfloat16": False}
+        )
 
 
 @pytest.fixture(scope="session")
