@@ -115,6 +115,9 @@ WRONG = {
     ),
 }
 
+# What is found before data is loaded leaves no run.
+NO_RUN = {"a missing file", "batch size 0", "0 epochs", "a negative rate", "an unknown schedule"}
+
 
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_input_is_said_once_and_leaves_nothing(case: str, work: Path) -> None:
@@ -135,6 +138,9 @@ def test_wrong_input_is_said_once_and_leaves_nothing(case: str, work: Path) -> N
     for part in ("where:", "expected:", "remedy:"):
         assert part in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+    assert (work / "runs" / defaults["--name"]).exists() == (case not in NO_RUN)
+    if case in NO_RUN:
+        return
     failed = record(work, defaults["--name"])
     assert failed["status"] == "failed"
     assert message in failed["error"]["message"]
