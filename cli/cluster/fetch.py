@@ -45,7 +45,7 @@ def fetch(
         cluster: Where it ran.
         run: The run.
         target: The run folder; made if it is not there.
-        say: Is told what is downloaded, and what cannot be, and why.
+        say: Called with a line for each download, and for what cannot be downloaded and why.
         root: The pipeline root, where neither the run nor the default says it.
         everything: Whether the tokenized data is downloaded too.
 
@@ -140,7 +140,7 @@ class _Downloads:
     Args:
         folder: The run.
         sources: Where from.
-        say: Is told what is downloaded.
+        say: Called with a line for each download.
         left: Names of artifacts that are not.
 
     Attributes:

@@ -106,7 +106,7 @@ def read(
         run: The run.
         step: The step.
         index: Which pod; the last if not given.
-        say: Is told why a store cannot be read.
+        say: Called with the reason why a store cannot be read.
         root: The pipeline root, where neither the run nor its workflow says it.
         stores: Whether stores are asked, too, which may be slow or out of reach.
     """
