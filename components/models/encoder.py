@@ -1,0 +1,53 @@
+"""The interface of an encoder: token ids to hidden states."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kfp_finetune.components.models.embeddings import Embedding
+
+# Added to the attention scores of padding: softmax makes exactly 0 of it in float32.
+_MASKED = -1e9
+
+
+class Encoder(keras.layers.Layer):
+    """An encoder without its head.
+
+    Attributes:
+        words: The embeddings of the vocabulary.
+    """
+
+    words: Embedding
+
+    @abstractmethod
+    def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
+        """Encode a batch.
+
+        Args:
+            features: `input_ids`, `attention_mask` (1 for tokens, 0 for padding) and maybe
+                `token_type_ids`; int32, shape [batch, width].
+            seed: Of this pass's dropout, int32, shape [2]; None: no dropout.
+            first_token: Whether only the first token's state is wanted; the last layer then
+                computes no other.
+
+        Returns:
+            Hidden states, shape [batch, width, hidden], or [batch, 1, hidden].
+        """
+
+
+def padding_bias(attention_mask: Any) -> Any:
+    """What is added to attention scores so that nothing attends to padding.
+
+    Args:
+        attention_mask: 1 for tokens, 0 for padding; shape [batch, width].
+
+    Returns:
+        0 or a large negative number, float32, shape [batch, 1, 1, width].
+    """
+    padding = 1.0 - tf.cast(attention_mask, tf.float32)
+    return padding[:, tf.newaxis, tf.newaxis, :] * _MASKED
