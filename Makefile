@@ -60,8 +60,9 @@ pipeline: $(VENV)/ready-dev  ## compile the pipelines into the YAML that is comm
 	@for name in finetune compare_schedules; do \
 	  $(BIN)/kfp-finetune compile --pipeline $$name -o pipelines/$$name/pipeline.yaml || exit; done
 
-lock: $(VENV)/ready-dev  ## resolve the dependencies anew, once, and write the lock files
-	@$(LOCK) --upgrade --extra train --extra s3 --extra gcs --extra onnx --extra dev -o requirements-dev.lock
+# What is locked stays unless pyproject.toml forbids it; make lock UPGRADE=1 takes the newest of all.
+lock: $(VENV)/ready-dev  ## resolve the dependencies and write the lock files
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --extra train --extra s3 --extra gcs --extra onnx --extra dev -o requirements-dev.lock
 	@$(LOCK) --extra train --extra s3 --extra gcs --constraint requirements-dev.lock -o requirements.lock
 	@$(LOCK) --extra train --extra s3 --extra gcs --extra cuda --constraint requirements-dev.lock -o requirements-cuda.lock
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 _PACKAGES = (
     "datasets",
+    "keras",
     "kfp",
     "numpy",
     "pyarrow",
     "scikit-learn",
     "tensorflow",
-    "tf-keras",
     "tokenizers",
     "transformers",
 )

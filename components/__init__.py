@@ -2,6 +2,6 @@
 
 import os
 
-# Transformers' TensorFlow classes are Keras 2. This is the one place that says so: it runs before
-# any module of ours can import TensorFlow.
-os.environ["TF_USE_LEGACY_KERAS"] = "1"
+# The Hub's client asks the Hub for more than what is downloaded, to describe this process to it;
+# where the Hub cannot be reached, each step would wait for that. Set before it is imported.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

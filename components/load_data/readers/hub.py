@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers import hub_client
 from kfp_finetune.components.load_data.readers.reading import (
     TRAIN,
     ReadOptions,
@@ -123,6 +124,7 @@ def _load_hub(dataset: str, options: ReadOptions) -> Any:
     import datasets
     from huggingface_hub import constants
 
+    hub_client.prepare()
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
