@@ -2,6 +2,10 @@
 
 import os
 
+# Our layers are TensorFlow's. This runs before any module of ours can import Keras, which would
+# otherwise take whichever backend ~/.keras/keras.json names.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
 # The Hub's client asks the Hub for more than what is downloaded, to describe this process to it;
 # where the Hub cannot be reached, each step would wait for that. Set before it is imported.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
