@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerFast
 
-# Families whose first position is the one after the padding token's id, as in fairseq.
-_POSITIONS_AFTER_PADDING = ("camembert", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta")
 _LONGEST_COUNTED = 100_000
 
 
@@ -181,28 +179,22 @@ def joined(lists: Iterable[Sequence[int]]) -> NDArray[np.int32]:
     return np.fromiter(chain.from_iterable(lists), np.int32)
 
 
-def check_max_length(
-    max_length: int, config: dict[str, Any], tokenizer: PreTrainedTokenizerFast
-) -> None:
+def check_max_length(max_length: int, longest: int, tokenizer: PreTrainedTokenizerFast) -> None:
     """Check that a model takes so many tokens.
 
     Args:
         max_length: Tokens per example.
-        config: The model's config.json.
+        longest: The most that the model takes.
         tokenizer: The model's tokenizer.
 
     Raises:
         InputError: If it does not.
     """
-    positions = config.get("max_position_embeddings") or tokenizer.model_max_length
-    if config["model_type"] in _POSITIONS_AFTER_PADDING:
-        positions -= tokenizer.pad_token_id + 1
-    limit = min(positions, tokenizer.model_max_length)
     smallest = tokenizer.num_special_tokens_to_add(pair=True) + 1
-    if not smallest <= max_length <= limit:
+    if not smallest <= max_length <= longest:
         raise InputError(
             f"max_length is {max_length}",
             where="max_length",
-            expected=f"{smallest} to {limit} tokens, which is what the model takes",
-            remedy=f"--max-length {min(limit, 128)}",
+            expected=f"{smallest} to {longest} tokens, which is what the model takes",
+            remedy=f"--max-length {min(longest, 128)}",
         )

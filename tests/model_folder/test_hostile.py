@@ -229,7 +229,7 @@ def test_sizes_that_the_weights_do_not_have(
 def test_a_model_beyond_memory(model: Path) -> None:
     """There are no weights to compare with: this one is drawn at random."""
     with pytest.raises(InputError, match=r"the model takes about .* GB, this machine has"):
-        check_against_weights(read_config(model) | {"vocab_size": 10**12}, model)
+        check_against_weights({**read_config(model).described, "vocab_size": 10**12}, model)
 
 
 # --- weights -------------------------------------------------------------------------------------

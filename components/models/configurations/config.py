@@ -87,7 +87,7 @@ def unsupported(given: Mapping[str, Any], wrong: Mapping[str, str], where: Path)
     """
     return InputError(
         "the model uses unsupported settings: "
-        + ", ".join(f"{key} {str(given.get(key))[:60]!r}" for key in wrong),
+        + ", ".join(f"{key} {given.get(key)!r:.60}" for key in wrong),
         where=str(where),
         expected="; ".join(f"{key} {value}" for key, value in wrong.items()),
         remedy="choose another model; changing the key would change the model's answers",
