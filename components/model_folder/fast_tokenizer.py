@@ -110,7 +110,7 @@ def open_tokenizer(
     names = list(made_as.model_input_names) if made_as else []
     if name in _TOKEN_TYPES or made_as is None:
         names = ["input_ids", "token_type_ids", "attention_mask"]
-    given = {key: value for key, value in defaults.items() if key in SPECIAL_TOKENS}
+    given: dict[str, Any] = {k: v for k, v in defaults.items() if k in SPECIAL_TOKENS}
     given |= {"model_input_names": names} | settings.keys
     return PreTrainedTokenizerFast(
         tokenizer_object=backend, **_with_tokens(given, settings, backend, files)

@@ -26,7 +26,7 @@ def errors() -> tuple[type[Exception], ...]:
         errors; and what httpx raises for a proxy that it cannot use (a scheme that it does not
         know, or SOCKS without its package).
     """
-    from huggingface_hub.utils import httpx
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
     return (OSError, httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError)
 
@@ -46,7 +46,7 @@ def _client(bundle: str | None, direct: str | None) -> Any:
     """The client that huggingface-hub would make, with these certificates and this direct host."""
     import ssl
 
-    from huggingface_hub.utils import httpx
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
     from huggingface_hub.utils._http import hf_request_event_hook  # keeps HF_HUB_OFFLINE working
 
     options: dict[str, Any] = {}
