@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.models.configurations.bert import BertConfig
 from kfp_finetune.components.models.configurations.config import Config
+from kfp_finetune.components.models.configurations.deberta import DebertaConfig
+from kfp_finetune.components.models.configurations.deberta_v2 import DebertaV2Config
 
 if TYPE_CHECKING:
     from kfp_finetune.components.models.family import Family
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 # model_type: its configuration, and the module in families/ that has its layers.
 _FAMILIES: Mapping[str, tuple[type[Config], str]] = {
     "bert": (BertConfig, "bert"),
+    "deberta": (DebertaConfig, "deberta"),
+    "deberta-v2": (DebertaV2Config, "deberta_v2"),
 }
 FAMILIES = tuple(sorted(_FAMILIES))
 

@@ -60,9 +60,11 @@ def config_of(model: Classifier) -> dict[str, Any]:
     """What config.json says: every key that the family reads, and the task's."""
     config = model.config
     known = {
-        field.name: getattr(config, field.name)
+        field.name: value
         for field in dataclasses.fields(config)
+        # Some keys are read where they are there, and null is not the same.
         if "rule" in field.metadata
+        and ((value := getattr(config, field.name)) is not None or field.name in config.described)
     }
     kept = {key: value for key, value in config.described.items() if key not in _DROPPED}
     kind = "TokenClassification" if model.per_token else "SequenceClassification"

@@ -48,12 +48,17 @@ class BertEncoder(Encoder):
 
 
 class BertLayer(keras.layers.Layer):
-    """Attention and feed-forward, each with a residual and normalized after it."""
+    """Attention and feed-forward, each with a residual and normalized after it.
 
-    def __init__(self, config: BertConfig) -> None:
+    Args:
+        config: BERT's, or one with the same keys.
+        attention: In place of BERT's own.
+    """
+
+    def __init__(self, config: Any, attention: keras.layers.Layer | None = None) -> None:
         super().__init__()
         hidden, epsilon = config.hidden_size, config.layer_norm_eps
-        self.attention = SelfAttention(
+        self.attention = attention or SelfAttention(
             hidden, config.num_attention_heads, config.attention_probs_dropout_prob
         )
         self.attention_dropout = Dropout(config.hidden_dropout_prob)
