@@ -67,7 +67,7 @@ class RelativePositions(keras.layers.Layer):
 
 
 def bucket_of(distances: Any, buckets: int, farthest: int) -> Any:
-    """Relative positions by the logarithm of the distance (DeBERTa-v2's `make_log_bucket_position`).
+    """Relative positions by the logarithm of the distance (`make_log_bucket_position`).
 
     In float32, as there: a boundary between two buckets may be a matter of rounding.
 
@@ -136,8 +136,8 @@ class DisentangledAttention(keras.layers.Layer):
 
         Args:
             x: Hidden states, shape [batch, width, hidden].
-            bias: What is added to the scores, shape [1, batch, 1, width], and the distances, None
-                where positions are not compared.
+            bias: What is added to the scores, shape [1, batch, width, width], and the distances,
+                None where positions are not compared.
             seed: As `Dropout` takes it.
             first_token: Whether only the first token attends.
 
@@ -145,6 +145,7 @@ class DisentangledAttention(keras.layers.Layer):
             Shape [batch, width, hidden], or [batch, 1, hidden].
         """
         padding, distances = bias
+        padding = padding[:, :, :1] if first_token else padding
         query, key, value = self.project(x, first_token)
         query *= self._scale
         scores = [tf.matmul(query, key, transpose_b=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from kfp_finetune.components.models.configurations.config import Config, heads_divide
@@ -41,7 +42,7 @@ class DebertaConfig(Config):
     max_relative_positions: int = size(-1, least=-1)
     pad_token_id: int | None = optional_size(0, least=0)
     position_biased_input: bool = flag(True)
-    pos_att_type: str | list[str] | None = checked(
+    pos_att_type: str | Sequence[str] | None = checked(
         None,
         lambda v: v is None or _kinds(v) is not None,
         'null or a list of "c2p" and "p2c"',

@@ -77,13 +77,18 @@ class DebertaEncoder(Encoder):
             types = features.get("token_type_ids")
             x += self.token_types.first(1) if types is None else self.token_types(types)
         x = x if self.projection is None else self.projection(x)
-        return self.dropout(self.norm(x), seed)
+        mask = tf.cast(features["attention_mask"], x.dtype)
+        return self.dropout(self.norm(x) * mask[..., tf.newaxis], seed)
 
     def biases(self, attention_mask: Any) -> tuple[Any, Any]:
-        """What all layers need, as `DisentangledAttention.call` takes it."""
-        padding = tf.transpose(padding_bias(attention_mask), [1, 0, 2, 3])
+        """What all layers need, as `DisentangledAttention.call` takes it.
+
+        Padding attends to everything alike, as in PyTorch.
+        """
+        mask = attention_mask
+        pairs = padding_bias(mask[:, :, tf.newaxis] * mask[:, tf.newaxis])[:, 0, 0]
         distances = self.distances
-        return padding, distances and distances.up_to(tf.shape(attention_mask)[1])
+        return pairs[tf.newaxis], distances and distances.up_to(tf.shape(mask)[1])
 
 
 class DebertaAttention(DisentangledAttention):

@@ -50,7 +50,6 @@ class DebertaV2Encoder(deberta.DebertaEncoder):
         mask = tf.cast(features["attention_mask"], x.dtype)[..., tf.newaxis]
         bias = self.biases(features["attention_mask"])
         first, *blocks = self.blocks
-        x *= mask  # before dropout in PyTorch, which is the same
         x = self.convolution(x, first(x, bias, seed), mask, seed)
         if not blocks:
             return x[:, :1] if first_token else x

@@ -33,9 +33,59 @@ def bert(draw: DrawFn) -> Config:
     }
 
 
+@st.composite
+def deberta(draw: DrawFn) -> Config:
+    """BERT's, with whatever positions DeBERTa has."""
+    config = draw(bert())
+    relative = draw(st.booleans())
+    kinds = draw(st.sampled_from(["c2p|p2c", ["p2c", "c2p"], ["c2p"], "p2c"]))
+    sometimes: Config = {
+        "embedding_size": draw(st.integers(1, 9)),
+        "cls_dropout": 0.2,
+        "pooler_hidden_size": config["hidden_size"],
+    }
+    return {
+        **config,
+        "model_type": "deberta",
+        "type_vocab_size": draw(st.integers(0, 2)),
+        "relative_attention": relative,
+        "pos_att_type": kinds if relative or draw(st.booleans()) else None,
+        "max_relative_positions": draw(st.sampled_from([-1, 3, 9, 30])),
+        "position_biased_input": draw(st.booleans()),
+        "pooler_hidden_act": draw(st.sampled_from(ACTIVATIONS)),
+        **{key: value for key, value in sometimes.items() if draw(st.booleans())},
+    }
+
+
+@st.composite
+def deberta_v2(draw: DrawFn) -> Config:
+    """DeBERTa's, with buckets, shared matrices and a convolution."""
+    config = draw(deberta())
+    farthest = config["max_relative_positions"]
+    farthest = farthest if farthest > 0 else config["max_position_embeddings"]
+    sometimes: Config = {
+        "share_att_key": True,
+        "conv_kernel_size": draw(st.sampled_from([0, 1, 3, 5])),
+        "conv_act": draw(st.sampled_from(ACTIVATIONS)),
+        "attention_head_size": config["hidden_size"] // config["num_attention_heads"],
+    }
+    if config["relative_attention"]:
+        sometimes |= {
+            "position_buckets": 2 * draw(st.integers(1, farthest - 2)),
+            "norm_rel_ebd": "layer_norm",
+        }
+    return {
+        **config,
+        "model_type": "deberta-v2",
+        **{key: value for key, value in sometimes.items() if draw(st.booleans())},
+    }
+
+
 # One line for each model_type.
 CONFIGURATIONS: Mapping[str, Callable[[], SearchStrategy[Config]]] = {
     "bert": bert,
+    "deberta": deberta,
+    "deberta-v2": deberta_v2,
 }
 
 
