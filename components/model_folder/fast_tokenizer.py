@@ -93,13 +93,12 @@ def open_tokenizer(
         Exception: If a file is damaged; the `tokenizers` library raises `Exception` itself.
     """
     from tokenizers import Tokenizer
-    from transformers import PreTrainedTokenizerFast
 
     made_as = _fast_class(name)
     defaults = _arguments(made_as)
     if "tokenizer.json" in files:
         backend = Tokenizer.from_str(files["tokenizer.json"].read_text(encoding="utf-8"))
-        _apply(backend, defaults | settings.keys)
+        _apply(backend, {key: settings.keys.get(key, value) for key, value in defaults.items()})
     elif made_as is None:
         return None
     else:
@@ -111,10 +110,25 @@ def open_tokenizer(
     if name in _TOKEN_TYPES or made_as is None:
         names = ["input_ids", "token_type_ids", "attention_mask"]
     given: dict[str, Any] = {k: v for k, v in defaults.items() if k in SPECIAL_TOKENS}
-    given |= {"model_input_names": names} | settings.keys
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend, **_with_tokens(given, settings, backend, files)
-    )
+    given |= {"model_input_names": names, **settings.keys}
+    return _wrap(backend, _with_tokens(given, settings, backend, files))
+
+
+def _wrap(backend: Tokenizer, arguments: Mapping[str, Any]) -> PreTrainedTokenizerFast:
+    """Transformers' tokenizer around a backend."""
+    from transformers import PreTrainedTokenizerFast
+
+    class Opened(PreTrainedTokenizerFast):
+        """Has its backend from the start, as Transformers' own classes do it.
+
+        Given as an argument, the backend would be copied: seconds for a large vocabulary.
+        """
+
+        def __init__(self, **arguments: Any) -> None:
+            self._tokenizer = backend
+            super().__init__(**arguments)
+
+    return Opened(**arguments)
 
 
 def _fast_class(name: str) -> Any:

@@ -163,6 +163,9 @@ SAME: dict[str, Folder] = {
         settings={"do_lower_case": False, "tokenizer_class": "BertTokenizer"},
     ),
     "bert, as it is": lambda f: write(f, "bert", word_piece(lower=False), settings=_PLAIN | _NAMED),
+    "bert, as it is whatever is said": lambda f: write(
+        f, "bert", word_piece(lower=False), settings=_PLAIN | _NAMED | {"do_lower_case": True}
+    ),
     "electra": lambda f: write(f, "electra", word_piece(), files=True),
     "distilbert": lambda f: write(
         f, "distilbert", word_piece(), settings={"tokenizer_class": "DistilBertTokenizer"}
