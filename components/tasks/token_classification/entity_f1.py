@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tf_keras import metrics
+from keras import metrics
 
 from kfp_finetune.components.tasks.token_classification.tags import parse
 
@@ -29,8 +29,8 @@ class EntityF1(metrics.Metric):
         self._begins = np.array([letter == "B" for letter, _ in parsed])
         self._inside = np.array([letter == "I" for letter, _ in parsed])
         self._kind = np.array([kinds.index(kind) for _, kind in parsed], np.int32)
-        self._right = self.add_weight("right", initializer="zeros")
-        self._all = self.add_weight("all", initializer="zeros")
+        self._right = self.add_weight(name="right", initializer="zeros")
+        self._all = self.add_weight(name="all", initializer="zeros")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any) -> None:
         """Count a batch.
