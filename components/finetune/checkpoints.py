@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune import distribution, models
+from kfp_finetune.components.finetune import distribution
 from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
 from kfp_finetune.components.finetune.history import BestWeights, History
 from kfp_finetune.components.finetune.parameters import Checkpointing
@@ -34,13 +34,18 @@ _DAMAGED = (ValueError, tf.errors.OpError)
 
 
 def state(trainer: Trainer, best: BestWeights | None) -> dict[str, Any]:
-    """What a checkpoint holds besides the history, in trackable objects."""
+    """What a checkpoint holds besides the history, in lists of variables.
+
+    TensorFlow would find neither the optimizer's nor the dropout's by itself: Keras keeps them
+    where it does not look.
+    """
+    network, optimizer = trainer.network, trainer.optimizer
     with trainer.distribute_strategy.scope():
-        trainer.optimizer._create_all_weights(trainer.network.trainable_variables)
+        optimizer.build(network.trainable_variables)
     return {
-        "network": trainer.network,
-        "optimizer": trainer.optimizer,
-        "dropout": models.dropout_generators(trainer.network),
+        "network": [variable.value for variable in network.weights],
+        "optimizer": [variable.value for variable in optimizer.variables],
+        "dropout": [network.dropout_seeds.state.value],
         "updates_done": trainer.updates_done,
         "update_log": trainer.update_log,
         "best": best.variables if best else [],

@@ -6,8 +6,8 @@ import platform
 from importlib import metadata
 from typing import Any
 
+import keras
 import tensorflow as tf
-import tf_keras
 
 from kfp_finetune.components.numerics import numeric_variables
 from kfp_finetune.components.runtime import available_cpus, processor
@@ -15,7 +15,7 @@ from kfp_finetune.components.runtime import available_cpus, processor
 _PACKAGES = (
     "kfp-finetune",
     "tensorflow",
-    "tf-keras",
+    "keras",
     "transformers",
     "tokenizers",
     "safetensors",
@@ -42,9 +42,8 @@ def configure(seed: int, precision: str = "float32") -> dict[str, Any]:
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-    # Each dropout layer owns its generator, whose state can be saved.
-    tf_keras.backend.experimental.enable_tf_random_generator()
-    tf_keras.utils.set_random_seed(seed)
+    keras.config.set_floatx("float32")  # whatever ~/.keras/keras.json says
+    keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     return {
         "python": platform.python_version(),
@@ -74,7 +73,7 @@ def _choose_precision(precision: str) -> str:
         fast = min(capabilities) >= (8, 0) if gpus else "amx_bf16" in processor()
         precision = "bfloat16" if fast else "float32"
     low = precision == "bfloat16"
-    tf_keras.mixed_precision.set_global_policy("mixed_bfloat16" if low and gpus else "float32")
+    keras.config.set_dtype_policy("mixed_bfloat16" if low and gpus else "float32")
     # On a processor only matrix products gain: a policy would put all else in bfloat16, too.
     tf.config.optimizer.set_experimental_options(
         {"auto_mixed_precision_onednn_bfloat16": low and not gpus}

@@ -161,7 +161,7 @@ def training_dataset(rows: Rows, plan: StepPlan, seed: int, start: int = 0) -> A
     # Known without accumulation, so that the update is traced without a loop.
     size = 1 if plan.gradient_accumulation_steps == 1 else None
     groups = functools.partial(updates, rows.lengths, plan, seed, start)
-    return _distributed(rows, groups, plan.num_train_steps - start, size)
+    return _distributed(rows, groups, size)
 
 
 def validation_dataset(rows: Rows, batch_size: int) -> tuple[Any, int]:
@@ -173,13 +173,12 @@ def validation_dataset(rows: Rows, batch_size: int) -> tuple[Any, int]:
     """
     order = _by_length(rows)
     groups = [[order[at : at + batch_size]] for at in range(0, len(order), batch_size)]
-    return _distributed(rows, lambda: iter(groups), len(groups), 1), len(groups)
+    return _distributed(rows, lambda: iter(groups), 1), len(groups)
 
 
 def _distributed(
     rows: Rows,
     groups: Callable[[], Iterator[list[NDArray[np.int64]]]],
-    count: int,
     group_size: int | None,
 ) -> Any:
     """Batches by groups, each of them divided among the replicas of the strategy in scope.
@@ -187,19 +186,17 @@ def _distributed(
     Args:
         rows: Of the split.
         groups: Gives the groups, from the first on.
-        count: How many there are.
         group_size: Batches of a group; None where they differ.
     """
     strategy = tf.distribute.get_strategy()
     return strategy.distribute_datasets_from_function(
-        lambda context: _shares(rows, groups, count, group_size, context)
+        lambda context: _shares(rows, groups, group_size, context)
     )
 
 
 def _shares(
     rows: Rows,
     groups: Callable[[], Iterator[list[NDArray[np.int64]]]],
-    count: int,
     group_size: int | None,
     context: tf.distribute.InputContext,
 ) -> tf.data.Dataset:
@@ -239,8 +236,9 @@ def _shares(
         "weights": tf.TensorSpec([group_size, None, *of_weight], tf.float32),
         "rows": tf.TensorSpec([group_size, None], tf.int64),
     }
+    # Its length is not said: after as many steps, Keras would begin to read it again.
     dataset = tf.data.Dataset.from_generator(elements, output_signature=signature)
-    return dataset.apply(tf.data.experimental.assert_cardinality(own * count)).prefetch(4 * own)
+    return dataset.prefetch(4 * own)
 
 
 def _by_length(rows: Rows) -> NDArray[np.int64]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from kfp_finetune.components.finetune import models
 from kfp_finetune.components.finetune.inputs import Rows, evaluation_dataset
+from kfp_finetune.components.models.forward import forward
 from kfp_finetune.components.tasks.scores.pieces import new_logits, release
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def predict(
     """Run a model over rows, without dropout.
 
     Args:
-        network: A model from `models.load_classifier`.
+        network: A classifier.
         rows: Of a split.
         progress: Called after every batch with the rows done so far.
         batch_size: Rows at a time.
@@ -35,11 +35,11 @@ def predict(
         very many lie in a file that is mapped into memory.
     """
     dataset, order = evaluation_dataset(rows, batch_size)
-    logits = new_logits(len(rows.labels), network.config.num_labels)
-    forward = models.forward(network)
+    logits = new_logits(len(rows.labels), network.num_labels)
+    logits_of = forward(network)
     done = 0
     for features in dataset:
-        batch = forward(features).numpy()
+        batch = logits_of(features).numpy()
         places, outputs = rows.gather(batch, order[done : done + len(batch)])
         logits[places] = outputs
         done += len(batch)

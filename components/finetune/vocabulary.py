@@ -51,17 +51,16 @@ class UsedVocabulary:
         """Leave a model the embeddings of the used tokens only; it then takes ids of `ids_of`.
 
         Args:
-            network: A built Transformers model.
+            network: A classifier.
         """
-        layer = network.get_input_embeddings()
-        self._table = layer.weight
-        value = tf.gather(self._table, self.tokens)
-        layer.weight = layer.add_weight("weight", value.shape, initializer=lambda *_, **__: value)
+        words = network.word_embeddings
+        self._table = words.table
+        words.replace(tf.gather(tf.convert_to_tensor(self._table), self.tokens))
 
     def put_back(self, network: Any) -> None:
         """Give the model of `shrink` all of its embeddings again."""
-        layer = network.get_input_embeddings()
+        words = network.word_embeddings
         value = self._table.numpy()
-        value[self.tokens] = layer.weight.numpy()
+        value[self.tokens] = words.table.numpy()
         self._table.assign(value)
-        layer.weight = self._table
+        words.replace(self._table)

@@ -87,4 +87,5 @@ class Classifier(keras.Model):
         if replica is None or replica.num_replicas_in_sync == 1:
             return seed
         number = tf.cast(replica.replica_id_in_sync_group, tf.int32)
-        return seed + tf.stack([tf.constant(0), number << 16])
+        # Layers add their numbers, which are smaller; passes are counted in the other half.
+        return seed + tf.stack([number * 2**16, 0])

@@ -148,10 +148,13 @@ def training_loss(
 
 def training_metrics(problem_type: str, label_names: Sequence[str]) -> list[Any]:
     """What is measured on the validation split while training: accuracy, of entities also F1."""
-    from kfp_finetune.components.tasks.token_classification.entity_f1 import EntityF1
+    from kfp_finetune.components.tasks.token_classification.word_metrics import (
+        EntityF1,
+        WordAccuracy,
+    )
 
-    metrics = losses.training_metrics(SINGLE_LABEL, label_names)
-    return [EntityF1(label_names), *metrics] if problem_type == ENTITIES else metrics
+    accuracy = WordAccuracy(name="accuracy")
+    return [EntityF1(label_names), accuracy] if problem_type == ENTITIES else [accuracy]
 
 
 def columns_of(texts: Sequence[Any], *, pairs: bool) -> list[list[list[str]]]:
