@@ -39,12 +39,10 @@ def state(trainer: Trainer, best: BestWeights | None) -> dict[str, Any]:
     TensorFlow would find neither the optimizer's nor the dropout's by itself: Keras keeps them
     where it does not look.
     """
-    network, optimizer = trainer.network, trainer.optimizer
-    with trainer.distribute_strategy.scope():
-        optimizer.build(network.trainable_variables)
+    network = trainer.network
     return {
         "network": [variable.value for variable in network.weights],
-        "optimizer": [variable.value for variable in optimizer.variables],
+        "optimizer": [variable.value for variable in trainer.optimizer.variables],
         "dropout": [network.dropout_seeds.state.value],
         "updates_done": trainer.updates_done,
         "update_log": trainer.update_log,

@@ -67,6 +67,14 @@ class Trainer(keras.Model):
         """Logits, float32, shape [batch, labels], or of tokens [batch, width, labels]."""
         return self.network(features, training=training)
 
+    def compile(self, *args: Any, **settings: Any) -> None:
+        """Take the optimizer, the loss and the metrics, and make the optimizer's slots.
+
+        Made inside a graph, they could neither be restored nor be mirrored.
+        """
+        super().compile(*args, **settings)
+        self.optimizer.build(self.network.trainable_variables)
+
     def get_metrics_result(self) -> dict[str, Any]:
         """What was measured; nothing before the first evaluation, where Keras' own fails."""
         if not all(getattr(metric, "built", True) for metric in self.metrics):
