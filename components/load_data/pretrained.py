@@ -14,6 +14,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.model_folder import fast_tokenizer
 from kfp_finetune.components.model_folder.config_file import read_config_file
 from kfp_finetune.components.model_folder.files import find, first_line
+from kfp_finetune.components.model_folder.panics import panics_as
 from kfp_finetune.components.model_folder.tokenizer_files import save
 from kfp_finetune.components.model_folder.tokenizer_settings import read_settings
 from kfp_finetune.components.models import registry
@@ -79,7 +80,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         raise _not_fast(name, folder)
     tokenizer = None
     try:
-        tokenizer = fast_tokenizer.open_tokenizer(files, settings, name)
+        with panics_as(ValueError):
+            tokenizer = fast_tokenizer.open_tokenizer(files, settings, name)
     except Exception as error:  # the tokenizers library raises Exception itself
         if "tokenizer.json" in files:
             raise InputError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.model_folder.panics import cannot_tokenize, panics_as
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -136,7 +137,8 @@ class Tokenize(Counts):
             labels: Not used: a text's label does not depend on its tokens.
         """
         inputs: list[Any] = texts[0] if len(texts) == 1 else list(zip(*texts, strict=True))
-        encodings: list[Any] = self._backend.encode_batch_fast(inputs)
+        with panics_as(cannot_tokenize):
+            encodings: list[Any] = self._backend.encode_batch_fast(inputs)
         return encodings
 
     def tokens(self, encodings: list[Any]) -> Tokens:

@@ -23,6 +23,8 @@ from kfp_finetune.components.load_data.pretrained import (
 )
 from kfp_finetune.components.model_folder.sizes import check_against_weights
 from kfp_finetune.components.model_folder.weight_files import open_weights, weight_files
+from kfp_finetune.components.tasks.token_classification.windows import TokenizeWords
+from kfp_finetune.components.tasks.tokenization import Tokenize
 from tests.checkpoints import record, write_checkpoint
 from tests.commands import call
 
@@ -108,6 +110,32 @@ def test_no_other_file_becomes_the_vocabulary(
         saved = b"".join(files_below(tmp_path / "saved").values())
         assert CONTENT.encode() not in saved and b"elsewhere" not in saved
         (model / "tokenizer.json").unlink(missing_ok=True)
+
+
+def described(file: Path, **parts: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | parts))
+
+
+def test_merges_that_are_longer_than_any_token(model: Path) -> None:
+    """tokenizers#2094: the library panics, and a panic is no `Exception`."""
+    vocabulary = {"aaaa": 0, "bbbb": 1}
+    described(
+        model / "tokenizer.json",
+        model={"type": "BPE", "vocab": vocabulary, "merges": [["aaaa", "bbbb"]]},
+    )
+    with pytest.raises(InputError, match="the tokenizer cannot be opened: range end index"):
+        load_tokenizer(model)
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_a_regular_expression_that_never_ends(words: bool, model: Path) -> None:
+    """tokenizers#2060: the library gives up on the text, and panics."""
+    split = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Removed"}
+    described(model / "tokenizer.json", pre_tokenizer=split | {"invert": False}, normalizer=None)
+    tokenizer, text = load_tokenizer(model), "a" * 40 + "b"
+    tokenize = TokenizeWords(tokenizer, 8) if words else Tokenize(tokenizer, 8)
+    with pytest.raises(InputError, match="the tokenizer fails on a text: Onig"):
+        tokenize.encode([[[text]]] if words else [[text]])
 
 
 @pytest.mark.parametrize(
