@@ -72,8 +72,33 @@ def attend(
     Returns:
         Shape [batch, queries, heads × size].
     """
-    heads, size = query.shape[1], query.shape[-1]
-    scores = tf.matmul(query * (scale or size**-0.5), key, transpose_b=True)
+    scaled = query if scale == 1 else query * (scale or query.shape[-1] ** -0.5)
+    return merge_heads(weighted_values(scaled, key, value, bias, dropout, seed))
+
+
+def weighted_values(
+    query: Any, key: Any, value: Any, bias: Any, dropout: Dropout, seed: Any
+) -> Any:
+    """The values that each query attends to; any axes may stand before the last two.
+
+    Args:
+        query: Shape [..., queries, size], scaled.
+        key: Shape [..., keys, size].
+        value: The same.
+        bias: As `attend` takes it.
+        dropout: For the probabilities.
+        seed: As `Dropout` takes it.
+
+    Returns:
+        Shape [..., queries, size].
+    """
+    scores = tf.matmul(query, key, transpose_b=True)
     probabilities = tf.nn.softmax(scores + tf.cast(bias, scores.dtype))
-    attended = tf.transpose(tf.matmul(dropout(probabilities, seed), value), [0, 2, 1, 3])
-    return tf.reshape(attended, [tf.shape(query)[0], tf.shape(query)[2], heads * size])
+    return tf.matmul(dropout(probabilities, seed), value)
+
+
+def merge_heads(x: Any) -> Any:
+    """The opposite of `split_heads`: [batch, heads, width, size] to [batch, width, hidden]."""
+    heads, size = x.shape[1], x.shape[-1]
+    merged = tf.transpose(x, [0, 2, 1, 3])
+    return tf.reshape(merged, [tf.shape(x)[0], tf.shape(x)[2], heads * size])

@@ -126,9 +126,25 @@ def _named(
         name = re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name))
         for pattern, replacement in family.renamed.items():
             name = re.sub(pattern, replacement, name)
-        named[name] = Stored(tensor.shape, tensor.read)
+        named.update(_parts(name, tensor, family))
     prefix = f"{family.prefix}."
     if any(name.startswith(prefix) for name in named):
         return named
     # An encoder alone is saved without the prefix: embeddings..., not bert.embeddings...
     return {prefix + name: tensor for name, tensor in named.items()}
+
+
+def _parts(name: str, tensor: Tensor, family: Family) -> dict[str, Stored]:
+    """A tensor, or the tensors of which a published checkpoint made one."""
+    for pattern, replacements in family.split.items():
+        rows = tensor.shape[0] // len(replacements) if tensor.shape else 0
+        if rows and re.search(pattern, name):
+            return {
+                re.sub(pattern, replacement, name): _part(tensor, number * rows, rows)
+                for number, replacement in enumerate(replacements)
+            }
+    return {name: Stored(tensor.shape, tensor.read)}
+
+
+def _part(tensor: Tensor, first: int, rows: int) -> Stored:
+    return Stored((rows, *tensor.shape[1:]), lambda: tensor.read()[first : first + rows])

@@ -52,7 +52,7 @@ class Classifier(keras.Model):
         self.encoder = family.encoder(config)
         make_head = family.token_head if per_token else family.pooled_head
         self.head = make_head(config, num_labels)
-        self._first_token = family.first_token and not per_token
+        self._first_token = family.reads_first_token(config) and not per_token
         dropouts = [part for part in self._flatten_layers() if isinstance(part, Dropout)]
         for number, dropout in enumerate(dropouts):
             dropout.number = number
@@ -63,6 +63,15 @@ class Classifier(keras.Model):
     def word_embeddings(self) -> Embedding:
         """The embeddings of the vocabulary."""
         return self.encoder.words
+
+    @property
+    def gradient_checkpointing(self) -> bool:
+        """Whether training saves memory and takes longer; see `Encoder`. To be set before."""
+        return self.encoder.gradient_checkpointing
+
+    @gradient_checkpointing.setter
+    def gradient_checkpointing(self, value: bool) -> None:
+        self.encoder.gradient_checkpointing = value
 
     def call(self, features: Mapping[str, Any], training: bool = False) -> Any:
         """Compute logits.

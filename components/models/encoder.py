@@ -12,7 +12,7 @@ import tensorflow as tf
 from kfp_finetune.components.models.embeddings import Embedding
 
 # Added to the attention scores of padding: softmax makes exactly 0 of it in float32.
-_MASKED = -1e9
+MASKED = -1e9
 
 
 class Encoder(keras.layers.Layer):
@@ -20,9 +20,12 @@ class Encoder(keras.layers.Layer):
 
     Attributes:
         words: The embeddings of the vocabulary.
+        gradient_checkpointing: Whether to save memory where texts are long: the gradient computes
+            the inside of each block again instead of keeping it.
     """
 
     words: Embedding
+    gradient_checkpointing: bool = False
 
     @abstractmethod
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
@@ -39,6 +42,21 @@ class Encoder(keras.layers.Layer):
             Hidden states, shape [batch, width, hidden], or [batch, 1, hidden].
         """
 
+    def through(self, block: keras.layers.Layer, x: Any, *rest: Any, **options: Any) -> Any:
+        """One block, computed again by the gradient if `gradient_checkpointing`.
+
+        Dropout is a function of the seed, so both computations drop the same.
+
+        Args:
+            block: The layer.
+            x: Hidden states, the only argument that has a gradient.
+            rest: Its other arguments that are tensors or None.
+            options: Its other arguments that are not.
+        """
+        if not self.gradient_checkpointing:
+            return block(x, *rest, **options)
+        return tf.recompute_grad(lambda x: block(x, *rest, **options))(x)
+
 
 def padding_bias(attention_mask: Any) -> Any:
     """What is added to attention scores so that nothing attends to padding.
@@ -50,4 +68,4 @@ def padding_bias(attention_mask: Any) -> Any:
         0 or a large negative number, float32, shape [batch, 1, 1, width].
     """
     padding = 1.0 - tf.cast(attention_mask, tf.float32)
-    return padding[:, tf.newaxis, tf.newaxis, :] * _MASKED
+    return padding[:, tf.newaxis, tf.newaxis, :] * MASKED

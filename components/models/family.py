@@ -28,9 +28,12 @@ class Family:
         pooled_head_names: PyTorch's names of the layers of the head for texts, with the prefix
             where a part of it belongs to PyTorch's encoder.
         token_head_names: The same of the head for tokens.
-        first_token: Whether the head for texts reads the first token only.
+        first_token: Whether the head for texts reads the first token only; or a function that
+            tells it of a configuration.
         renamed: Other names that published checkpoints use: a regular expression and what replaces
             it, tried in order on every name.
+        split: Tensors that published checkpoints store as one: a regular expression for the joint
+            name, after `renamed`, and what replaces it for each of the equal parts.
         ignored: A regular expression for tensors that have no influence on the logits.
     """
 
@@ -44,6 +47,11 @@ class Family:
     token_head_names: Mapping[str, str] = dataclasses.field(
         default_factory=lambda: {"logits": "classifier"}
     )
-    first_token: bool = True
+    first_token: bool | Callable[[Any], bool] = True
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    split: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     ignored: str = r"(^|\.)position_ids$"
+
+    def reads_first_token(self, config: Any) -> bool:
+        """Whether the head for texts reads the first token only."""
+        return self.first_token(config) if callable(self.first_token) else self.first_token

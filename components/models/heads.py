@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from kfp_finetune.components.models.dense import Dense
 from kfp_finetune.components.models.dropout import Dropout
@@ -85,3 +86,17 @@ class PooledHead(Head):
         """As `Head.call`; shape [batch, outputs]."""
         pooled = self.pooler(self.dropout_before(hidden[:, 0], seed))
         return self.logits(self.dropout(pooled, seed))
+
+
+def mean_of_tokens(x: Any, attention_mask: Any) -> Any:
+    """The mean over the tokens that are no padding.
+
+    Args:
+        x: Shape [batch, width, size].
+        attention_mask: 1 for tokens, 0 for padding; shape [batch, width].
+
+    Returns:
+        Shape [batch, size].
+    """
+    weights = tf.cast(attention_mask, x.dtype)[:, :, tf.newaxis]
+    return tf.reduce_sum(x * weights, 1) / tf.reduce_sum(weights, 1)

@@ -11,6 +11,7 @@ from kfp_finetune.components.models.configurations.bert import BertConfig
 from kfp_finetune.components.models.configurations.config import Config
 from kfp_finetune.components.models.configurations.deberta import DebertaConfig
 from kfp_finetune.components.models.configurations.deberta_v2 import DebertaV2Config
+from kfp_finetune.components.models.configurations.modernbert import ModernBertConfig
 
 if TYPE_CHECKING:
     from kfp_finetune.components.models.family import Family
@@ -20,6 +21,7 @@ _FAMILIES: Mapping[str, tuple[type[Config], str]] = {
     "bert": (BertConfig, "bert"),
     "deberta": (DebertaConfig, "deberta"),
     "deberta-v2": (DebertaV2Config, "deberta_v2"),
+    "modernbert": (ModernBertConfig, "modernbert"),
 }
 FAMILIES = tuple(sorted(_FAMILIES))
 

@@ -57,7 +57,7 @@ def write_config(model: Classifier, path: Path) -> None:
 
 
 def config_of(model: Classifier) -> dict[str, Any]:
-    """What config.json says: every key that the family reads, and the task's."""
+    """What config.json says: every key that the family reads, old ones too, and the task's."""
     config = model.config
     known = {
         field.name: value
@@ -72,6 +72,7 @@ def config_of(model: Classifier) -> dict[str, Any]:
     return {
         **kept,
         **known,
+        **config.old_keys(),
         "model_type": config.model_type,
         "architectures": [f"{model.family.torch_class}For{kind}"],
         "dtype": "float32",

@@ -51,6 +51,7 @@ class Config:
         for old, new in cls.ALIASES.items():
             if old in given:
                 given.setdefault(new, given[old])
+        given = cls.translated(given)
         values: dict[str, Any] = {}
         wrong = {"pruned_heads": "{}"} if given.get("pruned_heads") else {}
         for field in dataclasses.fields(cls):
@@ -66,6 +67,15 @@ class Config:
         if problems := config.problems():
             raise unsupported(given, problems, where)
         return config
+
+    @classmethod
+    def translated(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """A config.json with old keys in the form that the fields have; overridden by families."""
+        return dict(given)
+
+    def old_keys(self) -> dict[str, Any]:
+        """Keys to write beside the fields, for older releases; overridden by families."""
+        return {}
 
     def problems(self) -> dict[str, str]:
         """Keys that do not fit each other, and what each should be; overridden by families."""

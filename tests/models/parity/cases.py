@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from kfp_finetune.components.models.configurations.rules import ACTIVATIONS
+from tests.models.parity.modern import modernbert
 
 LABELS = 3
 Config = dict[str, Any]
@@ -86,6 +87,7 @@ CONFIGURATIONS: Mapping[str, Callable[[], SearchStrategy[Config]]] = {
     "bert": bert,
     "deberta": deberta,
     "deberta-v2": deberta_v2,
+    "modernbert": modernbert,
 }
 
 
@@ -99,6 +101,8 @@ def cases(draw: DrawFn, family: str) -> dict[str, Any]:
     # More padding than the longest row needs, as far as there are positions.
     width = draw(st.integers(max(lengths), min(longest, max(lengths) + 3)))
     left = draw(st.booleans()) and family not in RIGHT_PADDING_ONLY
+    # ModernBERT's first token would be padding, whose window is all padding: 5.24 and 4.57 differ.
+    left = left and config.get("classifier_pooling") != "cls"
     pad = config.get("pad_token_id", 0)
     token = st.integers(0, config["vocab_size"] - 1).filter(lambda id_: id_ != pad)
     ids, mask, types = [], [], []
