@@ -35,13 +35,16 @@ class SelfAttention(keras.layers.Layer):
 
         Args:
             x: Hidden states, shape [batch, width, hidden].
-            bias: Added to the scores, shape that broadcasts to [batch, heads, width, width].
+            bias: Added to the scores, shape that broadcasts to [batch, heads, width, width]; or
+                several, each of them added.
             seed: As `Dropout` takes it.
             first_token: Whether only the first token attends.
 
         Returns:
             Shape [batch, width, hidden], or [batch, 1, hidden].
         """
+        if first_token:
+            bias = tf.nest.map_structure(lambda part: part[:, :, :1], bias)
         query = split_heads(self.query(x[:, :1] if first_token else x), self._heads)
         key = split_heads(self.key(x), self._heads)
         value = split_heads(self.value(x), self._heads)
@@ -64,7 +67,7 @@ def attend(
         query: Shape [batch, heads, queries, size].
         key: Shape [batch, heads, keys, size].
         value: The same.
-        bias: Added to the scores; broadcasts to [batch, heads, queries, keys].
+        bias: Added to the scores; broadcasts to [batch, heads, queries, keys]. Or several.
         dropout: For the probabilities.
         seed: As `Dropout` takes it.
         scale: What scores are multiplied by; 0: 1 / √size.
@@ -93,7 +96,9 @@ def weighted_values(
         Shape [..., queries, size].
     """
     scores = tf.matmul(query, key, transpose_b=True)
-    probabilities = tf.nn.softmax(scores + tf.cast(bias, scores.dtype))
+    for part in tf.nest.flatten(bias):
+        scores += tf.cast(part, scores.dtype)
+    probabilities = tf.nn.softmax(scores)
     return tf.matmul(dropout(probabilities, seed), value)
 
 

@@ -7,21 +7,41 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfp_finetune.components.models.configurations.albert import AlbertConfig
 from kfp_finetune.components.models.configurations.bert import BertConfig
 from kfp_finetune.components.models.configurations.config import Config
+from kfp_finetune.components.models.configurations.convbert import ConvBertConfig
 from kfp_finetune.components.models.configurations.deberta import DebertaConfig
 from kfp_finetune.components.models.configurations.deberta_v2 import DebertaV2Config
+from kfp_finetune.components.models.configurations.distilbert import DistilBertConfig
+from kfp_finetune.components.models.configurations.electra import ElectraConfig
+from kfp_finetune.components.models.configurations.mobilebert import MobileBertConfig
 from kfp_finetune.components.models.configurations.modernbert import ModernBertConfig
+from kfp_finetune.components.models.configurations.mpnet import MPNetConfig
+from kfp_finetune.components.models.configurations.rembert import RemBertConfig
+from kfp_finetune.components.models.configurations.roberta import RobertaConfig, XLMRobertaConfig
 
 if TYPE_CHECKING:
     from kfp_finetune.components.models.family import Family
 
-# model_type: its configuration, and the module in families/ that has its layers.
+# model_type: its configuration, and the module in families/ that has its layers; behind a dot the
+# name in that module, where it is not FAMILY.
 _FAMILIES: Mapping[str, tuple[type[Config], str]] = {
+    "albert": (AlbertConfig, "albert"),
     "bert": (BertConfig, "bert"),
+    "camembert": (XLMRobertaConfig, "roberta.CAMEMBERT"),
+    "convbert": (ConvBertConfig, "convbert"),
     "deberta": (DebertaConfig, "deberta"),
     "deberta-v2": (DebertaV2Config, "deberta_v2"),
+    "distilbert": (DistilBertConfig, "distilbert"),
+    "electra": (ElectraConfig, "electra"),
+    "mobilebert": (MobileBertConfig, "mobilebert"),
     "modernbert": (ModernBertConfig, "modernbert"),
+    "mpnet": (MPNetConfig, "mpnet"),
+    "rembert": (RemBertConfig, "rembert"),
+    "roberta": (RobertaConfig, "roberta"),
+    "roberta-prelayernorm": (RobertaConfig, "roberta_prelayernorm"),
+    "xlm-roberta": (XLMRobertaConfig, "roberta.XLM_ROBERTA"),
 }
 FAMILIES = tuple(sorted(_FAMILIES))
 
@@ -38,6 +58,6 @@ def read_config(described: Mapping[str, Any], where: Path) -> Config:
 
 def family(model_type: str) -> Family:
     """The layers, heads and names of a family; imports TensorFlow."""
-    _, module = _FAMILIES[model_type]
+    module, _, name = _FAMILIES[model_type][1].partition(".")
     families = import_module(f"kfp_finetune.components.models.families.{module}")
-    return families.FAMILY  # type: ignore[no-any-return]
+    return getattr(families, name or "FAMILY")  # type: ignore[no-any-return]

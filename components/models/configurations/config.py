@@ -25,7 +25,7 @@ class Config:
         described: config.json as it was read.
     """
 
-    # Old names of keys, which Transformers still reads.
+    # Other names of keys, which Transformers reads too.
     ALIASES: ClassVar[Mapping[str, str]] = {}
     # Whether the second text of a pair can have token types of its own.
     TOKEN_TYPES: ClassVar[bool] = True
@@ -49,8 +49,8 @@ class Config:
         """
         given = dict(described)
         for old, new in cls.ALIASES.items():
-            if old in given:
-                given.setdefault(new, given[old])
+            if old in given:  # if both are, Transformers takes this one
+                given[new] = given.pop(old)
         given = cls.translated(given)
         values: dict[str, Any] = {}
         wrong = {"pruned_heads": "{}"} if given.get("pruned_heads") else {}
@@ -80,6 +80,11 @@ class Config:
     def problems(self) -> dict[str, str]:
         """Keys that do not fit each other, and what each should be; overridden by families."""
         return {}
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The most tokens that there are positions for; None: any number."""
+        return getattr(self, "max_position_embeddings", None)
 
     @property
     def takes_token_types(self) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from kfp_finetune.components.models.attention import SelfAttention
-from kfp_finetune.components.models.configurations.bert import BertConfig
+from kfp_finetune.components.models.dense import Dense
 from kfp_finetune.components.models.dropout import Dropout
 from kfp_finetune.components.models.embeddings import Embedding
 from kfp_finetune.components.models.encoder import Encoder, padding_bias
@@ -20,50 +20,84 @@ from kfp_finetune.components.models.norms import LayerNorm
 
 
 class BertEncoder(Encoder):
-    """Word, position and token-type embeddings, and a stack of post-norm layers."""
+    """Word, position and token-type embeddings, and a stack of post-norm layers.
 
-    def __init__(self, config: BertConfig) -> None:
+    Args:
+        config: The configuration.
+        blocks: Its layers, instead of BERT's.
+        embedding_size: Width of the embeddings; None: that of the hidden states.
+        projected: Whether a dense layer brings the embeddings to the width of the hidden states.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        blocks: Sequence[keras.layers.Layer] | None = None,
+        embedding_size: int | None = None,
+        projected: bool = False,
+    ) -> None:
         super().__init__()
         hidden = config.hidden_size
-        self.words = Embedding(config.vocab_size, hidden)
-        self.positions = Embedding(config.max_position_embeddings, hidden)
-        self.token_types = Embedding(config.type_vocab_size, hidden)
-        self.norm = LayerNorm(hidden, config.layer_norm_eps)
+        width = embedding_size or hidden
+        self.words = Embedding(config.vocab_size, width)
+        self.positions = Embedding(config.max_position_embeddings, width)
+        types = config.type_vocab_size
+        self.token_types = Embedding(types, width) if types else None
+        self.norm = LayerNorm(width, config.layer_norm_eps)
         self.dropout = Dropout(config.hidden_dropout_prob)
-        self.blocks = [BertLayer(config) for _ in range(config.num_hidden_layers)]
+        self.projection = Dense(width, hidden) if projected else None
+        own = (BertLayer(config) for _ in range(config.num_hidden_layers))
+        self.blocks = list(own if blocks is None else blocks)
         self.built = True
 
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
         """As `Encoder.call`."""
-        ids = features["input_ids"]
-        x = self.words(ids) + self.positions.first(tf.shape(ids)[1])
-        types = features.get("token_type_ids")
-        x += self.token_types.first(1) if types is None else self.token_types(types)
+        x, bias = self.embed(features, seed), padding_bias(features["attention_mask"])
+        return run(self.blocks, x, bias, seed, first_token)
+
+    def embed(self, features: Mapping[str, Any], seed: Any) -> Any:
+        """What goes into the first layer, shape [batch, width, hidden]."""
+        ids, types = features["input_ids"], features.get("token_type_ids")
+        x = self.words(ids) + self.position_vectors(ids)
+        if self.token_types is not None:
+            x += self.token_types.first(1) if types is None else self.token_types(types)
         x = self.dropout(self.norm(x), seed)
-        bias = padding_bias(features["attention_mask"])
-        *blocks, last = self.blocks
-        for block in blocks:
-            x = block(x, bias, seed)
-        return last(x, bias, seed, first_token=first_token)
+        return x if self.projection is None else self.projection(x)
+
+    def position_vectors(self, ids: Any) -> Any:
+        """The vectors of the positions of ids [batch, width], shape [batch or 1, width, any]."""
+        return self.positions.first(tf.shape(ids)[1])
+
+
+def run(blocks: Sequence[Any], x: Any, bias: Any, seed: Any, first_token: bool) -> Any:
+    """The layers one after the other; the last one for the first token alone if `first_token`."""
+    *others, last = blocks
+    for block in others:
+        x = block(x, bias, seed)
+    return last(x, bias, seed, first_token=first_token)
 
 
 class BertLayer(keras.layers.Layer):
     """Attention and feed-forward, each with a residual and normalized after it.
 
     Args:
-        config: BERT's, or one with the same keys.
-        attention: In place of BERT's own.
+        config: The configuration.
+        attention: Instead of BERT's.
+        feed_forward: The same.
     """
 
-    def __init__(self, config: Any, attention: keras.layers.Layer | None = None) -> None:
+    def __init__(
+        self,
+        config: Any,
+        attention: keras.layers.Layer | None = None,
+        feed_forward: keras.layers.Layer | None = None,
+    ) -> None:
         super().__init__()
         hidden, epsilon = config.hidden_size, config.layer_norm_eps
-        self.attention = attention or SelfAttention(
-            hidden, config.num_attention_heads, config.attention_probs_dropout_prob
-        )
+        self.attention = attention or self_attention(config)
         self.attention_dropout = Dropout(config.hidden_dropout_prob)
         self.attention_norm = LayerNorm(hidden, epsilon)
-        self.feed_forward = FeedForward(hidden, config.intermediate_size, config.hidden_act)
+        self.feed_forward = feed_forward or feed_forward_of(config)
         self.feed_forward_dropout = Dropout(config.hidden_dropout_prob)
         self.feed_forward_norm = LayerNorm(hidden, epsilon)
         self.built = True
@@ -77,20 +111,26 @@ class BertLayer(keras.layers.Layer):
         return self.feed_forward_norm(x + self.feed_forward_dropout(self.feed_forward(x), seed))
 
 
-def pooled_head(config: BertConfig, outputs: int) -> PooledHead:
+def self_attention(config: Any) -> SelfAttention:
+    """The attention of a configuration's sizes."""
+    return SelfAttention(
+        config.hidden_size, config.num_attention_heads, config.attention_probs_dropout_prob
+    )
+
+
+def feed_forward_of(config: Any) -> FeedForward:
+    """The feed-forward half of a configuration's sizes."""
+    return FeedForward(config.hidden_size, config.intermediate_size, config.hidden_act)
+
+
+def pooled_head(config: Any, outputs: int) -> PooledHead:
     """BERT's pooler, dropout and a dense layer."""
-    return PooledHead(config.hidden_size, head_dropout(config), outputs)
+    return PooledHead(config.hidden_size, config.head_dropout, outputs)
 
 
-def token_head(config: BertConfig, outputs: int) -> TokenHead:
+def token_head(config: Any, outputs: int) -> TokenHead:
     """Dropout and a dense layer for every token."""
-    return TokenHead(config.hidden_size, head_dropout(config), outputs)
-
-
-def head_dropout(config: BertConfig) -> float:
-    """The rate before the last layer: the hidden states' where the head has none of its own."""
-    own = config.classifier_dropout
-    return config.hidden_dropout_prob if own is None else own
+    return TokenHead(config.hidden_size, config.head_dropout, outputs)
 
 
 LAYER_NAMES = {
