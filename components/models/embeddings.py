@@ -16,6 +16,8 @@ class Embedding(keras.layers.Layer):
         width: Of a vector.
 
     Attributes:
+        fixed: The id whose row is not trained, as `padding_idx` of `torch.nn.Embedding`; None:
+            none. It only matters to models in which a token's state depends on padding.
         table: Shape [rows, width].
     """
 
@@ -23,12 +25,17 @@ class Embedding(keras.layers.Layer):
 
     def __init__(self, rows: int, width: int) -> None:
         super().__init__()
+        self.fixed: int | None = None
         self.table = self.add_weight(shape=(rows, width), initializer="zeros", name="table")
         self.built = True
 
     def call(self, ids: Any) -> Any:
         """Of ids of any shape to vectors, shape [..., width]."""
-        return tf.gather(tf.convert_to_tensor(self.table), ids)
+        vectors = tf.gather(tf.convert_to_tensor(self.table), ids)
+        if self.fixed is None:
+            return vectors
+        fixed = tf.equal(ids, self.fixed)[..., tf.newaxis]
+        return tf.where(fixed, tf.stop_gradient(vectors), vectors)
 
     def first(self, count: Any) -> Any:
         """The first rows, shape [count, width]."""

@@ -43,10 +43,12 @@ class MobileBertConfig(CommonConfig):
             wrong["true_hidden_size"] = str(self.true_hidden_size)
         if not self.trigram_input and self.embedding_size == self.hidden_size:
             wrong["trigram_input"] = "true where embedding_size is hidden_size"
-        if self.use_bottleneck and self.use_bottleneck_attention:
-            if self.key_query_shared_bottleneck:
-                wrong["key_query_shared_bottleneck"] = "false where use_bottleneck_attention is true"
-        elif self.use_bottleneck and not self.key_query_shared_bottleneck:
-            if self.true_hidden_size != self.hidden_size:
-                wrong["intra_bottleneck_size"] = f"{self.hidden_size}, which the queries have"
+        if not self.use_bottleneck:
+            return wrong
+        shared = self.key_query_shared_bottleneck
+        if shared and self.use_bottleneck_attention:
+            wrong["key_query_shared_bottleneck"] = "false where use_bottleneck_attention is true"
+        wide_queries = not shared and not self.use_bottleneck_attention
+        if wide_queries and self.intra_bottleneck_size != self.hidden_size:
+            wrong["intra_bottleneck_size"] = f"{self.hidden_size}, which the queries have"
         return wrong

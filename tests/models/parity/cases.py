@@ -82,12 +82,126 @@ def deberta_v2(draw: DrawFn) -> Config:
     }
 
 
+@st.composite
+def roberta(draw: DrawFn, model_type: str = "roberta") -> Config:
+    """BERT's; positions start behind the padding's."""
+    config = {**draw(bert()), "model_type": model_type, "pad_token_id": draw(st.integers(0, 5))}
+    return {**config, "max_position_embeddings": draw(st.integers(9, 24))}
+
+
+@st.composite
+def electra(draw: DrawFn) -> Config:
+    """BERT's; embeddings as wide as the rest have no projection."""
+    config = {**draw(bert()), "model_type": "electra"}
+    sizes = st.sampled_from([3, 8, config["hidden_size"]])
+    return {**config, "embedding_size": draw(sizes)}
+
+
+@st.composite
+def distilbert(draw: DrawFn) -> Config:
+    """BERT's by other names."""
+    config = draw(bert())
+    names = {
+        "hidden_size": "dim",
+        "num_hidden_layers": "n_layers",
+        "num_attention_heads": "n_heads",
+        "intermediate_size": "hidden_dim",
+        "hidden_act": "activation",
+    }
+    config = {names.get(key, key): value for key, value in config.items()}
+    del config["type_vocab_size"], config["layer_norm_eps"]
+    return {**config, "model_type": "distilbert", "sinusoidal_pos_embds": draw(st.booleans())}
+
+
+@st.composite
+def mpnet(draw: DrawFn) -> Config:
+    """BERT's without token types; texts long enough for every bucket of distances."""
+    config = {**draw(bert()), "model_type": "mpnet", "pad_token_id": draw(st.sampled_from([1, 0]))}
+    del config["type_vocab_size"]
+    return {
+        **config,
+        "max_position_embeddings": draw(st.sampled_from([9, 20, 45, 160])),
+        "relative_attention_num_buckets": draw(st.sampled_from([32, 40])),
+    }
+
+
+@st.composite
+def albert(draw: DrawFn) -> Config:
+    """BERT's with groups of layers."""
+    config = {**draw(bert()), "model_type": "albert", "num_hidden_layers": draw(st.integers(1, 5))}
+    return {
+        **config,
+        "embedding_size": draw(st.sampled_from([3, 8, config["hidden_size"]])),
+        "num_hidden_groups": draw(st.integers(1, config["num_hidden_layers"])),
+        "inner_group_num": draw(st.integers(1, 2)),
+    }
+
+
+@st.composite
+def rembert(draw: DrawFn) -> Config:
+    """BERT's with projected embeddings."""
+    config = {**draw(bert()), "model_type": "rembert"}
+    sizes = st.sampled_from([3, 8, config["hidden_size"]])
+    return {**config, "input_embedding_size": draw(sizes), "output_embedding_size": 5}
+
+
+@st.composite
+def mobilebert(draw: DrawFn) -> Config:
+    """BERT's between bottlenecks of every kind that there is."""
+    config = {**draw(bert()), "model_type": "mobilebert"}
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    bottleneck, narrow = draw(st.booleans()), draw(st.booleans())
+    shared = draw(st.booleans()) and not (bottleneck and narrow)
+    wide = not shared and not narrow
+    return {
+        **config,
+        "embedding_size": draw(st.sampled_from([hidden + 1, 3])),
+        "trigram_input": draw(st.booleans()),
+        "use_bottleneck": bottleneck,
+        "intra_bottleneck_size": hidden if wide else heads * draw(st.sampled_from([1, 4])),
+        "use_bottleneck_attention": narrow,
+        "key_query_shared_bottleneck": shared,
+        "num_feedforward_networks": draw(st.integers(1, 3)),
+        "normalization_type": draw(st.sampled_from(["no_norm", "layer_norm"])),
+        "classifier_activation": draw(st.booleans()),
+    }
+
+
+@st.composite
+def convbert(draw: DrawFn) -> Config:
+    """BERT's, of which convolutions replace some heads."""
+    config = {**draw(bert()), "model_type": "convbert"}
+    heads, groups = draw(st.integers(1, 4)), draw(st.integers(1, 2))
+    hidden = 2 * heads * draw(st.sampled_from([1, 2, 4]))
+    return {
+        **config,
+        "hidden_size": hidden,
+        "num_attention_heads": heads,
+        "embedding_size": draw(st.sampled_from([3, 8, hidden])),
+        "head_ratio": draw(st.sampled_from([1, heads, 9])),
+        "conv_kernel_size": draw(st.sampled_from([1, 3, 5, 9])),
+        "num_groups": groups,
+        "intermediate_size": groups * config["intermediate_size"],
+    }
+
+
 # One line for each model_type.
 CONFIGURATIONS: Mapping[str, Callable[[], SearchStrategy[Config]]] = {
+    "albert": albert,
     "bert": bert,
+    "camembert": lambda: roberta("camembert"),
+    "convbert": convbert,
     "deberta": deberta,
     "deberta-v2": deberta_v2,
+    "distilbert": distilbert,
+    "electra": electra,
+    "mobilebert": mobilebert,
     "modernbert": modernbert,
+    "mpnet": mpnet,
+    "rembert": rembert,
+    "roberta": roberta,
+    "roberta-prelayernorm": lambda: roberta("roberta-prelayernorm"),
+    "xlm-roberta": lambda: roberta("xlm-roberta"),
 }
 
 
@@ -131,4 +245,9 @@ RIGHT_PADDING_ONLY: frozenset[str] = frozenset()
 
 def longest_text(config: Config) -> int:
     """The most tokens that a model has positions for."""
-    return int(config["max_position_embeddings"])
+    positions = int(config["max_position_embeddings"])
+    if config["model_type"] == "mpnet":
+        return positions - 2
+    counted_after_padding = ("camembert", "roberta", "roberta-prelayernorm", "xlm-roberta")
+    after = config["model_type"] in counted_after_padding
+    return positions - (config["pad_token_id"] + 1 if after else 0)
