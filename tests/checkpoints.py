@@ -1,7 +1,7 @@
 """Tiny checkpoints as PyTorch writes them, without PyTorch.
 
 What the real PyTorch classes save and answer was recorded once, in a small JSON file a family, by
-`finetune/checkpoints/generate.py`; here the same checkpoints are written again with numpy.
+`models/checkpoints/generate.py`; here the same checkpoints are written again with numpy.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-RECORDS = Path(__file__).parent / "finetune" / "checkpoints"
+RECORDS = Path(__file__).parent / "models" / "checkpoints"
 FAMILIES = tuple(sorted(path.stem for path in RECORDS.glob("*.json")))
 LABELS = ["negative", "neutral", "positive"]
 

@@ -53,7 +53,12 @@ class Checkpoint:
 
     def shape_of(self, weight: Weight) -> tuple[int, ...]:
         """The shape that a weight must have in this checkpoint."""
-        return weight.shape if self.in_torch_layout else tuple(weight.variable.shape)
+        if self.in_torch_layout:
+            return weight.shape
+        # A convolution of one channel each: TensorFlow had axes of length 1 elsewhere, or none.
+        wanted, found = tuple(weight.variable.shape), self.tensors[weight.name].shape
+        without_ones = [[size for size in shape if size != 1] for shape in (wanted, found)]
+        return found if without_ones[0] == without_ones[1] else wanted
 
     def value_of(self, weight: Weight) -> Any:
         """A weight's tensor in our layout, float32.
@@ -73,7 +78,7 @@ class Checkpoint:
             )
         if self.in_torch_layout and weight.axes is not None:
             return tf.transpose(tensor, np.argsort(weight.axes))
-        return tensor
+        return tf.reshape(tensor, weight.variable.shape)
 
 
 @contextlib.contextmanager

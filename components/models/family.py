@@ -50,7 +50,7 @@ class Family:
     first_token: bool | Callable[[Any], bool] = True
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
     split: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    ignored: str = r"(^|\.)position_ids$"
+    ignored: str = r"(^|\.)(position_ids$|pooler\.)"
 
     def reads_first_token(self, config: Any) -> bool:
         """Whether the head for texts reads the first token only."""

@@ -10,8 +10,8 @@ import re
 
 _LEAVES = {
     "kernel": "weight",
-    "depthwise_kernel": "weight",
-    "pointwise_kernel": "weight",
+    "depthwise_kernel": "depthwise.weight",
+    "pointwise_kernel": "pointwise.weight",
     "gamma": "weight",
     "beta": "bias",
     "embeddings": "weight",

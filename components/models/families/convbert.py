@@ -150,7 +150,7 @@ class GroupedDense(keras.layers.Layer):
     """
 
     TORCH: ClassVar[dict[str, tuple[str, tuple[int, ...] | None]]] = {
-        "kernel": ("weight", None),
+        "kernel": ("weight", (2, 1, 0)),
         "bias": ("bias", None),
     }
 
@@ -158,7 +158,7 @@ class GroupedDense(keras.layers.Layer):
         self, inputs: int, outputs: int, groups: int, activation: str | None = None
     ) -> None:
         super().__init__()
-        shape = groups, inputs // groups, outputs // groups
+        shape = outputs // groups, inputs // groups, groups  # as TensorFlow's checkpoints had it
         self.kernel = self.add_weight(shape=shape, initializer="zeros", name="kernel")
         self.bias = self.add_weight(shape=(outputs,), initializer="zeros", name="bias")
         self._activation = activation_function(activation)
@@ -166,9 +166,9 @@ class GroupedDense(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         """Of shape [batch, width, inputs]."""
-        groups, inputs, outputs = self.kernel.shape
+        outputs, inputs, groups = self.kernel.shape
         parts = tf.transpose(tf.reshape(x, [-1, groups, inputs]), [1, 0, 2])
-        y = tf.transpose(tf.matmul(parts, tf.convert_to_tensor(self.kernel)), [1, 0, 2])
+        y = tf.transpose(tf.matmul(parts, tf.transpose(self.kernel, [2, 1, 0])), [1, 0, 2])
         y = tf.nn.bias_add(tf.reshape(y, [-1, groups * outputs]), tf.convert_to_tensor(self.bias))
         return tf.reshape(self._activation(y), [-1, tf.shape(x)[1], groups * outputs])
 

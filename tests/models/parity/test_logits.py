@@ -170,4 +170,6 @@ def _assert_close(
         if case["kind"] == "token":  # what stands on padding means nothing
             real = np.array(case["inputs"]["attention_mask"])[..., np.newaxis]
             logits, expected = logits * real, expected * real
-        np.testing.assert_allclose(logits, expected, rtol=0, atol=TOLERANCE, err_msg=str(case))
+        # MobileBERT has no normalization: at logits of 100, 1e-5 is the last bit.
+        tolerance = TOLERANCE * max(1, np.abs(expected).max())
+        np.testing.assert_allclose(logits, expected, rtol=0, atol=tolerance, err_msg=str(case))

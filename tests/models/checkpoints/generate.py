@@ -1,7 +1,7 @@
 """Record what the real PyTorch classes save and answer, for the tests that have no PyTorch.
 
     python -m venv /tmp/torch && /tmp/torch/bin/pip install torch==2.13.0 transformers==4.57.6
-    cd tests/finetune/checkpoints && /tmp/torch/bin/python generate.py [family ...]
+    cd tests/models/checkpoints && /tmp/torch/bin/python generate.py [family ...]
 
 For every family a tiny model is made three times: with a classification head, without a head, and
 with a masked-language-model head. Each is saved by PyTorch's `save_pretrained`; the names and

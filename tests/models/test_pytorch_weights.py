@@ -13,47 +13,34 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from safetensors import safe_open
 from safetensors.numpy import load_file
 from scipy.special import softmax
 
-from kfp_finetune.components.finetune import models
 from kfp_finetune.components.load_data import pretrained
 from kfp_finetune.components.model_folder.weight_files import WEIGHTS
-from kfp_finetune.components.tasks import token_classification
-from tests.checkpoints import LABELS, write_checkpoint
-from tests.finetune.test_models import load
-
-FAMILIES = [family for family in pretrained.FAMILIES if family != "convbert"]
+from kfp_finetune.components.models import forward, saving
+from tests.checkpoints import FAMILIES, LABELS, write_checkpoint
+from tests.models.loaded import load
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_checkpoint_comes_back_as_the_file_it_was(family: str, tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "pytorch", family)
-    models.save(load(folder), folder, tmp_path / "saved")
+    saving.save(load(folder), folder, tmp_path / "saved")
     assert (tmp_path / "saved" / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
     saved, config = (
         json.loads((place / "config.json").read_text()) for place in (tmp_path / "saved", folder)
     )
-    assert saved == config | {"problem_type": "single_label_classification"}
+    # Keys that have PyTorch's default are written too.
+    assert saved == saved | config | {"problem_type": "single_label_classification"}
 
 
-def test_convbert_stays_in_tensorflows_format(tmp_path: Path) -> None:
-    folder = write_checkpoint(tmp_path / "pytorch", "convbert")
-    models.save(load(folder), folder, tmp_path / "saved")
-    with safe_open(tmp_path / "saved" / WEIGHTS, framework="np") as archive:
-        assert archive.metadata() == {"format": "tf"}
-
-
-@pytest.mark.parametrize("family", ["bert", "convbert"])
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
-def test_who_may_read_the_model_follows_the_umask(
-    family: str, umask: int, mode: int, tmp_path: Path
-) -> None:
-    folder = write_checkpoint(tmp_path / "pytorch", family)
+def test_who_may_read_the_model_follows_the_umask(umask: int, mode: int, tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "pytorch", "bert")
     before = os.umask(umask)
     try:
-        models.save(load(folder), folder, tmp_path / "saved")
+        saving.save(load(folder), folder, tmp_path / "saved")
     finally:
         os.umask(before)
     modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "saved").iterdir()}
@@ -63,7 +50,7 @@ def test_who_may_read_the_model_follows_the_umask(
 @pytest.mark.real
 def test_a_real_encoder_comes_back_bit_for_bit(shared: Path, tmp_path: Path) -> None:
     folder = shared / "models" / "all-MiniLM-L6-v2"
-    models.save(load(folder), folder, tmp_path)
+    saving.save(load(folder), folder, tmp_path)
     before, after = load_file(folder / WEIGHTS), load_file(tmp_path / WEIGHTS)
     del before["embeddings.position_ids"]  # a buffer of old versions: 0, 1, 2, ...
     head = {"classifier.weight", "classifier.bias"}
@@ -95,28 +82,28 @@ def test_pytorch_gives_our_logits(shared: Path, tmp_path: Path) -> None:
         texts = [row["text"] for row in csv.DictReader(file)][::30][:100]
     encoder = shared / "models" / "all-MiniLM-L6-v2"
     model = load(encoder)
-    models.save(model, encoder, tmp_path / "real")
+    saving.save(model, encoder, tmp_path / "real")
     (tmp_path / "real" / "asked.json").write_text(json.dumps(texts))
     batch = pretrained.load_tokenizer(encoder)(
         texts, padding=True, truncation=True, max_length=128, return_tensors="tf"
     )
-    ours: dict[str, Any] = {"real": models.forward(model)(dict(batch)).numpy()}
+    ours: dict[str, Any] = {"real": forward.forward(model)(dict(batch)).numpy()}
     for family in FAMILIES:
         model = load(write_checkpoint(tmp_path / "checkpoints" / family, family))
-        models.save(model, tmp_path, tmp_path / family)
-        asked = rows_of_tokens(100, model.config.pad_token_id)
+        saving.save(model, tmp_path, tmp_path / family)
+        asked = rows_of_tokens(100, getattr(model.config, "pad_token_id", 0) or 0)
         (tmp_path / family / "asked.json").write_text(json.dumps(asked))
         features = {name: tf.constant(rows, tf.int32) for name, rows in asked.items()}
-        ours[family] = models.forward(model)(features).numpy()
+        ours[family] = forward.forward(model)(features).numpy()
     masks = {}
     for family in FAMILIES:  # the same encoder, of which every token has an answer
         words = f"{family}-words"
-        model = load(tmp_path / "checkpoints" / family, task=token_classification)
-        models.save(model, tmp_path, tmp_path / words)
+        model = load(tmp_path / "checkpoints" / family, per_token=True)
+        saving.save(model, tmp_path, tmp_path / words)
         shutil.copyfile(tmp_path / family / "asked.json", tmp_path / words / "asked.json")
         asked = json.loads((tmp_path / words / "asked.json").read_text())
         features = {name: tf.constant(rows, tf.int32) for name, rows in asked.items()}
-        ours[words] = models.forward(model)(features).numpy()
+        ours[words] = forward.forward(model)(features).numpy()
         masks[words] = np.array(asked["attention_mask"]) > 0
 
     script = Path(__file__).with_name("pytorch_answers.py")

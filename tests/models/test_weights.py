@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from kfp_finetune.components.errors import InputError
 from tests.checkpoints import record, write_checkpoint, write_config, write_weights
-from tests.finetune.test_models import load
+from tests.models.loaded import load
 
 SAFETENSORS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -166,13 +166,13 @@ EXPECTED = {
         "download or copy the whole model again, config.json and weights together",
     ),
     of_another_family: (
-        "37 of the encoder's 39 weights are missing: embeddings.LayerNorm.bias, ",
+        "37 of the encoder's 37 weights are missing: bert.embeddings.LayerNorm.bias, ",
         "{folder}",
         "the weights of the bert that config.json describes",
         "download or copy the whole model again",
     ),
     of_another_size: (
-        "6 of the encoder's 39 weights have another shape than config.json says: "
+        "6 of the encoder's 37 weights have another shape than config.json says: "
         "bert.encoder.layer.0.intermediate.dense.weight: [24, 16] instead of [32, 16], "
         "bert.encoder.layer.0.intermediate.dense.bias: [24] instead of [32], ",
         "{folder}",
@@ -186,10 +186,10 @@ EXPECTED = {
         "use the model that this one was quantized from",
     ),
     impossible_configuration: (
-        "no model can be built from config.json: The hidden size (16) is not a multiple of",
+        "the model uses unsupported settings: num_attention_heads '3'",
         "{folder}/config.json",
-        "the configuration that `save_pretrained` wrote beside the weights",
-        "download or copy it again",
+        "num_attention_heads a divisor of 16",
+        "choose another model",
     ),
     a_shard_missing: (
         f"1 of 3 shards are not there: {SHARD}",
