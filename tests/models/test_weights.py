@@ -186,7 +186,7 @@ EXPECTED = {
         "use the model that this one was quantized from",
     ),
     impossible_configuration: (
-        "the model uses unsupported settings: num_attention_heads '3'",
+        "the model uses unsupported settings: num_attention_heads 3",
         "{folder}/config.json",
         "num_attention_heads a divisor of 16",
         "choose another model",
