@@ -13,7 +13,7 @@ from kfp_finetune.components.models.encoder import padding_bias
 from kfp_finetune.components.models.families import bert
 from kfp_finetune.components.models.family import Family
 
-# Between the seeds of two passes through the same weights: no ALBERT has as many dropout layers, and
+# Between the seeds of two passes through the same weights: more than there are dropout layers, and
 # 128 passes stay below the 2**16 that is between two replicas.
 _APART = 2**9
 
