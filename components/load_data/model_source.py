@@ -13,7 +13,6 @@ from kfp_finetune.components.model_folder.tokenizer_files import TOKENIZER_FILES
 from kfp_finetune.components.uris import is_uri
 
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors")
-_H5 = "tf_model.h5"
 _WEIGHTS = (".safetensors", ".h5", ".bin", ".msgpack", ".onnx", ".pt", ".ot")
 
 
@@ -59,10 +58,7 @@ def resolve(model: str, revision: str | None, *, weights: bool) -> Path:
             expected="a local folder, or a Hub id such as google-bert/bert-base-uncased",
             remedy=f"check the path; it was looked for in {Path.cwd()}",
         )
-    folder = _download(model, revision, _SAFETENSORS if weights else ())
-    if weights and not any(any(folder.glob(pattern)) for pattern in _SAFETENSORS):
-        folder = _download(model, revision, (_H5,))
-    return folder
+    return _download(model, revision, _SAFETENSORS if weights else ())
 
 
 def _download(model: str, revision: str | None, weights: tuple[str, ...]) -> Path:

@@ -14,7 +14,6 @@ import tensorflow as tf
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.model_folder.files import few
 from kfp_finetune.components.model_folder.weight_files import (
-    H5_WEIGHTS,
     WEIGHTS,
     WEIGHTS_INDEX,
     Tensor,
@@ -87,11 +86,11 @@ def open_checkpoint(folder: Path, files: Sequence[Path], family: Family) -> Iter
 
     Args:
         folder: The model's folder, for the message.
-        files: Its safetensors files, or its HDF5 file.
+        files: Its safetensors files.
         family: Whose names the tensors get.
 
     Raises:
-        InputError: If there are none, one is damaged or refers to other files, or it does not say
+        InputError: If there are none, one is damaged, or it does not say
             whose names it uses.
     """
     if not files:
@@ -102,7 +101,7 @@ def open_checkpoint(folder: Path, files: Sequence[Path], family: Family) -> Iter
             if only_pickles
             else f"the folder has no weights; in it: {few(there)}",
             where=str(folder),
-            expected=f"{WEIGHTS}, {WEIGHTS_INDEX} with its shards, or {H5_WEIGHTS}",
+            expected=f"{WEIGHTS}, or {WEIGHTS_INDEX} with its shards",
             remedy="convert them to safetensors where torch is installed: "
             "AutoModel.from_pretrained(folder).save_pretrained(folder)",
         )

@@ -44,7 +44,7 @@ def load_classifier(
     """Build a model for a task and load a checkpoint's weights into it.
 
     The weights are `model.safetensors` (one file, or shards with an index), in PyTorch's or in
-    TensorFlow's names, or else `tf_model.h5`. The last layer of the head is kept if it was trained
+    TensorFlow's names. The last layer of the head is kept if it was trained
     for the same labels in the same order, or for as many that have no names; otherwise it is fresh.
 
     Args:

@@ -1,6 +1,6 @@
 """Names that Transformers 4 gave to the weights of its TensorFlow models.
 
-Such files say `"format": "tf"` in their metadata, or are HDF5. A name was the path of Keras'
+Such files say `"format": "tf"` in their metadata. A name was the path of Keras'
 layers; dense kernels lie as they do here, so there is nothing to transpose.
 """
 

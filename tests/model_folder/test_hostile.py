@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -22,7 +21,7 @@ from kfp_finetune.components.load_data.pretrained import (
     save_tokenizer,
 )
 from kfp_finetune.components.model_folder.sizes import check_against_weights
-from kfp_finetune.components.model_folder.weight_files import open_weights, weight_files
+from kfp_finetune.components.model_folder.weight_files import weight_files
 from kfp_finetune.components.tasks.token_classification.windows import TokenizeWords
 from kfp_finetune.components.tasks.tokenization import Tokenize
 from tests.checkpoints import record, write_checkpoint
@@ -263,78 +262,15 @@ def test_a_model_beyond_memory(model: Path) -> None:
 # --- weights -------------------------------------------------------------------------------------
 
 
-def read_all(folder: Path) -> dict[str, Any]:
-    with open_weights(weight_files(folder)) as weights:
-        return {name: tensor.read() for name, tensor in weights.tensors.items()}
-
-
-def external_storage(file: h5py.File, other: Path) -> None:
-    file.create_dataset("bert/bert/a", (8,), "f4", external=[(str(other), 0, 32)])
-
-
-def external_link(file: h5py.File, other: Path) -> None:
-    file["bert/bert/a"] = h5py.ExternalLink(str(other), "/a")
-
-
-def virtual_dataset(file: h5py.File, other: Path) -> None:
-    layout = h5py.VirtualLayout((8,), "f4")
-    layout[:] = h5py.VirtualSource(str(other), "a", (8,), "f4")
-    file.create_virtual_dataset("bert/bert/a", layout)
-
-
-def linked_group(file: h5py.File, other: Path) -> None:
-    file["bert"] = h5py.ExternalLink(str(other), "/")
-
-
-@pytest.mark.parametrize("attack", [external_storage, external_link, virtual_dataset, linked_group])
-def test_hdf5_that_refers_to_other_files(attack: Any, tmp_path: Path) -> None:
-    other = tmp_path / "other.h5"
-    with h5py.File(other, "w") as file:
-        file["a"] = np.arange(8, dtype="f4")
-    (tmp_path / "model").mkdir()
-    with h5py.File(tmp_path / "model" / "tf_model.h5", "w") as file:
-        attack(file, other)
-    with pytest.raises(InputError, match="the weights refer to other files: bert"):
-        read_all(tmp_path / "model")
-
-
-def test_hdf5_that_is_larger_than_its_file(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "tf_model.h5", "w") as file:
-        file.create_dataset("bert/bert/a", (10**12,), "f4", chunks=(1000,), compression="gzip")
-    with pytest.raises(InputError, match="does not hold what its shape"):
-        read_all(tmp_path)
-
-
-def test_hdf5_in_a_circle(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "tf_model.h5", "w") as file:
-        file["bert/bert"] = file.create_group("x")
-        file["x/again"] = file["bert"]
-    with pytest.raises(InputError, match="stands elsewhere in it too"):
-        read_all(tmp_path)
-
-
-def test_hdf5_with_two_links_to_every_group(tmp_path: Path) -> None:
-    """Walked as it is, this would be 2^30 groups."""
-    with h5py.File(tmp_path / "tf_model.h5", "w") as file:
-        group = file
-        for _ in range(30):
-            group["b"] = group.create_group("a")
-            group = group["a"]
-    with pytest.raises(InputError, match="stands elsewhere in it too"):
-        read_all(tmp_path)
-
-
-def test_hdf5_that_is_nested_too_deeply(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "tf_model.h5", "w") as file:
-        file.create_group("/".join("a" * 40))
-    with pytest.raises(InputError, match="nested too deeply"):
-        read_all(tmp_path)
-
-
-def test_plain_hdf5_is_read(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "tf_model.h5", "w") as file:
-        file["bert/bert/a/kernel:0"] = np.arange(8, dtype="f4")
-    assert read_all(tmp_path)["a/kernel:0"].tolist() == list(range(8))
+def test_hdf5_is_not_parsed(tmp_path: Path) -> None:
+    """HDF5 1.14, the newest that TensorFlow 2.21 allows, has known memory errors in its parser."""
+    (tmp_path / "tf_model.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + b"\xff" * 4_000)
+    with pytest.raises(InputError) as caught:
+        weight_files(tmp_path)
+    assert caught.value.found.startswith("the weights are tf_model.h5, and HDF5 is not read")
+    assert f"M.from_pretrained('{tmp_path}')" in caught.value.remedy
+    save_file({"a": np.zeros(1)}, tmp_path / "model.safetensors")
+    assert weight_files(tmp_path) == [tmp_path / "model.safetensors"]
 
 
 def test_weights_behind_a_link_are_refused(tmp_path: Path) -> None:
