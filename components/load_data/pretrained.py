@@ -136,8 +136,7 @@ def longest(config: Config, tokenizer: PreTrainedTokenizerFast) -> int:
     Returns:
         The tokenizer's limit if the model has none of its own, or has a higher one.
     """
-    positions = getattr(config, "max_tokens", None) or getattr(config, "max_position_embeddings", 0)
-    return int(min(positions or tokenizer.model_max_length, tokenizer.model_max_length))
+    return int(min(config.max_tokens or tokenizer.model_max_length, tokenizer.model_max_length))
 
 
 def _check_ids(tokenizer: PreTrainedTokenizerFast, vocab_size: int, folder: Path) -> None:

@@ -53,11 +53,6 @@ def a_git_lfs_pointer(folder: Path) -> None:
     (folder / SAFETENSORS).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
 
 
-def damaged_hdf5(folder: Path) -> None:
-    (folder / SAFETENSORS).unlink()
-    (folder / "tf_model.h5").write_bytes(b"not HDF5")
-
-
 def layers_left_out(folder: Path) -> None:
     tensors = load_file(folder / SAFETENSORS)
     write_weights(folder, {name: t for name, t in tensors.items() if ".layer.1." not in name})
@@ -117,13 +112,13 @@ EXPECTED = {
     no_weights: (
         "the folder has no weights; in it: config.json",
         "{folder}",
-        "model.safetensors, model.safetensors.index.json with its shards, or tf_model.h5",
+        "model.safetensors, or model.safetensors.index.json with its shards",
         "convert them to safetensors where torch is installed",
     ),
     only_a_pickle: (
         "PyTorch .bin checkpoints need torch, and are never unpickled here",
         "{folder}",
-        "model.safetensors, model.safetensors.index.json with its shards, or tf_model.h5",
+        "model.safetensors, or model.safetensors.index.json with its shards",
         "AutoModel.from_pretrained(folder).save_pretrained(folder)",
     ),
     only_an_adapter: (
@@ -157,7 +152,6 @@ EXPECTED = {
         "",
         "run `git lfs pull` in the folder",
     ),
-    damaged_hdf5: ("the file is damaged: ", "{folder}/tf_model.h5", "", "download or copy"),
     layers_left_out: (
         "config.json describes another model than the weights are of: 2 layers, and the weights"
         " have 1",
