@@ -9,3 +9,6 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 # The Hub's client asks the Hub for more than what is downloaded, to describe this process to it;
 # where the Hub cannot be reached, each step would wait for that. Set before it is imported.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+# Transformers says at its import that PyTorch is missing; only its tokenizers are used.
+os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
