@@ -18,6 +18,7 @@ from kfp_finetune.components.models.disentangled import (
 )
 from kfp_finetune.components.models.dropout import Dropout
 from kfp_finetune.components.models.families import deberta
+from kfp_finetune.components.models.family import Family
 from kfp_finetune.components.models.norms import LayerNorm
 
 
@@ -133,7 +134,7 @@ class Convolution(keras.layers.Layer):
 
 ATTENTION = deberta.ATTENTION
 
-FAMILY = deberta.Family(
+FAMILY = Family(
     torch_class="DebertaV2",
     prefix="deberta",
     encoder=DebertaV2Encoder,
