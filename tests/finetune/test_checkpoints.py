@@ -340,6 +340,26 @@ def test_what_differs_is_said_and_not_resumed_unless_asked(
     )
 
 
+@pytest.mark.parametrize("resume", ["retry", "exact", "any"])
+def test_a_checkpoint_of_another_format_is_refused_with_the_version_that_wrote_it(
+    resume: str, tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Version 0.1.0 did not number its format."""
+    facts = {"environment.kfp-finetune": "0.1.0", "environment.tf-keras": "2.21.0"}
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    record = {"owner": "", "key": "key", "finished": False, "facts": facts}
+    (saved / "run.json").write_text(json.dumps(record))
+    assert refused(Run(tmp_path, tiny_data, tiny_model), resume=resume) == (
+        "the checkpoints were written by kfp-finetune 0.1.0, and this version keeps the state of a"
+        " training otherwise: it cannot continue from them\n"
+        f"  where:    {saved}\n"
+        "  expected: checkpoints in format 2, not 1\n"
+        "  remedy:   continue with the version that wrote them, or start the training anew with"
+        " kfp-finetune rerun and a checkpoint directory of its own"
+    )
+
+
 def test_another_plan_or_other_data_cannot_be_gone_on_with_at_all(
     tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
 ) -> None:
