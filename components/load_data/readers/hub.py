@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,11 @@ def why_not_reached(error: BaseException) -> str:
             return f"the Hub answered HTTP {status}"
         if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
             return "the disk is full"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"the Hub cannot be reached at {constants.ENDPOINT}: no authority trusted here"
+                " signed its certificate (SSL_CERT_FILE names a file with other authorities)"
+            )
         cause = cause.__cause__ or cause.__context__
     return f"the Hub cannot be reached at {constants.ENDPOINT}"
 
