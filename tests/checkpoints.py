@@ -44,9 +44,11 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
-def write_weights(folder: Path, tensors: Mapping[str, np.ndarray], shards: int = 1) -> None:
-    """Write the safetensors files that PyTorch's `save_pretrained` would write."""
-    metadata = {"format": "pt"}
+def write_weights(
+    folder: Path, tensors: Mapping[str, np.ndarray], shards: int = 1, layout: str = "pt"
+) -> None:
+    """Write the safetensors files of `save_pretrained`, PyTorch's or TensorFlow's ("tf")."""
+    metadata = {"format": layout}
     if shards == 1:
         save_file(dict(tensors), folder / "model.safetensors", metadata=metadata)
         return

@@ -128,12 +128,15 @@ def mpnet(draw: DrawFn) -> Config:
 @st.composite
 def albert(draw: DrawFn) -> Config:
     """BERT's with groups of layers."""
-    config = {**draw(bert()), "model_type": "albert", "num_hidden_layers": draw(st.integers(1, 5))}
+    layers = draw(st.integers(1, 5))
+    groups = draw(st.integers(1, layers))
+    config = {**draw(bert()), "model_type": "albert", "num_hidden_layers": layers}
     return {
         **config,
         "embedding_size": draw(st.sampled_from([3, 8, config["hidden_size"]])),
-        "num_hidden_groups": draw(st.integers(1, config["num_hidden_layers"])),
-        "inner_group_num": draw(st.integers(1, 2)),
+        "num_hidden_groups": groups,
+        # Transformers 4.57 fails where a group has more layers than there are passes through it.
+        "inner_group_num": draw(st.integers(1, min(2, layers // groups))),
     }
 
 
