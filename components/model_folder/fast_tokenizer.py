@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.model_folder.files import find
+from kfp_finetune.components.model_folder.special_tokens import text_of, with_special_tokens
 from kfp_finetune.components.model_folder.tokenizer_files import VOCABULARY_FILES
 from kfp_finetune.components.model_folder.tokenizer_settings import (
     SPECIAL_TOKENS,
@@ -111,7 +112,8 @@ def open_tokenizer(
         names = ["input_ids", "token_type_ids", "attention_mask"]
     given: dict[str, Any] = {k: v for k, v in defaults.items() if k in SPECIAL_TOKENS}
     given |= {"model_input_names": names, **settings.keys}
-    return _wrap(backend, _with_tokens(given, settings, backend, files))
+    listed = backend.get_added_tokens_decoder() if "tokenizer.json" in files else {}
+    return _wrap(backend, with_special_tokens(given, settings, listed))
 
 
 def _wrap(backend: Tokenizer, arguments: Mapping[str, Any]) -> PreTrainedTokenizerFast:
@@ -191,7 +193,7 @@ def _build(
     else:
         return None
     known = _arguments(made_as).keys()
-    given = {k: _text(v) for k, v in {**settings.keys, **settings.tokens}.items() if k in known}
+    given = {k: text_of(v) for k, v in {**settings.keys, **settings.tokens}.items() if k in known}
     tokenizer = made_as(**read, **given)
     backend: Tokenizer = tokenizer.backend_tokenizer
     if made_as.__name__ == "DebertaTokenizer":
@@ -208,48 +210,3 @@ def _as_bert(cls: str, sep: str, backend: Tokenizer) -> Any:
         pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
         special_tokens=[(token, backend.token_to_id(token)) for token in (cls, sep)],
     )
-
-
-def _with_tokens(
-    given: Mapping[str, Any],
-    settings: TokenizerSettings,
-    backend: Tokenizer,
-    files: Mapping[str, Path],
-) -> dict[str, Any]:
-    """Arguments whose special tokens have their flags, found where Transformers looks for them.
-
-    tokenizer_config.json has them under `added_tokens_decoder`; else special_tokens_map.json,
-    added_tokens.json and tokenizer.json do.
-    """
-    from tokenizers import AddedToken
-
-    def token(value: Any, **flags: bool) -> Any:
-        if not isinstance(value, dict):
-            return value
-        return AddedToken(**{k: v for k, v in value.items() if k != "__type"} | flags)
-
-    values = dict(given)
-    if settings.added is not None:
-        added = {index: token(value) for index, value in settings.added.items()}
-    else:
-        values |= settings.tokens
-        special = {_text(values[key]) for key in SPECIAL_TOKENS if values.get(key)}
-        special |= {_text(value) for value in values.get("extra_special_tokens", [])}
-        added = {
-            index: AddedToken(name, normalized=name not in special, special=name in special)
-            for name, index in settings.added_names.items()
-        }
-        added |= backend.get_added_tokens_decoder() if "tokenizer.json" in files else {}
-    by_name = {str(value): value for value in added.values()}
-    for key in SPECIAL_TOKENS:
-        if values.get(key) is not None:
-            name = _text(values[key])
-            values[key] = by_name.get(name, token(values[key], special=True))
-    if extra := values.get("extra_special_tokens"):
-        values["extra_special_tokens"] = [token(value, special=True) for value in extra]
-    return values | {"added_tokens_decoder": added}
-
-
-def _text(value: Any) -> Any:
-    """A token's text; other settings as they are."""
-    return value["content"] if isinstance(value, dict) else value
