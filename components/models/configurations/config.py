@@ -65,7 +65,8 @@ class Config:
             raise unsupported(given, wrong, where)
         config = cls(model_type=described["model_type"], described=dict(described), **values)
         if problems := config.problems():
-            raise unsupported(given, problems, where)
+            values = {key: given.get(key, getattr(config, key, None)) for key in problems}
+            raise unsupported(values, problems, where)
         return config
 
     @classmethod
