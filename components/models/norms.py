@@ -41,6 +41,47 @@ class LayerNorm(keras.layers.Layer):
         return tf.cast(normal, inputs.dtype)
 
 
+class RmsNorm(keras.layers.Layer):
+    """Normalization by the root of the mean square (1910.07467).
+
+    Args:
+        width: Of the last axis.
+        epsilon: Added to the mean square.
+    """
+
+    TORCH: ClassVar[dict[str, tuple[str, tuple[int, ...] | None]]] = {"gamma": ("weight", None)}
+
+    def __init__(self, width: int, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.gamma = self.add_weight(shape=(width,), initializer="ones", name="gamma")
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Normalized, of the inputs' shape [..., width] and type."""
+        x = tf.cast(inputs, tf.float32)
+        gamma = tf.cast(tf.convert_to_tensor(self.gamma), tf.float32)
+        return tf.cast(_normalize_square(x, gamma, self.epsilon), inputs.dtype)
+
+
+def _normalize_square(x: Any, gamma: Any, epsilon: float) -> Any:
+    @tf.custom_gradient
+    def normalize(x: Any, gamma: Any) -> tuple[Any, Any]:
+        scale = tf.math.rsqrt(tf.reduce_mean(tf.square(x), -1, keepdims=True) + epsilon)
+        normal = x * scale
+
+        def gradient(dy: Any) -> tuple[Any, Any]:
+            with tf.name_scope("rms_norm_gradient"):
+                rows = list(range(len(x.shape) - 1))
+                along = dy * normal
+                share = tf.reduce_mean(along * gamma, -1, keepdims=True)
+                return (dy * gamma - normal * share) * scale, tf.reduce_sum(along, rows)
+
+        return normal * gamma, gradient
+
+    return normalize(x, gamma)
+
+
 def _normalize(x: Any, gamma: Any, epsilon: float) -> Any:
     @tf.custom_gradient
     def normalize(x: Any, gamma: Any) -> tuple[Any, Any]:

@@ -15,9 +15,13 @@ from kfp_finetune.components.models.configurations.deberta import DebertaConfig
 from kfp_finetune.components.models.configurations.deberta_v2 import DebertaV2Config
 from kfp_finetune.components.models.configurations.distilbert import DistilBertConfig
 from kfp_finetune.components.models.configurations.electra import ElectraConfig
+from kfp_finetune.components.models.configurations.eurobert import EuroBertConfig
+from kfp_finetune.components.models.configurations.gte import GteConfig
+from kfp_finetune.components.models.configurations.jina_embeddings_v3 import JinaEmbeddingsV3Config
 from kfp_finetune.components.models.configurations.mobilebert import MobileBertConfig
 from kfp_finetune.components.models.configurations.modernbert import ModernBertConfig
 from kfp_finetune.components.models.configurations.mpnet import MPNetConfig
+from kfp_finetune.components.models.configurations.nomic_bert import NomicBertConfig
 from kfp_finetune.components.models.configurations.rembert import RemBertConfig
 from kfp_finetune.components.models.configurations.roberta import RobertaConfig, XLMRobertaConfig
 
@@ -36,6 +40,10 @@ _FAMILIES: Mapping[str, tuple[type[Config], str]] = {
     "distilbert": (DistilBertConfig, "distilbert"),
     "electra": (ElectraConfig, "electra"),
     "mobilebert": (MobileBertConfig, "mobilebert"),
+    "eurobert": (EuroBertConfig, "eurobert"),
+    "gte": (GteConfig, "gte"),
+    "jina_embeddings_v3": (JinaEmbeddingsV3Config, "jina_embeddings_v3"),
+    "nomic_bert": (NomicBertConfig, "nomic_bert"),
     "modernbert": (ModernBertConfig, "modernbert"),
     "mpnet": (MPNetConfig, "mpnet"),
     "rembert": (RemBertConfig, "rembert"),

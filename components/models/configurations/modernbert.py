@@ -99,7 +99,10 @@ class ModernBertConfig(Config):
 
     def problems(self) -> dict[str, str]:
         """Heads that do not divide the width, and types of layers of another number."""
-        wrong = heads_divide(self.hidden_size, 2 * self.num_attention_heads)
+        wrong = heads_divide(self.hidden_size, self.num_attention_heads)
+        for local in {*self.local_layers}:
+            size = self.hidden_size // self.num_attention_heads
+            wrong |= rope.problems(self.rope(local), size)
         if len(self.layer_types or ()) not in (0, self.num_hidden_layers):
             wrong["layer_types"] = f"one for each of the {self.num_hidden_layers} layers"
         return wrong

@@ -96,6 +96,15 @@ def complete(found: Any, beside: Mapping[str, Any]) -> Any:
     return {**defaults, **{k: v for k, v in found.items() if k != "type"}, "rope_type": kind}
 
 
+def problems(rope: Rope, size: int) -> dict[str, str]:
+    """A problem if heads of this width cannot be turned: pairs of elements are."""
+    if size % 2:
+        return {"head_dim": f"even, and it is {size}"}
+    if rope.kind == "dynamic" and size == 2:
+        return {"rope_parameters": "not dynamic for heads of width 2"}
+    return {}
+
+
 def old_keys(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The keys that Transformers 4 reads instead of `rope_parameters`."""
     scaled = {k: v for k, v in parameters.items() if k != "rope_theta"}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from kfp_finetune.components.models.configurations.rules import ACTIVATIONS
-from tests.models.parity.modern import modernbert
+from tests.models.parity.modern import eurobert, modernbert, rotary_bert
 
 LABELS = 3
 Config = dict[str, Any]
@@ -199,12 +199,16 @@ CONFIGURATIONS: Mapping[str, Callable[[], SearchStrategy[Config]]] = {
     "distilbert": distilbert,
     "electra": electra,
     "mobilebert": mobilebert,
-    "modernbert": modernbert,
     "mpnet": mpnet,
     "rembert": rembert,
     "roberta": roberta,
     "roberta-prelayernorm": lambda: roberta("roberta-prelayernorm"),
     "xlm-roberta": lambda: roberta("xlm-roberta"),
+    "eurobert": eurobert,
+    "gte": lambda: rotary_bert("gte"),
+    "jina_embeddings_v3": lambda: rotary_bert("jina_embeddings_v3"),
+    "modernbert": modernbert,
+    "nomic_bert": lambda: rotary_bert("nomic_bert"),
 }
 
 
