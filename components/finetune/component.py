@@ -55,8 +55,8 @@ def finetune(
         gradient_accumulation_steps: Batches per update.
         drop_remainder: Leave out the last, smaller batch of an epoch.
         seed: For the head's weights, dropout and the order of the rows.
-        precision: Of matrix products: auto (bfloat16 where the processor or the GPU has matrix
-            units for it), float32 or bfloat16.
+        precision: Of matrix products: auto (bfloat16 where the processor or the GPU is faster with
+            it), float32 or bfloat16.
         jit_compile: Compile the updates with XLA, for GPUs; takes a minute or more at first.
         label_smoothing_factor: Share of a label's weight that goes to all labels alike; 0.1 is
             usual. For the training loss only.

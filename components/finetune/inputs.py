@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # On an accelerator widths are multiples of this, which its matrix units want. A processor gains
 # nothing by it, and padding would be a fifth of its work.
 _ACCELERATOR_WIDTHS = 8
+_BATCH_TOKENS = 2_048
 
 
 class Rows:
@@ -248,6 +249,10 @@ def _by_length(rows: Rows) -> NDArray[np.int64]:
 def evaluation_dataset(rows: Rows, batch_size: int) -> tuple[tf.data.Dataset, NDArray[np.int64]]:
     """All rows once, sorted by length so that little is padding.
 
+    Args:
+        rows: Of a split.
+        batch_size: Rows of a batch; of short rows more, see `batches_of`.
+
     Returns:
         A dataset of features as `Rows.batch` gives them, and the row number of every row in the
         order the dataset gives them, shape [rows].
@@ -255,12 +260,29 @@ def evaluation_dataset(rows: Rows, batch_size: int) -> tuple[tf.data.Dataset, ND
     order = _by_length(rows)
 
     def batches() -> Iterator[dict[str, NDArray[np.int32]]]:
-        for at in range(0, len(order), batch_size):
-            indices = order[at : at + batch_size]
-            yield rows.batch(indices, _width(rows, indices))
+        for part in batches_of(rows.lengths[order], batch_size):
+            yield rows.batch(order[part], _width(rows, order[part]))
 
     signature = dict.fromkeys(rows.features, tf.TensorSpec([None, None], tf.int32))
     return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4), order
+
+
+def batches_of(lengths: NDArray[np.int64], batch_size: int) -> Iterator[slice]:
+    """Divide rows that are sorted by length into batches, for a pass without gradients.
+
+    Short rows are taken more at a time: matrix products of few tokens do not fill a processor.
+
+    Args:
+        lengths: Tokens of every row, ascending, shape [rows].
+        batch_size: Rows of a batch, as long as they have `_BATCH_TOKENS` tokens or more.
+    """
+    start = 0
+    while start < len(lengths):
+        end = start + batch_size
+        while end < len(lengths) and (end + 1 - start) * int(lengths[end]) <= _BATCH_TOKENS:
+            end += 1
+        yield slice(start, min(end, len(lengths)))
+        start = end
 
 
 def _width(rows: Rows, indices: NDArray[np.int64]) -> int:

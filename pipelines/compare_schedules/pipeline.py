@@ -119,8 +119,8 @@ def compare_schedules(
             decides.
         gradient_accumulation_steps: Batches per optimizer step.
         drop_remainder: Leave out the last, smaller batch of an epoch.
-        precision: Of matrix products: auto (bfloat16 where the processor or the GPU has matrix
-            units for it), float32 or bfloat16.
+        precision: Of matrix products: auto (bfloat16 where the processor or the GPU is faster with
+            it), float32 or bfloat16.
         jit_compile: Compile the updates with XLA, for GPUs; takes a minute or more at first.
         label_smoothing_factor: Share of a label's weight that goes to all labels alike; 0.1 is
             usual. For the training loss only.
@@ -230,6 +230,7 @@ def compare_schedules(
         evaluated = evaluate(
             tokenized_dataset=data.outputs["tokenized_dataset"],
             model=trained.outputs["model"],
+            precision=precision,
             texts_in_report=texts_in_report,
         )
     ranked = rank(

@@ -154,8 +154,8 @@ def finetune(
         adam_beta2: For adam and adamw: decay of the second moment.
         adam_epsilon: For adam and adamw: added to the denominator.
         max_grad_norm: Clip the global norm of the gradients to this; 0: no clipping.
-        precision: Of matrix products: auto (bfloat16 where the processor or the GPU has matrix
-            units for it), float32 or bfloat16.
+        precision: Of matrix products: auto (bfloat16 where the processor or the GPU is faster with
+            it), float32 or bfloat16.
         jit_compile: Compile the updates with XLA, for GPUs; takes a minute or more at first.
         label_smoothing_factor: Share of a label's weight that goes to all labels alike; 0.1 is
             usual. For the training loss only.
@@ -273,6 +273,7 @@ def finetune(
     evaluated = evaluate(
         tokenized_dataset=data.outputs["tokenized_dataset"],
         model=trained.outputs["model"],
+        precision=precision,
         texts_in_report=texts_in_report,
     )
     record_artifacts(
