@@ -3,6 +3,8 @@
     python -m venv /tmp/torch && /tmp/torch/bin/pip install torch==2.13.0 transformers==4.57.6
     cd tests/models/checkpoints && /tmp/torch/bin/python generate.py [family ...]
 
+The families that 4.57 does not have, and ModernBERT, are recorded with transformers==5.24.0.
+
 For every family a tiny model is made three times: with a classification head, without a head, and
 with a masked-language-model head. Each is saved by PyTorch's `save_pretrained`; the names and
 shapes in that file are recorded. The tensors are then given values by `tests/checkpoints.fill`,
@@ -42,6 +44,9 @@ DEBERTA = {
     "max_relative_positions": -1,
     "type_vocab_size": 0,
 }
+# Of which Transformers 5 saves encoders under the names of the published checkpoints, with fused
+# tensors. Classifiers are recorded under its own names, which are what is saved here.
+RENAMED = ("gte", "jina_embeddings_v3", "nomic_bert")
 # Where a family has a setting that changes which weights there are, it is set as in the checkpoints
 # people use: DeBERTa v3's relative attention, ELECTRA small's projected embeddings.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -60,8 +65,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "distilbert": {},
     "electra": {"embedding_size": 8},
+    "eurobert": {"num_key_value_heads": 1, "pad_token_id": 0},
+    "gte": {},
+    "jina_embeddings_v3": {},
     "mobilebert": {"embedding_size": 8, "intra_bottleneck_size": 8, "true_hidden_size": 8},
+    "modernbert": {"local_attention": 4, "pad_token_id": 0},
     "mpnet": {"pad_token_id": 1},
+    "nomic_bert": {},
     "rembert": {"input_embedding_size": 8, "output_embedding_size": 12},
     "roberta": ROBERTA,
     "roberta-prelayernorm": ROBERTA,
@@ -83,7 +93,9 @@ def inputs(config: Any) -> dict[str, list[list[int]]]:
 
 def record(config: Any, auto: Any, folder: Path) -> dict[str, Any]:
     """Save, fill, load and ask one model."""
-    auto.from_config(config).save_pretrained(folder)
+    own_names = auto is AutoClassifier and config.model_type in RENAMED
+    options = {"save_original_format": False} if own_names else {}
+    auto.from_config(config).save_pretrained(folder, **options)
     with safe_open(folder / "model.safetensors", framework="np") as archive:
         tensors = {name: archive.get_slice(name).get_shape() for name in archive.keys()}  # noqa: SIM118
     saved_config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
