@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -258,3 +259,23 @@ def longest_text(config: Config) -> int:
     counted_after_padding = ("camembert", "roberta", "roberta-prelayernorm", "xlm-roberta")
     after = config["model_type"] in counted_after_padding
     return positions - (config["pad_token_id"] + 1 if after else 0)
+
+
+def drawn(strategy: SearchStrategy[Any], count: int) -> list[Any]:
+    """Examples as hypothesis draws them, the same each time; the first is the smallest."""
+    examples: list[Any] = []
+
+    @settings(
+        max_examples=count,
+        phases=[Phase.generate],
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(example: Any) -> None:
+        examples.append(example)
+
+    collect()
+    return examples

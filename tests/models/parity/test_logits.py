@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import HealthCheck, Phase, given, settings
 
-from kfp_finetune.components.models import loading, registry, saving
-from kfp_finetune.components.models.classifier import Classifier
-from tests.models.parity.cases import CONFIGURATIONS, LABELS, cases
+from kfp_finetune.components.models import registry, saving
+from tests.models.parity.cases import CONFIGURATIONS, cases, drawn
+from tests.models.parity.pytorch import TRANSFORMERS_4, ask, load, needs_torch, run_torch
 
-TORCH_SIDE = Path(__file__).with_name("torch_side.py")
-TORCH_PYTHON = os.environ.get("TORCH_PYTHON")
-# A folder with Transformers 4.57 for the same Python.
-TRANSFORMERS_4 = os.environ.get("TRANSFORMERS_4")
 TOLERANCE = 2e-5
 CASES = 60
 # Types that Transformers 4.57 does not have.
 ONLY_IN_5 = frozenset({"eurobert", "gte", "jina_embeddings_v3", "nomic_bert"})
-
-needs_torch = pytest.mark.skipif(not TORCH_PYTHON, reason="TORCH_PYTHON is not set")
 
 
 def test_every_family_is_tried() -> None:
@@ -38,7 +29,10 @@ def asked(request: pytest.FixtureRequest) -> dict[str, list[dict[str, Any]]]:
     """Random cases of every family that is to be tested (`-k` chooses some)."""
     items = [item for item in request.session.items if item.path == Path(__file__)]
     specs = [item.callspec for item in items if hasattr(item, "callspec")]
-    return {family: _some(family) for family in sorted({spec.params["family"] for spec in specs})}
+    return {
+        family: drawn(cases(family), CASES)
+        for family in sorted({spec.params["family"] for spec in specs})
+    }
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +40,8 @@ def theirs(asked: dict[str, list[dict[str, Any]]], tmp_path_factory: Any) -> Pat
     """PyTorch's models of these cases, and their logits."""
     folder: Path = tmp_path_factory.mktemp("theirs")
     for family, some in asked.items():
-        _ask(folder / family, some)
-    _run_torch("make", folder)
+        ask(folder / family, some)
+    run_torch("make", folder)
     return folder
 
 
@@ -59,10 +53,10 @@ def ours(
     folder: Path = tmp_path_factory.mktemp("ours")
     logits: dict[str, list[np.ndarray]] = {}
     for family, some in asked.items():
-        _ask(folder / family, some)
+        ask(folder / family, some)
         logits[family] = []
         for number, case in enumerate(some):
-            model = _load(theirs / family / f"{number:02}", case["kind"])
+            model = load(theirs / family / f"{number:02}", case["kind"])
             inputs = {name: tf.constant(rows, tf.int32) for name, rows in case["inputs"].items()}
             logits[family].append(np.asarray(model(inputs)))
             saving.write(model, folder / family / f"{number:02}")
@@ -72,7 +66,7 @@ def ours(
 @pytest.fixture(scope="module")
 def read_by_5(ours: tuple[Path, Any]) -> Path:
     """What the current Transformers answers with what was saved here."""
-    _run_torch("read", ours[0])
+    run_torch("read", ours[0])
     return ours[0]
 
 
@@ -80,7 +74,7 @@ def read_by_5(ours: tuple[Path, Any]) -> Path:
 def read_by_4(asked: dict[str, Any], ours: tuple[Path, Any]) -> Path:
     """The same of Transformers 4.57, for the families that it has."""
     old = [ours[0] / family for family in asked if family not in ONLY_IN_5]
-    _run_torch("read", *old, PYTHONPATH=str(TRANSFORMERS_4))
+    run_torch("read", *old, PYTHONPATH=str(TRANSFORMERS_4))
     return ours[0]
 
 
@@ -110,54 +104,6 @@ def test_a_model_saved_here_gives_its_logits_in_transformers_4(
     family: str, asked: Any, ours: Any, read_by_4: Path
 ) -> None:
     _assert_close(asked[family], ours[1][family], read_by_4 / family, 4)
-
-
-def _some(family: str) -> list[dict[str, Any]]:
-    """Cases as hypothesis draws them; the first is the smallest."""
-    drawn: list[dict[str, Any]] = []
-
-    @settings(
-        max_examples=CASES,
-        phases=[Phase.generate],
-        derandomize=True,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(cases(family))
-    def collect(case: dict[str, Any]) -> None:
-        drawn.append(case)
-
-    collect()
-    return drawn
-
-
-def _ask(folder: Path, some: list[dict[str, Any]]) -> None:
-    for number, case in enumerate(some):
-        (folder / f"{number:02}").mkdir(parents=True)
-        (folder / f"{number:02}" / "asked.json").write_text(json.dumps(case))
-
-
-def _run_torch(command: str, *folders: Path, **variables: str) -> None:
-    done = subprocess.run(
-        [str(TORCH_PYTHON), str(TORCH_SIDE), command, *map(str, folders)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **variables},
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-
-
-def _load(folder: Path, kind: str) -> Classifier:
-    return loading.load_classifier(
-        folder,
-        num_labels=LABELS,
-        label_names=[],
-        problem_type="",
-        per_token=kind == "token",
-        seed=0,
-        fresh_head=False,
-    )
 
 
 def _assert_close(

@@ -6,7 +6,9 @@
 Every folder below these has `asked.json`: a configuration, the class to build ("sequence" or
 "token" for a classifier, "encoder" or "masked_lm" for what is saved without one), a seed, and token
 ids. `make` builds the model with random weights, saves it there and adds `answered.json`: the
-logits. `read` loads what was saved there by others instead, without building anything.
+logits. `read` loads what was saved there by others instead, without building anything. If it has
+`toward`, a number for each logit, `make` also saves a model in `gradients/` whose weights are the
+gradients of the sum of their products, without dropout.
 """
 
 from __future__ import annotations
@@ -64,6 +66,15 @@ def read(asked: dict[str, Any], folder: Path) -> Any:
     return model.eval()
 
 
+def save_gradients(model: Any, logits: Any, asked: dict[str, Any], folder: Path) -> None:
+    """Save the gradients under the weights' names, whatever those are in a file."""
+    (logits * torch.tensor(asked["toward"])).sum().backward()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(torch.zeros_like(weight) if weight.grad is None else weight.grad)
+    model.save_pretrained(folder / "gradients")
+
+
 def main() -> None:
     logging.set_verbosity_error()
     build = {"make": make, "read": read}[sys.argv[1]]
@@ -74,10 +85,12 @@ def main() -> None:
         asked = json.loads(file.read_text())
         model = build(asked, file.parent)
         inputs = {name: torch.tensor(rows) for name, rows in asked["inputs"].items()}
-        with torch.no_grad():
+        with torch.set_grad_enabled("toward" in asked):
             outputs = model(**inputs)
         answer = outputs.logits if "logits" in outputs else outputs.last_hidden_state
         (file.parent / name).write_text(json.dumps(answer.tolist()))
+        if "toward" in asked:
+            save_gradients(model, answer, asked, file.parent)
 
 
 if __name__ == "__main__":
