@@ -14,6 +14,7 @@ class Embedding(keras.layers.Layer):
     Args:
         rows: Number of ids.
         width: Of a vector.
+        name: Of the layer, in the paths of its variables.
 
     Attributes:
         fixed: The id whose row is not trained, as `padding_idx` of `torch.nn.Embedding`; None:
@@ -23,8 +24,8 @@ class Embedding(keras.layers.Layer):
 
     TORCH: ClassVar[dict[str, tuple[str, tuple[int, ...] | None]]] = {"table": ("weight", None)}
 
-    def __init__(self, rows: int, width: int) -> None:
-        super().__init__()
+    def __init__(self, rows: int, width: int, name: str | None = None) -> None:
+        super().__init__(name=name)
         self.fixed: int | None = None
         self.table = self.add_weight(shape=(rows, width), initializer="zeros", name="table")
         self.built = True

@@ -25,7 +25,9 @@ class MPNetEncoder(bert.BertEncoder):
     def __init__(self, config: MPNetConfig) -> None:
         super().__init__(config)
         self.distances = Embedding(
-            config.relative_attention_num_buckets, config.num_attention_heads
+            config.relative_attention_num_buckets,
+            config.num_attention_heads,
+            name="relative_attention_bias",  # which weight decay spares
         )
         self._longest = config.max_position_embeddings
         self._buckets = buckets(np.arange(-self._longest, self._longest + 1))
