@@ -59,9 +59,10 @@ class MixedAttention(keras.layers.Layer):
         # The convolutions of the first token reach so far.
         near = x[:, : self._reach + 1] if first_token else x
         local = self.convolve(near, query, first_token=first_token)
-        key, value = self.key(x), self.value(x)
-        parts = [split_heads(part, self._heads) for part in (query, key, value)]
-        attended = attend(*parts, bias, self.dropout, seed)
+        key = split_heads(self.key(x), self._heads)
+        value = split_heads(self.value(x), self._heads)
+        query = split_heads(query, self._heads)
+        attended = attend(query, key, value, bias, self.dropout, seed)
         return self.output_projection(tf.concat([attended, local], -1))
 
     def convolve(self, x: Any, query: Any, first_token: bool) -> Any:

@@ -97,7 +97,7 @@ class MobileBertLayer(keras.layers.Layer):
         ):
             y = normalize(y + feed_forward(y))
         y = self.last_norm(y + self.last_dropout(self.last_feed_forward(y), seed))
-        if self.out is None:
+        if self.out is None or self.out_norm is None:
             return y
         return self.out_norm(x + self.out_dropout(self.out(y), seed))
 
@@ -119,9 +119,10 @@ class MobileBertAttention(keras.layers.Layer):
 
     def call(self, query: Any, key: Any, value: Any, bias: Any, seed: Any = None) -> Any:
         """Of three inputs, shape [batch, width, any], to [batch, queries, inner]."""
-        query, key, value = self.query(query), self.key(key), self.value(value)
-        parts = [split_heads(part, self._heads) for part in (query, key, value)]
-        return self.output_projection(attend(*parts, bias, self.dropout, seed))
+        query = split_heads(self.query(query), self._heads)
+        key = split_heads(self.key(key), self._heads)
+        value = split_heads(self.value(value), self._heads)
+        return self.output_projection(attend(query, key, value, bias, self.dropout, seed))
 
 
 class Bottleneck(keras.layers.Layer):
