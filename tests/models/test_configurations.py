@@ -47,10 +47,16 @@ OF_OTHER_HEADS = {
     "rembert": {"output_embedding_size"},
 }
 OF_OTHER_HEADS["electra"] = OF_OTHER_HEADS["convbert"]
-# Keys that follow from others; PyTorch fails, or the model is refused, if they say otherwise.
-COMPUTED = {"mobilebert": {"true_hidden_size"}, "modernbert": {"head_dim", "sliding_window"}}
+# Keys that follow from others. If they say otherwise PyTorch fails, or the weights have other
+# shapes, which is refused.
+COMPUTED = {
+    "gte": {"head_dim"},
+    "jina_embeddings_v3": {"head_dim"},
+    "mobilebert": {"true_hidden_size"},
+    "modernbert": {"head_dim", "sliding_window"},
+}
 # Keys of which null stands for another key's value, which Transformers fills in.
-NULL_HERE = {"pooler_hidden_size"}
+NULL_HERE = {"head_dim", "num_key_value_heads", "pooler_hidden_size"}
 
 
 def fields_of(model_type: str) -> dict[str, Any]:

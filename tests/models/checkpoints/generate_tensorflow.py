@@ -1,13 +1,12 @@
 """Record what Transformers' TensorFlow classes saved and answered, while there still were any.
 
     python -m venv /tmp/tf && /tmp/tf/bin/pip install tensorflow==2.21.0 tf-keras==2.21.0 \
-        transformers==4.57.6 h5py
+        transformers==4.57.6
     cd tests/models/checkpoints && /tmp/tf/bin/python generate_tensorflow.py [family ...]
 
-For every family the classifier of `generate.py`'s configuration is saved by `save_pretrained`, as
-safetensors and as HDF5, and the paths and shapes in the latter are recorded; without their first
-two parts they are the names in the former. The tensors are then given values by
-`tests/checkpoints.fill`, and the logits on the same token ids are recorded.
+For every family the classifier of `generate.py`'s configuration is saved by `save_pretrained` as
+safetensors, and the names and shapes in that file are recorded. The tensors are then given values
+by `tests/checkpoints.fill`, and the logits on the same token ids are recorded.
 """
 
 from __future__ import annotations
@@ -17,11 +16,9 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
-import h5py
 import tensorflow as tf
 import transformers
 from safetensors import safe_open
@@ -29,25 +26,14 @@ from safetensors.numpy import save_file
 from transformers import AutoConfig, TFAutoModelForSequenceClassification
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from checkpoints import FAMILIES, fill, record
+from checkpoints import RECORDS, fill, record
 
-
-def shapes_of(file: Path) -> dict[str, list[int]]:
-    """The shapes of the arrays in an HDF5 file by their paths."""
-    found: dict[str, list[int]] = {}
-
-    def visit(path: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[path] = list(item.shape)
-
-    with h5py.File(file) as archive:
-        archive.visititems(visit)
-    return found
+TENSORFLOW = RECORDS / "tensorflow"
 
 
 def main() -> None:
     """Write one file a family."""
-    for family in sys.argv[1:] or FAMILIES:
+    for family in sys.argv[1:] or sorted(path.stem for path in TENSORFLOW.glob("*.json")):
         recorded = record(family)
         settings = {k: v for k, v in recorded["classifier"]["config"].items() if k != "model_type"}
         config = AutoConfig.for_model(family, **settings)
@@ -55,15 +41,11 @@ def main() -> None:
         model.build_in_name_scope()
         with tempfile.TemporaryDirectory() as folder:
             weights = Path(folder) / "model.safetensors"
-            model.save_pretrained(folder, safe_serialization=False)
-            paths = shapes_of(Path(folder) / "tf_model.h5")
             model.save_pretrained(folder, safe_serialization=True)
             with safe_open(weights, framework="np") as archive:
                 tensors = {name: archive.get_slice(name).get_shape() for name in archive.keys()}  # noqa: SIM118
                 metadata = archive.metadata()
-            assert {path.split("/", 2)[2]: shape for path, shape in paths.items()} == tensors
             assert metadata == {"format": "tf"}
-            (Path(folder) / "tf_model.h5").unlink()
             save_file(fill(tensors), weights, metadata=metadata)
             again = TFAutoModelForSequenceClassification.from_pretrained(folder)
         asked = {name: tf.constant(ids) for name, ids in recorded["inputs"].items()}
@@ -71,10 +53,10 @@ def main() -> None:
         made = {
             "made_by": f"generate_tensorflow.py, tensorflow {tf.__version__}, "
             f"transformers {transformers.__version__}",
-            "arrays": paths,
+            "tensors": tensors,
             "logits": [float(f"{value:.7g}") for value in logits],
         }
-        file = Path(__file__).parent / "tensorflow" / f"{family}.json"
+        file = TENSORFLOW / f"{family}.json"
         file.write_text(json.dumps(made, separators=(",", ":")) + "\n", encoding="utf-8")
         print(family, file.stat().st_size)  # noqa: T201
 
