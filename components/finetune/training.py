@@ -72,6 +72,7 @@ def finetune(
     seed: int = 42,
     precision: str = "auto",
     jit_compile: bool = False,
+    gradient_checkpointing: bool = False,
     label_smoothing_factor: float = 0.0,
     class_weights: str = "none",
     label_all_tokens: bool = False,
@@ -101,6 +102,7 @@ def finetune(
         seed: For the head's weights, dropout and the order of the rows.
         precision: Of matrix products, one of `parameters.PRECISIONS`.
         jit_compile: Compile updates with XLA, once for each width of a batch; for GPUs.
+        gradient_checkpointing: Compute each layer again in the gradient, to save memory.
         label_smoothing_factor: As the task's `training_loss` takes it.
         class_weights: As the task's `training_loss` takes it.
         label_all_tokens: Of words with labels, whether all pieces of one are trained to have it.
@@ -165,6 +167,7 @@ def finetune(
             note=lambda text: emit("note", "finetune", text=text),
         )
         _check_model_fits(network.config.vocab_size, data, base_model)
+        network.gradient_checkpointing = gradient_checkpointing
         if vocabulary is not None:
             vocabulary.shrink(network)
         metrics = task.training_metrics(data.problem_type, data.label_names)
@@ -189,6 +192,7 @@ def finetune(
         "class_weights": class_weights,
         "label_all_tokens": label_all_tokens,
         "jit_compile": jit_compile,
+        "gradient_checkpointing": gradient_checkpointing,
         "selection": asdict(selection),
     }
     log = TrainingLog(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -49,13 +49,29 @@ class Encoder(keras.layers.Layer):
 
         Args:
             block: The layer.
-            x: Hidden states, the only argument that has a gradient.
-            rest: Its other arguments that are tensors or None.
-            options: Its other arguments that are not.
+            x: Hidden states.
+            rest: Its other arguments that are tensors, tuples of them, or None.
+            options: Its other arguments; tensors in these have no gradient.
         """
         if not self.gradient_checkpointing:
             return block(x, *rest, **options)
-        return tf.recompute_grad(lambda x: block(x, *rest, **options))(x)
+        leaves = tf.nest.flatten(rest)
+        places = [place for place, leaf in enumerate(leaves) if tf.is_tensor(leaf)]
+
+        def compute(x: Any, *tensors: Any) -> Any:
+            given = list(leaves)
+            for place, tensor in zip(places, tensors, strict=True):
+                given[place] = tensor
+            return block(x, *tf.nest.pack_sequence_as(rest, given), **options)
+
+        return tf.recompute_grad(compute)(x, *(leaves[place] for place in places))
+
+    def run(self, blocks: Sequence[Any], x: Any, bias: Any, seed: Any, first_token: bool) -> Any:
+        """Blocks one after the other; the last for the first token alone if `first_token`."""
+        for block in blocks:
+            last = first_token and block is blocks[-1]
+            x = self.through(block, x, bias, seed, first_token=last)
+        return x
 
 
 def padding_bias(attention_mask: Any) -> Any:

@@ -33,7 +33,8 @@ class AlbertEncoder(bert.BertEncoder):
         passes = len(self._group_of)
         for number, group in enumerate(self._group_of):
             last = first_token and number == passes - 1
-            x = self.blocks[group](x, bias, fold(seed, number * _APART), first_token=last)
+            own = fold(seed, number * _APART)
+            x = self.through(self.blocks[group], x, bias, own, first_token=last)
         return x
 
 
@@ -49,7 +50,10 @@ class AlbertGroup(keras.layers.Layer):
 
     def call(self, x: Any, bias: Any, seed: Any = None, first_token: bool = False) -> Any:
         """As `BertLayer.call`."""
-        return bert.run(self.blocks, x, bias, seed, first_token)
+        *others, last = self.blocks
+        for block in others:
+            x = block(x, bias, seed)
+        return last(x, bias, seed, first_token=first_token)
 
 
 _GROUP = "encoder.albert_layer_groups.{}.albert_layers.{}"

@@ -53,7 +53,7 @@ class BertEncoder(Encoder):
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
         """As `Encoder.call`."""
         x, bias = self.embed(features, seed), padding_bias(features["attention_mask"])
-        return run(self.blocks, x, bias, seed, first_token)
+        return self.run(self.blocks, x, bias, seed, first_token)
 
     def embed(self, features: Mapping[str, Any], seed: Any) -> Any:
         """What goes into the first layer, shape [batch, width, hidden]."""
@@ -67,14 +67,6 @@ class BertEncoder(Encoder):
     def position_vectors(self, ids: Any) -> Any:
         """The vectors of the positions of ids [batch, width], shape [batch or 1, width, any]."""
         return self.positions.first(tf.shape(ids)[1])
-
-
-def run(blocks: Sequence[Any], x: Any, bias: Any, seed: Any, first_token: bool) -> Any:
-    """The layers one after the other; the last one for the first token alone if `first_token`."""
-    *others, last = blocks
-    for block in others:
-        x = block(x, bias, seed)
-    return last(x, bias, seed, first_token=first_token)
 
 
 class BertLayer(keras.layers.Layer):

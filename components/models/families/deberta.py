@@ -62,10 +62,7 @@ class DebertaEncoder(Encoder):
         """As `Encoder.call`."""
         x = self.embed(features, seed)
         bias = self.biases(features["attention_mask"])
-        *blocks, last = self.blocks
-        for block in blocks:
-            x = block(x, bias, seed)
-        return last(x, bias, seed, first_token=first_token)
+        return self.run(self.blocks, x, bias, seed, first_token)
 
     def embed(self, features: Mapping[str, Any], seed: Any) -> Any:
         """What the first layer gets, shape [batch, width, hidden]."""

@@ -54,9 +54,7 @@ class DebertaV2Encoder(deberta.DebertaEncoder):
         x = self.convolution(x, first(x, bias, seed), mask, seed)
         if not blocks:
             return x[:, :1] if first_token else x
-        for block in blocks[:-1]:
-            x = block(x, bias, seed)
-        return blocks[-1](x, bias, seed, first_token=first_token)
+        return self.run(blocks, x, bias, seed, first_token)
 
 
 class DebertaV2Attention(DisentangledAttention):

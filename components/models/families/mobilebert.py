@@ -51,7 +51,7 @@ class MobileBertEncoder(Encoder):
         x = self.projection(x) + self.positions.first(tf.shape(ids)[1])
         x += self.token_types.first(1) if types is None else self.token_types(types)
         x = self.dropout(self.norm(x), seed)
-        return bert.run(self.blocks, x, padding_bias(features["attention_mask"]), seed, first_token)
+        return self.run(self.blocks, x, padding_bias(features["attention_mask"]), seed, first_token)
 
 
 class MobileBertLayer(keras.layers.Layer):

@@ -35,7 +35,7 @@ class MPNetEncoder(bert.BertEncoder):
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
         """As `Encoder.call`."""
         x, padding = self.embed(features, seed), padding_bias(features["attention_mask"])
-        return bert.run(self.blocks, x, (padding, self.bias(tf.shape(x)[1])), seed, first_token)
+        return self.run(self.blocks, x, (padding, self.bias(tf.shape(x)[1])), seed, first_token)
 
     def position_vectors(self, ids: Any) -> Any:
         """As `BertEncoder.position_vectors`."""
