@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.model_folder import fast_tokenizer
+from kfp_finetune.components.model_folder import fast_tokenizer, sentencepiece_model
 from kfp_finetune.components.model_folder.config_file import read_config_file
 from kfp_finetune.components.model_folder.files import find, first_line
 from kfp_finetune.components.model_folder.panics import panics_as
@@ -65,7 +65,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
             "the folder holds no tokenizer",
             where=str(folder),
             expected="tokenizer.json and tokenizer_config.json (or vocab.txt, or vocab.json with "
-            "merges.txt)",
+            "merges.txt, or a SentencePiece model such as spm.model)",
             remedy="copy the files from the model that this one was made from",
         )
     name = fast_tokenizer.class_of(settings, model.model_type if model else "")
@@ -82,6 +82,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     try:
         with panics_as(ValueError):
             tokenizer = fast_tokenizer.open_tokenizer(files, settings, name)
+    except InputError:
+        raise
     except Exception as error:  # the tokenizers library raises Exception itself
         if "tokenizer.json" in files:
             raise InputError(
@@ -91,7 +93,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
                 remedy="download or copy them again",
             ) from None
     if tokenizer is None:
-        raise _not_made(list(files), folder, own_code=settings.own_code)
+        raise _not_made(list(files), folder, name, own_code=settings.own_code)
     if tokenizer.pad_token_id is None:
         raise InputError(
             "the tokenizer has no padding token",
@@ -161,7 +163,7 @@ def _not_fast(name: str, folder: Path) -> InputError:
     )
 
 
-def _not_made(there: list[str], folder: Path, *, own_code: bool) -> InputError:
+def _not_made(there: list[str], folder: Path, name: str, *, own_code: bool) -> InputError:
     if own_code:
         return InputError(
             f"no fast tokenizer can be made from {', '.join(there)} without the checkpoint's own"
@@ -170,10 +172,16 @@ def _not_made(there: list[str], folder: Path, *, own_code: bool) -> InputError:
             expected="tokenizer.json",
             remedy="choose a model with a tokenizer.json",
         )
+    converted = sentencepiece_model.FILES
+    expected = "tokenizer.json"
+    if name in converted:
+        expected += f", or {converted[name]} for {name}"
+    elif any(file.endswith(".model") for file in there):
+        expected += f" (SentencePiece models are converted for {', '.join(converted)})"
     return InputError(
         f"no fast tokenizer can be made from {', '.join(there)}",
         where=str(folder),
-        expected="tokenizer.json",
+        expected=expected,
         remedy="write it where `sentencepiece` is installed: "
         "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
     )

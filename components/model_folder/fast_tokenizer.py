@@ -1,8 +1,9 @@
 """A folder's tokenizer, opened through the `tokenizers` library.
 
 tokenizer.json decides, with the few settings of tokenizer_config.json that Transformers' classes
-apply to it; without it, Transformers' class builds the tokenizer from the vocabulary. Either way
-the result is a plain `PreTrainedTokenizerFast` that has never seen the folder.
+apply to it; without it, Transformers' class builds the tokenizer from the vocabulary, or its
+converter does from a SentencePiece model. Either way the result is a plain
+`PreTrainedTokenizerFast` that has never seen the folder.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfp_finetune.components.model_folder import sentencepiece_model
 from kfp_finetune.components.model_folder.files import find
 from kfp_finetune.components.model_folder.special_tokens import text_of, with_special_tokens
 from kfp_finetune.components.model_folder.tokenizer_files import VOCABULARY_FILES
@@ -91,15 +93,23 @@ def open_tokenizer(
         The tokenizer; None if there is no tokenizer.json and none can be made from the files.
 
     Raises:
-        Exception: If a file is damaged; the `tokenizers` library raises `Exception` itself.
+        InputError: If a SentencePiece model is damaged.
+        Exception: If another file is damaged; the `tokenizers` library raises `Exception` itself.
     """
-    from tokenizers import Tokenizer
+    from tokenizers import AddedToken, Tokenizer
 
     made_as = _fast_class(name)
     defaults = _arguments(made_as)
+    model = None
+    if "tokenizer.json" not in files:
+        model = files.get(sentencepiece_model.FILES.get(name, ""))
+    if model is not None:
+        settings = sentencepiece_model.with_defaults(settings, name)
     if "tokenizer.json" in files:
         backend = Tokenizer.from_str(files["tokenizer.json"].read_text(encoding="utf-8"))
         _apply(backend, {key: settings.keys.get(key, value) for key, value in defaults.items()})
+    elif model is not None:
+        backend = sentencepiece_model.convert(model, name, {**defaults, **settings.keys})
     elif made_as is None:
         return None
     else:
@@ -113,7 +123,12 @@ def open_tokenizer(
     given: dict[str, Any] = {k: v for k, v in defaults.items() if k in SPECIAL_TOKENS}
     given |= {"model_input_names": names, **settings.keys}
     listed = backend.get_added_tokens_decoder() if "tokenizer.json" in files else {}
-    return _wrap(backend, with_special_tokens(given, settings, listed))
+    arguments = with_special_tokens(given, settings, listed)
+    if model is not None:  # of a token that the backend already has, Transformers 5 sets no flags
+        special = (arguments.get(key) for key in SPECIAL_TOKENS)
+        flagged = [token for token in special if isinstance(token, AddedToken)]
+        backend.add_tokens([t for t in flagged if backend.token_to_id(t.content) is not None])
+    return _wrap(backend, arguments)
 
 
 def _wrap(backend: Tokenizer, arguments: Mapping[str, Any]) -> PreTrainedTokenizerFast:

@@ -23,7 +23,7 @@ VOCABULARY_FILES = (
     "vocab.txt",
     "vocab.json",
     "merges.txt",
-    # Only so that the message says what is the matter: converting these takes `sentencepiece`.
+    # Converted for the classes of `sentencepiece_model.FILES`; others are refused by name.
     "spiece.model",
     "spm.model",
     "sentencepiece.bpe.model",

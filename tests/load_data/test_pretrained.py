@@ -207,6 +207,12 @@ def of_a_later_version(model: Path) -> None:
 
 def sentencepiece_only(model: Path) -> None:
     without_files(model)
+    (model / "spiece.model").write_bytes(b"")
+    change(model / "config.json", tokenizer_class="T5Tokenizer")
+
+
+def damaged_sentencepiece(model: Path) -> None:
+    without_files(model)
     (model / "spm.model").write_bytes(b"")
     change(model / "config.json", tokenizer_class="DebertaV2Tokenizer")
 
@@ -253,7 +259,8 @@ def with_a_broken_configuration(model: Path) -> None:
         ),
         (damaged, "the tokenizer cannot be opened: EOF while parsing", "download or copy them"),
         (of_a_later_version, "the tokenizer cannot be opened: Unknown tokenizer version '9.0'", ""),
-        (sentencepiece_only, "no fast tokenizer can be made from spm.model", "`sentencepiece`"),
+        (sentencepiece_only, "no fast tokenizer can be made from spiece.model", "`sentencepiece`"),
+        (damaged_sentencepiece, "spm.model is not a SentencePiece model for this", "download or"),
         (
             slow,
             "the model needs a fast tokenizer, and Transformers has none for ByT5Tokenizer",
