@@ -1,6 +1,6 @@
 """Attention within a window around each token, in memory linear in the width.
 
-A short text is computed with a mask, which is faster. A long one is cut into blocks of queries,
+A short text is computed with a mask. A long one is cut into blocks of queries,
 each of which attends to its own block and to what the window reaches on both sides of it.
 """
 
