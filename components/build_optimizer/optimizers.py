@@ -76,6 +76,8 @@ class Recording:
         applied_learning_rate: float32 scalar, NaN before the first update.
     """
 
+    built: bool
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.applied_learning_rate = tf.Variable(
@@ -93,7 +95,7 @@ class Recording:
         Args:
             variables: What the optimizer will update, in the order of the gradients.
         """
-        if self.built:  # type: ignore[has-type]
+        if self.built:
             return
         spared = [variable for variable in variables if not is_decayed(variable)]
         self.exclude_from_weight_decay(var_list=spared)  # type: ignore[attr-defined]

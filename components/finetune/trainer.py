@@ -46,6 +46,9 @@ class Trainer(keras.Model):
             `history.LogRows` has them.
     """
 
+    train_function: Any
+    test_function: Any
+
     def __init__(
         self,
         network: Any,
@@ -156,7 +159,7 @@ class Trainer(keras.Model):
                 metric.update_state(tf.math.divide_no_nan(loss, rows), rows)
             else:
                 metric.update_state(labels, logits, weights)
-        return self.get_metrics_result()  # type: ignore[no-any-return]
+        return self.get_metrics_result()
 
     def _function(self, step: Callable[[Any], Any], compiled: bool) -> Any:
         """A step on all replicas as a function of an iterator, for `fit` and `evaluate`.
