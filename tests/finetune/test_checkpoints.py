@@ -145,7 +145,7 @@ def test_the_best_weights_and_the_patience_survive(
 ) -> None:
     """At a rate far too high, the first evaluation stays the best."""
     settings: dict[str, Any] = {
-        "learning_rate": 0.5,
+        "learning_rate": 2.0,
         "lr_scheduler_type": "constant",
         "plan": {"num_train_epochs": 6.0},
         "selection": Selection("loss", patience=2, load_best=True),
