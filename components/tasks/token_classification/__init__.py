@@ -104,13 +104,6 @@ def label_text(label: NDArray[np.int32], names: Sequence[str], words: Sequence[s
     return ", ".join(told) or "no entity"
 
 
-def model_class() -> Any:
-    """The Transformers class of the model."""
-    from transformers import TFAutoModelForTokenClassification
-
-    return TFAutoModelForTokenClassification
-
-
 def targets(column: pa.ChunkedArray, problem_type: str, label_names: list[str]) -> NDArray[Any]:
     """The labels of all words, row after row: int32, shape [words]."""
     flat = [chunk.flatten().to_numpy() for chunk in column.chunks]
