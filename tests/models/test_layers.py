@@ -16,6 +16,7 @@ from kfp_finetune.components.models.attention import SelfAttention
 from kfp_finetune.components.models.classifier import Classifier
 from kfp_finetune.components.models.dropout import Dropout, fold
 from kfp_finetune.components.models.families.mpnet import MPNetEncoder, buckets
+from kfp_finetune.components.models.families.roberta import positions_after
 from kfp_finetune.components.models.norms import LayerNorm
 from tests import checkpoints
 from tests.models.loaded import features, load
@@ -167,6 +168,13 @@ def test_mpnets_bias_is_the_one_of_each_distance(tmp_path: Path) -> None:
         distance = position[np.newaxis, :] - position[:, np.newaxis]
         expected = np.array(encoder.distances.table)[buckets(distance)].transpose(2, 0, 1)
         np.testing.assert_array_equal(encoder.bias(tf.constant(width))[0], expected)
+
+
+@pytest.mark.parametrize("pad", [0, 1, 5])
+def test_positions_start_behind_the_id_of_padding_and_padding_has_that_id(pad: int) -> None:
+    ids = [[17, 18, pad, pad], [pad, 19, 14, 12]]
+    expected = [[pad + 1, pad + 2, pad, pad], [pad, pad + 1, pad + 2, pad + 3]]
+    assert positions_after(tf.constant(ids), pad).numpy().tolist() == expected
 
 
 def test_distances_share_buckets_from_8_on() -> None:
