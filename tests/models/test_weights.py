@@ -72,6 +72,12 @@ def quantized(folder: Path) -> None:
     write_weights(folder, {name: (t * 100).astype(np.int8) for name, t in tensors.items()})
 
 
+def not_a_number(folder: Path) -> None:
+    tensors = load_file(folder / SAFETENSORS)
+    tensors["bert.encoder.layer.1.output.dense.weight"][3, 4] = np.nan
+    write_weights(folder, tensors)
+
+
 def impossible_configuration(folder: Path) -> None:
     write_config(folder, record("bert")["classifier"]["config"] | {"num_attention_heads": 3})
 
@@ -178,6 +184,12 @@ EXPECTED = {
         "{folder}",
         "float32, float16 or bfloat16",
         "use the model that this one was quantized from",
+    ),
+    not_a_number: (
+        "the weights are damaged: bert.encoder.layer.1.output.dense.weight holds NaN",
+        "{folder}",
+        "numbers that are all finite",
+        "it was saved after its training had diverged",
     ),
     impossible_configuration: (
         "the model uses unsupported settings: num_attention_heads 3",
