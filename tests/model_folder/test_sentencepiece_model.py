@@ -185,7 +185,7 @@ def test_the_same_ids_as_transformers(recorded: Recorded, tmp_path: Path) -> Non
 
 
 def test_bytes_become_unknown_tokens_as_in_transformers(tmp_path: Path) -> None:
-    """The converters leave the byte fallback away, and so do the published tokenizer.json files."""
+    """The converters ignore the byte fallback, as in the published tokenizer.json files."""
     proto = small.model("deberta-v2")
     proto.trainer_spec.byte_fallback = True
     for byte in b"xyz":
