@@ -150,12 +150,6 @@ def finetune(
         name: tokenized_dataset.open_split(tokenized_dataset_path, name)
         for name in ("train", "validation")
     }
-    # Decay changes every weight, used or not.
-    vocabulary = None if optimizer_config.weight_decay else UsedVocabulary(splits.values(), data)
-    train = Rows(splits["train"], data, vocabulary, label_all_tokens=label_all_tokens)
-    training_loss = task.training_loss(
-        data.problem_type, label_smoothing_factor, class_weights, train.labels
-    )
     with strategy.scope():
         network = load_classifier(
             model_source.resolve(base_model, model_revision, weights=True),
@@ -168,8 +162,14 @@ def finetune(
         )
         _check_model_fits(network.config.vocab_size, data, base_model)
         network.gradient_checkpointing = gradient_checkpointing
-        if vocabulary is not None:
+        vocabulary = None
+        if not optimizer_config.weight_decay:  # decay changes every weight, used or not
+            vocabulary = UsedVocabulary(splits.values(), data, network.config.fixed_ids)
             vocabulary.shrink(network)
+        train = Rows(splits["train"], data, vocabulary, label_all_tokens=label_all_tokens)
+        training_loss = task.training_loss(
+            data.problem_type, label_smoothing_factor, class_weights, train.labels
+        )
         metrics = task.training_metrics(data.problem_type, data.label_names)
         selection.check([metric.name for metric in metrics], data.splits["validation"].rows)
         trainer = Trainer(network, plan.num_train_steps, training_loss, compile_updates=jit_compile)

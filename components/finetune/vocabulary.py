@@ -27,15 +27,18 @@ class UsedVocabulary:
     Args:
         tables: The splits that the model will see while it trains.
         data: The dataset's manifest.
+        fixed_ids: How many of the first ids stay what they are, as `Config.fixed_ids` has it.
 
     Attributes:
         tokens: The tokenizer's ids of these tokens, ascending, shape [used].
     """
 
-    def __init__(self, tables: Iterable[pa.Table], data: TokenizedDatasetManifest) -> None:
+    def __init__(
+        self, tables: Iterable[pa.Table], data: TokenizedDatasetManifest, fixed_ids: int = 0
+    ) -> None:
         used = np.zeros(data.vocab_size, bool)
-        # Some families tell padding by its id, which therefore has to stay what it is.
-        used[: data.pad_token_id + 1] = True
+        used[:fixed_ids] = True
+        used[data.pad_token_id] = True
         for table in tables:
             for chunk in table["input_ids"].chunks:
                 used[chunk.flatten().to_numpy()] = True

@@ -44,8 +44,10 @@ def data(model: Path, tmp_path: Path, tiny_data: Path) -> Iterator[Path]:
     )
 
 
-def all_of_it(tables: Any, data: tokenized_dataset.TokenizedDatasetManifest) -> UsedVocabulary:
-    vocabulary = UsedVocabulary([], data.model_copy(update={"pad_token_id": data.vocab_size}))
+def all_of_it(
+    tables: Any, data: tokenized_dataset.TokenizedDatasetManifest, fixed_ids: int
+) -> UsedVocabulary:
+    vocabulary = UsedVocabulary([], data, data.vocab_size)
     assert len(vocabulary.tokens) == data.vocab_size
     return vocabulary
 
@@ -108,7 +110,7 @@ def test_every_family_answers_alike_with_the_used_tokens_only(
         update={"vocab_size": config.vocab_size, "pad_token_id": config.pad_token_id or 0}
     )
     tables = [tokenized_dataset.open_split(tiny_data, "train")]
-    vocabulary = UsedVocabulary(tables, manifest)
+    vocabulary = UsedVocabulary(tables, manifest, config.fixed_ids)
     assert len(vocabulary.tokens) < config.vocab_size
 
     ids = np.full([3, 9], manifest.pad_token_id, np.int32)

@@ -88,6 +88,11 @@ class Config:
         return getattr(self, "max_position_embeddings", None)
 
     @property
+    def fixed_ids(self) -> int:
+        """How many of the first token ids mean something to the layers themselves, as padding."""
+        return 0
+
+    @property
     def takes_token_types(self) -> bool:
         """Whether the texts of a pair are told apart by token types."""
         return self.TOKEN_TYPES and getattr(self, "type_vocab_size", 0) > 1

@@ -21,6 +21,11 @@ class ConvBertConfig(BertConfig):
     pad_token_id: int | None = optional_size(1, least=0)
 
     @property
+    def fixed_ids(self) -> int:
+        """As `Config.fixed_ids`: padding is not trained."""
+        return (self.pad_token_id or 0) + 1
+
+    @property
     def attention_heads(self) -> int:
         """The heads that are left of `num_attention_heads`."""
         return max(self.num_attention_heads // self.head_ratio, 1)

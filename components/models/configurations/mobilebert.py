@@ -32,6 +32,11 @@ class MobileBertConfig(CommonConfig):
     normalization_type: str = one_of("no_norm", "no_norm", "layer_norm")
 
     @property
+    def fixed_ids(self) -> int:
+        """As `Config.fixed_ids`: padding is not trained."""
+        return (self.pad_token_id or 0) + 1
+
+    @property
     def true_hidden_size(self) -> int:
         """Width of the hidden states between the bottlenecks."""
         return self.intra_bottleneck_size if self.use_bottleneck else self.hidden_size

@@ -27,6 +27,11 @@ class MPNetConfig(CommonConfig):
     type_vocab_size: ClassVar[int] = 0
 
     @property
+    def fixed_ids(self) -> int:
+        """As `Config.fixed_ids`: positions are not counted at padding."""
+        return PADDING + 1
+
+    @property
     def max_tokens(self) -> int:
         """Positions start behind the padding token's id."""
         return self.max_position_embeddings - PADDING - 1

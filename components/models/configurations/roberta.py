@@ -20,6 +20,11 @@ class RobertaConfig(BertConfig):
         """Positions start behind the padding token's id."""
         return self.max_position_embeddings - self.pad_token_id - 1
 
+    @property
+    def fixed_ids(self) -> int:
+        """As `Config.fixed_ids`: positions are not counted at padding."""
+        return self.pad_token_id + 1
+
     def problems(self) -> dict[str, str]:
         """Heads that do not divide the width, and positions that all lie before the first."""
         positions = f"below max_position_embeddings ({self.max_position_embeddings}) - 1"
