@@ -57,7 +57,7 @@ class Trainer(keras.Model):
         *,
         compile_updates: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(name="trainer")
         self.network = network
         self._training_loss = training_loss
         self._compile_updates = compile_updates

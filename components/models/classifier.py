@@ -42,7 +42,7 @@ class Classifier(keras.Model):
         per_token: bool = False,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(name="classifier")
         self.family = family
         self.config = config
         self.num_labels = num_labels
@@ -53,9 +53,13 @@ class Classifier(keras.Model):
         make_head = family.token_head if per_token else family.pooled_head
         self.head = make_head(config, num_labels)
         self._first_token = family.reads_first_token(config) and not per_token
-        dropouts = [part for part in self._flatten_layers() if isinstance(part, Dropout)]
-        for number, dropout in enumerate(dropouts):
-            dropout.number = number
+        parts = self._flatten_layers(include_self=False)
+        for number, part in enumerate(parts):
+            # Keras counts a process's layers in their names, and TensorFlow's optimizer of graphs
+            # goes by names: sums would be rounded otherwise in the second model of a process.
+            part.name = f"{number:04}_{type(part).__name__}"
+        for number, part in enumerate(part for part in parts if isinstance(part, Dropout)):
+            part.number = number
         self.dropout_seeds = keras.random.SeedGenerator(seed)
         self.built = True
 

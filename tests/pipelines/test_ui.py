@@ -118,4 +118,4 @@ def test_pipelines_do_not_share_kfps_cache_and_the_guide_says_so() -> None:
     }
     assert len(names) == len(PIPELINES)
     guide = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
-    assert "`finetune` and `compare_schedules` share nothing" in " ".join(guide.split())
+    assert "`finetune` and `compare_schedules` share no steps" in " ".join(guide.split())
