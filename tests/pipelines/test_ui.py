@@ -102,7 +102,7 @@ def cached_by(platform: dict[str, Any]) -> dict[str, Any]:
         ({"env": {"OMP_NUM_THREADS": "2"}}, False),
         ({"steps": {"finetune": {"memory_limit": "8Gi", "retries": 2}}}, False),
         ({"secrets": [{"name": "hub", "env": {"HF_TOKEN": "token"}}]}, False),
-        ({"image": "registry.example.com/kfp-finetune:0.1.0"}, True),
+        ({"image": "registry.example.com/kfp-finetune:0.2.0"}, True),
         ({"hub_cache_pvc": "hub"}, True),
     ],
 )
