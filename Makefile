@@ -27,7 +27,7 @@ BUILD_OPTIONS = --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git 
   $(foreach name,http_proxy https_proxy no_proxy,$(if $($(name)),--build-arg $(name)))
 , := ,
 
-.PHONY: bench image help run test check format pipeline lock clean
+.PHONY: bench image wheel reference help run test check format pipeline lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -60,8 +60,18 @@ pipeline: $(VENV)/ready-dev  ## compile the pipelines into the YAML that is comm
 	@for name in finetune compare_schedules; do \
 	  $(BIN)/kfp-finetune compile --pipeline $$name -o pipelines/$$name/pipeline.yaml || exit; done
 
-lock: $(VENV)/ready-dev  ## resolve the dependencies anew, once, and write the lock files
-	@$(LOCK) --upgrade --extra train --extra s3 --extra gcs --extra onnx --extra dev -o requirements-dev.lock
+reference: $(VENV)/ready-dev  ## write docs/reference.md from the program
+	@$(BIN)/python docs/reference.py
+
+# setuptools would also pack files that an earlier build left in build/lib.
+wheel: $(VENV)/ready  ## build the wheel in dist/
+	@rm -rf build/lib
+	@mkdir -p dist
+	@$(BIN)/python -c 'from setuptools import build_meta; print("dist/" + build_meta.build_wheel("dist"))'
+
+# What is locked stays unless pyproject.toml forbids it; make lock UPGRADE=1 takes the newest of all.
+lock: $(VENV)/ready-dev  ## resolve the dependencies and write the lock files
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --extra train --extra s3 --extra gcs --extra onnx --extra dev -o requirements-dev.lock
 	@$(LOCK) --extra train --extra s3 --extra gcs --constraint requirements-dev.lock -o requirements.lock
 	@$(LOCK) --extra train --extra s3 --extra gcs --extra cuda --constraint requirements-dev.lock -o requirements-cuda.lock
 

@@ -34,7 +34,7 @@ _WRITTEN = ("checkpoint_dir", "tensorboard_dir")
 _PATTERN = re.compile(r"[*?\[]")
 # How the Hub and stores are reached, with which rights.
 _ACCESS = re.compile(
-    r"(HF|AWS|GOOGLE|STORAGE|GCS)_\w+|NO_GCE_CHECK|SSL_CERT_FILE|REQUESTS_CA_BUNDLE"
+    r"(HF|AWS|GOOGLE|STORAGE|GCS)_\w+|NO_GCE_CHECK|SSL_CERT_FILE|(REQUESTS|CURL)_CA_BUNDLE"
     r"|(https?|no|all)_proxy",
     re.IGNORECASE,
 )

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 _PACKAGES = (
     "datasets",
+    "keras",
     "kfp",
     "numpy",
     "pyarrow",
     "scikit-learn",
     "tensorflow",
-    "tf-keras",
     "tokenizers",
     "transformers",
 )
@@ -35,7 +35,7 @@ def describe(image: Image | None, precision: str) -> dict[str, Any]:
 
     Args:
         image: In which the steps run; None: in this environment.
-        precision: The pipeline's parameter.
+        precision: Of the run's matrix products.
     """
     common = {
         "runner": "docker" if image else "subprocess",
@@ -55,7 +55,7 @@ def cache_name(image: Image | None, precision: str) -> str:
 
     Args:
         image: In which the steps run; None: in this environment.
-        precision: The pipeline's parameter.
+        precision: Of the run's matrix products.
     """
     facts = {
         "image": image.id if image else None,
@@ -69,6 +69,11 @@ def cache_name(image: Image | None, precision: str) -> str:
         "workers": os.environ.get("TF_CONFIG"),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def has_gpus() -> bool:
+    """Whether there are NVIDIA GPUs on this machine."""
+    return Path("/proc/driver/nvidia/version").exists()
 
 
 def _packages() -> dict[str, str]:

@@ -76,7 +76,7 @@ def _evaluate(
     from kfp_finetune.components.load_data.parameters import Parameters
 
     model = model_artifact.read(folder)
-    texts_in_report = given.pop("texts_in_report", True)
+    settings = {n: given.pop(n) for n in ("precision", "texts_in_report") if n in given}
     before = run.record.parameters if run else {}
     columns = {n: before[n] for n in _COLUMNS if before.get(n)}
     parameters = Parameters(
@@ -102,7 +102,7 @@ def _evaluate(
             model_path=str(folder),
             metrics_path=str(temporary / METRICS),
             report_path=str(temporary / REPORT),
-            texts_in_report=texts_in_report,
+            **settings,
         )
 
 

@@ -33,6 +33,7 @@ OTHER_DATA = (
     "encoding",
     "on_bad_row",
     "drop_duplicates",
+    "precision",
     "texts_in_report",
 )
 
@@ -45,6 +46,7 @@ OF_A_FILE = (
     "quoting",
     "encoding",
     "on_bad_row",
+    "precision",
 )
 
 

@@ -47,7 +47,8 @@ def predict(
     Args:
         model: A run's name, a run's folder, or a model's folder.
         texts: From the command line; of a model for pairs, two make one.
-        flags: How a file is read: those of load_data's parameters that were given.
+        flags: `precision`, and how a file is read: those of load_data's parameters that were
+            given.
         runs_dir: The folder of runs.
         file: A file of texts, or "-" for standard input.
         batch_size: Texts per batch.
@@ -62,6 +63,8 @@ def predict(
     """
     check_installed()
     folder = find_model(model, runs_dir)
+    flags = dict(flags)
+    precision = flags.pop("precision", "auto")
     manifest = model_artifact.read(folder)
     _check(manifest, texts, file, flags, top_k)
     with interruptible():
@@ -76,7 +79,7 @@ def predict(
         from kfp_finetune.components.finetune import devices
 
         devices.configure(manifest.seed)
-        predictor = Predictor.load(folder, calibrated=calibrated)
+        predictor = Predictor.load(folder, calibrated=calibrated, precision=precision)
         try:
             for text, prediction in predictor.stream(rows.texts(), batch_size):
                 answer = told(prediction, manifest.problem_type, top_k)

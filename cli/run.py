@@ -19,6 +19,7 @@ from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.containers import Image, remove_left
 from kfp_finetune.cli.failures import LoggedError
 from kfp_finetune.cli.follow import Follower, StepError
+from kfp_finetune.cli.precision import means, of_run
 from kfp_finetune.cli.processes import Interrupted, ProcessGroup, interruptible
 from kfp_finetune.cli.run_checks import check
 from kfp_finetune.cli.run_folder import RECORD, RunError, RunFolder, Runner, find
@@ -140,7 +141,12 @@ def _run(
     screen: Screen,
 ) -> None:
     record, runs_dir = folder.record, folder.path.parent
-    precision = str(record.parameters.get("precision") or "float32")
+    precision = of_run(
+        record.parameters,
+        record.environment if resume else {},
+        here=image is None,
+        gpus=environment.has_gpus(),
+    )
     screen.heading(f"run {record.name} in {shown(folder.path)}")
     record.parameters |= fingerprints.pinned_revisions(record.parameters)
     found = {
@@ -176,7 +182,7 @@ def _run(
             "function": pipeline.function,
             "image": image.id if image else None,
             "cache_root": str(cache) if use_cache else None,
-            "parameters": _means(folder, resume),
+            "parameters": _means(folder, resume) | means(record.parameters, precision),
         }
         group = ProcessGroup(
             [sys.executable, "-m", "kfp_finetune.cli.local_runner", json.dumps(job)],

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 
 _NUMERIC = re.compile(
     r"(TF|ONEDNN|DNNL|XLA|OMP|GOMP|KMP|MKL|OPENBLAS|BLIS|VECLIB|NUMEXPR|CUDA|CUDNN|CUBLAS|NCCL|HIP"
-    r"|ROCR|MIOPEN|JAX|EIGEN|LD_PRELOAD|GLIBC_TUNABLES)(_\w+)?|NVIDIA_TF32_OVERRIDE"
+    r"|ROCR|MIOPEN|JAX|EIGEN|KERAS|LD_PRELOAD|GLIBC_TUNABLES)(_\w+)?|NVIDIA_TF32_OVERRIDE"
 )
-# What is only printed, which processes there are (run_facts knows how many), and what libraries set
-# themselves when they are imported.
+# What is only printed, another program's (Terraform's), which processes there are (run_facts knows
+# how many), and what is set by us or by libraries when they are imported.
 _OTHER = re.compile(
-    r"TF_CPP_\w+|TF_CONFIG|TF_USE_LEGACY_KERAS|KMP_DUPLICATE_LIB_OK|KMP_INIT_AT_FORK|KMP_SETTINGS"
-    r"|(ONEDNN|DNNL|MKL)_VERBOSE|OMP_DISPLAY_\w+|NCCL_DEBUG\w*"
+    r"TF_CPP_\w+|TF_CLI_\w+|TF_CONFIG|TF_USE_LEGACY_KERAS|KERAS_BACKEND|KMP_DUPLICATE_LIB_OK"
+    r"|KMP_INIT_AT_FORK|KMP_SETTINGS|(ONEDNN|DNNL|MKL)_VERBOSE|OMP_DISPLAY_\w+|NCCL_DEBUG\w*"
 )
 
 

@@ -1,7 +1,7 @@
 """Tiny checkpoints as PyTorch writes them, without PyTorch.
 
 What the real PyTorch classes save and answer was recorded once, in a small JSON file a family, by
-`finetune/checkpoints/generate.py`; here the same checkpoints are written again with numpy.
+`models/checkpoints/generate.py`; here the same checkpoints are written again with numpy.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-RECORDS = Path(__file__).parent / "finetune" / "checkpoints"
+RECORDS = Path(__file__).parent / "models" / "checkpoints"
 FAMILIES = tuple(sorted(path.stem for path in RECORDS.glob("*.json")))
 LABELS = ["negative", "neutral", "positive"]
 
@@ -44,9 +44,11 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
-def write_weights(folder: Path, tensors: Mapping[str, np.ndarray], shards: int = 1) -> None:
-    """Write the safetensors files that PyTorch's `save_pretrained` would write."""
-    metadata = {"format": "pt"}
+def write_weights(
+    folder: Path, tensors: Mapping[str, np.ndarray], shards: int = 1, layout: str = "pt"
+) -> None:
+    """Write the safetensors files of `save_pretrained`, PyTorch's or TensorFlow's ("tf")."""
+    metadata = {"format": layout}
     if shards == 1:
         save_file(dict(tensors), folder / "model.safetensors", metadata=metadata)
         return

@@ -25,7 +25,7 @@ build_optimizer(
     learning_rate_curve_path=folder + "/curve.html",
     num_train_steps=steps,
 )
-print(*sorted({"tensorflow", "tf_keras", "transformers.modeling_tf_utils"} & set(sys.modules)))
+print(*sorted({"tensorflow", "keras"} & set(sys.modules)))
 """
 
 

@@ -35,7 +35,8 @@ def tracked(*suffixes: str) -> set[Path]:
 def build_wheel(folder: Path) -> Path:
     """The wheel of the files that git knows; what earlier builds left behind is not among them."""
     source = folder / "source"
-    for name in [*tracked(""), Path("pyproject.toml"), Path("README.md"), Path("LICENSE")]:
+    others = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")
+    for name in [*tracked(""), *map(Path, others)]:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, source / name)
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]

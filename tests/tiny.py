@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import Any
 
 WORDS = ["good", "bad", "parcel", "late", "early", "money", "back", "open", "shop", "card"]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LABELS = ("delivery", "payment", "returns")
 _OF_LABEL = {"delivery": "parcel", "payment": "card", "returns": "back"}
 
 
 def write_model(folder: Path, **config: Any) -> Path:
     """A BERT of 2 layers, 16 wide, with a vocabulary of a dozen words and no weights."""
-    from transformers import BertTokenizerFast
-
     folder.mkdir(parents=True)
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    vocabulary = [*SPECIAL, *WORDS]
+    write_tokenizer(folder, vocabulary)
     settings = {
         "model_type": "bert",
         "architectures": ["BertForSequenceClassification"],
@@ -37,6 +35,37 @@ def write_model(folder: Path, **config: Any) -> Path:
     }
     (folder / "config.json").write_text(json.dumps(settings | config))
     return folder
+
+
+def write_tokenizer(folder: Path, vocabulary: list[str]) -> None:
+    """BERT's tokenizer, in the files that Transformers 4 writes."""
+    from tokenizers import AddedToken
+    from tokenizers.implementations import BertWordPieceTokenizer
+
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    numbered = {token: i for i, token in enumerate(vocabulary)}
+    tokenizer = BertWordPieceTokenizer(numbered, strip_accents=None)
+    special = [AddedToken(token, normalized=False, special=True) for token in SPECIAL]
+    tokenizer.add_special_tokens(special)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = {f"{token[1:-1].lower()}_token": token for token in SPECIAL}
+    flags = dict.fromkeys(("lstrip", "normalized", "rstrip", "single_word"), False)
+    settings = {
+        "added_tokens_decoder": {
+            str(i): {"content": token, "special": True} | flags for i, token in enumerate(SPECIAL)
+        },
+        "do_lower_case": True,
+        "extra_special_tokens": {},
+        "model_max_length": int(1e30),
+        "strip_accents": None,
+        "tokenize_chinese_chars": True,
+        "tokenizer_class": "BertTokenizer",
+    }
+    for name, content in (
+        ("tokenizer_config.json", settings | names),
+        ("special_tokens_map.json", names),
+    ):
+        (folder / name).write_text(json.dumps(content, indent=2))
 
 
 def rows(count: int, seed: int = 0) -> list[dict[str, str]]:

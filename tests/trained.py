@@ -8,7 +8,7 @@ from typing import Any
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
-from kfp_finetune.components.finetune import models
+from kfp_finetune.components.model_folder.tokenizer_files import copy_known
 from tests.checkpoints import LABELS, write_checkpoint
 
 
@@ -45,6 +45,6 @@ def write_trained(folder: Path, tokenizer: Path, family: str = "bert", **changes
         **changes: Of the manifest.
     """
     write_checkpoint(folder, family)
-    models.save_tokenizer(tokenizer, folder)
+    copy_known(tokenizer, folder)
     model_artifact.write(folder, manifest(weights_format="pt", **changes))
     return folder

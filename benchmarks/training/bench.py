@@ -3,8 +3,10 @@
     make bench      # or: python benchmarks/training/bench.py [--rounds 3] [--rows 3200]
     python benchmarks/training/bench.py --accuracy
 
-Needs ../shared (data and checkpoint) and, for Hugging Face Trainer, an environment with torch,
-transformers, datasets and accelerate, whose Python is TORCH_PYTHON; without it, it is left out.
+Needs ../shared (data and checkpoint). Other ways run in environments of their own, and are left out
+without: Hugging Face Trainer with torch, transformers, datasets and accelerate, whose Python is
+TORCH_PYTHON; the course's flow with tensorflow, tf-keras, datasets and transformers 4.57.6, whose
+Python is COURSE_PYTHON.
 Examples per second are those between the tenth update and the last: start-up is not counted.
 With --accuracy the course's flow and kfp-finetune train for three epochs on all rows but 1,000,
 which they are then measured on, with three seeds each.
@@ -53,7 +55,7 @@ def main() -> None:
             found.setdefault(name, []).append(run(command))
             print(f"round {number}: {name} {speed(found[name][-1]):.1f} examples/s", flush=True)
     peaks = run([sys.executable, str(HERE / "limit.py")])
-    versions = {name: version(name) for name in ("tensorflow", "tf-keras", "transformers")}
+    versions = {name: version(name) for name in ("tensorflow", "keras", "transformers")}
     for result in found.get("Trainer, bf16", [])[:1]:
         versions |= {f"{name} (Trainer)": text for name, text in result["versions"].items()}
     raw = {
@@ -78,7 +80,7 @@ def compare_accuracy(work: Path) -> None:
         given = [*files, CHECKPOINT, "3", seed]
         both.append(
             [
-                run([sys.executable, str(HERE / "course.py"), *given])["accuracy"],
+                run([os.environ["COURSE_PYTHON"], str(HERE / "course.py"), *given])["accuracy"],
                 run([sys.executable, str(HERE / "ours.py"), *given, "auto"])["accuracy"],
             ]
         )
@@ -111,8 +113,9 @@ def contenders(arguments: list[str]) -> dict[str, list[str]]:
         for how in ("float32", "float32-grouped", "bf16", "bf16-grouped")
         if torch
     }
+    course = os.environ.get("COURSE_PYTHON")
     return {
-        "course": [sys.executable, str(HERE / "course.py"), *arguments],
+        **({"course": [course, str(HERE / "course.py"), *arguments]} if course else {}),
         **trainer,
         "kfp-finetune": [sys.executable, str(HERE / "ours.py"), *arguments, "auto"],
     }
@@ -148,10 +151,11 @@ def table(raw: dict[str, Any]) -> list[str]:
     found, peaks = raw["runs"], raw["peaks"]
     medians = {name: statistics.median(map(speed, runs)) for name, runs in found.items()}
     tokens = found["kfp-finetune"][0]["tokens_per_example"]
-    lines = ["| | examples/s | all rounds | of the course | useful GFLOP/s | loss | accuracy |"]
+    first = next(iter(found))
+    lines = [f"| | examples/s | all rounds | of {first} | useful GFLOP/s | loss | accuracy |"]
     lines.append("|---|---:|---|---:|---:|---:|---:|")
     for name, runs in found.items():
-        ratios = [speed(a) / speed(b) for a, b in zip(runs, found["course"], strict=True)]
+        ratios = [speed(a) / speed(b) for a, b in zip(runs, found[first], strict=True)]
         useful = 6 * ENCODER_WEIGHTS * tokens * medians[name] / 1e9
         lines.append(
             f"| {name} | {medians[name]:.1f} | {', '.join(f'{speed(r):.1f}' for r in runs)} |"
@@ -161,8 +165,8 @@ def table(raw: dict[str, Any]) -> list[str]:
     peak = ", ".join(f"{value:.0f} in {name}" for name, value in peaks.items())
     versions = ", ".join(f"{name} {value}" for name, value in raw["versions"].items())
     where = f"{raw['threads']} threads of {raw['processor'].partition(' (')[0]}"
-    if "amx_bf16" in raw["processor"]:
-        where += " with AMX"
+    found_units = [name for name in ("amx_bf16", "avx512_bf16") if name in raw["processor"]]
+    where += f" with {' and '.join(found_units) or 'no instructions for bfloat16'}"
     return [
         *lines,
         "",

@@ -3,8 +3,8 @@
     python course.py TRAIN.csv VALIDATION.csv MODEL EPOCHS SEED
 
 `prepare_tf_dataset` with padding to the longest of a batch, tf_keras' Adam with a polynomial decay
-to 0, `compile`, `fit`. The weights are read by kfp-finetune, as Transformers 4.57.6 cannot
-(transformers#40028); the model is Transformers' own.
+to 0, `compile`, `fit`. It runs in an environment of its own: tensorflow, tf-keras, datasets and
+transformers 4.57.6, the last with TensorFlow classes.
 """
 
 from __future__ import annotations
@@ -18,15 +18,20 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
 import datasets
 import tf_keras
+from safetensors import safe_open
 from transformers import (
     AutoConfig,
     AutoTokenizer,
     DataCollatorWithPadding,
     TFAutoModelForSequenceClassification,
 )
+from transformers.modeling_tf_pytorch_utils import load_pytorch_state_dict_in_tf2_model
 
-from kfp_finetune.components.finetune.weights import load_weights, open_checkpoint
-from kfp_finetune.components.model_folder.weight_files import weight_files
+
+class Archive(dict):
+    """Weights that 4.57.6 can iterate over, which `safe_open` is not (transformers#40028)."""
+
+    get_tensor = dict.__getitem__
 
 
 class Times(tf_keras.callbacks.Callback):
@@ -43,8 +48,6 @@ class Times(tf_keras.callbacks.Callback):
 
 def main() -> None:
     """Train and print what was measured as JSON."""
-    from pathlib import Path
-
     train, validation, checkpoint, epochs, seed = sys.argv[1:]
     tf_keras.utils.set_random_seed(int(seed))
     raw = datasets.load_dataset("csv", data_files={"train": train, "validation": validation})
@@ -55,8 +58,10 @@ def main() -> None:
     config = AutoConfig.from_pretrained(checkpoint, num_labels=77)
     model = TFAutoModelForSequenceClassification.from_config(config)
     model.build_in_name_scope()
-    with open_checkpoint(Path(checkpoint), weight_files(Path(checkpoint))) as archive:
-        load_weights(model, archive)
+    with safe_open(f"{checkpoint}/model.safetensors", framework="tf") as file:
+        names = file.keys()
+        archive = Archive((name, file.get_tensor(name)) for name in names)
+    load_pytorch_state_dict_in_tf2_model(model, archive, tf_inputs=False, allow_missing_keys=True)
 
     collator = DataCollatorWithPadding(tokenizer, return_tensors="np")
     train_set = model.prepare_tf_dataset(

@@ -72,12 +72,12 @@ def _full_rows(folder: Path, width: int) -> tuple[str, str]:
 
 def _profiled(folder: Path) -> float:
     """Train with the profiler on; seconds of an update without it, between FIRST - 10 and FIRST."""
+    import keras
     import tensorflow as tf
-    import tf_keras
 
     times: list[float] = []
 
-    class Profile(tf_keras.callbacks.Callback):
+    class Profile(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             times.append(time.perf_counter())
             if batch + 1 == FIRST:

@@ -234,7 +234,7 @@ def _expected(place: tuple[int | str, ...]) -> str:
 
 
 _EXAMPLES = {
-    "image": "registry.example.com/kfp-finetune:0.1.0",
+    "image": "registry.example.com/kfp-finetune:0.2.0",
     "cpu_request": "4 or 500m", "cpu_limit": "4 or 500m",
     "memory_request": "8Gi", "memory_limit": "8Gi", "shm_size": "2Gi",
 }  # fmt: skip

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import tensorflow as tf
-import tf_keras
-from transformers import AdamWeightDecay
 
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
 from kfp_finetune.components.build_optimizer.schedules import learning_rate_at, learning_rates
@@ -32,7 +31,7 @@ class _Float64:
 _FLOAT64 = _Float64()
 
 
-class KerasSchedule(tf_keras.optimizers.schedules.LearningRateSchedule):
+class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """A `Schedule` as Keras wants it: the rates of all steps, looked up by step.
 
     What the curve shows is what the optimizer gets, to the last bit, for every schedule there is. A
@@ -66,12 +65,18 @@ class KerasSchedule(tf_keras.optimizers.schedules.LearningRateSchedule):
         return cls(Schedule.model_validate(config["schedule"]))
 
 
-class RecordsLearningRate:
-    """Mixed into an optimizer: keeps the rate that its latest update used.
+class Recording:
+    """Mixed into a Keras optimizer: keeps the rate that its latest update used.
 
-    The rate is taken from the coefficients that the update itself is computed from, after the
-    optimizer has put them there; nothing is evaluated beside it.
+    Gradients are taken as they are: under a `tf.distribute` strategy the caller has already summed
+    them over the replicas. (Keras would do so after clipping, so that each replica would clip by
+    the norm of its own share.) Weight decay is applied to `is_decayed` variables only.
+
+    Attributes:
+        applied_learning_rate: float32 scalar, NaN before the first update.
     """
+
+    built: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -79,60 +84,105 @@ class RecordsLearningRate:
             float("nan"),
             trainable=False,
             dtype=tf.float32,
-            # Under a `tf.distribute` strategy each replica notes the rate, and it is the same.
+            # Each replica notes the rate, and it is the same.
             synchronization=tf.VariableSynchronization.ON_READ,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
 
-    def _prepare_local(self, var_device: str, var_dtype: Any, apply_state: Any) -> None:
-        super()._prepare_local(var_device, var_dtype, apply_state)  # type: ignore[misc]
-        self.applied_learning_rate.assign(apply_state[(var_device, var_dtype)]["lr_t"])
+    def build(self, variables: list[Any]) -> None:
+        """Make the slots.
+
+        Args:
+            variables: What the optimizer will update, in the order of the gradients.
+        """
+        if self.built:
+            return
+        spared = [variable for variable in variables if not is_decayed(variable)]
+        self.exclude_from_weight_decay(var_list=spared)  # type: ignore[attr-defined]
+        super().build(variables)  # type: ignore[misc]
+
+    def _backend_update_step(
+        self, grads: Any, trainable_variables: list[Any], learning_rate: Any
+    ) -> None:
+        """Keras passes the rate on from here to the update of every variable."""
+        self.applied_learning_rate.assign(learning_rate)
+        super()._backend_update_step(  # type: ignore[misc]
+            grads, trainable_variables, learning_rate
+        )
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> list[Any]:
+        return list(grads_and_vars)
 
 
-class Adam(RecordsLearningRate, tf_keras.optimizers.legacy.Adam):
-    """Adam in one fused kernel per variable; the newer Keras 2 class takes dozens of small ones."""
+class _FusedAdam:
+    """Mixed into Keras' Adam: one fused kernel per variable in place of a dozen small ones.
 
-
-class AdamW(RecordsLearningRate, AdamWeightDecay):
-    """The fused Adam with decoupled weight decay: Transformers' `AdamWeightDecay`."""
-
-    def _decay_weights_op(self, var: Any, learning_rate: Any, apply_state: Any) -> Any:
-        if not _is_decayed(var):
-            return tf.no_op()
-        return super()._decay_weights_op(var, learning_rate, apply_state)
-
-
-class Sgd(RecordsLearningRate, tf_keras.optimizers.legacy.SGD):
-    """Gradient descent, with or without momentum, in one fused kernel per variable."""
-
-
-class Lion(tf_keras.optimizers.Lion):
-    """Lion (2302.06675): the sign of an interpolated momentum, with decoupled weight decay.
-
-    Keras has it only as an optimizer of the newer kind, which computes the rate of an update into
-    a variable before it makes the update from that variable.
+    The kernel computes what Keras does: epsilon is added to the uncorrected square root of the
+    second moment, as in the last paragraph of section 2 of 1412.6980.
     """
 
-    @property
-    def applied_learning_rate(self) -> Any:
-        """The variable that the latest update took its rate from."""
-        return self._current_learning_rate
+    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Update one variable and its moments.
 
-    def _use_weight_decay(self, variable: Any) -> bool:
-        return _is_decayed(variable)
+        Args:
+            gradient: Of the variable's shape.
+            variable: A `tf.Variable` that the optimizer was built for.
+            learning_rate: float32 scalar.
+        """
+        index = self._get_variable_index(variable)
+        step = tf.cast(self.iterations, variable.dtype) + 1
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=tf.pow(tf.constant(self.beta_1, variable.dtype), step),
+            beta2_power=tf.pow(tf.constant(self.beta_2, variable.dtype), step),
+            lr=learning_rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
 
-    def _create_all_weights(self, variables: Any) -> None:
-        """Make the slots, by the name that the other optimizers have for it."""
-        self.build(variables)
+
+class Adam(Recording, _FusedAdam, keras.optimizers.Adam):
+    """Adam (1412.6980)."""
 
 
-def _is_decayed(variable: Any) -> bool:
+class AdamW(Recording, _FusedAdam, keras.optimizers.AdamW):
+    """Adam with decoupled weight decay (1711.05101)."""
+
+
+class Sgd(Recording, keras.optimizers.SGD):
+    """Gradient descent, with or without momentum, in one fused kernel per variable."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Update one variable and its momentum; arguments as `_FusedAdam` takes them."""
+        if not self.momentum:
+            tf.raw_ops.ResourceApplyGradientDescent(
+                var=variable.handle, alpha=learning_rate, delta=gradient
+            )
+            return
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=variable.handle,
+            accum=self.momentums[self._get_variable_index(variable)].value.handle,
+            lr=learning_rate,
+            grad=gradient,
+            momentum=self.momentum,
+        )
+
+
+class Lion(Recording, keras.optimizers.Lion):
+    """Lion (2302.06675): the sign of an interpolated momentum, with decoupled weight decay."""
+
+
+def is_decayed(variable: Any) -> bool:
     """Whether weight decay is for this variable: not for biases and layer norms, as in BERT's own.
 
     These are told by their rank, 1, and not by their names, which differ between families; a bias
     of higher rank (MPNet's relative attention bias) is told by its name.
     """
-    return len(variable.shape) > 1 and "bias" not in variable.name
+    return len(variable.shape) > 1 and "bias" not in getattr(variable, "path", variable.name)
 
 
 def build_optimizer(config: OptimizerConfig) -> Any:
@@ -142,8 +192,8 @@ def build_optimizer(config: OptimizerConfig) -> Any:
     avoid, and scales its rate by the size of each variable, so that no one rate is applied.
 
     Returns:
-        A `tf_keras` optimizer with an `applied_learning_rate` variable: the rate that its latest
-        update used.
+        A Keras optimizer with an `applied_learning_rate` variable: the rate that its latest update
+        used.
     """
     arguments: dict[str, Any] = {"learning_rate": KerasSchedule(config.schedule)}
     if config.max_grad_norm is not None:
@@ -151,13 +201,12 @@ def build_optimizer(config: OptimizerConfig) -> Any:
     if config.name == "sgd":
         return Sgd(**arguments, momentum=config.momentum)
     if config.name == "lion":
-        # Compiling each variable's update takes longer than a short run, and gains nothing here.
-        return Lion(**arguments, weight_decay=config.weight_decay or None, jit_compile=False)
+        return Lion(**arguments, weight_decay=config.weight_decay or None)
     arguments |= {
         "beta_1": config.adam_beta1,
         "beta_2": config.adam_beta2,
         "epsilon": config.adam_epsilon,
     }
-    if config.name == "adam":
+    if config.name == "adam" or not config.weight_decay:
         return Adam(**arguments)
-    return AdamW(**arguments, weight_decay_rate=config.weight_decay)
+    return AdamW(**arguments, weight_decay=config.weight_decay)

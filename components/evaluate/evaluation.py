@@ -24,6 +24,7 @@ def evaluate(
     metrics_path: str,
     report_path: str,
     summary_path: str | None = None,
+    precision: str = "auto",
     texts_in_report: bool = True,
 ) -> Metrics:
     """Score a model on the test split.
@@ -34,6 +35,7 @@ def evaluate(
         metrics_path: Where metrics.json is written.
         report_path: Where the HTML report is written.
         summary_path: Where a summary in Markdown is written; None: nowhere.
+        precision: Of matrix products, as `Forward` takes it.
         texts_in_report: Whether examples have their texts, in both.
 
     Returns:
@@ -44,7 +46,7 @@ def evaluate(
     """
     data = tokenized_dataset.read(tokenized_dataset_path)
     model = model_artifact.read(model_path)
-    predictions = predict_split(tokenized_dataset_path, data, model_path, model, SPLIT)
+    predictions = predict_split(tokenized_dataset_path, data, model_path, model, SPLIT, precision)
     train = tokenized_dataset.open_split(tokenized_dataset_path, "train")
     metrics: Metrics = get_task(model.task).score(
         predictions, train, model, data, SPLIT, with_texts=texts_in_report

@@ -8,9 +8,10 @@ from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune import devices, models
+from kfp_finetune.components.finetune import devices
 from kfp_finetune.components.finetune.inputs import Rows
 from kfp_finetune.components.finetune.predictions import predict
+from kfp_finetune.components.models.loading import load_trained
 from kfp_finetune.components.runtime import Progress
 from kfp_finetune.components.tasks.predictions import Predictions
 
@@ -21,8 +22,17 @@ def predict_split(
     model_path: str,
     model: ModelManifest,
     split: str,
+    precision: str = "float32",
 ) -> Predictions:
     """Run a model over a split.
+
+    Args:
+        tokenized_dataset_path: What load_data wrote.
+        data: Its manifest.
+        model_path: What finetune wrote.
+        model: Its manifest.
+        split: The split's name.
+        precision: Of matrix products, as `Forward` takes it.
 
     Raises:
         InputError: If the split is empty, or its labels are not the model's.
@@ -58,8 +68,9 @@ def predict_split(
             remedy="give --test-dataset, or a --test-fraction above 0",
         )
     devices.configure(model.seed)
-    network = models.load_trained(Path(model_path), model)
+    network = load_trained(Path(model_path), model)
     table = tokenized_dataset.open_split(tokenized_dataset_path, split)
     rows = Rows(table, data)
     progress = Progress("evaluate", table.num_rows, "rows")
-    return Predictions(table, rows.labels, predict(network, rows, progress.update), rows.lengths)
+    logits = predict(network, rows, progress.update, precision=precision)
+    return Predictions(table, rows.labels, logits, rows.lengths)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import tensorflow as tf
-from transformers import PreTrainedTokenizerFast, TFPreTrainedModel
+from transformers import PreTrainedTokenizerFast
 
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune import models
-from kfp_finetune.components.finetune.inputs import padded_width
+from kfp_finetune.components.finetune.forward import COMPARED, Forward
+from kfp_finetune.components.finetune.inputs import batches_of, padded_width
 from kfp_finetune.components.load_data.pretrained import load_tokenizer
+from kfp_finetune.components.models.classifier import Classifier
+from kfp_finetune.components.models.loading import load_trained
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.predictions import Prediction
-from kfp_finetune.components.tasks.tokenization import Tokens
+from kfp_finetune.components.tasks.tokenization import Examples, Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,40 +42,46 @@ class Predictor:
         tokenizer: Its tokenizer.
         manifest: What finetune says of it.
         temperature: What logits are divided by before softmax; 1 leaves them as they are.
+        precision: Of matrix products, as `Forward` takes it.
     """
 
     def __init__(
         self,
-        network: TFPreTrainedModel,
+        network: Classifier,
         tokenizer: PreTrainedTokenizerFast,
         manifest: ModelManifest,
         temperature: float,
+        precision: str = "float32",
     ) -> None:
         self.network = network
         self.manifest = manifest
         self.pairs = manifest.text_pair_column is not None
         self._temperature = temperature
-        self._forward = models.forward(network)
+        self._forward = Forward(network, precision)
         self._pad = tokenizer.pad_token_id
         self._task = get_task(manifest.task)
         self._tokenize = self._task.tokenize(tokenizer, manifest.max_length, pairs=self.pairs)
 
     @classmethod
-    def load(cls, path: str | Path, *, calibrated: bool = True) -> Predictor:
+    def load(
+        cls, path: str | Path, *, calibrated: bool = True, precision: str = "float32"
+    ) -> Predictor:
         """Load a model from its folder.
 
         Args:
             path: What finetune wrote.
             calibrated: Whether probabilities are made with the temperature that was fitted on the
                 validation split.
+            precision: Of matrix products, as `Forward` takes it.
 
         Raises:
             InputError: If the folder is no such model, or a file of it is damaged.
         """
         folder = Path(path)
         manifest = model_artifact.read(folder)
-        network, tokenizer = models.load_trained(folder, manifest), load_tokenizer(folder)
-        return cls(network, tokenizer, manifest, manifest.temperature if calibrated else 1.0)
+        network, tokenizer = load_trained(folder, manifest), load_tokenizer(folder)
+        temperature = manifest.temperature if calibrated else 1.0
+        return cls(network, tokenizer, manifest, temperature, precision)
 
     @overload  # a text is a sequence of texts, too: that it is one comes first
     def __call__(  # type: ignore[overload-overlap]
@@ -119,14 +129,10 @@ class Predictor:
             Each text and its prediction.
         """
         texts = [texts] if self._is_one(texts) else texts  # type: ignore[list-item]
-        remaining = iter(texts)
-        done = 0
-        while window := list(islice(remaining, batch_size * _BATCHES_AT_A_TIME)):
-            for number, text in enumerate(window, start=done + 1):
-                self._check(text, number)
-            for text, logits in zip(window, self.logits(window, batch_size), strict=True):
-                yield text, self._task.answer(text, logits, self.manifest, self._temperature)
-            done += len(window)
+        for window, examples in self._tokenized(iter(texts), batch_size * _BATCHES_AT_A_TIME):
+            logits = self._logits(examples.result(), len(window), batch_size)
+            for text, outputs in zip(window, logits, strict=True):
+                yield text, self._task.answer(text, outputs, self.manifest, self._temperature)
 
     def logits(
         self, texts: Sequence[Input], batch_size: int = BATCH_SIZE
@@ -137,15 +143,54 @@ class Predictor:
             Of each text an array of shape [1, outputs]; of a model for words [words, outputs].
         """
         texts = [texts] if self._is_one(texts) else texts  # type: ignore[list-item]
+        return self._logits(self._examples(texts), len(texts), batch_size)
+
+    def _tokenized(
+        self, texts: Iterator[Input], size: int
+    ) -> Iterator[tuple[list[Input], Future[Examples]]]:
+        """So many texts at a time; the next ones are tokenized while the caller works on these."""
+        waiting: deque[tuple[list[Input], Future[Examples]]] = deque()
+        with ThreadPoolExecutor(1) as tokenizer:
+            try:
+                for window in self._checked(texts, size):
+                    waiting.append((window, tokenizer.submit(self._examples, window)))
+                    if len(waiting) == 2:
+                        yield waiting.popleft()
+            except InputError:
+                yield from waiting
+                raise
+            yield from waiting
+
+    def _checked(self, texts: Iterator[Input], size: int) -> Iterator[list[Input]]:
+        """So many texts at a time.
+
+        Raises:
+            InputError: At one that is not what the model reads.
+        """
+        done = 0
+        while window := list(islice(texts, size)):
+            for number, text in enumerate(window, start=done + 1):
+                self._check(text, number)
+            yield window
+            done += len(window)
+
+    def _examples(self, texts: Sequence[Input]) -> Examples:
+        """Tokenize texts."""
         columns = self._task.columns_of(texts, pairs=self.pairs)
         encoded = self._tokenize.encode(columns)
-        examples = self._tokenize.examples(encoded, columns, [None] * len(texts))
-        order = np.argsort(np.diff(examples.tokens.starts), kind="stable")
-        found: list[list[NDArray[np.float32]]] = [[] for _ in texts]
+        return self._tokenize.examples(encoded, columns, [None] * len(texts))  # type: ignore[no-any-return]
+
+    def _logits(self, examples: Examples, count: int, batch_size: int) -> list[NDArray[np.float32]]:
+        """The outputs for each of `count` texts, of which there is an example or more."""
+        lengths = np.diff(examples.tokens.starts)
+        order = np.argsort(lengths, kind="stable")
+        sample = order[:: max(1, len(order) // COMPARED)]
+        self._forward.choose(self._features(examples.tokens, sample), len(order))
+        found: list[list[NDArray[np.float32]]] = [[] for _ in range(count)]
         of_example: dict[int, NDArray[np.float32]] = {}
-        for at in range(0, len(order), batch_size):
-            rows = order[at : at + batch_size]
-            answers = self._forward(self._features(examples.tokens, rows)).numpy()
+        for part in batches_of(lengths[order], batch_size):
+            rows = order[part]
+            answers = self._forward(self._features(examples.tokens, rows))
             for row, logits in zip(rows.tolist(), answers, strict=True):
                 of_example[row] = self._task.outputs(logits, examples.labels[row])
         for row, text in enumerate(examples.of_row.tolist()):

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-from transformers import PreTrainedTokenizerFast, TFPreTrainedModel
+from transformers import PreTrainedTokenizerFast
 
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.export import onnx_model, saved_model
-from kfp_finetune.components.finetune import models, pytorch_weights
 from kfp_finetune.components.load_data.pretrained import load_tokenizer
+from kfp_finetune.components.model_folder.tokenizer_files import copy_known
+from kfp_finetune.components.models import saving
+from kfp_finetune.components.models.classifier import Classifier
+from kfp_finetune.components.models.forward import forward
+from kfp_finetune.components.models.loading import load_trained
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,19 +51,19 @@ def export(model_path: Path, manifest: ModelManifest, card: str, form: str, outp
         The largest difference between a logit of what was written and the model's.
 
     Raises:
-        InputError: If the folder cannot be written, the model cannot be read, or its family cannot
-            be written in this format.
+        InputError: If the folder cannot be written, the model cannot be read, or its weights do
+            not fit into one file of this format.
         RuntimeError: If what was written does not give the model's logits.
     """
     output = output.absolute()
     _check_output(output)
-    network, tokenizer = models.load_trained(model_path, manifest), load_tokenizer(model_path)
+    network, tokenizer = load_trained(model_path, manifest), load_tokenizer(model_path)
     features = _some_features(tokenizer, manifest)
     temporary = output.with_name(f".{output.name}.{uuid.uuid4().hex}.tmp")
     try:
         temporary.mkdir()
         logits = _write(form, network, manifest, features, temporary)
-        models.save_tokenizer(model_path, temporary)
+        copy_known(model_path, temporary)
         write_text(temporary / CARD, card)
         difference = float(np.abs(logits - _logits(network, features)).max())
         if not difference <= _TOLERANCES[form]:
@@ -73,24 +77,17 @@ def export(model_path: Path, manifest: ModelManifest, card: str, form: str, outp
 
 
 def _write(
-    form: str, network: TFPreTrainedModel, manifest: ModelManifest, features: Any, folder: Path
+    form: str, network: Classifier, manifest: ModelManifest, features: Any, folder: Path
 ) -> NDArray[np.float32]:
     """Write a model in a format, and answer with what was written."""
-    if form != "pt":
-        written = _MODULES[form]
-        written.write(network, list(features), folder)
-        pytorch_weights.write_config(network, folder)
-        answers: NDArray[np.float32] = written.logits(folder, features)
-        return answers
-    if pytorch_weights.format_of(network) != "pt":
-        raise InputError(
-            f"a {network.config.model_type}'s weights are written in TensorFlow's format only",
-            where="--format pt",
-            expected="another format, or a model of another family",
-            remedy="--format savedmodel, or --format onnx",
-        )
-    pytorch_weights.write(network, folder)
-    return _logits(models.load_trained(folder, manifest), features)
+    if form == "pt":
+        saving.write(network, folder)
+        return _logits(load_trained(folder, manifest), features)
+    written = _MODULES[form]
+    written.write(network, list(features), folder)
+    saving.write_config(network, folder)
+    answers: NDArray[np.float32] = written.logits(folder, features)
+    return answers
 
 
 def _some_features(
@@ -112,9 +109,9 @@ def _some_features(
     return {name: value.astype(np.int32) for name, value in features.items()}
 
 
-def _logits(network: TFPreTrainedModel, features: Any) -> NDArray[np.float32]:
+def _logits(network: Classifier, features: Any) -> NDArray[np.float32]:
     tensors = {name: tf.constant(value) for name, value in features.items()}
-    logits: NDArray[np.float32] = models.forward(network)(tensors).numpy()
+    logits: NDArray[np.float32] = forward(network)(tensors).numpy()
     return logits
 
 

@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-import requests
 from huggingface_hub import HfApi, constants, errors
 from huggingface_hub.utils import (  # type: ignore[attr-defined]
     disable_progress_bars,
@@ -14,6 +13,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 )
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers import hub_client
 from kfp_finetune.components.load_data.readers.hub import why_not_reached
 
 TOKEN = "HF_TOKEN"  # noqa: S105 - its name
@@ -76,6 +76,7 @@ def upload(folder: Path, hub_id: str, *, private: bool) -> str:
     """
     if not sys.stderr.isatty():
         disable_progress_bars()
+    hub_client.prepare()
     hub = HfApi(token=os.environ[TOKEN], library_name="kfp-finetune")
     try:
         hub.create_repo(hub_id, private=private or None, exist_ok=True)
@@ -84,7 +85,7 @@ def upload(folder: Path, hub_id: str, *, private: bool) -> str:
             repo_id=hub_id,
             commit_message="Upload a model that kfp-finetune trained",
         )
-    except (OSError, requests.RequestException) as error:
+    except hub_client.errors() as error:
         status = getattr(getattr(error, "response", None), "status_code", 0)
         found, remedy = _REFUSALS.get(status, (why_not_reached(error), "try again"))
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-from transformers import TFPreTrainedModel
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune import models
+from kfp_finetune.components.models.classifier import Classifier
+from kfp_finetune.components.models.forward import logits_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FILE = "model.onnx"
 _OPSET = 17
-_CANNOT_BE_WRITTEN = ("deberta",)  # it permutes axes by a tensor's value, which ONNX does not know
 _LARGEST_FILE = 2**31  # protobuf's
+_BYTES = 4  # of a float32
 
 
 def check_installed() -> None:
@@ -39,7 +40,7 @@ def check_installed() -> None:
         )
 
 
-def write(network: TFPreTrainedModel, names: Sequence[str], folder: Path) -> None:
+def write(network: Classifier, names: Sequence[str], folder: Path) -> None:
     """Write a model as model.onnx.
 
     It takes token ids by name, int64 as is usual there, shape [batch, width], and gives `logits`,
@@ -51,18 +52,9 @@ def write(network: TFPreTrainedModel, names: Sequence[str], folder: Path) -> Non
         folder: Where to; it exists.
 
     Raises:
-        InputError: If the family cannot be written, or the weights do not fit into one file.
+        InputError: If the weights do not fit into one file.
     """
-    import tf2onnx
-
-    if network.config.model_type in _CANNOT_BE_WRITTEN:
-        raise InputError(
-            f"a {network.config.model_type} cannot be written as ONNX",
-            where="--format onnx",
-            expected="another format, or a model of another family; deberta-v2 can be",
-            remedy="--format savedmodel, or --format pt",
-        )
-    size = sum(weight.shape.num_elements() * weight.dtype.size for weight in network.weights)
+    size = sum(math.prod(weight.shape) for weight in network.weights) * _BYTES
     if size >= _LARGEST_FILE:
         raise InputError(
             f"the weights take {size / 1e9:.1f} GB",
@@ -70,20 +62,51 @@ def write(network: TFPreTrainedModel, names: Sequence[str], folder: Path) -> Non
             expected="less than 2.1 GB, which is what an ONNX file holds",
             remedy="--format savedmodel, or --format pt",
         )
-    logits = models.logits_of(network)
+    logits = logits_of(network)
 
     def serve(*token_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         features = {n: tf.cast(ids, tf.int32) for n, ids in zip(names, token_ids, strict=True)}
         return {"logits": logits(features)}
 
     signature = [tf.TensorSpec([None, None], tf.int64, name=name) for name in names]
-    tf2onnx.convert.from_function(
-        tf.function(serve, input_signature=signature),
-        input_signature=signature,
-        opset=_OPSET,
-        custom_op_handlers={"Erfc": (_erfc, []), "SelectV2": (_where, [])},
-        output_path=str(folder / FILE),
-    )
+    function = tf.function(serve, input_signature=signature).get_concrete_function()
+    (folder / FILE).write_bytes(_converted(function).SerializeToString())
+
+
+def _converted(function: Any) -> Any:
+    """A concrete function as a model of ONNX.
+
+    `tf2onnx.convert.from_function` does the same with all of its optimizers. One of them writes 0
+    for a size that a reshape keeps, and another then makes one of two reshapes in a row, where the
+    0 is another size; onnxruntime does the other's work itself when it opens a model.
+    """
+    from tf2onnx import optimizer, tf_loader
+    from tf2onnx.tfonnx import process_tf_graph
+
+    inputs = [tensor.name for tensor in function.inputs if tensor.dtype != tf.resource]
+    outputs = [tensor.name for tensor in function.outputs]
+    frozen = tf_loader.from_function(function, inputs, outputs)
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(frozen, name="")
+        converted = process_tf_graph(
+            graph,
+            opset=_OPSET,
+            custom_op_handlers={"Erfc": (_erfc, []), "SelectV2": (_where, [])},
+            input_names=inputs,
+            output_names=outputs,
+            tensors_to_rename={
+                **{name: name.removesuffix(":0") for name in inputs},
+                outputs[0]: "logits",
+            },
+        )
+        optimizers = {
+            "optimize_transpose": optimizer.TransposeOptimizer,
+            "fold_constants": optimizer.ConstFoldOptimizer,
+            "merge_duplication": optimizer.MergeDuplicatedNodesOptimizer,
+            "reshape_optimizer": optimizer.ReshapeOptimizer,
+            "remove_identity": optimizer.IdentityOptimizer,
+        }
+        return optimizer.optimize_graph(converted, optimizers=optimizers).make_model("kfp-finetune")
 
 
 def _erfc(graph: Any, node: Any, _name: str, _arguments: list[Any]) -> None:

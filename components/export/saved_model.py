@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
-from transformers import TFPreTrainedModel
 
-from kfp_finetune.components.finetune import models
+from kfp_finetune.components.models.classifier import Classifier
+from kfp_finetune.components.models.forward import logits_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SIGNATURE = "serving_default"
 
 
-def write(network: TFPreTrainedModel, names: Sequence[str], folder: Path) -> None:
+def write(network: Classifier, names: Sequence[str], folder: Path) -> None:
     """Write a model with the signature `serving_default`.
 
     It takes token ids, int32, shape [batch, width], by name, and gives `logits`, float32, shape
@@ -29,14 +29,14 @@ def write(network: TFPreTrainedModel, names: Sequence[str], folder: Path) -> Non
         names: What it takes: `input_ids`, `attention_mask`, maybe `token_type_ids`.
         folder: Where to; it exists.
     """
-    logits = models.logits_of(network)
+    logits = logits_of(network)
     serve = tf.function(lambda **features: {"logits": logits(features)})
     signature = serve.get_concrete_function(
         **{name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
     )
     # Not the model itself: Keras would save how it is trained, for every way of calling it.
     module = tf.Module()
-    module.all_weights = network.weights
+    module.all_weights = [weight.value for weight in network.weights]
     tf.saved_model.save(module, str(folder), {SIGNATURE: signature})
 
 

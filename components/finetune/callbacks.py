@@ -6,8 +6,8 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
+import keras
 import tensorflow as tf
-import tf_keras
 
 from kfp_finetune.components.artifacts.model import StoppedAt
 from kfp_finetune.components.build_optimizer.schedules import learning_rate_at
@@ -26,6 +26,8 @@ from kfp_finetune.components.progress_file import ProgressFile
 from kfp_finetune.components.runtime import Progress, check_not_terminated
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kfp_finetune.components.artifacts.optimizer_config import Schedule
     from kfp_finetune.components.finetune.checkpoints import Checkpoints, NoCheckpoints
     from kfp_finetune.components.finetune.trainer import Trainer
@@ -34,13 +36,24 @@ if TYPE_CHECKING:
 UPDATES_BETWEEN_WRITES = 50
 
 
-class _Callback(tf_keras.callbacks.Callback):
-    """A callback that gets its logs as tensors, so that no update waits for them to be copied."""
+class Callbacks(keras.callbacks.CallbackList):
+    """Callbacks that get an update's loss as a tensor, so that no update waits for it.
 
-    _supports_tf_logs = True
+    Args:
+        callbacks: In the order in which they are called.
+        trainer: What is trained.
+    """
+
+    def __init__(self, callbacks: Sequence[keras.callbacks.Callback], trainer: Trainer) -> None:
+        super().__init__(list(callbacks), add_history=True, model=trainer)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Call all of them; Keras would copy the loss off the device first."""
+        for callback in self.callbacks:
+            callback.on_train_batch_end(batch, logs)
 
 
-class Clock(_Callback):
+class Clock(keras.callbacks.Callback):
     """Counts the updates and takes their time; stands before all others, who read the count."""
 
     def __init__(self, history: History) -> None:
@@ -61,7 +74,7 @@ class Clock(_Callback):
         self._history.updates_done += 1
 
 
-class Evaluate(_Callback):
+class Evaluate(keras.callbacks.Callback):
     """Measures the validation split after every epoch and after the last update.
 
     Args:
@@ -142,14 +155,14 @@ class Evaluate(_Callback):
             )
 
 
-class _Interruptible(_Callback):
+class _Interruptible(keras.callbacks.Callback):
     """Lets an evaluation be ended in its middle; it changes nothing that would have to be saved."""
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         check_not_terminated()
 
 
-class WriteLog(_Callback):
+class WriteLog(keras.callbacks.Callback):
     """Has the training log written in blocks of updates, so that no update waits for it."""
 
     def __init__(self, trainer: Trainer, log: TrainingLog, history: History) -> None:
@@ -170,7 +183,7 @@ class WriteLog(_Callback):
             self.write()
 
 
-class SaveCheckpoints(_Callback):
+class SaveCheckpoints(keras.callbacks.Callback):
     """Saves a checkpoint when it is time, and leaves if the step was told to end.
 
     Args:
@@ -195,7 +208,7 @@ class SaveCheckpoints(_Callback):
             self._checkpoints.save()
 
 
-class ShowProgress(_Callback):
+class ShowProgress(keras.callbacks.Callback):
     """Emits progress lines: updates done, loss and rate of the latest; tells Argo, too.
 
     Args:

@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune import distribution, models
+from kfp_finetune.components.finetune import distribution
 from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
 from kfp_finetune.components.finetune.history import BestWeights, History
 from kfp_finetune.components.finetune.parameters import Checkpointing
@@ -28,19 +28,25 @@ from kfp_finetune.components.runtime import Terminated, emit, termination_deferr
 from kfp_finetune.components.uris import without_secrets
 
 RUN = "run.json"
+# What a checkpoint holds, and under which names. The first, which was not numbered, held what
+# tf-keras and Transformers 4 kept: other variables, and another state of dropout.
+FORMAT = 2
 # What a damaged checkpoint is found by; TensorFlow tells a wrong checksum by no class of its own.
 # Anything else (a volume that is away) ends the step: the checkpoint may be whole.
 _DAMAGED = (ValueError, tf.errors.OpError)
 
 
 def state(trainer: Trainer, best: BestWeights | None) -> dict[str, Any]:
-    """What a checkpoint holds besides the history, in trackable objects."""
-    with trainer.distribute_strategy.scope():
-        trainer.optimizer._create_all_weights(trainer.network.trainable_variables)
+    """What a checkpoint holds besides the history, in lists of variables.
+
+    TensorFlow would find neither the optimizer's nor the dropout's by itself: Keras keeps them
+    where it does not look.
+    """
+    network = trainer.network
     return {
-        "network": trainer.network,
-        "optimizer": trainer.optimizer,
-        "dropout": models.dropout_generators(trainer.network),
+        "network": [variable.value for variable in network.weights],
+        "optimizer": [variable.value for variable in trainer.optimizer.variables],
+        "dropout": [network.dropout_seeds.state.value],
         "updates_done": trainer.updates_done,
         "update_log": trainer.update_log,
         "best": best.variables if best else [],
@@ -183,7 +189,7 @@ class Checkpoints:
             if not found:
                 return None
             parts = {name: found[name] for name in ("owner", "facts", "finished")}
-            return {**parts, "key": found.get("key")}  # earlier versions had none
+            before = {**parts, "key": found.get("key"), "format": found.get("format", 1)}
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{RUN} is damaged: {error}",
@@ -191,9 +197,21 @@ class Checkpoints:
                 expected="what finetune wrote beside its checkpoints",
                 remedy="give another --checkpoint-dir",
             ) from None
+        if before["format"] != FORMAT:
+            version = before["facts"].get("environment.kfp-finetune", "another version")
+            raise InputError(
+                f"the checkpoints were written by kfp-finetune {version}, and this version keeps"
+                " the state of a training otherwise: it cannot continue from them",
+                where=self._directory.name,
+                expected=f"checkpoints in format {FORMAT}, not {before['format']}",
+                remedy="continue with the version that wrote them, or start the training anew with"
+                " kfp-finetune rerun and a checkpoint directory of its own",
+            )
+        return before
 
     def _mark(self, *, finished: bool) -> None:
         facts = {
+            "format": FORMAT,
             "owner": self._settings.owner,
             "key": self._directory.key,
             "finished": finished,

@@ -6,16 +6,23 @@ import platform
 from importlib import metadata
 from typing import Any
 
+import keras
 import tensorflow as tf
-import tf_keras
 
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.finetune.precision import (
+    BFLOAT16,
+    FLOAT32,
+    decide,
+    use_for_products,
+)
 from kfp_finetune.components.numerics import numeric_variables
 from kfp_finetune.components.runtime import available_cpus, processor
 
 _PACKAGES = (
     "kfp-finetune",
     "tensorflow",
-    "tf-keras",
+    "keras",
     "transformers",
     "tokenizers",
     "safetensors",
@@ -37,14 +44,14 @@ def configure(seed: int, precision: str = "float32") -> dict[str, Any]:
     Returns:
         What the results depend on: versions, threads, processor, variables, the precision chosen.
     """
-    precision = _choose_precision(precision)
+    check_keras()
+    precision = _set_precision(precision)
     threads = available_cpus()
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-    # Each dropout layer owns its generator, whose state can be saved.
-    tf_keras.backend.experimental.enable_tf_random_generator()
-    tf_keras.utils.set_random_seed(seed)
+    keras.config.set_floatx("float32")  # whatever ~/.keras/keras.json says
+    keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     return {
         "python": platform.python_version(),
@@ -59,24 +66,31 @@ def configure(seed: int, precision: str = "float32") -> dict[str, Any]:
     }
 
 
-def _choose_precision(precision: str) -> str:
-    """Have matrix products computed in a precision; "auto": bfloat16 where there are units for it.
+def check_keras() -> None:
+    """Check that Keras runs on TensorFlow, whatever imported it before this package did.
 
-    A processor that has instructions for bfloat16 and no matrix units (AMX) multiplies it no faster
-    than float32.
+    Raises:
+        InputError: If it runs on another library.
     """
+    if (backend := keras.backend.backend()) != "tensorflow":
+        raise InputError(
+            f"Keras was imported with the backend {backend}",
+            where="KERAS_BACKEND, or ~/.keras/keras.json",
+            expected="tensorflow",
+            remedy="import kfp_finetune before keras, or set KERAS_BACKEND=tensorflow",
+        )
+
+
+def _set_precision(precision: str) -> str:
+    """Have matrix products computed in a precision, and return which it is."""
     gpus = tf.config.list_physical_devices("GPU")
-    if precision == "auto":
-        capabilities = [
-            tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
-            for gpu in gpus
-        ]
-        fast = min(capabilities) >= (8, 0) if gpus else "amx_bf16" in processor()
-        precision = "bfloat16" if fast else "float32"
-    low = precision == "bfloat16"
-    tf_keras.mixed_precision.set_global_policy("mixed_bfloat16" if low and gpus else "float32")
+    capabilities = [
+        tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
+        for gpu in gpus
+    ]
+    decided = decide(precision, capabilities)
     # On a processor only matrix products gain: a policy would put all else in bfloat16, too.
-    tf.config.optimizer.set_experimental_options(
-        {"auto_mixed_precision_onednn_bfloat16": low and not gpus}
-    )
-    return precision
+    mixed = gpus and decided == BFLOAT16
+    keras.config.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
+    use_for_products(FLOAT32 if gpus else decided)
+    return decided

@@ -74,7 +74,7 @@ class BestWeights:
     """
 
     def __init__(self, network: Any) -> None:
-        self._weights = network.weights
+        self._weights = [weight.value for weight in network.weights]
         self.variables = [tf.Variable(w, trainable=False) for w in self._weights]
 
     def keep(self) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # On an accelerator widths are multiples of this, which its matrix units want. A processor gains
 # nothing by it, and padding would be a fifth of its work.
 _ACCELERATOR_WIDTHS = 8
+_BATCH_TOKENS = 2_048
 
 
 class Rows:
@@ -161,7 +162,7 @@ def training_dataset(rows: Rows, plan: StepPlan, seed: int, start: int = 0) -> A
     # Known without accumulation, so that the update is traced without a loop.
     size = 1 if plan.gradient_accumulation_steps == 1 else None
     groups = functools.partial(updates, rows.lengths, plan, seed, start)
-    return _distributed(rows, groups, plan.num_train_steps - start, size)
+    return _distributed(rows, groups, size)
 
 
 def validation_dataset(rows: Rows, batch_size: int) -> tuple[Any, int]:
@@ -173,13 +174,12 @@ def validation_dataset(rows: Rows, batch_size: int) -> tuple[Any, int]:
     """
     order = _by_length(rows)
     groups = [[order[at : at + batch_size]] for at in range(0, len(order), batch_size)]
-    return _distributed(rows, lambda: iter(groups), len(groups), 1), len(groups)
+    return _distributed(rows, lambda: iter(groups), 1), len(groups)
 
 
 def _distributed(
     rows: Rows,
     groups: Callable[[], Iterator[list[NDArray[np.int64]]]],
-    count: int,
     group_size: int | None,
 ) -> Any:
     """Batches by groups, each of them divided among the replicas of the strategy in scope.
@@ -187,19 +187,17 @@ def _distributed(
     Args:
         rows: Of the split.
         groups: Gives the groups, from the first on.
-        count: How many there are.
         group_size: Batches of a group; None where they differ.
     """
     strategy = tf.distribute.get_strategy()
     return strategy.distribute_datasets_from_function(
-        lambda context: _shares(rows, groups, count, group_size, context)
+        lambda context: _shares(rows, groups, group_size, context)
     )
 
 
 def _shares(
     rows: Rows,
     groups: Callable[[], Iterator[list[NDArray[np.int64]]]],
-    count: int,
     group_size: int | None,
     context: tf.distribute.InputContext,
 ) -> tf.data.Dataset:
@@ -239,8 +237,9 @@ def _shares(
         "weights": tf.TensorSpec([group_size, None, *of_weight], tf.float32),
         "rows": tf.TensorSpec([group_size, None], tf.int64),
     }
+    # Its length is not said: after as many steps, Keras would begin to read it again.
     dataset = tf.data.Dataset.from_generator(elements, output_signature=signature)
-    return dataset.apply(tf.data.experimental.assert_cardinality(own * count)).prefetch(4 * own)
+    return dataset.prefetch(4 * own)
 
 
 def _by_length(rows: Rows) -> NDArray[np.int64]:
@@ -250,6 +249,10 @@ def _by_length(rows: Rows) -> NDArray[np.int64]:
 def evaluation_dataset(rows: Rows, batch_size: int) -> tuple[tf.data.Dataset, NDArray[np.int64]]:
     """All rows once, sorted by length so that little is padding.
 
+    Args:
+        rows: Of a split.
+        batch_size: Rows of a batch; of short rows more, see `batches_of`.
+
     Returns:
         A dataset of features as `Rows.batch` gives them, and the row number of every row in the
         order the dataset gives them, shape [rows].
@@ -257,12 +260,29 @@ def evaluation_dataset(rows: Rows, batch_size: int) -> tuple[tf.data.Dataset, ND
     order = _by_length(rows)
 
     def batches() -> Iterator[dict[str, NDArray[np.int32]]]:
-        for at in range(0, len(order), batch_size):
-            indices = order[at : at + batch_size]
-            yield rows.batch(indices, _width(rows, indices))
+        for part in batches_of(rows.lengths[order], batch_size):
+            yield rows.batch(order[part], _width(rows, order[part]))
 
     signature = dict.fromkeys(rows.features, tf.TensorSpec([None, None], tf.int32))
     return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4), order
+
+
+def batches_of(lengths: NDArray[np.int64], batch_size: int) -> Iterator[slice]:
+    """Divide rows that are sorted by length into batches, for a pass without gradients.
+
+    Short rows are taken more at a time: matrix products of few tokens do not fill a processor.
+
+    Args:
+        lengths: Tokens of every row, ascending, shape [rows].
+        batch_size: Rows of a batch, as long as they have `_BATCH_TOKENS` tokens or more.
+    """
+    start = 0
+    while start < len(lengths):
+        end = start + batch_size
+        while end < len(lengths) and (end + 1 - start) * int(lengths[end]) <= _BATCH_TOKENS:
+            end += 1
+        yield slice(start, min(end, len(lengths)))
+        start = end
 
 
 def _width(rows: Rows, indices: NDArray[np.int64]) -> int:

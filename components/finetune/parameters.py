@@ -72,6 +72,7 @@ class Parameters:
     seed: int = 42
     precision: str = "auto"
     jit_compile: bool = False
+    gradient_checkpointing: bool = False
     label_smoothing_factor: float = 0.0
     class_weights: str = "none"
     label_all_tokens: bool = False

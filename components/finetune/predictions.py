@@ -3,43 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kfp_finetune.components.finetune import models
+import numpy as np
+
+from kfp_finetune.components.finetune.forward import COMPARED, Forward
 from kfp_finetune.components.finetune.inputs import Rows, evaluation_dataset
 from kfp_finetune.components.tasks.scores.pieces import new_logits, release
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
+
+    from kfp_finetune.components.models.classifier import Classifier
 
 BATCH_SIZE = 64
 
 
 def predict(
-    network: Any,
+    model: Classifier,
     rows: Rows,
     progress: Callable[[int], None],
     batch_size: int = BATCH_SIZE,
+    precision: str = "float32",
 ) -> NDArray[np.float32]:
     """Run a model over rows, without dropout.
 
     Args:
-        network: A model from `models.load_classifier`.
+        model: The model.
         rows: Of a split.
         progress: Called after every batch with the rows done so far.
-        batch_size: Rows at a time.
+        batch_size: Rows at a time; of short rows more.
+        precision: As `Forward` takes it.
 
     Returns:
         Logits, shape [rows, outputs], or of words [words, outputs], in the split's own order;
         very many lie in a file that is mapped into memory.
     """
     dataset, order = evaluation_dataset(rows, batch_size)
-    logits = new_logits(len(rows.labels), network.config.num_labels)
-    forward = models.forward(network)
+    logits = new_logits(len(rows.labels), model.num_labels)
+    forward = Forward(model, precision)
+    if len(order):
+        sample = order[:: -(-len(order) // COMPARED)]
+        forward.choose(rows.batch(sample, int(rows.lengths[sample].max())), len(order))
     done = 0
     for features in dataset:
-        batch = forward(features).numpy()
+        batch = forward(features)
         places, outputs = rows.gather(batch, order[done : done + len(batch)])
         logits[places] = outputs
         done += len(batch)

@@ -6,12 +6,12 @@ the mean over all rows, so that the number of replicas changes rounding and noth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
-import tf_keras
 
-from kfp_finetune.components.finetune import models
 from kfp_finetune.components.finetune.history import LogRows
 
 # The columns of `Trainer.update_log`.
@@ -24,18 +24,20 @@ _COPIES = {
 }
 
 
-class Trainer(tf_keras.Model):
-    """A Transformers classifier, trained one update at a time.
+class Trainer(keras.Model):
+    """A classifier, trained one update at a time.
 
     `compile` and `fit` are Keras' own; `train_step` makes one update from the batches it is given.
     What each update did is kept on the device, so that nothing has to wait for it. Metrics go to
     `compile` as `weighted_metrics`: rows of weight 0 only fill batches up.
 
     Args:
-        network: The Transformers model.
+        network: The classifier.
         num_train_steps: Updates planned.
         training_loss: A Keras loss that updates minimize; None: the one given to `compile`, which
             is what evaluations measure.
+        compile_updates: Whether updates are compiled with XLA. (Keras' own `jit_compile` does
+            nothing where operations are deterministic, as they are here.)
 
     Attributes:
         updates_done: Updates made, counted as batches are fed, not taken from the optimizer.
@@ -44,26 +46,55 @@ class Trainer(tf_keras.Model):
             `history.LogRows` has them.
     """
 
-    def __init__(self, network: Any, num_train_steps: int, training_loss: Any = None) -> None:
-        super().__init__()
+    train_function: Any
+    test_function: Any
+
+    def __init__(
+        self,
+        network: Any,
+        num_train_steps: int,
+        training_loss: Any = None,
+        *,
+        compile_updates: bool = False,
+    ) -> None:
+        super().__init__(name="trainer")
         self.network = network
-        self._logits = models.logits_of(network)
         self._training_loss = training_loss
-        self._mean_loss = tf_keras.metrics.Mean(name="loss")
+        self._compile_updates = compile_updates
         self.updates_done = tf.Variable(0, dtype=tf.int64, **_COPIES)
         self._rows = LogRows(num_train_steps)
         self.update_log = tf.Variable(tf.zeros([self._rows.count, 4]), **_COPIES)
-        # What a step returns is already the same on every replica; Keras would add it up again.
-        self.distribute_reduction_method = "first"
-
-    @property
-    def metrics(self) -> list[Any]:
-        """What `evaluate` measures, the loss first."""
-        return sorted(super().metrics, key=lambda metric: metric is not self._mean_loss)
+        self.built = True
 
     def call(self, features: dict[str, Any], training: bool = False) -> Any:
         """Logits, float32, shape [batch, labels], or of tokens [batch, width, labels]."""
-        return self._logits(features, training)
+        return self.network(features, training=training)
+
+    def compile(self, *args: Any, **settings: Any) -> None:
+        """Take the optimizer, the loss and the metrics, and make the optimizer's slots.
+
+        Made inside a graph, they could neither be restored nor be mirrored.
+        """
+        super().compile(*args, **settings)
+        self.optimizer.build(self.network.trainable_variables)
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """What was measured; nothing before the first evaluation, where Keras' own fails."""
+        if not all(getattr(metric, "built", True) for metric in self.metrics):
+            return {}
+        return super().get_metrics_result()  # type: ignore[no-any-return]
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Make what `fit` calls with an iterator for every update."""
+        if force or self.train_function is None:
+            self.train_function = self._function(self.train_step, self._compile_updates)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Make what `evaluate` calls with an iterator for every batch."""
+        if force or self.test_function is None:
+            self.test_function = self._function(self.test_step, False)
+        return self.test_function
 
     def train_step(self, update: dict[str, Any]) -> dict[str, Any]:
         """Make one update from a group of batches.
@@ -74,7 +105,7 @@ class Trainer(tf_keras.Model):
         Returns:
             The update's loss: the mean over its real examples, or their words, of all replicas.
         """
-        variables = self.trainable_variables
+        variables = self.network.trainable_variables
         total = _sum_over_replicas(tf.reduce_sum(update["weights"]))
         if update["weights"].shape[0] == 1:
             loss, gradients = self._loss_and_gradients(update, 0, total, variables)
@@ -98,9 +129,7 @@ class Trainer(tf_keras.Model):
         # Here and not in the optimizer: the norm that is logged is that of the whole gradient.
         loss, gradients = _sum_over_replicas((loss, gradients))
         norm = tf.linalg.global_norm(gradients)
-        self.optimizer.apply_gradients(
-            zip(gradients, variables, strict=True), experimental_aggregate_gradients=False
-        )
+        self.optimizer.apply(gradients, variables)
         examples = _sum_over_replicas(_examples(update["weights"]))
         applied = tf.stack([self.optimizer.applied_learning_rate, loss, norm, examples])
         # Counted only after the update: in a graph, nothing else would make this wait for data.
@@ -112,14 +141,6 @@ class Trainer(tf_keras.Model):
             self.updates_done.assign_add(1)
         return {"loss": loss}
 
-    def _row(self) -> Any:
-        """The row of the update at work, as `LogRows.of` has it."""
-        if self._rows.stride == 1:
-            return self.updates_done
-        step, stride = tf.convert_to_tensor(self.updates_done), self._rows.stride
-        last = tf.constant(self._rows.count - 1, tf.int64)
-        return tf.where(step % stride == 0, step // stride, last)
-
     def test_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Measure one batch.
 
@@ -130,12 +151,43 @@ class Trainer(tf_keras.Model):
             The loss given to `compile` and the metrics, over all batches up to this one.
         """
         labels, weights = batch["labels"][0], batch["weights"][0]
-        logits = self({name: value[0] for name, value in batch["features"].items()})
+        logits = self.network({name: value[0] for name, value in batch["features"].items()})
         rows = tf.reduce_sum(weights)
         loss = tf.reduce_sum(self.loss.call(labels, logits) * weights)
-        self._mean_loss.update_state(tf.math.divide_no_nan(loss, rows), rows)
-        self.compiled_metrics.update_state(labels, logits, weights)
-        return {metric.name: metric.result() for metric in self.metrics}
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(tf.math.divide_no_nan(loss, rows), rows)
+            else:
+                metric.update_state(labels, logits, weights)
+        return self.get_metrics_result()
+
+    def _function(self, step: Callable[[Any], Any], compiled: bool) -> Any:
+        """A step on all replicas as a function of an iterator, for `fit` and `evaluate`.
+
+        Keras' own averages what replicas return, which fails with several workers
+        (keras-team/keras#20585); what a step returns is already the same on all of them.
+        """
+        strategy = self.distribute_strategy
+
+        def on_all(data: Any) -> Any:
+            returned = strategy.run(step, args=(data,))
+            return {n: strategy.experimental_local_results(v)[0] for n, v in returned.items()}
+
+        on_all = tf.function(on_all, reduce_retracing=True, autograph=False, jit_compile=compiled)
+        return tf.function(
+            lambda iterator: on_all(next(iterator)), reduce_retracing=True, autograph=False
+        )
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Do nothing: all variables are there, and Keras would take a batch to make them."""
+
+    def _row(self) -> Any:
+        """The row of the update at work, as `LogRows.of` has it."""
+        if self._rows.stride == 1:
+            return self.updates_done
+        step, stride = tf.convert_to_tensor(self.updates_done), self._rows.stride
+        last = tf.constant(self._rows.count - 1, tf.int64)
+        return tf.where(step % stride == 0, step // stride, last)
 
     def _loss_and_gradients(
         self, update: dict[str, Any], i: Any, total: Any, variables: list[Any]
@@ -149,7 +201,7 @@ class Trainer(tf_keras.Model):
         rows = tf.cast(tf.size(weights), tf.float32)
         weights *= rows / total
         with tf.GradientTape() as tape:
-            logits = self(features, training=True)
+            logits = self.network(features, training=True)
             values = (self._training_loss or self.loss).call(labels, logits)
             loss = tf.reduce_sum(values * weights) / rows
         gradients = tape.gradient(

@@ -17,9 +17,10 @@ from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.model import StoppedAt
 from kfp_finetune.components.build_optimizer.optimizers import build_optimizer
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune import devices, distribution, models, pytorch_weights
+from kfp_finetune.components.finetune import devices, distribution
 from kfp_finetune.components.finetune.calibration import calibrate
 from kfp_finetune.components.finetune.callbacks import (
+    Callbacks,
     Clock,
     Evaluate,
     SaveCheckpoints,
@@ -47,6 +48,8 @@ from kfp_finetune.components.finetune.training_log import DivergedError, Trainin
 from kfp_finetune.components.finetune.vocabulary import UsedVocabulary
 from kfp_finetune.components.load_data import model_source
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
+from kfp_finetune.components.models.loading import load_classifier
+from kfp_finetune.components.models.saving import save
 from kfp_finetune.components.runtime import emit
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.problem_types import num_outputs
@@ -69,6 +72,7 @@ def finetune(
     seed: int = 42,
     precision: str = "auto",
     jit_compile: bool = False,
+    gradient_checkpointing: bool = False,
     label_smoothing_factor: float = 0.0,
     class_weights: str = "none",
     label_all_tokens: bool = False,
@@ -98,6 +102,7 @@ def finetune(
         seed: For the head's weights, dropout and the order of the rows.
         precision: Of matrix products, one of `parameters.PRECISIONS`.
         jit_compile: Compile updates with XLA, once for each width of a batch; for GPUs.
+        gradient_checkpointing: Compute each layer again in the gradient, to save memory.
         label_smoothing_factor: As the task's `training_loss` takes it.
         class_weights: As the task's `training_loss` takes it.
         label_all_tokens: Of words with labels, whether all pieces of one are trained to have it.
@@ -145,16 +150,10 @@ def finetune(
         name: tokenized_dataset.open_split(tokenized_dataset_path, name)
         for name in ("train", "validation")
     }
-    # Decay changes every weight, used or not.
-    vocabulary = None if optimizer_config.weight_decay else UsedVocabulary(splits.values(), data)
-    train = Rows(splits["train"], data, vocabulary, label_all_tokens=label_all_tokens)
-    training_loss = task.training_loss(
-        data.problem_type, label_smoothing_factor, class_weights, train.labels
-    )
     with strategy.scope():
-        network = models.load_classifier(
+        network = load_classifier(
             model_source.resolve(base_model, model_revision, weights=True),
-            task=task,
+            per_token=task.PER_WORD,
             num_labels=num_outputs(data.label_names),
             label_names=data.label_names,
             problem_type=data.problem_type,
@@ -162,16 +161,23 @@ def finetune(
             note=lambda text: emit("note", "finetune", text=text),
         )
         _check_model_fits(network.config.vocab_size, data, base_model)
-        if vocabulary is not None:
+        network.gradient_checkpointing = gradient_checkpointing
+        vocabulary = None
+        if not optimizer_config.weight_decay:  # decay changes every weight, used or not
+            vocabulary = UsedVocabulary(splits.values(), data, network.config.fixed_ids)
             vocabulary.shrink(network)
+        train = Rows(splits["train"], data, vocabulary, label_all_tokens=label_all_tokens)
+        training_loss = task.training_loss(
+            data.problem_type, label_smoothing_factor, class_weights, train.labels
+        )
         metrics = task.training_metrics(data.problem_type, data.label_names)
         selection.check([metric.name for metric in metrics], data.splits["validation"].rows)
-        trainer = Trainer(network, plan.num_train_steps, training_loss)
+        trainer = Trainer(network, plan.num_train_steps, training_loss, compile_updates=jit_compile)
         trainer.compile(
             optimizer=build_optimizer(optimizer_config),
             loss=task.loss(data.problem_type),
             weighted_metrics=metrics,
-            jit_compile=jit_compile,
+            jit_compile=False,
         )
         best = BestWeights(network) if selection.load_best else None
         finite = BestWeights(network) if on_divergence == "report" else None
@@ -186,6 +192,7 @@ def finetune(
         "class_weights": class_weights,
         "label_all_tokens": label_all_tokens,
         "jit_compile": jit_compile,
+        "gradient_checkpointing": gradient_checkpointing,
         "selection": asdict(selection),
     }
     log = TrainingLog(
@@ -261,7 +268,7 @@ def finetune(
             temperature=fitted.temperature,
             thresholds=fitted.thresholds,
             **selection.chosen(history.evaluations),
-            weights_format=pytorch_weights.format_of(network),
+            weights_format="pt",
             environment=environment,
             parameters=None
             if parameters is None
@@ -269,7 +276,7 @@ def finetune(
         )
         if distribution.is_chief(strategy):
             tokenizer = Path(tokenized_dataset_path) / tokenized_dataset.TOKENIZER
-            models.save(network, tokenizer, Path(model_path))
+            save(network, tokenizer, Path(model_path))
             model_artifact.write_training_log(model_path, log.records)
             model_artifact.write(model_path, manifest)
         log.close()
@@ -302,7 +309,8 @@ def fit(
         trainer.fit(
             dataset,
             steps_per_epoch=left,
-            callbacks=list(callbacks),
+            shuffle=False,
+            callbacks=Callbacks(callbacks, trainer),
             verbose=0,
         )
     except tf.errors.ResourceExhaustedError as error:

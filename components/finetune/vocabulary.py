@@ -27,15 +27,18 @@ class UsedVocabulary:
     Args:
         tables: The splits that the model will see while it trains.
         data: The dataset's manifest.
+        fixed_ids: How many of the first ids stay what they are, as `Config.fixed_ids` has it.
 
     Attributes:
         tokens: The tokenizer's ids of these tokens, ascending, shape [used].
     """
 
-    def __init__(self, tables: Iterable[pa.Table], data: TokenizedDatasetManifest) -> None:
+    def __init__(
+        self, tables: Iterable[pa.Table], data: TokenizedDatasetManifest, fixed_ids: int = 0
+    ) -> None:
         used = np.zeros(data.vocab_size, bool)
-        # Some families tell padding by its id, which therefore has to stay what it is.
-        used[: data.pad_token_id + 1] = True
+        used[:fixed_ids] = True
+        used[data.pad_token_id] = True
         for table in tables:
             for chunk in table["input_ids"].chunks:
                 used[chunk.flatten().to_numpy()] = True
@@ -51,17 +54,16 @@ class UsedVocabulary:
         """Leave a model the embeddings of the used tokens only; it then takes ids of `ids_of`.
 
         Args:
-            network: A built Transformers model.
+            network: A classifier.
         """
-        layer = network.get_input_embeddings()
-        self._table = layer.weight
-        value = tf.gather(self._table, self.tokens)
-        layer.weight = layer.add_weight("weight", value.shape, initializer=lambda *_, **__: value)
+        words = network.word_embeddings
+        self._table = words.table
+        words.replace(tf.gather(tf.convert_to_tensor(self._table), self.tokens))
 
     def put_back(self, network: Any) -> None:
         """Give the model of `shrink` all of its embeddings again."""
-        layer = network.get_input_embeddings()
+        words = network.word_embeddings
         value = self._table.numpy()
-        value[self.tokens] = layer.weight.numpy()
+        value[self.tokens] = words.table.numpy()
         self._table.assign(value)
-        layer.weight = self._table
+        words.replace(self._table)

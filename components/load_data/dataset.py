@@ -162,9 +162,9 @@ def _open_tokenizer(parameters: Parameters) -> tuple[PreTrainedTokenizerFast, li
     folder = model_source.resolve(parameters.model, parameters.model_revision, weights=False)
     config = pretrained.read_config(folder)
     if weight_files(folder):  # so that load_data, or `check`, finds what finetune would
-        check_against_weights(config, folder)
+        check_against_weights(config.described, folder)
     tokenizer = pretrained.load_tokenizer(folder)
-    check_max_length(parameters.max_length, config, tokenizer)
+    check_max_length(parameters.max_length, pretrained.longest(config, tokenizer), tokenizer)
     said = tokenizer.init_kwargs.get("model_max_length", parameters.max_length)
     notes = []
     if said is not None and not pretrained.is_length(said, tokenizer):

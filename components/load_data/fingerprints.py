@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers import remote, remote_folders
+from kfp_finetune.components.load_data.readers import hub_client, remote, remote_folders
 from kfp_finetune.components.load_data.readers.files import expand
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
 from kfp_finetune.components.model_folder.files import find
@@ -204,6 +204,7 @@ def of_hub(repository: str, revision: str, kind: Kind) -> str:
         from huggingface_hub import HfApi, constants
     except ImportError:  # the client without [train]
         return ""
+    hub_client.prepare()
     try:
         found = HfApi().repo_info(repository, repo_type=kind, revision=revision, timeout=_SECONDS)
         return found.sha or ""

@@ -6,14 +6,13 @@ import os
 from pathlib import Path
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers import remote_folders
+from kfp_finetune.components.load_data.readers import hub_client, remote_folders
 from kfp_finetune.components.load_data.readers.files import expand
 from kfp_finetune.components.load_data.readers.hub import why_not_reached
 from kfp_finetune.components.model_folder.tokenizer_files import TOKENIZER_FILES
 from kfp_finetune.components.uris import is_uri
 
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors")
-_H5 = "tf_model.h5"
 _WEIGHTS = (".safetensors", ".h5", ".bin", ".msgpack", ".onnx", ".pt", ".ot")
 
 
@@ -59,17 +58,14 @@ def resolve(model: str, revision: str | None, *, weights: bool) -> Path:
             expected="a local folder, or a Hub id such as google-bert/bert-base-uncased",
             remedy=f"check the path; it was looked for in {Path.cwd()}",
         )
-    folder = _download(model, revision, _SAFETENSORS if weights else ())
-    if weights and not any(any(folder.glob(pattern)) for pattern in _SAFETENSORS):
-        folder = _download(model, revision, (_H5,))
-    return folder
+    return _download(model, revision, _SAFETENSORS if weights else ())
 
 
 def _download(model: str, revision: str | None, weights: tuple[str, ...]) -> Path:
     """Fetch the configuration, the tokenizer and these weights from the Hub, or from its cache."""
-    import requests
     from huggingface_hub import constants, errors, snapshot_download
 
+    hub_client.prepare()
     patterns = ["config.json", *TOKENIZER_FILES, *weights]
     where = f"model: {model}" + (f", revision: {revision}" if revision else "")
     try:
@@ -90,8 +86,7 @@ def _download(model: str, revision: str | None, weights: tuple[str, ...]) -> Pat
         found = "there is no such folder, and the Hub has no such model (or it is private)"
         expected = "a local folder, or a Hub id such as google-bert/bert-base-uncased"
         remedy = "check the spelling; for a private model set HF_TOKEN"
-    # LocalEntryNotFoundError, HTTP errors, time-outs and a broken connection are all OSErrors.
-    except (OSError, requests.RequestException) as error:
+    except hub_client.errors() as error:
         reason = why_not_reached(error)
         found = f"there is no such folder, and the model cannot be downloaded: {reason}"
         expected = "a local folder, a model in the Hub's cache, or a connection to the Hub"

@@ -1,108 +1,47 @@
 """A pretrained model's configuration and its tokenizer: checked, then opened.
 
-Transformers never sees a configuration that has not been read here as plain JSON first: none of the
-checkpoint's own code is run, and only the families in `FAMILIES` are opened. TensorFlow is not
-imported.
+Transformers never sees a folder, nor a configuration that has not been read here as plain JSON
+first: none of the checkpoint's own code is run, and only registered families are opened. TensorFlow
+is not imported.
 """
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.unpacking import new_folder
-from kfp_finetune.components.model_folder.arithmetic import check_arithmetic, takes_token_types
-from kfp_finetune.components.model_folder.files import first_line, read_json
-from kfp_finetune.components.model_folder.sizes import OPTIONAL, check_config
-from kfp_finetune.components.model_folder.tokenizer_files import copy_known, safe_copy
+from kfp_finetune.components.model_folder import fast_tokenizer, sentencepiece_model
+from kfp_finetune.components.model_folder.config_file import read_config_file
+from kfp_finetune.components.model_folder.files import find, first_line
+from kfp_finetune.components.model_folder.panics import panics_as
+from kfp_finetune.components.model_folder.tokenizer_files import save
+from kfp_finetune.components.model_folder.tokenizer_settings import read_settings
+from kfp_finetune.components.models import registry
+from kfp_finetune.components.models.configurations.config import Config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-# The text encoders among Transformers' TensorFlow classes for sequence classification
-# (`TF_MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES`) that give PyTorch's answers from PyTorch's
-# weights; tests/finetune/test_models.py holds each against a recorded one. Left out: decoders;
-# FlauBERT, XLM and RoFormer, whose tokenizers are slow ones or need packages of their own;
-# Longformer, which pads every row to its attention window; Funnel and XLNet, not tried; and what
-# reads more than text.
-FAMILIES = (
-    "albert",
-    "bert",
-    "camembert",
-    "convbert",
-    "deberta",
-    "deberta-v2",
-    "distilbert",
-    "electra",
-    "mobilebert",
-    "mpnet",
-    "rembert",
-    "roberta",
-    "roberta-prelayernorm",
-    "xlm-roberta",
-)
+FAMILIES = registry.FAMILIES
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """Read config.json as plain JSON, and refuse what would be unsafe or is not supported.
+def read_config(folder: Path) -> Config:
+    """Read config.json, and refuse what would be unsafe or is not supported.
 
     Args:
         folder: A model's folder.
 
     Returns:
-        The configuration.
+        The family's configuration.
 
     Raises:
-        InputError: If there is none, it is not JSON, it asks for code of its own to be run or
-            refers to other configurations, its weights are quantized, its family is not one of
-            `FAMILIES`, its sizes are none, or it computes what is not computed here.
+        InputError: If there is none, it is not JSON, it refers to other configurations, its weights
+            are quantized, its family is not one of `FAMILIES`, its sizes are none, or it computes
+            what is not computed here.
     """
-    where = folder / "config.json"
-    config = read_json(folder, where.name)
-    if config is None:
-        there = ", ".join(sorted(path.name for path in folder.iterdir())[:10])
-        raise InputError(
-            "the folder holds no model: there is no config.json",
-            where=str(folder),
-            expected="config.json, the tokenizer's files and the weights",
-            remedy=f"give the model's own folder; in this one is: {there or 'nothing'}",
-        )
-    _refuse_own_code(config, where)
-    if "configuration_files" in config:
-        raise InputError(
-            "config.json refers to other configurations (`configuration_files`)",
-            where=str(where),
-            expected="one configuration, in config.json",
-            remedy="put the configuration that you want in the place of config.json",
-        )
-    model_type = config.get("model_type")
-    if not model_type:
-        raise InputError(
-            "config.json does not say which family the model is of",
-            where=str(where),
-            expected=f"`model_type`, one of {', '.join(FAMILIES)}",
-            remedy="give a folder that Transformers' `save_pretrained` wrote",
-        )
-    if model_type not in FAMILIES:
-        raise InputError(
-            f"{model_type} has no TensorFlow class that can be trained here",
-            where=str(where),
-            expected=f"one of {', '.join(FAMILIES)}",
-            remedy="choose a model of one of these families",
-        )
-    if "quantization_config" in config:
-        raise InputError(
-            "the weights are quantized and cannot be trained",
-            where=str(where),
-            expected="a configuration without `quantization_config`",
-            remedy="use the model that this one was quantized from",
-        )
-    config = {key: v for key, v in config.items() if v is not None or key not in OPTIONAL}
-    check_config(config, where)
-    check_arithmetic(config, where)
-    return config
+    described = read_config_file(folder, FAMILIES)
+    return registry.read_config(described, folder / "config.json")
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
@@ -115,47 +54,46 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         The tokenizer; it has a padding token.
 
     Raises:
-        InputError: If there is no tokenizer, it asks for code of its own to be run, it is damaged,
-            it is a slow one, it cannot pad, or it has ids that the model has no embedding for.
+        InputError: If there is no tokenizer, it is damaged, it is a slow one, it cannot pad, or it
+            has ids that the model has no embedding for.
     """
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
-    config = read_json(folder, "tokenizer_config.json") or {}
-    _refuse_own_code(config, folder / "tokenizer_config.json")
-    model_config = read_config(folder) if (folder / "config.json").exists() else {}
-    copy = new_folder()
-    there = safe_copy(folder, copy)
-    if not there:
+    settings = read_settings(folder)
+    model = read_config(folder) if find(folder, "config.json") else None
+    files = fast_tokenizer.vocabulary_files(folder)
+    if not files:
         raise InputError(
             "the folder holds no tokenizer",
             where=str(folder),
             expected="tokenizer.json and tokenizer_config.json (or vocab.txt, or vocab.json with "
-            "merges.txt)",
+            "merges.txt, or a SentencePiece model such as spm.model)",
             remedy="copy the files from the model that this one was made from",
         )
-    # Without either, Transformers guesses the class from the folder's name.
-    if not config.get("tokenizer_class") and not model_config:
+    name = fast_tokenizer.class_of(settings, model.model_type if model else "")
+    if not name and not model:
         raise InputError(
             "nothing says of which class the tokenizer is",
             where=str(folder),
             expected="`tokenizer_class` in tokenizer_config.json, or the model's config.json",
             remedy="copy the files from the model that this one was made from",
         )
+    if fast_tokenizer.is_slow(name):
+        raise _not_fast(name, folder)
+    tokenizer = None
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            copy, local_files_only=True, trust_remote_code=False, use_fast=True
-        )
+        with panics_as(ValueError):
+            tokenizer = fast_tokenizer.open_tokenizer(files, settings, name)
+    except InputError:
+        raise
     except Exception as error:  # the tokenizers library raises Exception itself
-        if (folder / "tokenizer.json").is_file():
+        if "tokenizer.json" in files:
             raise InputError(
                 f"the tokenizer cannot be opened: {first_line(error)}",
                 where=str(folder),
                 expected="a tokenizer.json and a tokenizer_config.json that belong together",
                 remedy="download or copy them again",
             ) from None
-        tokenizer = None  # what Transformers says of missing files is not for people
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise _not_fast(config.get("tokenizer_class") or type(tokenizer).__name__, there, folder)
+    if tokenizer is None:
+        raise _not_made(list(files), folder, name, own_code=settings.own_code)
     if tokenizer.pad_token_id is None:
         raise InputError(
             "the tokenizer has no padding token",
@@ -163,17 +101,13 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
             expected="`pad_token` in tokenizer_config.json",
             remedy='add it there, e.g. "pad_token": "[PAD]", naming a token of the vocabulary',
         )
-    vocab_size = model_config.get("vocab_size")
-    highest = max(tokenizer.get_vocab().values())
-    if isinstance(vocab_size, int) and highest >= vocab_size:
-        raise InputError(
-            f"the tokenizer has ids up to {highest}, the model embeds {vocab_size} (0 to "
-            f"{vocab_size - 1})",
-            where=str(folder),
-            expected="the tokenizer that the model was trained with",
-            remedy="copy the tokenizer's files from the model that this one was made from",
-        )
-    _fit(tokenizer, model_config)
+    if model is not None:
+        _check_ids(tokenizer, model.vocab_size, folder)
+        if not model.takes_token_types:
+            names = tokenizer.model_input_names
+            tokenizer.model_input_names = [n for n in names if n != "token_type_ids"]
+    if not is_length(tokenizer.model_max_length, tokenizer):
+        tokenizer.model_max_length = int(1e30)  # as Transformers writes that there is no limit
     return tokenizer
 
 
@@ -184,43 +118,8 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerFast, path: Path) -> None:
         tokenizer: A tokenizer from `load_tokenizer`.
         path: The folder; made if it is not there.
     """
-    written = new_folder()
-    tokenizer.chat_template = None
-    tokenizer.save_pretrained(written)
     path.mkdir(parents=True, exist_ok=True)
-    copy_known(written, path)
-    shutil.rmtree(written)
-
-
-def _not_fast(name: str, there: list[str], folder: Path) -> InputError:
-    """What is said of a tokenizer that is a slow one."""
-    import transformers
-
-    fast = name.removesuffix("Fast") + "Fast"
-    if hasattr(transformers, name) and not hasattr(transformers, fast):
-        return InputError(
-            f"the model needs a fast tokenizer, and Transformers has none for {name}",
-            where=str(folder),
-            expected="a model with a tokenizer.json",
-            remedy="choose one that has it, e.g. --model FacebookAI/xlm-roberta-base, which reads"
-            " 100 languages",
-        )
-    return InputError(
-        f"no fast tokenizer can be made from {', '.join(there)}",
-        where=str(folder),
-        expected="tokenizer.json",
-        remedy="write it where `sentencepiece` is installed: "
-        "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
-    )
-
-
-def _fit(tokenizer: PreTrainedTokenizerFast, model_config: dict[str, Any]) -> None:
-    """Let a tokenizer give what its model takes, and replace a length that none can have."""
-    if model_config and not takes_token_types(model_config):
-        names = tokenizer.model_input_names
-        tokenizer.model_input_names = [name for name in names if name != "token_type_ids"]
-    if not is_length(tokenizer.model_max_length, tokenizer):
-        tokenizer.model_max_length = int(1e30)  # as Transformers writes that there is no limit
+    save(tokenizer, path)
 
 
 def is_length(value: Any, tokenizer: PreTrainedTokenizerFast) -> bool:
@@ -229,13 +128,60 @@ def is_length(value: Any, tokenizer: PreTrainedTokenizerFast) -> bool:
     return isinstance(value, int | float) and value is not True and value >= smallest
 
 
-def _refuse_own_code(config: dict[str, Any], where: Path) -> None:
-    """Refuse a checkpoint that brings Python of its own."""
-    for key in ("auto_map", "trust_remote_code"):
-        if config.get(key):
-            raise InputError(
-                f"the checkpoint asks for code of its own to be run (`{key}`)",
-                where=str(where),
-                expected="a model whose code is part of Transformers",
-                remedy="choose such a model; code from a checkpoint is never run here",
-            )
+def longest(config: Config, tokenizer: PreTrainedTokenizerFast) -> int:
+    """The most tokens that a model has positions for.
+
+    Args:
+        config: The model's configuration.
+        tokenizer: Its tokenizer.
+
+    Returns:
+        The tokenizer's limit if the model has none of its own, or has a higher one.
+    """
+    return int(min(config.max_tokens or tokenizer.model_max_length, tokenizer.model_max_length))
+
+
+def _check_ids(tokenizer: PreTrainedTokenizerFast, vocab_size: int, folder: Path) -> None:
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= vocab_size:
+        raise InputError(
+            f"the tokenizer has ids up to {highest}, the model embeds {vocab_size} (0 to "
+            f"{vocab_size - 1})",
+            where=str(folder),
+            expected="the tokenizer that the model was trained with",
+            remedy="copy the tokenizer's files from the model that this one was made from",
+        )
+
+
+def _not_fast(name: str, folder: Path) -> InputError:
+    return InputError(
+        f"the model needs a fast tokenizer, and Transformers has none for {name}",
+        where=str(folder),
+        expected="a model with a tokenizer.json",
+        remedy="choose one that has it, e.g. --model FacebookAI/xlm-roberta-base, which reads"
+        " 100 languages",
+    )
+
+
+def _not_made(there: list[str], folder: Path, name: str, *, own_code: bool) -> InputError:
+    if own_code:
+        return InputError(
+            f"no fast tokenizer can be made from {', '.join(there)} without the checkpoint's own"
+            " code (`auto_map`), which is never run here",
+            where=str(folder),
+            expected="tokenizer.json",
+            remedy="choose a model with a tokenizer.json",
+        )
+    converted = sentencepiece_model.FILES
+    expected = "tokenizer.json"
+    if name in converted:
+        expected += f", or {converted[name]} for {name}"
+    elif any(file.endswith(".model") for file in there):
+        expected += f" (SentencePiece models are converted for {', '.join(converted)})"
+    return InputError(
+        f"no fast tokenizer can be made from {', '.join(there)}",
+        where=str(folder),
+        expected=expected,
+        remedy="write it where `sentencepiece` is installed: "
+        "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
+    )

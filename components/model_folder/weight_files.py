@@ -1,7 +1,6 @@
 """The files that hold a model's weights: found, and looked into before anything is read of them.
 
-Nothing is unpickled: the files are safetensors, or HDF5 of which only arrays are read that lie in
-the file itself.
+Nothing is unpickled, and no HDF5 is parsed: the files are safetensors.
 """
 
 from __future__ import annotations
@@ -10,13 +9,10 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.model_folder.files import few, find, first_line, read_json
-
-if TYPE_CHECKING:
-    import h5py
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -50,10 +46,11 @@ def weight_files(folder: Path) -> list[Path]:
     """The files that hold a folder's weights, by Transformers' order of preference.
 
     Returns:
-        The safetensors file, or its shards, or the HDF5 file; nothing if there is none of them.
+        The safetensors file, or its shards; nothing if there is neither.
 
     Raises:
-        InputError: If the shards' index is damaged, or a file is not there or not in the folder.
+        InputError: If the shards' index is damaged, a file is not there or not in the folder, or
+            there is only HDF5.
     """
     whole = find(folder, WEIGHTS)
     if whole is None and find(folder, WEIGHTS_INDEX) is not None:
@@ -77,8 +74,9 @@ def weight_files(folder: Path) -> list[Path]:
                 remedy="download or copy the missing ones",
             )
         return [file for file in files if file is not None]
-    found = whole or find(folder, H5_WEIGHTS)
-    return [found] if found else []
+    if whole is None and find(folder, H5_WEIGHTS) is not None:
+        raise _hdf5(folder)
+    return [whole] if whole else []
 
 
 @contextlib.contextmanager
@@ -86,10 +84,10 @@ def open_weights(files: Sequence[Path]) -> Iterator[Weights]:
     """Open the files of a model's weights.
 
     Args:
-        files: Its safetensors files, or its HDF5 file.
+        files: Its safetensors files.
 
     Raises:
-        InputError: If one is damaged or refers to other files, or the weights are quantized.
+        InputError: If one is damaged, or the weights are quantized.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -98,10 +96,6 @@ def open_weights(files: Sequence[Path]) -> Iterator[Weights]:
     with contextlib.ExitStack() as stack:
         for file in files:
             try:
-                if file.suffix == ".h5":
-                    tensors |= _h5_tensors(file, stack)
-                    formats.add("tf")
-                    continue
                 archive = stack.enter_context(safe_open(file, framework="tf"))
                 names = list(archive.keys())
                 slices = {name: archive.get_slice(name) for name in names}
@@ -127,61 +121,15 @@ def open_weights(files: Sequence[Path]) -> Iterator[Weights]:
         yield Weights(tensors, few(sorted(formats)))
 
 
-def _h5_tensors(file: Path, stack: contextlib.ExitStack) -> dict[str, Tensor]:
-    """The arrays of a Keras weights file: layer/model/..., without the first two.
-
-    HDF5 can keep an array in other files, or link to them: that would make any file of this machine
-    part of the weights.
-    """
-    import h5py
-
-    tensors: dict[str, Tensor] = {}
-    seen: set[int] = set()
-
-    def visit(group: h5py.Group, path: tuple[str, ...]) -> None:
-        address = h5py.h5o.get_info(group.id).addr
-        if address in seen:  # two links to a group at each level would be 2^depth visits
-            raise _damaged(file, f"{'/'.join(path)} is a group that stands elsewhere in it too")
-        seen.add(address)
-        if len(path) > _DEEPEST_GROUP:
-            raise _damaged(file, "its groups are nested too deeply")
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise _elsewhere(file, "/".join((*path, name)), "a link")
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                visit(item, (*path, name))
-            elif isinstance(item, h5py.Dataset):
-                _check_within(file, item)
-                below = "/".join((*path, name)[2:])
-                read = partial(item.__getitem__, ())
-                tensors[below] = Tensor(item.dtype.name, item.shape, read)
-
-    visit(stack.enter_context(h5py.File(file, "r")), ())
-    return tensors
-
-
-_DEEPEST_GROUP = 32
-
-
-def _check_within(file: Path, array: h5py.Dataset) -> None:
-    """Refuse an array that does not lie in the file as it is, all of it."""
-    settings = array.id.get_create_plist()
-    if array.is_virtual:
-        raise _elsewhere(file, array.name, "a virtual dataset")
-    if settings.get_external_count():
-        raise _elsewhere(file, array.name, "external storage")
-    if settings.get_nfilters() or array.id.get_storage_size() < array.nbytes:
-        raise _damaged(file, f"{array.name} does not hold what its shape {array.shape} says")
-
-
-def _elsewhere(file: Path, name: str, what: str) -> InputError:
+def _hdf5(folder: Path) -> InputError:
+    """The error for weights that only HDF5 holds."""
     return InputError(
-        f"the weights refer to other files: {name.lstrip('/')} is {what}",
-        where=str(file),
-        expected="weights that all lie in the file itself",
-        remedy="do not use this file unless you know why it does so; weights that "
-        "`save_pretrained` wrote do not",
+        f"the weights are {H5_WEIGHTS}, and HDF5 is not read: its parser has known memory errors",
+        where=str(folder),
+        expected=WEIGHTS,
+        remedy="if you trust the file, convert it where `pip install 'transformers<5' tf-keras` was"
+        ' run: python -c "from transformers import TFAutoModelForSequenceClassification as M;'
+        f" M.from_pretrained('{folder}').save_pretrained('{folder}', safe_serialization=True)\"",
     )
 
 

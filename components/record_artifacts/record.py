@@ -2,7 +2,7 @@
 
     {
       "schema_version": 1,
-      "version": "0.1.0",
+      "version": "0.2.0",
       "pipeline": "compare_schedules",
       "steps": {
         "load_data": {"tokenized_dataset": "s3://...", "data_report": "s3://..."},

@@ -7,7 +7,7 @@ Every module has
 - `check_columns` and `check_training_loss`; `choices` has what can be checked without numpy;
 - from rows to examples: `label_values`, `understand_labels`, `tokenize`, `label_type`,
   `text_type` and `label_text`;
-- from examples to a model: `model_class`, `targets`, `word_labels`, `loss`, `training_loss` and
+- from examples to a model: `targets`, `word_labels`, `loss`, `training_loss` and
   `training_metrics`;
 - from logits to metrics, and to what is said of a text: `score`, `columns_of`, `outputs`, `answer`.
 """

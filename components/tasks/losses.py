@@ -20,7 +20,7 @@ def loss(problem_type: str) -> Any:
         Single-label: cross-entropy between the label and the softmax of the logits. Multi-label:
         binary cross-entropy, averaged over the labels. Regression: the squared error.
     """
-    from tf_keras import losses
+    from keras import losses
 
     if problem_type == SINGLE_LABEL:
         return losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -51,7 +51,7 @@ def training_loss(
     if label_smoothing_factor == 0 and class_weights == "none":
         return None
     import tensorflow as tf
-    from tf_keras import losses
+    from keras import losses
 
     if problem_type == MULTI_LABEL:
         return losses.BinaryCrossentropy(from_logits=True, label_smoothing=label_smoothing_factor)
@@ -61,6 +61,7 @@ def training_loss(
         """Cross-entropy with smoothed labels, times the weight of the true label."""
 
         def call(self, y_true: Any, y_pred: Any) -> Any:
+            y_true = tf.cast(y_true, tf.int32)  # Keras makes numbers of them where it is called
             values = losses.categorical_crossentropy(
                 tf.one_hot(y_true, tf.shape(y_pred)[-1]),
                 y_pred,
@@ -93,7 +94,7 @@ def balanced_class_weights(targets: NDArray[np.int32]) -> NDArray[np.float32]:
 def training_metrics(problem_type: str, label_names: Sequence[str]) -> list[Any]:
     """What is measured on the validation split while training, besides the loss."""
     import tensorflow as tf
-    from tf_keras import metrics
+    from keras import metrics
 
     class MicroF1(metrics.F1Score):
         """F1 over all labels of all rows, from logits: a label is predicted above 0."""
@@ -104,5 +105,9 @@ def training_metrics(problem_type: str, label_names: Sequence[str]) -> list[Any]
     if problem_type == SINGLE_LABEL:
         return [metrics.SparseCategoricalAccuracy(name="accuracy")]
     if problem_type == MULTI_LABEL:
-        return [MicroF1(average="micro", threshold=0.5, name="micro_f1")]
+        f1 = MicroF1(average="micro", threshold=0.5, name="micro_f1")
+        # Keras makes its variables at the first batch, which is too late inside a graph.
+        nothing = np.zeros((1, len(label_names)), np.float32)
+        metrics.F1Score.update_state(f1, nothing, nothing)
+        return [f1]
     return [metrics.MeanAbsoluteError(name="mae")]

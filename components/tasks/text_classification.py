@@ -101,13 +101,6 @@ def label_text(label: Any, names: Sequence[str], text: str) -> str:
     return names[label] if names else f"{label:g}"
 
 
-def model_class() -> Any:
-    """The Transformers class of the model."""
-    from transformers import TFAutoModelForSequenceClassification
-
-    return TFAutoModelForSequenceClassification
-
-
 def targets(column: pa.ChunkedArray, problem_type: str, label_names: list[str]) -> NDArray[Any]:
     """Stored labels as the loss takes them.
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.model_folder.panics import cannot_tokenize, panics_as
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerFast
 
-# Families whose first position is the one after the padding token's id, as in fairseq.
-_POSITIONS_AFTER_PADDING = ("camembert", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta")
 _LONGEST_COUNTED = 100_000
 
 
@@ -138,7 +137,8 @@ class Tokenize(Counts):
             labels: Not used: a text's label does not depend on its tokens.
         """
         inputs: list[Any] = texts[0] if len(texts) == 1 else list(zip(*texts, strict=True))
-        encodings: list[Any] = self._backend.encode_batch_fast(inputs)
+        with panics_as(cannot_tokenize):
+            encodings: list[Any] = self._backend.encode_batch_fast(inputs)
         return encodings
 
     def tokens(self, encodings: list[Any]) -> Tokens:
@@ -181,28 +181,22 @@ def joined(lists: Iterable[Sequence[int]]) -> NDArray[np.int32]:
     return np.fromiter(chain.from_iterable(lists), np.int32)
 
 
-def check_max_length(
-    max_length: int, config: dict[str, Any], tokenizer: PreTrainedTokenizerFast
-) -> None:
+def check_max_length(max_length: int, longest: int, tokenizer: PreTrainedTokenizerFast) -> None:
     """Check that a model takes so many tokens.
 
     Args:
         max_length: Tokens per example.
-        config: The model's config.json.
+        longest: The most that the model takes.
         tokenizer: The model's tokenizer.
 
     Raises:
         InputError: If it does not.
     """
-    positions = config.get("max_position_embeddings") or tokenizer.model_max_length
-    if config["model_type"] in _POSITIONS_AFTER_PADDING:
-        positions -= tokenizer.pad_token_id + 1
-    limit = min(positions, tokenizer.model_max_length)
     smallest = tokenizer.num_special_tokens_to_add(pair=True) + 1
-    if not smallest <= max_length <= limit:
+    if not smallest <= max_length <= longest:
         raise InputError(
             f"max_length is {max_length}",
             where="max_length",
-            expected=f"{smallest} to {limit} tokens, which is what the model takes",
-            remedy=f"--max-length {min(limit, 128)}",
+            expected=f"{smallest} to {longest} tokens, which is what the model takes",
+            remedy=f"--max-length {min(longest, 128)}",
         )

@@ -57,6 +57,7 @@ def compare_schedules(
     drop_remainder: bool = False,
     precision: str = "auto",
     jit_compile: bool = False,
+    gradient_checkpointing: bool = False,
     label_smoothing_factor: float = 0.0,
     class_weights: str = "none",
     label_all_tokens: bool = False,
@@ -119,9 +120,11 @@ def compare_schedules(
             decides.
         gradient_accumulation_steps: Batches per optimizer step.
         drop_remainder: Leave out the last, smaller batch of an epoch.
-        precision: Of matrix products: auto (bfloat16 where the processor or the GPU has matrix
-            units for it), float32 or bfloat16.
+        precision: Of matrix products: auto (bfloat16 where the processor or the GPU is faster with
+            it), float32 or bfloat16.
         jit_compile: Compile the updates with XLA, for GPUs; takes a minute or more at first.
+        gradient_checkpointing: Save memory: the gradient computes each layer again instead of
+            keeping it. For long texts; updates take about a third longer.
         label_smoothing_factor: Share of a label's weight that goes to all labels alike; 0.1 is
             usual. For the training loss only.
         class_weights: none, or balanced: an example counts n / (labels * n of its label), so that
@@ -211,6 +214,7 @@ def compare_schedules(
             seed=candidate.seed,
             precision=precision,
             jit_compile=jit_compile,
+            gradient_checkpointing=gradient_checkpointing,
             label_smoothing_factor=label_smoothing_factor,
             class_weights=class_weights,
             label_all_tokens=label_all_tokens,
@@ -230,6 +234,7 @@ def compare_schedules(
         evaluated = evaluate(
             tokenized_dataset=data.outputs["tokenized_dataset"],
             model=trained.outputs["model"],
+            precision=precision,
             texts_in_report=texts_in_report,
         )
     ranked = rank(

@@ -71,6 +71,7 @@ def finetune(
     max_grad_norm: float = 0.0,
     precision: str = "auto",
     jit_compile: bool = False,
+    gradient_checkpointing: bool = False,
     label_smoothing_factor: float = 0.0,
     class_weights: str = "none",
     label_all_tokens: bool = False,
@@ -154,9 +155,11 @@ def finetune(
         adam_beta2: For adam and adamw: decay of the second moment.
         adam_epsilon: For adam and adamw: added to the denominator.
         max_grad_norm: Clip the global norm of the gradients to this; 0: no clipping.
-        precision: Of matrix products: auto (bfloat16 where the processor or the GPU has matrix
-            units for it), float32 or bfloat16.
+        precision: Of matrix products: auto (bfloat16 where the processor or the GPU is faster with
+            it), float32 or bfloat16.
         jit_compile: Compile the updates with XLA, for GPUs; takes a minute or more at first.
+        gradient_checkpointing: Save memory: the gradient computes each layer again instead of
+            keeping it. For long texts; updates take about a third longer.
         label_smoothing_factor: Share of a label's weight that goes to all labels alike; 0.1 is
             usual. For the training loss only.
         class_weights: none, or balanced: an example counts n / (labels * n of its label), so that
@@ -254,6 +257,7 @@ def finetune(
         seed=seed,
         precision=precision,
         jit_compile=jit_compile,
+        gradient_checkpointing=gradient_checkpointing,
         label_smoothing_factor=label_smoothing_factor,
         class_weights=class_weights,
         label_all_tokens=label_all_tokens,
@@ -273,6 +277,7 @@ def finetune(
     evaluated = evaluate(
         tokenized_dataset=data.outputs["tokenized_dataset"],
         model=trained.outputs["model"],
+        precision=precision,
         texts_in_report=texts_in_report,
     )
     record_artifacts(

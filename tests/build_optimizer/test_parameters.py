@@ -272,7 +272,7 @@ def test_a_parameter_is_used_by_those_that_are_said_to_use_it(name: str) -> None
                 build_optimizer_config(40, **given, **{name: other[name]})
 
 
-@pytest.mark.parametrize("file", ["README.md", "pipelines/finetune/pipeline.py"])
+@pytest.mark.parametrize("file", ["docs/guide.md", "pipelines/finetune/pipeline.py"])
 def test_every_schedule_and_optimizer_is_told_of(file: str) -> None:
     text = (Path(__file__).parents[2] / file).read_text()
     words = set(re.findall(r"\w+", text))

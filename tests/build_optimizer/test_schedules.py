@@ -5,13 +5,12 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
+import keras as keras_library
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers.optimization_tf import WarmUp
 
 from kfp_finetune.components.artifacts.optimizer_config import SCHEDULES, Schedule
 from kfp_finetune.components.build_optimizer.curve import drawn_steps, turns
@@ -20,7 +19,7 @@ from kfp_finetune.components.build_optimizer.parameters import build_optimizer_c
 from kfp_finetune.components.build_optimizer.schedules import learning_rate_at, learning_rates
 from tests.build_optimizer import published
 
-keras = tf_keras.optimizers.schedules
+keras = keras_library.optimizers.schedules
 PEAK = 1e-3
 BEYOND = 3  # updates looked at past the last
 
@@ -95,7 +94,7 @@ def test_a_decay_to_a_rate_above_zero_is_that_of_transformers_once_it_is_warm() 
 
 
 def of_keras(schedule: Schedule) -> Any:
-    """The Keras object of the same curve, behind Transformers' WarmUp."""
+    """The Keras object of the same curve, behind a linear warmup."""
     length = schedule.num_train_steps - schedule.warmup_steps
     end = schedule.end_learning_rate
     decay = {
@@ -111,7 +110,12 @@ def of_keras(schedule: Schedule) -> Any:
             [PEAK, *(rate for _, rate in schedule.boundaries)],
         ),
     }[schedule.name]()
-    return WarmUp(PEAK, decay, schedule.warmup_steps) if schedule.warmup_steps else decay
+    warmup = schedule.warmup_steps
+
+    def warmed_up(step: float) -> Any:
+        return decay(step - warmup) if step >= warmup else tf.constant(PEAK * step / warmup)
+
+    return warmed_up
 
 
 PIECES = [((5, 5e-4),), ((5, 5e-4), (6, 1e-4), (7, 3e-4)), ((7, 0.0),)]

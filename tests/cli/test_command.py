@@ -76,7 +76,7 @@ def test_compile_is_deterministic_and_takes_an_image(tmp_path: Path) -> None:
 
 def test_compile_works_in_the_client_without_tensorflow(tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
-    for module in ("tensorflow", "tf_keras", "transformers", "datasets", "sklearn", "numpy"):
+    for module in ("tensorflow", "keras", "transformers", "datasets", "sklearn", "numpy"):
         (blocked / module).mkdir(parents=True)
         (blocked / module / "__init__.py").write_text("raise ImportError('not in the client')")
     done = subprocess.run(

@@ -220,7 +220,7 @@ def test_the_image(client: docker.DockerClient) -> None:
     settings = image.attrs["Config"]
     assert not settings.get("Entrypoint")
     assert settings["User"] == "1000:1000"
-    assert settings["Labels"]["org.opencontainers.image.version"] == "0.1.0"
+    assert settings["Labels"]["org.opencontainers.image.version"] == "0.2.0"
     assert len(settings["Labels"]["org.opencontainers.image.revision"]) == 40
     code = (
         "import importlib.util as u, os, shutil\n"

@@ -91,7 +91,7 @@ def make_inputs(
         validation_metrics={"loss": 0.41, FOLLOWED[problem_type]: 0.92},
         environment={
             "tensorflow": "2.21.0",
-            "transformers": "4.57.6",
+            "transformers": "5.24.0",
             "python": "3.11.9",
             "threads": 2,
             "precision": "bfloat16",

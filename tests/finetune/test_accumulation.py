@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +15,7 @@ from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.build_optimizer.optimizers import build_optimizer
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
-from kfp_finetune.components.finetune import devices, models
+from kfp_finetune.components.finetune import devices
 from kfp_finetune.components.finetune.inputs import Rows, training_dataset
 from kfp_finetune.components.finetune.trainer import (
     EXAMPLES,
@@ -26,9 +25,11 @@ from kfp_finetune.components.finetune.trainer import (
     Trainer,
 )
 from kfp_finetune.components.load_data.steps import count_steps
+from kfp_finetune.components.models.loading import load_classifier
 from kfp_finetune.components.tasks import text_classification as task
 from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
 from tests import tiny
+from tests.finetune.runs import without_dropout
 
 SEED = 5
 ADAM_EPSILON = 1e-3  # so that a gradient of about 0 is not blown up to a whole step by rounding
@@ -38,16 +39,14 @@ ADAM_EPSILON = 1e-3  # so that a gradient of about 0 is not blown up to a whole 
 def network(tiny_model: Path) -> Any:
     """A network without dropout."""
     devices.configure(0)
-    made = models.load_classifier(
+    made = load_classifier(
         tiny_model,
         num_labels=3,
         label_names=list(tiny.LABELS),
         problem_type=SINGLE_LABEL,
         seed=7,
     )
-    for layer in made.submodules:
-        if isinstance(layer, tf_keras.layers.Dropout):
-            layer.rate = 0.0
+    without_dropout(made)
     return made
 
 

@@ -145,7 +145,7 @@ def test_the_best_weights_and_the_patience_survive(
 ) -> None:
     """At a rate far too high, the first evaluation stays the best."""
     settings: dict[str, Any] = {
-        "learning_rate": 0.5,
+        "learning_rate": 2.0,
         "lr_scheduler_type": "constant",
         "plan": {"num_train_epochs": 6.0},
         "selection": Selection("loss", patience=2, load_best=True),
@@ -337,6 +337,26 @@ def test_what_differs_is_said_and_not_resumed_unless_asked(
     assert (manifest.resumed_at, manifest.differences) == ([6], [difference])
     assert f"goes on after 6 of 26 steps; not bit-identical, as there differs {difference}" in (
         notes(capsys)
+    )
+
+
+@pytest.mark.parametrize("resume", ["retry", "exact", "any"])
+def test_a_checkpoint_of_another_format_is_refused_with_the_version_that_wrote_it(
+    resume: str, tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Version 0.1.0 did not number its format."""
+    facts = {"environment.kfp-finetune": "0.1.0", "environment.tf-keras": "2.21.0"}
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    record = {"owner": "", "key": "key", "finished": False, "facts": facts}
+    (saved / "run.json").write_text(json.dumps(record))
+    assert refused(Run(tmp_path, tiny_data, tiny_model), resume=resume) == (
+        "the checkpoints were written by kfp-finetune 0.1.0, and this version keeps the state of a"
+        " training otherwise: it cannot continue from them\n"
+        f"  where:    {saved}\n"
+        "  expected: checkpoints in format 2, not 1\n"
+        "  remedy:   continue with the version that wrote them, or start the training anew with"
+        " kfp-finetune rerun and a checkpoint directory of its own"
     )
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras
 from safetensors.numpy import load
 
 from kfp_finetune.components.artifacts import tokenized_dataset
@@ -23,9 +22,9 @@ from kfp_finetune.components.artifacts.model import read
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import distribution
 from kfp_finetune.components.finetune.inputs import Rows, training_dataset
-from kfp_finetune.components.finetune.models import dropout_generators, load_classifier
 from kfp_finetune.components.finetune.parameters import Selection
 from kfp_finetune.components.load_data.steps import count_steps
+from kfp_finetune.components.models.loading import load_classifier
 from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
 from tests import tiny
 from tests.finetune.runs import CURVES, Run
@@ -185,14 +184,18 @@ def test_each_device_drops_out_for_itself_and_draws_as_often(
             problem_type=SINGLE_LABEL,
             seed=7,
         )
-    layer = next(m for m in network.submodules if isinstance(m, tf_keras.layers.Dropout))
+    features = {
+        "input_ids": tf.ones([8, 8], tf.int32),
+        "attention_mask": tf.ones([8, 8], tf.int32),
+    }
     first, second = two_devices.experimental_local_results(
-        two_devices.run(tf.function(lambda: layer(tf.ones([8, 8]), training=True)))
+        two_devices.run(tf.function(lambda: network(features, training=True)))
     )
     assert not np.array_equal(first, second)
-    for generator in dropout_generators(network):
-        one, other = two_devices.experimental_local_results(generator.state)
-        np.testing.assert_array_equal(one, other)
+    state = network.dropout_seeds.state.value
+    one, other = two_devices.experimental_local_results(state)
+    np.testing.assert_array_equal(one, other)
+    assert one[1] == 1
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from kfp_finetune.components.artifacts import tokenized_dataset
-from kfp_finetune.components.finetune import devices, models, training
+from kfp_finetune.components.finetune import devices, training
 from kfp_finetune.components.finetune.vocabulary import UsedVocabulary
 from kfp_finetune.components.load_data import model_source
+from kfp_finetune.components.models.forward import forward
+from kfp_finetune.components.models.loading import load_classifier
 from tests import checkpoints, tiny
 from tests.finetune.runs import Run
 
@@ -42,8 +44,10 @@ def data(model: Path, tmp_path: Path, tiny_data: Path) -> Iterator[Path]:
     )
 
 
-def all_of_it(tables: Any, data: tokenized_dataset.TokenizedDatasetManifest) -> UsedVocabulary:
-    vocabulary = UsedVocabulary([], data.model_copy(update={"pad_token_id": data.vocab_size}))
+def all_of_it(
+    tables: Any, data: tokenized_dataset.TokenizedDatasetManifest, fixed_ids: int
+) -> UsedVocabulary:
+    vocabulary = UsedVocabulary([], data, data.vocab_size)
     assert len(vocabulary.tokens) == data.vocab_size
     return vocabulary
 
@@ -70,10 +74,10 @@ def test_weight_decay_reaches_the_tokens_that_are_not_used(
     run = Run(tmp_path / "run", data, model, optimizer="adamw", weight_decay=0.5)
     run()
     (name,) = [n for n in load_file(run.folder / "model" / "model.safetensors") if "word_emb" in n]
-    before = models.load_classifier(
+    before = load_classifier(
         model, num_labels=3, label_names=[], problem_type="single_label_classification", seed=42
     )
-    table = before.get_input_embeddings().weight.numpy()
+    table = before.word_embeddings.table.numpy()
     after = load_file(run.folder / "model" / "model.safetensors")[name]
     unused = slice(6, 20)  # behind the special tokens
     assert np.all(np.abs(after[unused]) < np.abs(table[unused]))
@@ -94,7 +98,7 @@ def test_every_family_answers_alike_with_the_used_tokens_only(
 ) -> None:
     devices.configure(0)
     folder = checkpoints.write_checkpoint(tmp_path / family, family)
-    model = models.load_classifier(
+    model = load_classifier(
         model_source.resolve(str(folder), None, weights=True),
         num_labels=3,
         label_names=checkpoints.LABELS,
@@ -106,21 +110,19 @@ def test_every_family_answers_alike_with_the_used_tokens_only(
         update={"vocab_size": config.vocab_size, "pad_token_id": config.pad_token_id or 0}
     )
     tables = [tokenized_dataset.open_split(tiny_data, "train")]
-    vocabulary = UsedVocabulary(tables, manifest)
+    vocabulary = UsedVocabulary(tables, manifest, config.fixed_ids)
     assert len(vocabulary.tokens) < config.vocab_size
 
     ids = np.full([3, 9], manifest.pad_token_id, np.int32)
     ids[:, :6] = np.random.default_rng(0).choice(vocabulary.tokens, [3, 6])
     mask = (np.arange(9) < np.array([[9], [6], [4]])).astype(np.int32)
-    answer = models.forward(model)({"input_ids": ids, "attention_mask": mask}).numpy()
-    before = [weight.shape.as_list() for weight in model.weights]
+    answer = forward(model)({"input_ids": ids, "attention_mask": mask}).numpy()
+    before = [tuple(weight.shape) for weight in model.weights]
     vocabulary.shrink(model)
-    assert model.get_input_embeddings().weight.shape[0] == len(vocabulary.tokens)
-    small = models.forward(model)(
-        {"input_ids": vocabulary.ids_of(ids), "attention_mask": mask}
-    ).numpy()
+    assert model.word_embeddings.table.shape[0] == len(vocabulary.tokens)
+    small = forward(model)({"input_ids": vocabulary.ids_of(ids), "attention_mask": mask}).numpy()
     np.testing.assert_array_equal(small, answer)
     vocabulary.put_back(model)
-    assert sorted(w.shape.as_list() for w in model.weights) == sorted(before)
-    again = models.forward(model)({"input_ids": ids, "attention_mask": mask}).numpy()
+    assert sorted(tuple(w.shape) for w in model.weights) == sorted(before)
+    again = forward(model)({"input_ids": ids, "attention_mask": mask}).numpy()
     np.testing.assert_array_equal(again, answer)

@@ -8,20 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras
 from scipy.special import log_softmax
 
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.build_optimizer.optimizers import build_optimizer
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
-from kfp_finetune.components.finetune import devices, models
+from kfp_finetune.components.finetune import devices
 from kfp_finetune.components.finetune.inputs import Rows, training_dataset, validation_dataset
 from kfp_finetune.components.finetune.predictions import predict
 from kfp_finetune.components.finetune.trainer import EXAMPLES, LOSS, Trainer
 from kfp_finetune.components.load_data.steps import count_steps
+from kfp_finetune.components.models.loading import load_classifier
 from kfp_finetune.components.tasks import token_classification as task
 from kfp_finetune.components.tasks.problem_types import ENTITIES
 from tests import tiny
+from tests.finetune.runs import without_dropout
 
 SEED = 5
 
@@ -44,17 +45,15 @@ def network(tiny_model: Path, data: Path) -> Any:
     """A network without dropout."""
     devices.configure(0)
     names = tokenized_dataset.read(data).label_names
-    made = models.load_classifier(
+    made = load_classifier(
         tiny_model,
         num_labels=len(names),
         label_names=names,
         problem_type=ENTITIES,
-        task=task,
+        per_token=True,
         seed=7,
     )
-    for layer in made.submodules:
-        if isinstance(layer, tf_keras.layers.Dropout):
-            layer.rate = 0.0
+    without_dropout(made)
     return made
 
 
@@ -68,7 +67,7 @@ def compiled(network: Any, steps: int) -> Trainer:
     trainer.compile(
         optimizer=build_optimizer(config),
         loss=task.loss(ENTITIES),
-        weighted_metrics=task.training_metrics(ENTITIES, network.config.id2label.values()),
+        weighted_metrics=task.training_metrics(ENTITIES, network.label_names),
     )
     return trainer
 

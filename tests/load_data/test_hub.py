@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -30,7 +38,7 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        path = self.path.partition("?")[0].lstrip("/").split("/")
+        path = urlsplit(self.path).path.lstrip("/").split("/")  # a proxy is asked for whole URLs
         path = path[2 if path[0] == "api" else 1 if path[0] == "datasets" else 0 :]
         repo = "/".join(path[:2])
         if repo in self.ERRORS:
@@ -39,7 +47,7 @@ class Hub(BaseHTTPRequestHandler):
         if "resolve" in path:
             return self.answer(200, self.files[repo][path[-1]], {"ETag": f'"{path[-1]}"'})
         if "tree" in path or "paths-info" in path:
-            wanted = path[path.index("main") + 1 :] or [""]
+            wanted = path[path.index("tree" if "tree" in path else "paths-info") + 2 :] or [""]
             tree = [
                 {"type": "file", "path": name, "size": len(data), "oid": sha256(data).hexdigest()}
                 for name, data in self.files[repo].items()
@@ -67,6 +75,9 @@ class Hub(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+# What a developer's machine may say of certificates and proxies.
+NETWORK = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY")
+
 IN_A_PROCESS_WITH_ITS_OWN_HUB = """
 import json, sys
 from kfp_finetune.components.errors import InputError
@@ -93,6 +104,21 @@ except InputError as error:
 """
 
 
+@contextmanager
+def serve(certificate: Path | None = None) -> Iterator[int]:
+    """Start the server, over TLS if there is a certificate (with its key); gives the port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # broken handshakes
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.fixture
 def hub(tiny_model: Path) -> Iterator[str]:
     plain = {name: (tiny_model / name).read_bytes() for name in ("config.json", "tokenizer.json")}
@@ -105,11 +131,8 @@ def hub(tiny_model: Path) -> Iterator[str]:
         "someone/h5": plain | other | {"tf_model.h5": b"yes"},
         "someone/bin": plain | other,
     }
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serve() as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 IN_A_PROCESS_WITH_DATA_ON_ITS_OWN_HUB = """
@@ -121,15 +144,18 @@ print(json.dumps([remote.fingerprint(uri), open_source(uri).rows]))
 """
 
 
-def ask(hub: str, cache: Path, *questions: tuple[str, str | None, bool]) -> list[Any]:
-    return run(hub, cache, IN_A_PROCESS_WITH_ITS_OWN_HUB, json.dumps(questions))
+def ask(
+    hub: str, cache: Path, *questions: tuple[str, str | None, bool], **variables: str
+) -> list[Any]:
+    return run(hub, cache, IN_A_PROCESS_WITH_ITS_OWN_HUB, json.dumps(questions), **variables)
 
 
-def run(hub: str, cache: Path, code: str, argument: str) -> list[Any]:
+def run(hub: str, cache: Path, code: str, argument: str, **variables: str) -> list[Any]:
+    given = {name: value for name, value in os.environ.items() if name not in NETWORK}
+    given |= {"HF_ENDPOINT": hub, "HF_HOME": str(cache), "HF_HUB_OFFLINE": "0", "NO_PROXY": "*"}
     done = subprocess.run(
         [sys.executable, "-c", code, argument],
-        env=os.environ
-        | {"HF_ENDPOINT": hub, "HF_HOME": str(cache), "HF_HUB_OFFLINE": "0", "NO_PROXY": "*"},
+        env=given | variables,
         capture_output=True,
         text=True,
         check=True,
@@ -148,11 +174,11 @@ def test_only_what_is_needed_is_downloaded(hub: str, tmp_path: Path) -> None:
         ("someone/bin", None, True),
     ) == [
         ["config.json", "model.safetensors", "tokenizer.json"],
-        ["config.json", "tf_model.h5", "tokenizer.json"],
+        tokenizer,
         tokenizer,
     ]
     fetched = {path.rsplit("/", 1)[-1] for path in Hub.asked if "/resolve/" in path}
-    assert fetched == {"config.json", "tokenizer.json", "model.safetensors", "tf_model.h5"}
+    assert fetched == {"config.json", "tokenizer.json", "model.safetensors"}
 
 
 def test_the_hubs_refusals_are_said_plainly(hub: str, tmp_path: Path) -> None:
@@ -221,3 +247,64 @@ def test_data_on_the_hub_is_told_by_its_blobs(hub: str, tmp_path: Path) -> None:
     assert of(file) == before[0]
     told, rows = of(pattern)
     assert rows == 3 and told not in (before[1][0], "")
+
+
+# --- certificates and proxies --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that its own key has signed, and the key, in one file."""
+    file = tmp_path_factory.mktemp("tls") / "ca.pem"
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a private authority")])
+    now = datetime.now(UTC)
+    address = x509.IPAddress(ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(made.public_bytes(pem) + key.private_bytes(pem, *plain))
+    return file
+
+
+SAFE = ("someone/safe", None, False)
+FILES = ["config.json", "tokenizer.json"]
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_private_certificate_authority(
+    variable: str, hub: str, certificate: Path, tmp_path: Path
+) -> None:
+    with serve(certificate) as port:
+        address = f"https://127.0.0.1:{port}"
+        (refused,) = ask(address, tmp_path / "1", SAFE)
+        assert (
+            f"the Hub cannot be reached at {address}: no authority trusted here" in refused["found"]
+        )
+        trusting = {variable: str(certificate)}
+        assert ask(address, tmp_path / "2", SAFE, **trusting) == [FILES]
+        (offline,) = ask(address, tmp_path / "3", SAFE, **trusting, HF_HUB_OFFLINE="1")
+        assert offline["found"].endswith("the Hub is switched off by HF_HUB_OFFLINE")
+
+
+def test_a_proxy_and_what_is_reached_without_it(hub: str, tmp_path: Path) -> None:
+    through = {"HTTP_PROXY": hub, "NO_PROXY": ""}
+    assert ask("http://hub.invalid", tmp_path / "1", SAFE, **through) == [FILES]
+    assert Hub.asked[0].startswith("http://hub.invalid/api/models/someone/safe")
+    for name, hosts in enumerate(("127.0.0.1", "10.0.0.0/8, 127.0.0.0/8", "*")):
+        nowhere = {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": hosts}
+        assert ask(hub, tmp_path / f"direct {name}", SAFE, **nowhere) == [FILES]
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "odd://127.0.0.1:9", "http://[::1"]
+)
+def test_a_proxy_that_cannot_be_used_is_said_plainly(proxy: str, tmp_path: Path) -> None:
+    given = {"HTTP_PROXY": proxy, "NO_PROXY": ""}
+    (error,) = ask("http://hub.invalid", tmp_path, SAFE, **given)
+    assert "the model cannot be downloaded: the Hub cannot be reached at" in error["found"]

@@ -18,6 +18,7 @@ from kfp_finetune.components.load_data.pretrained import (
     FAMILIES,
     load_tokenizer,
     read_config,
+    save_tokenizer,
 )
 
 
@@ -89,8 +90,8 @@ def test_offline_says_so(tmp_path: Path) -> None:
 
 
 def test_the_configuration_is_plain_json(tiny_model: Path) -> None:
-    assert read_config(tiny_model)["model_type"] == "bert"
-    assert read_config(tiny_model)["initialize_from_config"] is True
+    assert read_config(tiny_model).model_type == "bert"
+    assert read_config(tiny_model).described["initialize_from_config"] is True
 
 
 def test_a_folder_without_a_model_says_what_is_in_it(tmp_path: Path) -> None:
@@ -113,19 +114,12 @@ def test_a_configuration_that_is_not_a_json_object(text: str, tmp_path: Path) ->
     ("changes", "found"),
     [
         ({"model_type": "-"}, "config.json does not say which family the model is of"),
+        ({"model_type": "gpt2"}, "gpt2 is not an architecture that can be trained here"),
+        ({"model_type": ["bert"]}, "['bert'] is not an architecture that can be trained here"),
         (
-            {"model_type": "modernbert"},
-            "modernbert has no TensorFlow class that can be trained here",
-        ),
-        ({"model_type": "gpt2"}, "gpt2 has no TensorFlow class that can be trained here"),
-        ({"model_type": ["bert"]}, "['bert'] has no TensorFlow class that can be trained here"),
-        (
-            {"auto_map": {"AutoModel": "modeling.Mine"}},
-            "the checkpoint asks for code of its own to be run (`auto_map`)",
-        ),
-        (
-            {"trust_remote_code": True},
-            "the checkpoint asks for code of its own to be run (`trust_remote_code`)",
+            {"model_type": "mine", "auto_map": {"AutoModel": "modeling.Mine"}},
+            "mine is not an architecture that can be trained here (its own code, `auto_map`, is"
+            " never run here)",
         ),
         (
             {"quantization_config": {"bits": 4}},
@@ -143,6 +137,30 @@ def test_what_is_unsafe_or_not_supported_is_refused(
         assert error.where == str(model / "config.json")
         if "model_type" in changes:
             assert ", ".join(FAMILIES) in error.expected
+
+
+def test_own_code_of_a_known_family_is_ignored(model: Path, tmp_path: Path) -> None:
+    """Registered families do not need it; it is not run, not followed and not saved."""
+    ran = tmp_path / "ran"
+    code = f"open({str(ran)!r}, 'w')\n"
+    for name in ("modeling_mine", "tokenization_mine", "configuration_mine"):
+        (model / f"{name}.py").write_text(code)
+    expected = load_tokenizer(model)("late money back")
+    own = {"trust_remote_code": True, "custom_pipelines": {"mine": {"impl": "modeling_mine.A"}}}
+    change(model / "config.json", auto_map={"AutoModel": "modeling_mine.A"}, **own)
+    change(
+        model / "tokenizer_config.json",
+        auto_map={"AutoTokenizer": ["tokenization_mine.Slow", "tokenization_mine.Fast"]},
+        tokenizer_class="MineTokenizerFast",
+        **own,
+    )
+    assert read_config(model).model_type == "bert"
+    tokenizer = load_tokenizer(model)
+    assert tokenizer("late money back") == expected
+    save_tokenizer(tokenizer, tmp_path / "saved")
+    saved = "".join(path.read_text() for path in (tmp_path / "saved").iterdir())
+    assert "_mine" not in saved and "MineTokenizer" not in saved and "trust" not in saved
+    assert not ran.exists()
 
 
 # --- load_tokenizer ------------------------------------------------------------------------------
@@ -189,8 +207,14 @@ def of_a_later_version(model: Path) -> None:
 
 def sentencepiece_only(model: Path) -> None:
     without_files(model)
+    (model / "spiece.model").write_bytes(b"")
+    change(model / "config.json", tokenizer_class="T5Tokenizer")
+
+
+def damaged_sentencepiece(model: Path) -> None:
+    without_files(model)
     (model / "spm.model").write_bytes(b"")
-    change(model / "config.json", model_type="deberta-v2")
+    change(model / "config.json", tokenizer_class="DebertaV2Tokenizer")
 
 
 def slow(model: Path) -> None:
@@ -210,7 +234,12 @@ def with_too_many_tokens(model: Path) -> None:
 
 
 def with_own_code(model: Path) -> None:
-    change(model / "tokenizer_config.json", auto_map={"AutoTokenizer": ["mine.Slow", "mine.Fast"]})
+    (model / "tokenizer.json").unlink()
+    change(
+        model / "tokenizer_config.json",
+        auto_map={"AutoTokenizer": ["mine.Slow", "mine.Fast"]},
+        tokenizer_class="MineTokenizer",
+    )
 
 
 def with_a_broken_configuration(model: Path) -> None:
@@ -230,7 +259,8 @@ def with_a_broken_configuration(model: Path) -> None:
         ),
         (damaged, "the tokenizer cannot be opened: EOF while parsing", "download or copy them"),
         (of_a_later_version, "the tokenizer cannot be opened: Unknown tokenizer version '9.0'", ""),
-        (sentencepiece_only, "no fast tokenizer can be made from spm.model", "`sentencepiece`"),
+        (sentencepiece_only, "no fast tokenizer can be made from spiece.model", "`sentencepiece`"),
+        (damaged_sentencepiece, "spm.model is not a SentencePiece model for this", "download or"),
         (
             slow,
             "the model needs a fast tokenizer, and Transformers has none for ByT5Tokenizer",
@@ -242,7 +272,12 @@ def with_a_broken_configuration(model: Path) -> None:
             "the tokenizer has ids up to 14, the model embeds 10 (0 to 9)",
             "copy the tokenizer's files from the model that this one was made from",
         ),
-        (with_own_code, "the checkpoint asks for code of its own to be run (`auto_map`)", ""),
+        (
+            with_own_code,
+            "no fast tokenizer can be made from vocab.txt without the checkpoint's own code"
+            " (`auto_map`), which is never run here",
+            "choose a model with a tokenizer.json",
+        ),
         (with_a_broken_configuration, "tokenizer_config.json is not a JSON object: ", "again"),
     ],
 )
@@ -262,9 +297,11 @@ def test_tensorflow_is_not_imported(model: Path) -> None:
         "from kfp_finetune.components.load_data.pretrained import load_tokenizer\n"
         "assert not {'transformers', 'huggingface_hub'} & sys.modules.keys()\n"
         "load_tokenizer(Path(sys.argv[1]))\n"
-        "assert not {'tensorflow', 'tf_keras', 'torch'} & sys.modules.keys()"
+        "assert not {'tensorflow', 'keras', 'torch'} & sys.modules.keys()"
     )
-    subprocess.run([sys.executable, "-c", code, str(model)], check=True)
+    command = [sys.executable, "-c", code, str(model)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("", "")  # nothing of PyTorch, which is not needed
 
 
 @pytest.mark.real

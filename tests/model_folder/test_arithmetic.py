@@ -36,10 +36,12 @@ def change(file: Path, **changes: Any) -> None:
     ("keys", "named"),
     [
         ({"position_embedding_type": "relative_key"}, "position_embedding_type 'relative_key'"),
-        ({"model_type": "roberta", "pad_token_id": 0}, "pad_token_id 0"),
-        ({"model_type": "xlm-roberta", "pad_token_id": 2}, "pad_token_id 2"),
+        (
+            {"position_embedding_type": "relative_key_query"},
+            "position_embedding_type 'relative_key_query'",
+        ),
         ({"is_decoder": True}, "is_decoder True"),
-        ({"hidden_act": "gelu_pytorch_tanh"}, "hidden_act 'gelu_pytorch_tanh'"),
+        ({"hidden_act": "softmax"}, "hidden_act 'softmax'"),
         ({"pruned_heads": {"0": [1]}}, "pruned_heads {'0': [1]}"),
     ],
 )
@@ -53,7 +55,8 @@ def test_a_key_that_changes_the_arithmetic_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
-    "keys", [{}, {"model_type": "roberta", "pad_token_id": 1}, {"model_type": "roberta"}]
+    "keys",
+    [{}, {"hidden_act": "gelu_pytorch_tanh"}, {"model_type": "roberta", "pad_token_id": 0}],
 )
 def test_what_is_computed_here_is_taken(keys: dict[str, Any], model: Path) -> None:
     config = json.loads((model / "config.json").read_text())

@@ -102,7 +102,7 @@ def cached_by(platform: dict[str, Any]) -> dict[str, Any]:
         ({"env": {"OMP_NUM_THREADS": "2"}}, False),
         ({"steps": {"finetune": {"memory_limit": "8Gi", "retries": 2}}}, False),
         ({"secrets": [{"name": "hub", "env": {"HF_TOKEN": "token"}}]}, False),
-        ({"image": "registry.example.com/kfp-finetune:0.1.0"}, True),
+        ({"image": "registry.example.com/kfp-finetune:0.2.0"}, True),
         ({"hub_cache_pvc": "hub"}, True),
     ],
 )
@@ -118,4 +118,4 @@ def test_pipelines_do_not_share_kfps_cache_and_the_guide_says_so() -> None:
     }
     assert len(names) == len(PIPELINES)
     guide = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
-    assert "`finetune` and `compare_schedules` share nothing" in " ".join(guide.split())
+    assert "`finetune` and `compare_schedules` share no steps" in " ".join(guide.split())

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kfp_finetune.components.tasks.token_classification.decoding import entities
-from kfp_finetune.components.tasks.token_classification.entity_f1 import EntityF1
 from kfp_finetune.components.tasks.token_classification.entity_scores import (
     compare,
     entity_tally,
@@ -21,6 +20,7 @@ from kfp_finetune.components.tasks.token_classification.entity_scores import (
 )
 from kfp_finetune.components.tasks.token_classification.sentences import Sentence
 from kfp_finetune.components.tasks.token_classification.tags import iob2_names
+from kfp_finetune.components.tasks.token_classification.word_metrics import EntityF1
 
 NAMES = iob2_names(["org", "person"])
 FIELDS = ("correct", "wrong_type", "wrong_boundary", "wrong_both", "missed")

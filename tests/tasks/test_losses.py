@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras as keras_library
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
@@ -39,7 +39,7 @@ def test_nothing_given_trains_on_the_plain_loss(problem_type: str) -> None:
 
 def test_the_plain_loss_is_sparse_categorical_cross_entropy_on_logits() -> None:
     plain = task.loss(SINGLE_LABEL)
-    assert type(plain) is tf_keras.losses.SparseCategoricalCrossentropy
+    assert type(plain) is keras_library.losses.SparseCategoricalCrossentropy
     assert plain.get_config()["from_logits"] is True
 
 
@@ -70,7 +70,7 @@ def test_multi_label_loss_is_the_formula(smoothing: float) -> None:
 
 
 def test_smoothing_is_that_of_keras() -> None:
-    keras = tf_keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
+    keras = keras_library.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
     ours = task.training_loss(SINGLE_LABEL, 0.2, "none", TRAINING)
     theirs = keras(tf.one_hot(LABELS, 4), LOGITS, REAL)
     assert float(ours(LABELS, LOGITS, REAL)) == pytest.approx(float(theirs), rel=1e-6)

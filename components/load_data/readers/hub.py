@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import logging
+import ssl
 from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers import hub_client
 from kfp_finetune.components.load_data.readers.reading import (
     TRAIN,
     ReadOptions,
@@ -115,6 +117,11 @@ def why_not_reached(error: BaseException) -> str:
             return f"the Hub answered HTTP {status}"
         if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
             return "the disk is full"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"the Hub cannot be reached at {constants.ENDPOINT}: no authority trusted here"
+                " signed its certificate (SSL_CERT_FILE names a file with other authorities)"
+            )
         cause = cause.__cause__ or cause.__context__
     return f"the Hub cannot be reached at {constants.ENDPOINT}"
 
@@ -123,6 +130,7 @@ def _load_hub(dataset: str, options: ReadOptions) -> Any:
     import datasets
     from huggingface_hub import constants
 
+    hub_client.prepare()
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers import hub_client
 from kfp_finetune.components.load_data.readers.files import is_data
 from kfp_finetune.components.load_data.readers.remote_errors import failure, nothing
 from kfp_finetune.components.load_data.readers.unpacking import new_folder
@@ -136,6 +137,8 @@ def filesystem(scheme: str) -> Any:
 
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
         options = {"client_kwargs": {"trust_env": True, "timeout": timeout}}
+    elif scheme == "hf":
+        hub_client.prepare()
     elif scheme == "s3":
         options = {"config_kwargs": {"connect_timeout": 15, "retries": {"max_attempts": 3}}}
     if scheme in _BUCKETS:

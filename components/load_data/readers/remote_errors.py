@@ -73,6 +73,7 @@ def _is_network(error: Exception) -> bool:
             "ConnectTimeoutError",
             "ConnectionError",
             "HTTPClientError",
+            "TransportError",  # httpx, under the Hub's client
         }
     )
 

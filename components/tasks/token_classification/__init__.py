@@ -104,13 +104,6 @@ def label_text(label: NDArray[np.int32], names: Sequence[str], words: Sequence[s
     return ", ".join(told) or "no entity"
 
 
-def model_class() -> Any:
-    """The Transformers class of the model."""
-    from transformers import TFAutoModelForTokenClassification
-
-    return TFAutoModelForTokenClassification
-
-
 def targets(column: pa.ChunkedArray, problem_type: str, label_names: list[str]) -> NDArray[Any]:
     """The labels of all words, row after row: int32, shape [words]."""
     flat = [chunk.flatten().to_numpy() for chunk in column.chunks]
@@ -148,10 +141,13 @@ def training_loss(
 
 def training_metrics(problem_type: str, label_names: Sequence[str]) -> list[Any]:
     """What is measured on the validation split while training: accuracy, of entities also F1."""
-    from kfp_finetune.components.tasks.token_classification.entity_f1 import EntityF1
+    from kfp_finetune.components.tasks.token_classification.word_metrics import (
+        EntityF1,
+        WordAccuracy,
+    )
 
-    metrics = losses.training_metrics(SINGLE_LABEL, label_names)
-    return [EntityF1(label_names), *metrics] if problem_type == ENTITIES else metrics
+    accuracy = WordAccuracy(name="accuracy")
+    return [EntityF1(label_names), accuracy] if problem_type == ENTITIES else [accuracy]
 
 
 def columns_of(texts: Sequence[Any], *, pairs: bool) -> list[list[list[str]]]:

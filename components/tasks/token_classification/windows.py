@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kfp_finetune.components.model_folder.panics import cannot_tokenize, panics_as
 from kfp_finetune.components.tasks.token_classification.word_labels import CONTINUED, IGNORED
 from kfp_finetune.components.tasks.tokenization import Counts, Examples, Tokens, joined, starts_of
 
@@ -106,7 +107,8 @@ class TokenizeWords(Counts):
             read = [self._reader.read(w, t) for w, t in zip(sentences, labels, strict=True)]
         else:
             read = [(words, [0] * len(words)) for words in sentences]
-        found = self._backend.encode_batch([words for words, _ in read], is_pretokenized=True)
+        with panics_as(cannot_tokenize):
+            found = self._backend.encode_batch([words for words, _ in read], is_pretokenized=True)
         return [self._divide(*one, encoding) for one, encoding in zip(read, found, strict=True)]
 
     def _divide(

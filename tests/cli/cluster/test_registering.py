@@ -65,7 +65,7 @@ def test_what_is_registered_has_names_that_people_know(kubeflow: Kubeflow, submi
     assert version.description == pipeline.description
     assert version.name == version.display_name
     release, _, digest = version.name.partition("-")
-    assert (release, len(digest), int(digest, 16) >= 0) == ("0.1.0", 7, True)
+    assert (release, len(digest), int(digest, 16) >= 0) == ("0.2.0", 7, True)
     (experiment,) = kubeflow.experiments.values()
     assert experiment.description == "Runs of kfp-finetune"
 

@@ -51,7 +51,7 @@ def test_the_installed_command_in_the_client_without_tensorflow(
     blocked = tmp_path / "blocked"
     for module in (
         "tensorflow",
-        "tf_keras",
+        "keras",
         "transformers",
         "datasets",
         "sklearn",

@@ -1,0 +1,88 @@
+"""A model's logits without dropout, with products in bfloat16 where that is faster and as good."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from kfp_finetune.components.finetune.precision import BFLOAT16, FLOAT32, decide, use_for_products
+from kfp_finetune.components.models.classifier import Classifier
+from kfp_finetune.components.models.forward import forward
+from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Features = Mapping[str, Any]
+# As far as a probability may differ from that in float32.
+_TOLERANCE = 1e-2
+# Below so many rows, tracing a second graph takes longer than it saves.
+FEWEST_ROWS = 512
+# Rows that both precisions are compared on.
+COMPARED = 64
+
+
+class Forward:
+    """Runs a model on batches.
+
+    Args:
+        model: The model.
+        precision: "float32" for exact products; "auto" or "bfloat16" for bfloat16 where the
+            processor is faster with it and `check` finds that the answers agree.
+    """
+
+    def __init__(self, model: Classifier, precision: str = "float32") -> None:
+        self._model = model
+        self._forward = forward(model)
+        # Numbers have no probabilities that could be compared; GPUs have a policy of their own.
+        exact = model.problem_type == REGRESSION or tf.config.list_physical_devices("GPU")
+        self._wanted = FLOAT32 if exact else decide(precision, [])
+        self.precision = FLOAT32
+
+    def __call__(self, features: Features) -> NDArray[np.float32]:
+        """Logits, float32, shape [batch, outputs], or of tokens [batch, width, outputs]."""
+        return self._run(features, self.precision)
+
+    def choose(self, sample: Features, rows: int) -> None:
+        """Choose the precision for many rows.
+
+        Args:
+            sample: A batch of them, to compare both precisions on.
+            rows: How many there are.
+        """
+        if self._wanted == FLOAT32 or rows < FEWEST_ROWS or self.precision == BFLOAT16:
+            return
+        low, exact = (
+            self._probabilities(self._run(sample, precision)) for precision in (BFLOAT16, FLOAT32)
+        )
+        real = np.asarray(sample["attention_mask"], bool) if low.ndim == 3 else slice(None)
+        if float(np.abs(low - exact)[real].max()) <= _TOLERANCE:
+            self.precision = BFLOAT16
+        else:
+            self._wanted = FLOAT32
+
+    def _run(self, features: Features, precision: str) -> NDArray[np.float32]:
+        with _products_in(precision):
+            logits: NDArray[np.float32] = self._forward(features).numpy()
+        return logits
+
+    def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        from scipy.special import expit, softmax
+
+        several = self._model.problem_type == MULTI_LABEL
+        return expit(logits) if several else softmax(logits, axis=-1)  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def _products_in(precision: str) -> Iterator[None]:
+    """Within, graphs compute matrix products in this precision; each has an executable for both."""
+    options = tf.config.optimizer.get_experimental_options()
+    use_for_products(precision)
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options(options)

@@ -1,0 +1,1 @@
+"""A Hub checkpoint as a TensorFlow model, and back."""

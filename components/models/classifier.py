@@ -1,0 +1,104 @@
+"""An encoder with a head, as one Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kfp_finetune.components.models.configurations.config import Config
+from kfp_finetune.components.models.dropout import Dropout
+from kfp_finetune.components.models.embeddings import Embedding
+from kfp_finetune.components.models.family import Family
+
+
+class Classifier(keras.Model):
+    """Token ids to logits, of texts or of tokens.
+
+    Args:
+        family: The architecture.
+        config: Its configuration.
+        num_labels: Number of outputs.
+        label_names: The label of output i is `label_names[i]`; empty where labels have no names.
+        problem_type: The task's, e.g. "single_label_classification".
+        per_token: Whether there is one answer per token instead of one per text.
+        seed: For dropout.
+
+    Attributes:
+        dropout_seeds: What dropout draws its seeds from. Its `state` is all that a checkpoint needs
+            besides the weights.
+    """
+
+    def __init__(
+        self,
+        family: Family,
+        config: Config,
+        *,
+        num_labels: int,
+        label_names: Sequence[str] = (),
+        problem_type: str = "",
+        per_token: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(name="classifier")
+        self.family = family
+        self.config = config
+        self.num_labels = num_labels
+        self.label_names = tuple(label_names)
+        self.problem_type = problem_type
+        self.per_token = per_token
+        self.encoder = family.encoder(config)
+        make_head = family.token_head if per_token else family.pooled_head
+        self.head = make_head(config, num_labels)
+        self._first_token = family.reads_first_token(config) and not per_token
+        parts = self._flatten_layers(include_self=False)
+        for number, part in enumerate(parts):
+            # Keras counts a process's layers in their names, and TensorFlow's optimizer of graphs
+            # goes by names: sums would be rounded otherwise in the second model of a process.
+            part.name = f"{number:04}_{type(part).__name__}"
+        for number, part in enumerate(part for part in parts if isinstance(part, Dropout)):
+            part.number = number
+        self.dropout_seeds = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    @property
+    def word_embeddings(self) -> Embedding:
+        """The embeddings of the vocabulary."""
+        return self.encoder.words
+
+    @property
+    def gradient_checkpointing(self) -> bool:
+        """Whether training saves memory and takes longer; see `Encoder`. To be set before."""
+        return self.encoder.gradient_checkpointing
+
+    @gradient_checkpointing.setter
+    def gradient_checkpointing(self, value: bool) -> None:
+        self.encoder.gradient_checkpointing = value
+
+    def call(self, features: Mapping[str, Any], training: bool = False) -> Any:
+        """Compute logits.
+
+        Args:
+            features: `input_ids`, `attention_mask` and maybe `token_type_ids`; int32, shape
+                [batch, width].
+            training: Whether there is dropout.
+
+        Returns:
+            float32, shape [batch, num_labels], or of tokens [batch, width, num_labels].
+        """
+        seed = self._next_seed() if training else None
+        hidden = self.encoder(features, seed, first_token=self._first_token)
+        logits = self.head(hidden, features["attention_mask"], seed)
+        return tf.cast(logits, tf.float32)
+
+    def _next_seed(self) -> Any:
+        """A seed for one pass, int32, shape [2]; each replica has its own."""
+        seed = tf.bitcast(tf.cast(self.dropout_seeds.next(), tf.uint32), tf.int32)
+        replica = tf.distribute.get_replica_context()
+        if replica is None or replica.num_replicas_in_sync == 1:
+            return seed
+        number = tf.cast(replica.replica_id_in_sync_group, tf.int32)
+        # Layers add their numbers, which are smaller; passes are counted in the other half.
+        return seed + tf.stack([number * 2**16, 0])

@@ -1,0 +1,40 @@
+"""ALBERT's configuration (1909.11942)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from kfp_finetune.components.models.configurations.common import CommonConfig
+from kfp_finetune.components.models.configurations.rules import activation, only, rate, size
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AlbertConfig(CommonConfig):
+    """`transformers.AlbertConfig`."""
+
+    vocab_size: int = size(30_000)
+    embedding_size: int = size(128)
+    hidden_size: int = size(4_096)
+    num_hidden_groups: int = size(1)
+    num_attention_heads: int = size(64)
+    intermediate_size: int = size(16_384)
+    inner_group_num: int = size(1)
+    hidden_act: str = activation("gelu_new")
+    hidden_dropout_prob: float = rate(0.0)
+    attention_probs_dropout_prob: float = rate(0.0)
+    classifier_dropout_prob: float = rate(0.1)
+    type_vocab_size: int = size(2)
+    # As in `BertConfig`.
+    position_embedding_type: str = only("absolute")
+
+    def problems(self) -> dict[str, str]:
+        """Heads that do not divide the width, and groups that no layer would use."""
+        wrong = super().problems()
+        if self.num_hidden_groups > self.num_hidden_layers:
+            wrong["num_hidden_groups"] = f"at most num_hidden_layers ({self.num_hidden_layers})"
+        return wrong
+
+    @property
+    def head_dropout(self) -> float:
+        """The rate before the last layer."""
+        return self.classifier_dropout_prob

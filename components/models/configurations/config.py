@@ -1,0 +1,120 @@
+"""A typed configuration: the keys of config.json that an architecture reads, each with its check.
+
+A family declares a frozen dataclass whose fields have the names and defaults of Transformers'
+configuration class. A key that PyTorch's modelling code reads is a field here, so that it is either
+implemented or refused by name; all other keys have no influence on the logits and are ignored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.models.configurations.rules import only, size
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """What all encoders share.
+
+    Attributes:
+        model_type: The name of the family, as config.json has it.
+        described: config.json as it was read.
+    """
+
+    # Other names of keys, which Transformers reads too.
+    ALIASES: ClassVar[Mapping[str, str]] = {}
+    # Whether the second text of a pair can have token types of its own.
+    TOKEN_TYPES: ClassVar[bool] = True
+
+    model_type: str
+    described: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+    vocab_size: int = size(30_522)
+    is_decoder: bool = only(False)
+    add_cross_attention: bool = only(False)
+
+    @classmethod
+    def read(cls, described: Mapping[str, Any], where: Path) -> Self:
+        """Check the keys of a config.json and take their values.
+
+        Args:
+            described: The configuration; a key that is missing has Transformers' default.
+            where: The file, for the message.
+
+        Raises:
+            InputError: Naming every key whose value is not implemented.
+        """
+        given = dict(described)
+        for old, new in cls.ALIASES.items():
+            if old in given:  # if both are, Transformers takes this one
+                given[new] = given.pop(old)
+        given = cls.translated(given)
+        values: dict[str, Any] = {}
+        wrong = {"pruned_heads": "{}"} if given.get("pruned_heads") else {}
+        for field in dataclasses.fields(cls):
+            rule = field.metadata.get("rule")
+            if rule is None or field.name not in given:
+                continue
+            value = values[field.name] = given[field.name]
+            if not rule.accepts(value):
+                wrong[field.name] = rule.expected
+        if wrong:
+            raise unsupported(given, wrong, where)
+        config = cls(model_type=described["model_type"], described=dict(described), **values)
+        if problems := config.problems():
+            values = {key: given.get(key, getattr(config, key, None)) for key in problems}
+            raise unsupported(values, problems, where)
+        return config
+
+    @classmethod
+    def translated(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """A config.json with old keys in the form that the fields have; overridden by families."""
+        return dict(given)
+
+    def old_keys(self) -> dict[str, Any]:
+        """Keys to write beside the fields, for older releases; overridden by families."""
+        return {}
+
+    def problems(self) -> dict[str, str]:
+        """Keys that do not fit each other, and what each should be; overridden by families."""
+        return {}
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The most tokens that there are positions for; None: any number."""
+        return getattr(self, "max_position_embeddings", None)
+
+    @property
+    def fixed_ids(self) -> int:
+        """How many of the first token ids mean something to the layers themselves, as padding."""
+        return 0
+
+    @property
+    def takes_token_types(self) -> bool:
+        """Whether the texts of a pair are told apart by token types."""
+        return self.TOKEN_TYPES and getattr(self, "type_vocab_size", 0) > 1
+
+
+def unsupported(given: Mapping[str, Any], wrong: Mapping[str, str], where: Path) -> InputError:
+    """The error for keys whose values are not implemented.
+
+    Args:
+        given: The configuration.
+        wrong: By key, the values that are.
+        where: The file.
+    """
+    return InputError(
+        "the model uses unsupported settings: "
+        + ", ".join(f"{key} {given.get(key)!r:.60}" for key in wrong),
+        where=str(where),
+        expected="; ".join(f"{key} {value}" for key, value in wrong.items()),
+        remedy="choose another model; changing the key would change the model's answers",
+    )
+
+
+def heads_divide(width: int, heads: int, key: str = "num_attention_heads") -> dict[str, str]:
+    """A problem if the heads do not divide the width between them."""
+    return {} if width % heads == 0 else {key: f"a divisor of {width}"}

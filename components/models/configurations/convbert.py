@@ -1,0 +1,42 @@
+"""ConvBERT's configuration (2008.02496)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from kfp_finetune.components.models.configurations.bert import BertConfig
+from kfp_finetune.components.models.configurations.rules import checked, optional_size, size
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConvBertConfig(BertConfig):
+    """`transformers.ConvBertConfig`."""
+
+    embedding_size: int = size(768)
+    head_ratio: int = size(2)
+    conv_kernel_size: int = checked(
+        9, lambda v: isinstance(v, int) and v > 0 and v % 2 == 1, "an odd number"
+    )
+    num_groups: int = size(1)
+    pad_token_id: int | None = optional_size(1, least=0)
+
+    @property
+    def fixed_ids(self) -> int:
+        """As `Config.fixed_ids`: padding is not trained."""
+        return (self.pad_token_id or 0) + 1
+
+    @property
+    def attention_heads(self) -> int:
+        """The heads that are left of `num_attention_heads`."""
+        return max(self.num_attention_heads // self.head_ratio, 1)
+
+    def problems(self) -> dict[str, str]:
+        """Heads and groups that do not divide the widths."""
+        wrong = super().problems()
+        if self.hidden_size % (2 * self.attention_heads):
+            wrong["head_ratio"] = (
+                f"one that leaves as many heads as divide half of {self.hidden_size} between them"
+            )
+        if self.hidden_size % self.num_groups or self.intermediate_size % self.num_groups:
+            wrong["num_groups"] = "a divisor of hidden_size and intermediate_size"
+        return wrong

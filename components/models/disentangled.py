@@ -1,0 +1,220 @@
+"""Attention to content and to relative positions, each with each other (DeBERTa, 2006.03654)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kfp_finetune.components.models.dense import Dense
+from kfp_finetune.components.models.dropout import Dropout
+from kfp_finetune.components.models.embeddings import Embedding
+from kfp_finetune.components.models.norms import LayerNorm
+
+
+class Distances(NamedTuple):
+    """The relative positions of one pass, the same for all layers.
+
+    A distance is that of a query from a key: i - j.
+
+    Attributes:
+        embeddings: Those in use, shape [rows, hidden].
+        falling: The row of each distance from width - 1 down to -width; int32, shape [2 × width].
+        rising: The row of each distance from 1 - width up to width.
+    """
+
+    embeddings: Any
+    falling: Any
+    rising: Any
+
+
+class RelativePositions(keras.layers.Layer):
+    """The embeddings of relative positions.
+
+    Args:
+        hidden: Their width.
+        span: Half their number.
+        farthest: The distance from which on all are one.
+        buckets: Number of buckets on either side, as `bucket_of` has them; below 1: none.
+        norm: The epsilon of the layer normalization that they go through; None: none.
+    """
+
+    def __init__(
+        self, hidden: int, span: int, farthest: int, buckets: int = -1, norm: float | None = None
+    ) -> None:
+        super().__init__()
+        self.table = Embedding(2 * span, hidden)
+        self.norm = None if norm is None else LayerNorm(hidden, norm)
+        self._limit = 2 * farthest
+        distances = np.arange(-self._limit, self._limit + 1)
+        positions = bucket_of(distances, buckets, farthest) if buckets > 0 else distances
+        self._rows = np.clip(positions + span, 0, 2 * span - 1).astype(np.int32)
+        self.built = True
+
+    def up_to(self, width: Any) -> Distances:
+        """The relative positions in a text of this many tokens, a scalar tensor."""
+        limit = self._limit
+        distances = tf.clip_by_value(tf.range(-width, width + 1), -limit, limit) + limit
+        rows = tf.gather(tf.constant(self._rows), distances)
+        lowest, highest = rows[0], rows[-1]
+        used = tf.convert_to_tensor(self.table.table)[lowest : highest + 1]
+        rows -= lowest
+        return Distances(used if self.norm is None else self.norm(used), rows[-2::-1], rows[1:])
+
+
+def bucket_of(distances: Any, buckets: int, farthest: int) -> Any:
+    """Relative positions by the logarithm of the distance (`make_log_bucket_position`).
+
+    In float32, as there: a boundary between two buckets may be a matter of rounding.
+
+    Args:
+        distances: Whole numbers, as an array.
+        buckets: Number of buckets on either side; half of them have one distance each.
+        farthest: The last distance of the last bucket.
+    """
+    middle = buckets // 2
+    away = np.abs(distances)
+    ratio = (np.maximum(away, middle) / middle).astype(np.float32)
+    step = np.log(np.float32((farthest - 1) / middle))
+    bucket = np.ceil(np.log(ratio) / step * np.float32(middle - 1)) + middle
+    return np.where(away <= middle, distances, bucket * np.sign(distances)).astype(np.int64)
+
+
+class DisentangledAttention(keras.layers.Layer):
+    """Multi-head self-attention in which contents and relative positions are compared.
+
+    A score is the sum of up to three products: query and key; query and the key's relative
+    position ("c2p"); the query's relative position and key ("p2c"). Heads come before the batch
+    here, so that positions, which are the same for all texts, are one product a head.
+
+    Args:
+        hidden: Width of the hidden states.
+        heads: Number of heads, which share the width.
+        kinds: Which of "c2p" and "p2c" there are.
+        dropout: Rate for the attention's probabilities.
+        position_dropout: Rate for the embeddings of positions.
+    """
+
+    def __init__(
+        self,
+        hidden: int,
+        heads: int,
+        kinds: Collection[str],
+        dropout: float,
+        position_dropout: float,
+    ) -> None:
+        super().__init__()
+        self._heads = heads
+        self._scale = (hidden // heads * (1 + len(kinds))) ** -0.5
+        self.position_dropout = Dropout(position_dropout)
+        self.dropout = Dropout(dropout)
+        self.output_projection = Dense(hidden, hidden)
+
+    @abstractmethod
+    def project(self, x: Any, first_token: bool) -> tuple[Any, Any, Any]:
+        """Queries, keys and values, each as `split_heads` gives them.
+
+        Args:
+            x: Hidden states, shape [batch, width, hidden].
+            first_token: Whether only the first token's query is wanted.
+        """
+
+    @abstractmethod
+    def project_positions(self, embeddings: Any) -> tuple[Any, Any]:
+        """What queries are compared with ("c2p"), and what keys are ("p2c"); None where neither.
+
+        Args:
+            embeddings: Shape [rows, hidden], as are both results.
+        """
+
+    def call(self, x: Any, bias: Any, seed: Any = None, first_token: bool = False) -> Any:
+        """Attend.
+
+        Args:
+            x: Hidden states, shape [batch, width, hidden].
+            bias: What is added to the scores, shape [1, batch, width, width], and the distances,
+                None where positions are not compared.
+            seed: As `Dropout` takes it.
+            first_token: Whether only the first token attends.
+
+        Returns:
+            Shape [batch, width, hidden], or [batch, 1, hidden].
+        """
+        padding, distances = bias
+        padding = padding[:, :, :1] if first_token else padding
+        query, key, value = self.project(x, first_token)
+        query *= self._scale
+        scores = [tf.matmul(query, key, transpose_b=True)]
+        if distances is not None:
+            embeddings = self.position_dropout(distances.embeddings, seed)
+            for_query, for_key = self.project_positions(embeddings)
+            compared = self._compare_first if first_token else self._compare
+            scores += compared(query, key, for_query, for_key, distances)
+        probabilities = tf.nn.softmax(tf.add_n(scores) + padding)
+        attended = tf.matmul(self.dropout(probabilities, seed), value)
+        attended = tf.transpose(attended, [1, 2, 0, 3])
+        shape = [*tf.unstack(tf.shape(attended))[:2], x.shape[-1]]
+        return self.output_projection(tf.reshape(attended, shape))
+
+    def _compare(
+        self, query: Any, key: Any, for_query: Any, for_key: Any, distances: Distances
+    ) -> list[Any]:
+        """The scores with positions, each of shape [heads, batch, width, width]."""
+        scores = []
+        if for_query is not None:
+            scores.append(by_distance(query, self._at(for_query, distances.falling)))
+        if for_key is not None:
+            at = self._at(for_key * self._scale, distances.rising)
+            scores.append(tf.transpose(by_distance(key, at), [0, 1, 3, 2]))
+        return scores
+
+    def _compare_first(
+        self, query: Any, key: Any, for_query: Any, for_key: Any, distances: Distances
+    ) -> list[Any]:
+        """The same of the first token as a query, each of shape [heads, batch, 1, width]."""
+        scores = []
+        rows = distances.falling[tf.shape(key)[2] - 1 : -1]
+        if for_query is not None:
+            at = self._at(for_query, rows)
+            scores.append(tf.matmul(query[:, :, 0], at, transpose_b=True)[:, :, tf.newaxis])
+        if for_key is not None:
+            at = self._at(for_key * self._scale, rows)[:, tf.newaxis]
+            scores.append(tf.reduce_sum(key * at, -1)[:, :, tf.newaxis])
+        return scores
+
+    def _at(self, positions: Any, rows: Any) -> Any:
+        """The positions of distances: [rows, hidden] to [heads, distances, size]."""
+        return split_heads(tf.gather(positions, rows)[tf.newaxis], self._heads)[:, 0]
+
+
+def split_heads(x: Any, heads: int) -> Any:
+    """Divide among heads: [batch, width, hidden] to [heads, batch, width, hidden / heads]."""
+    batch, width, hidden = tf.shape(x)[0], tf.shape(x)[1], x.shape[-1]
+    return tf.transpose(tf.reshape(x, [batch, width, heads, hidden // heads]), [2, 0, 1, 3])
+
+
+def by_distance(x: Any, positions: Any) -> Any:
+    """The product of each vector with the position of its distance from every token.
+
+    All products of a vector are made at once. Those of token i are wanted from the column
+    width - 1 - i on; written row behind row, and read in rows that are one shorter, they begin in
+    the same column.
+
+    Args:
+        x: Shape [heads, batch, width, size].
+        positions: By distance, shape [heads, 2 × width, size]; the last one is not read.
+
+    Returns:
+        Shape [heads, batch, width, width]: in row i and column j, token i with the position of
+        column width - 1 - i + j.
+    """
+    heads, size = x.shape[0], x.shape[-1]
+    batch, width = tf.unstack(tf.shape(x)[1:3])
+    products = tf.matmul(tf.reshape(x, [heads, -1, size]), positions, transpose_b=True)
+    flat = tf.reshape(products, [heads, batch, 2 * width * width])
+    flat = flat[:, :, width - 1 : width - 1 + width * (2 * width - 1)]
+    return tf.reshape(flat, [heads, batch, width, 2 * width - 1])[..., :width]

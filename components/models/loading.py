@@ -1,0 +1,182 @@
+"""A classifier from a checkpoint's folder.
+
+PyTorch is not needed, nothing is unpickled, and none of the checkpoint's own code is run.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.model_folder.config_file import read_config_file
+from kfp_finetune.components.model_folder.files import few, first_line
+from kfp_finetune.components.model_folder.sizes import check_against_weights
+from kfp_finetune.components.model_folder.weight_files import weight_files
+from kfp_finetune.components.models import registry
+from kfp_finetune.components.models.checkpoint import Checkpoint, open_checkpoint
+from kfp_finetune.components.models.classifier import Classifier
+from kfp_finetune.components.models.names import Weight, weights_of
+from kfp_finetune.components.models.weights import Loaded, draw, load_weights
+from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks.problem_types import num_outputs
+
+_logger = logging.getLogger(__name__)
+
+
+def load_classifier(
+    folder: Path,
+    *,
+    num_labels: int,
+    label_names: Sequence[str],
+    problem_type: str,
+    per_token: bool = False,
+    seed: int,
+    fresh_head: bool = True,
+    note: Callable[[str], None] = _logger.info,
+) -> Classifier:
+    """Build a model for a task and load a checkpoint's weights into it.
+
+    The weights are `model.safetensors` (one file, or shards with an index), in PyTorch's or in
+    TensorFlow's names. The last layer of the head is kept if it was trained
+    for the same labels in the same order, or for as many that have no names; otherwise it is fresh.
+
+    Args:
+        folder: A model's folder. If its config.json says `"initialize_from_config": true` and there
+            are no weights, all of them are drawn at random.
+        num_labels: Width of the logits.
+        label_names: The label of id i is `label_names[i]`; empty where labels have no names.
+        problem_type: The task's, e.g. "single_label_classification".
+        per_token: Whether there is one answer per token instead of one per text.
+        seed: For the weights that the checkpoint does not have, and for dropout.
+        fresh_head: False refuses a checkpoint whose head was not trained for these labels.
+        note: Called with one sentence for each thing a person should know about the loading.
+
+    Returns:
+        The model; see `Classifier.call`.
+
+    Raises:
+        InputError: If the configuration is refused (see `read_config_file` and
+            `registry.read_config`), there are no weights, a file is damaged or missing, or a weight
+            that is not the head's is missing or of another shape.
+    """
+    described = read_config_file(folder, registry.FAMILIES)
+    config = registry.read_config(described, folder / "config.json")
+    files = weight_files(folder)
+    check_against_weights(described, folder)
+    family = registry.family(config.model_type)
+    try:
+        model = Classifier(
+            family,
+            config,
+            num_labels=num_labels,
+            label_names=label_names,
+            problem_type=problem_type,
+            per_token=per_token,
+            seed=seed,
+        )
+    except (ValueError, TypeError, MemoryError, tf.errors.OpError) as error:
+        raise InputError(
+            f"no model can be built from config.json: {first_line(error)}",
+            where=str(folder / "config.json"),
+            expected="the configuration that `save_pretrained` wrote beside the weights",
+            remedy="download or copy it again",
+        ) from None
+    if files or not described.get("initialize_from_config"):
+        with open_checkpoint(folder, files, family) as checkpoint:
+            fresh, why = _load(model, checkpoint, _trained_for(described), note)
+        names = few(sorted(weight.name for weight in fresh))
+    else:
+        fresh, why = weights_of(model), "the folder has a configuration and no weights"
+        names = "all weights"
+    draw(fresh, getattr(config, "initializer_range", 0.02), seed)
+    if fresh and not fresh_head:
+        raise InputError(
+            f"the model has not been trained for these labels: {why}",
+            where=str(folder),
+            expected=f"a head for {num_labels} labels ({few(label_names)})",
+            remedy="train it first, or give a model that has been trained for them",
+        )
+    if fresh:
+        note(f"fresh, drawn with seed {seed}: {names} ({why})")
+    return model
+
+
+def load_trained(folder: Path, manifest: ModelManifest) -> Classifier:
+    """Load a model that finetune wrote.
+
+    Args:
+        folder: Its folder.
+        manifest: Its manifest.
+
+    Raises:
+        InputError: If a file is missing or damaged, or is of another model than the manifest.
+    """
+    return load_classifier(
+        folder,
+        per_token=get_task(manifest.task).PER_WORD,
+        num_labels=num_outputs(manifest.label_names),
+        label_names=manifest.label_names,
+        problem_type=manifest.problem_type,
+        seed=manifest.seed,
+        fresh_head=False,
+    )
+
+
+def _load(
+    model: Classifier,
+    checkpoint: Checkpoint,
+    trained_for: list[str],
+    note: Callable[[str], None],
+) -> tuple[list[Weight], str]:
+    """Load what the checkpoint has for this model; the weights that are to be drawn, and why."""
+    loaded = load_weights(model, checkpoint)
+    _refuse_other_than_head(model, loaded, checkpoint.folder)
+    fresh = loaded.missing | loaded.mismatched.keys()
+    layer = model.head.logits
+    last = {
+        name
+        for name, weight in loaded.weights.items()
+        if any(weight.variable is variable for variable in layer.weights)
+    }
+    label_names = list(model.label_names)
+    why = "the checkpoint has none"
+    if not last & fresh and trained_for and label_names and trained_for != label_names:
+        fresh |= last
+        why = f"the checkpoint's is for the labels {few(trained_for)}"
+    elif last & loaded.mismatched.keys():
+        sizes = next(loaded.mismatched[name] for name in sorted(last) if name in loaded.mismatched)
+        why = f"the checkpoint's is for another number of labels: {sizes}"
+    if loaded.unused:
+        note(f"in the checkpoint and not used: {few(loaded.unused)}")
+    return [loaded.weights[name] for name in sorted(fresh)], why
+
+
+def _refuse_other_than_head(model: Classifier, loaded: Loaded, folder: Path) -> None:
+    """Refuse a checkpoint that lacks part of the encoder; the pooler belongs to the head here."""
+    body = {name for name, weight in loaded.weights.items() if weight.in_encoder}
+    missing = sorted(loaded.missing & body)
+    mismatched = [f"{n}: {shapes}" for n, shapes in loaded.mismatched.items() if n in body]
+    if missing or mismatched:
+        raise InputError(
+            f"{len(missing)} of the encoder's {len(body)} weights are missing: {few(missing)}"
+            if missing
+            else f"{len(mismatched)} of the encoder's {len(body)} weights have another shape than "
+            f"config.json says: {few(mismatched)}",
+            where=str(folder),
+            expected=f"the weights of the {model.config.model_type} that config.json describes",
+            remedy="download or copy the whole model again, config.json and weights together",
+        )
+
+
+def _trained_for(described: Mapping[str, Any]) -> list[str]:
+    """The names of the labels that a configuration's head was trained for; none if generic."""
+    id2label = described.get("id2label") or {}
+    names = [str(id2label[key]) for key in sorted(id2label, key=int)]
+    return [] if all(re.fullmatch(r"LABEL_\d+", name) for name in names) else names

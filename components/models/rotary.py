@@ -1,0 +1,62 @@
+"""Rotary position embeddings (2104.09864)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kfp_finetune.components.models.configurations.rope import Rope
+
+
+def rotations(rope: Rope, width: Any, size: int) -> tuple[Any, Any]:
+    """The cosines and sines of the angle of each position and pair of elements.
+
+    Args:
+        rope: The kind of embeddings.
+        width: Number of positions, a scalar tensor.
+        size: Width of a head.
+
+    Returns:
+        Two of shape [width, size], float32; the sines of the first half of the elements are
+        negative, as `rotate` needs them.
+    """
+    exponents = np.arange(0, size, 2, dtype=np.float32) / np.float32(size)
+    if rope.kind == "dynamic":
+        longest = tf.cast(tf.maximum(width, rope.trained_length), tf.float32)
+        growth = rope.factor * longest / rope.trained_length - (rope.factor - 1)
+        frequencies = 1 / tf.pow(rope.theta * tf.pow(growth, size / (size - 2)), exponents)
+    else:
+        exact = np.float32(rope.theta) ** exponents.astype(np.float64)
+        factor = rope.factor if rope.kind == "linear" else 1.0
+        frequencies = tf.constant(1 / exact.astype(np.float32) / np.float32(factor))
+    angles = tf.cast(tf.range(width), tf.float32)[:, tf.newaxis] * frequencies
+    cosines, sines = tf.cos(angles), tf.sin(angles)
+    return tf.concat([cosines, cosines], -1), tf.concat([-sines, sines], -1)
+
+
+def rotate(x: Any, cosines: Any, sines: Any) -> Any:
+    """Turn each pair (element i, element i + size / 2) by the angle of its position.
+
+    Args:
+        x: Queries or keys, shape [..., width, size].
+        cosines: Shape [width, size], of `rotations`; also multiplied by a constant.
+        sines: The same.
+    """
+
+    @tf.custom_gradient
+    def turn(x: Any) -> tuple[Any, Any]:
+        def gradient(dy: Any) -> Any:  # turn back; the angles are constants
+            with tf.name_scope("rotate_gradient"):
+                return dy * cosines - _swap(dy) * sines
+
+        return x * cosines + _swap(x) * sines, gradient
+
+    return turn(x)
+
+
+def _swap(x: Any) -> Any:
+    """The second half of the elements, then the first."""
+    halves = tf.reshape(x, [-1, 2, x.shape[-1] // 2])
+    return tf.reshape(tf.reverse(halves, [1]), tf.shape(x))

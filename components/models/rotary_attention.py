@@ -1,0 +1,86 @@
+"""Self-attention with rotary positions (2104.09864)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kfp_finetune.components.models.attention import merge_heads, split_heads, weighted_values
+from kfp_finetune.components.models.block_attention import attend_by_blocks
+from kfp_finetune.components.models.dense import Dense
+from kfp_finetune.components.models.dropout import Dropout
+from kfp_finetune.components.models.rotary import rotate
+
+
+class RotaryAttention(keras.layers.Layer):
+    """Multi-head self-attention with rotary positions and its output projection.
+
+    Args:
+        hidden: Width of the hidden states.
+        heads: Number of heads.
+        size: Width of a head.
+        dropout: Rate for the attention's probabilities.
+        bias: Whether the four dense layers have one.
+        key_value_heads: Number of heads of keys and values, each of which serves as many heads of
+            queries (grouped-query attention, 2305.13245); None: the same.
+    """
+
+    def __init__(
+        self,
+        hidden: int,
+        heads: int,
+        size: int,
+        dropout: float,
+        bias: bool,
+        key_value_heads: int | None = None,
+    ) -> None:
+        super().__init__()
+        self._heads, self._groups = heads, key_value_heads or heads
+        self.query = Dense(hidden, heads * size, bias=bias)
+        self.key = Dense(hidden, self._groups * size, bias=bias)
+        self.value = Dense(hidden, self._groups * size, bias=bias)
+        self.output_projection = Dense(heads * size, hidden, bias=bias)
+        self.dropout = Dropout(dropout)
+        self.built = True
+
+    def call(
+        self,
+        x: Any,
+        bias: Any,
+        cosines: Any,
+        sines: Any,
+        seed: Any = None,
+        *,
+        in_blocks: bool = False,
+        first_token: bool = False,
+    ) -> Any:
+        """Attend.
+
+        Args:
+            x: Hidden states, shape [batch, width, hidden].
+            bias: Of padding, shape [batch, 1, 1, width].
+            cosines: Of `rotations`, shape [width, size].
+            sines: The same.
+            seed: As `Dropout` takes it.
+            in_blocks: Whether to attend in blocks of queries, in less memory.
+            first_token: Whether only the first token attends.
+
+        Returns:
+            Shape [batch, width, hidden], or [batch, 1, hidden].
+        """
+        end = 1 if first_token else None
+        query = split_heads(self.query(x[:, :end]), self._heads)
+        key = rotate(split_heads(self.key(x), self._groups), cosines, sines)
+        value = split_heads(self.value(x), self._groups)
+        scale = query.shape[-1] ** -0.5
+        query = rotate(query, cosines[:end] * scale, sines[:end] * scale)
+        shape, static = tf.shape(query), query.shape
+        if self._groups < self._heads:  # the queries of a group as one longer text
+            query = tf.reshape(query, [shape[0], self._groups, -1, static[-1]])
+        weigh = attend_by_blocks if in_blocks and not first_token else weighted_values
+        attended = weigh(query, key, value, bias, self.dropout, seed)
+        if self._groups < self._heads:
+            attended = tf.ensure_shape(tf.reshape(attended, shape), static)
+        return self.output_projection(merge_heads(attended))

@@ -1,0 +1,93 @@
+"""A model's weights and configuration as PyTorch's `save_pretrained` writes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from kfp_finetune.components.model_folder.tokenizer_files import copy_known
+from kfp_finetune.components.model_folder.weight_files import WEIGHTS
+from kfp_finetune.components.models.classifier import Classifier
+from kfp_finetune.components.models.names import weights_of
+from kfp_finetune.components.tasks.problem_types import PROBLEM_TYPES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Keys that are about the folder that the checkpoint came from, or about another head.
+_DROPPED = ("auto_map", "initialize_from_config", "_name_or_path", "torch_dtype", "num_labels")
+
+
+def save(model: Classifier, tokenizer_folder: Path, path: Path) -> None:
+    """Write a model's configuration, weights (safetensors) and tokenizer into one folder.
+
+    Args:
+        model: The model.
+        tokenizer_folder: Where the tokenizer's files are copied from.
+        path: Where to; made if it is not there.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    write(model, path)
+    copy_known(tokenizer_folder, path)
+
+
+def write(model: Classifier, path: Path) -> None:
+    """Write config.json and model.safetensors; the same weights give the same bytes.
+
+    Args:
+        model: The model.
+        path: A folder that exists.
+    """
+    write_config(model, path)
+    save_file(torch_tensors(model), path / WEIGHTS, metadata={"format": "pt"})
+    # safetensors writes a temporary file, which only its owner may read, and renames it.
+    shutil.copymode(path / "config.json", path / WEIGHTS)
+
+
+def write_config(model: Classifier, path: Path) -> None:
+    """Write config.json, naming PyTorch's class."""
+    text = json.dumps(config_of(model), indent=2, sort_keys=True, ensure_ascii=False)
+    (path / "config.json").write_text(text + "\n", encoding="utf-8")
+
+
+def config_of(model: Classifier) -> dict[str, Any]:
+    """What config.json says: every key that the family reads, old ones too, and the task's."""
+    config = model.config
+    known = {
+        field.name: value
+        for field in dataclasses.fields(config)
+        # Some keys are read where they are there, and null is not the same.
+        if "rule" in field.metadata
+        and ((value := getattr(config, field.name)) is not None or field.name in config.described)
+    }
+    kept = {key: value for key, value in config.described.items() if key not in _DROPPED}
+    kind = "TokenClassification" if model.per_token else "SequenceClassification"
+    names = model.label_names or [f"LABEL_{i}" for i in range(model.num_labels)]
+    return {
+        **kept,
+        **known,
+        **config.old_keys(),
+        "model_type": config.model_type,
+        "architectures": [f"{model.family.torch_class}For{kind}"],
+        "dtype": "float32",
+        "id2label": {str(i): name for i, name in enumerate(names)},
+        "label2id": {name: i for i, name in enumerate(names)},
+        "problem_type": model.problem_type if model.problem_type in PROBLEM_TYPES else None,
+    }
+
+
+def torch_tensors(model: Classifier) -> dict[str, NDArray[np.float32]]:
+    """A model's weights by PyTorch's names, in PyTorch's layouts."""
+    tensors = {}
+    for weight in weights_of(model):
+        value = np.asarray(weight.variable)
+        tensors[weight.name] = np.ascontiguousarray(
+            value if weight.axes is None else value.transpose(weight.axes)
+        )
+    return tensors

@@ -1,0 +1,79 @@
+"""A checkpoint's tensors, put into a model; what it lacks, drawn at random."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from kfp_finetune.components.models.checkpoint import Checkpoint
+from kfp_finetune.components.models.classifier import Classifier
+from kfp_finetune.components.models.names import Weight, weights_of
+
+
+class Loaded(NamedTuple):
+    """What became of the tensors, by PyTorch's names.
+
+    Attributes:
+        weights: All weights of the model.
+        missing: Weights that the checkpoint does not have.
+        mismatched: Weights of another shape, and the two shapes.
+        unused: Tensors of the checkpoint that the model does not have.
+    """
+
+    weights: dict[str, Weight]
+    missing: set[str]
+    mismatched: dict[str, str]
+    unused: list[str]
+
+
+def load_weights(model: Classifier, checkpoint: Checkpoint) -> Loaded:
+    """Put a checkpoint's tensors into a model; weights that it lacks stay as they were.
+
+    Args:
+        model: A model.
+        checkpoint: An open checkpoint.
+
+    Raises:
+        InputError: If a tensor holds a number that is not finite.
+    """
+    weights = {weight.name: weight for weight in weights_of(model)}
+    missing = weights.keys() - checkpoint.tensors.keys()
+    mismatched = {}
+    for name, weight in weights.items():
+        if name in missing:
+            continue
+        found, wanted = checkpoint.tensors[name].shape, checkpoint.shape_of(weight)
+        if found == wanted:
+            weight.variable.assign(checkpoint.value_of(weight))
+        else:
+            mismatched[name] = f"{list(found)} instead of {list(wanted)}"
+    unused = [
+        name
+        for name in sorted(checkpoint.tensors.keys() - weights.keys())
+        if not re.search(model.family.ignored, name)
+    ]
+    return Loaded(weights, set(missing), mismatched, unused)
+
+
+def draw(weights: Iterable[Weight], stddev: float, seed: int) -> None:
+    """Draw weights at random: matrices from a normal distribution, offsets 0, scales 1.
+
+    A weight's values depend on its name, its shape and the seed, and on nothing else.
+
+    Args:
+        weights: The weights.
+        stddev: Standard deviation of the matrices, the configuration's `initializer_range`.
+        seed: The run's.
+    """
+    for weight in weights:
+        shape = tuple(weight.variable.shape)
+        if len(shape) < 2:
+            is_scale = weight.name.endswith("weight")
+            weight.variable.assign(np.full(shape, float(is_scale), np.float32))
+            continue
+        random = np.random.default_rng([seed % 2**32, zlib.crc32(weight.name.encode())])
+        weight.variable.assign(random.standard_normal(shape, np.float32) * np.float32(stddev))
