@@ -85,7 +85,7 @@ def test_pytorch_gives_our_logits(shared: Path, tmp_path: Path) -> None:
     saving.save(model, encoder, tmp_path / "real")
     (tmp_path / "real" / "asked.json").write_text(json.dumps(texts))
     batch = pretrained.load_tokenizer(encoder)(
-        texts, padding=True, truncation=True, max_length=128, return_tensors="tf"
+        texts, padding=True, truncation=True, max_length=128, return_tensors="np"
     )
     ours: dict[str, Any] = {"real": forward.forward(model)(dict(batch)).numpy()}
     for family in FAMILIES:
