@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune.forward import COMPARED, Forward
+from kfp_finetune.components.finetune.forward import Forward
 from kfp_finetune.components.finetune.inputs import batches_of, padded_width
 from kfp_finetune.components.load_data.pretrained import load_tokenizer
 from kfp_finetune.components.models.classifier import Classifier
@@ -184,8 +184,7 @@ class Predictor:
         """The outputs for each of `count` texts, of which there is an example or more."""
         lengths = np.diff(examples.tokens.starts)
         order = np.argsort(lengths, kind="stable")
-        sample = order[:: max(1, len(order) // COMPARED)]
-        self._forward.choose(self._features(examples.tokens, sample), len(order))
+        self._forward.choose(len(order), lambda part: self._features(examples.tokens, order[part]))
         found: list[list[NDArray[np.float32]]] = [[] for _ in range(count)]
         of_example: dict[int, NDArray[np.float32]] = {}
         for part in batches_of(lengths[order], batch_size):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,8 +22,8 @@ Features = Mapping[str, Any]
 _TOLERANCE = 1e-2
 # Below so many rows, tracing a second graph takes longer than it saves.
 FEWEST_ROWS = 512
-# Rows that both precisions are compared on.
-COMPARED = 64
+# At most so many rows are computed in both precisions.
+_COMPARED = 64
 
 
 class Forward:
@@ -31,8 +31,8 @@ class Forward:
 
     Args:
         model: The model.
-        precision: "float32" for exact products; "auto" or "bfloat16" for bfloat16 where the
-            processor is faster with it and `check` finds that the answers agree.
+        precision: "float32" for exact products; "bfloat16" for that where `choose` finds that the
+            answers agree, "auto" only where the processor is also faster with it.
     """
 
     def __init__(self, model: Classifier, precision: str = "float32") -> None:
@@ -47,15 +47,16 @@ class Forward:
         """Logits, float32, shape [batch, outputs], or of tokens [batch, width, outputs]."""
         return self._run(features, self.precision)
 
-    def choose(self, sample: Features, rows: int) -> None:
+    def choose(self, rows: int, batch_of: Callable[[slice], Features]) -> None:
         """Choose the precision for many rows.
 
         Args:
-            sample: A batch of them, to compare both precisions on.
             rows: How many there are.
+            batch_of: Makes a batch of some of them, on which both precisions are compared.
         """
         if self._wanted == FLOAT32 or rows < FEWEST_ROWS or self.precision == BFLOAT16:
             return
+        sample = batch_of(slice(None, None, -(-rows // _COMPARED)))
         low, exact = (
             self._probabilities(self._run(sample, precision)) for precision in (BFLOAT16, FLOAT32)
         )

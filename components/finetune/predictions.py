@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kfp_finetune.components.finetune.forward import COMPARED, Forward
+from kfp_finetune.components.finetune.forward import Forward
 from kfp_finetune.components.finetune.inputs import Rows, evaluation_dataset
 from kfp_finetune.components.tasks.scores.pieces import new_logits, release
 
@@ -42,9 +42,8 @@ def predict(
     dataset, order = evaluation_dataset(rows, batch_size)
     logits = new_logits(len(rows.labels), model.num_labels)
     forward = Forward(model, precision)
-    if len(order):
-        sample = order[:: -(-len(order) // COMPARED)]
-        forward.choose(rows.batch(sample, int(rows.lengths[sample].max())), len(order))
+    longest = int(rows.lengths.max(initial=0))
+    forward.choose(len(order), lambda part: rows.batch(order[part], longest))
     done = 0
     for features in dataset:
         batch = forward(features)

@@ -90,8 +90,7 @@ def open_checkpoint(folder: Path, files: Sequence[Path], family: Family) -> Iter
         family: Whose names the tensors get.
 
     Raises:
-        InputError: If there are none, one is damaged, or it does not say
-            whose names it uses.
+        InputError: If there are none, one is damaged, or its metadata do not name its format.
     """
     if not files:
         there = sorted(path.name for path in folder.iterdir())

@@ -38,7 +38,7 @@ def exact(model: Classifier) -> np.ndarray:
 
 def chosen(model: Classifier, rows: int, **settings: Any) -> Forward:
     forward = Forward(model, **settings)
-    forward.choose(BATCH, rows)
+    forward.choose(rows, lambda _: BATCH)
     return forward
 
 

@@ -94,7 +94,7 @@ class Config:
 
     @property
     def takes_token_types(self) -> bool:
-        """Whether the texts of a pair are told apart by token types."""
+        """Whether token types distinguish the two texts of a pair."""
         return self.TOKEN_TYPES and getattr(self, "type_vocab_size", 0) > 1
 
 
