@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +12,46 @@ from kfp_finetune.components.models.attention import merge_heads, split_heads, w
 from kfp_finetune.components.models.block_attention import attend_by_blocks
 from kfp_finetune.components.models.dense import Dense
 from kfp_finetune.components.models.dropout import Dropout
-from kfp_finetune.components.models.rotary import rotate
+from kfp_finetune.components.models.encoder import Encoder, padding_bias
+from kfp_finetune.components.models.rotary import rotate, rotations
+
+
+class RotaryEncoder(Encoder):
+    """An encoder whose layers all take the same rotary positions."""
+
+    def run_rotary(
+        self,
+        blocks: Sequence[Any],
+        x: Any,
+        features: Mapping[str, Any],
+        config: Any,
+        seed: Any,
+        first_token: bool,
+    ) -> Any:
+        """Blocks one after the other; the last for the first token alone if `first_token`.
+
+        Args:
+            blocks: The layers.
+            x: Hidden states, shape [batch, width, hidden].
+            features: As `Encoder.call` takes them.
+            config: The configuration; its `rope` and `head_size` are used.
+            seed: As `Dropout` takes it.
+            first_token: As `Encoder.call` takes it.
+        """
+        mask = features["attention_mask"]
+        bias = padding_bias(mask)
+        turns = rotations(config.rope, tf.shape(mask)[1], config.head_size)
+        for block in blocks:
+            x = self.through(
+                block,
+                x,
+                bias,
+                *turns,
+                seed,
+                in_blocks=self.gradient_checkpointing,
+                first_token=first_token and block is blocks[-1],
+            )
+        return x
 
 
 class RotaryAttention(keras.layers.Layer):

@@ -6,21 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from kfp_finetune.components.models.configurations.eurobert import EuroBertConfig
 from kfp_finetune.components.models.dense import Dense
 from kfp_finetune.components.models.embeddings import Embedding
-from kfp_finetune.components.models.encoder import Encoder, padding_bias
 from kfp_finetune.components.models.family import Family
 from kfp_finetune.components.models.feed_forward import GatedFeedForward
 from kfp_finetune.components.models.heads import Head, TokenHead, mean_of_tokens
 from kfp_finetune.components.models.norms import RmsNorm
-from kfp_finetune.components.models.rotary import rotations
-from kfp_finetune.components.models.rotary_attention import RotaryAttention
+from kfp_finetune.components.models.rotary_attention import RotaryAttention, RotaryEncoder
 
 
-class EuroBertEncoder(Encoder):
+class EuroBertEncoder(RotaryEncoder):
     """Word embeddings, and a stack of pre-norm layers."""
 
     def __init__(self, config: EuroBertConfig) -> None:
@@ -33,20 +30,8 @@ class EuroBertEncoder(Encoder):
 
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
         """As `Encoder.call`."""
-        ids = features["input_ids"]
-        x = self.words(ids)
-        bias = padding_bias(features["attention_mask"])
-        turns = rotations(self._config.rope, tf.shape(ids)[1], self._config.head_size)
-        for block in self.blocks:
-            x = self.through(
-                block,
-                x,
-                bias,
-                *turns,
-                seed,
-                in_blocks=self.gradient_checkpointing,
-                first_token=first_token and block is self.blocks[-1],
-            )
+        x = self.words(features["input_ids"])
+        x = self.run_rotary(self.blocks, x, features, self._config, seed, first_token)
         return self.final_norm(x)
 
 

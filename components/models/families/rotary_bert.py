@@ -6,18 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from kfp_finetune.components.models.configurations.rotary_bert import RotaryBertConfig
 from kfp_finetune.components.models.dropout import Dropout
 from kfp_finetune.components.models.embeddings import Embedding
-from kfp_finetune.components.models.encoder import Encoder, padding_bias
 from kfp_finetune.components.models.norms import LayerNorm
-from kfp_finetune.components.models.rotary import rotations
-from kfp_finetune.components.models.rotary_attention import RotaryAttention
+from kfp_finetune.components.models.rotary_attention import RotaryAttention, RotaryEncoder
 
 
-class RotaryBertEncoder(Encoder):
+class RotaryBertEncoder(RotaryEncoder):
     """Word and token-type embeddings, and a stack of post-norm layers.
 
     Args:
@@ -52,19 +49,7 @@ class RotaryBertEncoder(Encoder):
         if self.token_types is not None:
             x += self.token_types.first(1) if types is None else self.token_types(types)
         x = self.dropout(self.norm(x), seed)
-        bias = padding_bias(features["attention_mask"])
-        turns = rotations(self._config.rope, tf.shape(ids)[1], self._config.head_size)
-        for block in self.blocks:
-            x = self.through(
-                block,
-                x,
-                bias,
-                *turns,
-                seed,
-                in_blocks=self.gradient_checkpointing,
-                first_token=first_token and block is self.blocks[-1],
-            )
-        return x
+        return self.run_rotary(self.blocks, x, features, self._config, seed, first_token)
 
 
 class RotaryBertLayer(keras.layers.Layer):
