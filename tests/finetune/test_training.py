@@ -350,10 +350,10 @@ def test_weights_are_decayed_but_neither_biases_nor_layer_norms(
     optimizer.apply_gradients([(tf.zeros_like(v), v) for v in net.trainable_variables])
     decayed = 0
     for variable, old in zip(net.trainable_variables, before, strict=True):
-        last = "/".join(variable.name.split("/")[-2:])
+        last = "/".join(variable.path.split("/")[-2:])
         spared = re.search(r"bias|gamma|beta|layer_?norm", last, re.IGNORECASE)
         expected = old if spared else old * (1 - 0.1 * 0.5)
-        np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-6, err_msg=variable.name)
+        np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-6, err_msg=variable.path)
         decayed += not spared
     assert decayed > 5
 
