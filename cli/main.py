@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 import typer
 
-from kfp_finetune.cli import catalog, model_commands, parameters
 from kfp_finetune.cli.cluster import commands
 from kfp_finetune.cli.cluster.options import (
     Connection,
@@ -25,8 +24,10 @@ from kfp_finetune.cli.cluster.options import (
     SeedsOption,
     takes,
 )
-from kfp_finetune.cli.failures import LoggedError, logged
-from kfp_finetune.cli.screen import clean
+from kfp_finetune.cli.commands import model_commands
+from kfp_finetune.cli.pipeline import catalog, parameters
+from kfp_finetune.cli.screen.failures import LoggedError, logged
+from kfp_finetune.cli.screen.lines import clean
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.uris import without_secrets
 
@@ -90,10 +91,10 @@ def run(
     image: ImageOption = None,
 ) -> None:
     """Fine-tune a model here; without a dataset, on the bundled sample."""
-    from kfp_finetune.cli.config import settings
-    from kfp_finetune.cli.models import base_model
-    from kfp_finetune.cli.run import execute
-    from kfp_finetune.cli.run_checks import check
+    from kfp_finetune.cli.commands.run import execute
+    from kfp_finetune.cli.pipeline.config import settings
+    from kfp_finetune.cli.pipeline.run_checks import check
+    from kfp_finetune.cli.runs.models import base_model
 
     chosen = catalog.find(pipeline)
     find = flags.get("learning_rate") == parameters.AUTO
@@ -110,7 +111,7 @@ def run(
                 expected="--learning-rate auto with the pipeline finetune",
                 remedy="leave it out",
             )
-        from kfp_finetune.cli.find_lr import find_learning_rate
+        from kfp_finetune.cli.commands.find_lr import find_learning_rate
 
         check(chosen, values, runs_dir, name, **how)  # before training for the rate
         values["learning_rate"] = find_learning_rate(
@@ -161,7 +162,7 @@ def resume(
             )
         resume(Cluster(connection), run)
         return
-    from kfp_finetune.cli import run as runs
+    from kfp_finetune.cli.commands import run as runs
 
     runs.resume(run, runs_dir, allow_differences=allow_differences, uris=uri or [])
 
@@ -185,9 +186,9 @@ def find_lr(
     image: ImageOption = None,
 ) -> None:
     """Suggest a learning rate: train a little with one that rises, and look at the loss."""
-    from kfp_finetune.cli.config import settings
-    from kfp_finetune.cli.find_lr import find_learning_rate
-    from kfp_finetune.cli.models import base_model
+    from kfp_finetune.cli.commands.find_lr import find_learning_rate
+    from kfp_finetune.cli.pipeline.config import settings
+    from kfp_finetune.cli.runs.models import base_model
 
     values = settings(_FINETUNE, flags, config)
     values["model"] = base_model(values["model"], runs_dir)
@@ -222,7 +223,7 @@ def check(
     ] = None,
 ) -> None:
     """Say what is in a dataset, and how long training on it would be; nothing is trained."""
-    from kfp_finetune.cli.check import check_data
+    from kfp_finetune.cli.commands.check import check_data
 
     if source is not None:
         if "dataset" in flags:
@@ -258,7 +259,7 @@ def runs(
     runs_dir: RunsDirOption = Path("runs"),
 ) -> None:
     """Compare runs: data, model, schedule, steps, metrics; with --host, those of a cluster."""
-    from kfp_finetune.cli import runs as table
+    from kfp_finetune.cli.commands import runs as table
 
     if connection.host is not None:
         if prune or sort:
@@ -287,7 +288,7 @@ def compile_(
     ),
 ) -> None:
     """Write a pipeline as YAML for Kubeflow Pipelines."""
-    from kfp_finetune.cli.compile import compile_pipeline
+    from kfp_finetune.cli.commands.compile import compile_pipeline
 
     chosen = catalog.find(pipeline)
     compile_pipeline(chosen, output, flags.load(chosen))
@@ -318,7 +319,7 @@ def tensorboard(
     ] = False,
 ) -> None:
     """Open TensorBoard on runs, side by side: the learning rate of every step, the losses."""
-    from kfp_finetune.cli.tensorboard import serve
+    from kfp_finetune.cli.commands.tensorboard import serve
 
     if connection.host is None:
         serve(runs or [], runs_dir, bind, port)
@@ -336,7 +337,7 @@ def _inert(message: str) -> str:
 
 
 def _print_error(text: str) -> None:
-    from kfp_finetune.cli.wrapping import message
+    from kfp_finetune.cli.screen.wrapping import message
 
     print(message(_inert(text), sys.stderr), file=sys.stderr)
 

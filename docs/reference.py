@@ -17,8 +17,9 @@ import numpy as np
 import typer
 from typer.main import get_command
 
-from kfp_finetune.cli import main, parameters
-from kfp_finetune.cli.catalog import PIPELINES
+from kfp_finetune.cli import main
+from kfp_finetune.cli.pipeline import parameters
+from kfp_finetune.cli.pipeline.catalog import PIPELINES
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.tasks.problem_types import (
     ENTITIES,

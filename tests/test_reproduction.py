@@ -14,7 +14,7 @@ import pytest
 import typer
 from kfp import dsl
 
-from kfp_finetune.cli import run as runs
+from kfp_finetune.cli.commands import run as runs
 from kfp_finetune.cli.main import app
 from kfp_finetune.components.artifacts import model as model_artifact
 from tests import tiny

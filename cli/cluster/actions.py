@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.cluster import submit as submitting
 from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.fetch import fetch as fetch_run
@@ -16,9 +15,10 @@ from kfp_finetune.cli.cluster.observed import find, is_over, status_of
 from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, SubmissionFlags
 from kfp_finetune.cli.cluster.submit import Spec, Submission
 from kfp_finetune.cli.cluster.watch import wait
-from kfp_finetune.cli.processes import Interrupted, interruptible
-from kfp_finetune.cli.screen import Screen, duration, make_screen
-from kfp_finetune.cli.summary import shown, summary
+from kfp_finetune.cli.local.processes import Interrupted, interruptible
+from kfp_finetune.cli.pipeline.catalog import Pipeline
+from kfp_finetune.cli.screen.lines import Screen, duration, make_screen
+from kfp_finetune.cli.screen.summary import shown, summary
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.uris import without_secrets
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kfp_finetune.cli.failures import LoggedError
-from kfp_finetune.cli.screen import clean
+from kfp_finetune.cli.screen.failures import LoggedError
+from kfp_finetune.cli.screen.lines import clean
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.uris import without_secrets
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_finetune.cli.preflight import check_templates
+from kfp_finetune.cli.pipeline.preflight import check_templates
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.uris import without_secrets
 

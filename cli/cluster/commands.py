@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from kfp_finetune.cli import catalog, parameters
 from kfp_finetune.cli.cluster import schedules
 from kfp_finetune.cli.cluster.options import (
     Connection,
@@ -18,6 +17,7 @@ from kfp_finetune.cli.cluster.options import (
     SubmissionFlags,
     takes,
 )
+from kfp_finetune.cli.pipeline import catalog, parameters
 
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="The run's id, or its name if only one has it.")
@@ -59,8 +59,8 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
     ) -> None:
         """Fine-tune a model on a Kubeflow cluster; takes the parameters of run."""
         from kfp_finetune.cli.cluster import actions
-        from kfp_finetune.cli.config import settings
-        from kfp_finetune.cli.models import base_model
+        from kfp_finetune.cli.pipeline.config import settings
+        from kfp_finetune.cli.runs.models import base_model
 
         chosen = catalog.find(pipeline)
         values = settings(chosen, flags, config, preset, seeds)
@@ -85,9 +85,9 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         runs_dir: RunsDirOption = Path("runs"),
     ) -> None:
         """Run again with what is named changed; here, or with --host on a cluster."""
-        from kfp_finetune.cli.config import with_paths
-        from kfp_finetune.cli.models import base_model
-        from kfp_finetune.cli.rerun import rerun_here
+        from kfp_finetune.cli.commands.rerun import rerun_here
+        from kfp_finetune.cli.pipeline.config import with_paths
+        from kfp_finetune.cli.runs.models import base_model
 
         changes = with_paths(flags, Path())
         if changes.get("model"):

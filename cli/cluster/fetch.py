@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli import catalog
 from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.observed import ObservedRun
 from kfp_finetune.cli.cluster.outputs import Outputs, StepOutputs, no_outputs
 from kfp_finetune.cli.cluster.sources import Item, Sources
-from kfp_finetune.cli.results import collect
-from kfp_finetune.cli.run_folder import RECORD, RunError, RunFolder, RunRecord, StepRecord
+from kfp_finetune.cli.pipeline import catalog
+from kfp_finetune.cli.runs.results import collect
+from kfp_finetune.cli.runs.run_folder import RECORD, RunError, RunFolder, RunRecord, StepRecord
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.errors import InputError
 

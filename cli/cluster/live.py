@@ -15,8 +15,8 @@ from kfp_finetune.cli.cluster.options import Connection
 from kfp_finetune.cli.cluster.outputs import Outputs, no_outputs
 from kfp_finetune.cli.cluster.sources import Sources
 from kfp_finetune.cli.cluster.steps import Step
-from kfp_finetune.cli.run_folder import RECORD
-from kfp_finetune.cli.tensorboard import check_installed, logs_of, serve_logs
+from kfp_finetune.cli.commands.tensorboard import check_installed, logs_of, serve_logs
+from kfp_finetune.cli.runs.run_folder import RECORD
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.temporary import temporary_folder
 

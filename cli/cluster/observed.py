@@ -19,8 +19,8 @@ from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.steps import Step, Task, from_details, from_workflow, of_kfp
 from kfp_finetune.cli.cluster.submit import Spec
 from kfp_finetune.cli.cluster.workflow import Workflow
-from kfp_finetune.cli.parameters import in_order
-from kfp_finetune.cli.turns import Turns
+from kfp_finetune.cli.pipeline.parameters import in_order
+from kfp_finetune.cli.screen.turns import Turns
 from kfp_finetune.components.errors import InputError
 
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from kfp_finetune.cli.cluster.secrecy import looks_secret
-from kfp_finetune.cli.config import read
-from kfp_finetune.cli.preflight import check_templates
+from kfp_finetune.cli.pipeline.config import read
+from kfp_finetune.cli.pipeline.preflight import check_templates
 from kfp_finetune.components.errors import InputError
 
 HUB_CACHE = "/mnt/hub-cache"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kfp_finetune.cli.cluster.steps import Step
-from kfp_finetune.cli.screen import clean
+from kfp_finetune.cli.screen.lines import clean
 from kfp_finetune.components.runtime import ERROR_LINE, parse_line
 
 OUT_OF_MEMORY = "OOMKilled"

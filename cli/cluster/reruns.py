@@ -8,17 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli import catalog
-from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.cluster import submit as submitting
 from kfp_finetune.cli.cluster.actions import start
 from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.observed import ObservedRun, find
 from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, SubmissionFlags
 from kfp_finetune.cli.cluster.submit import EXPERIMENT, Spec, Submission
-from kfp_finetune.cli.rerun import changed, say_kept
-from kfp_finetune.cli.run_folder import RECORD, RunFolder
-from kfp_finetune.cli.screen import make_screen
+from kfp_finetune.cli.commands.rerun import changed, say_kept
+from kfp_finetune.cli.pipeline import catalog
+from kfp_finetune.cli.pipeline.catalog import Pipeline
+from kfp_finetune.cli.runs.run_folder import RECORD, RunFolder
+from kfp_finetune.cli.screen.lines import make_screen
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
 

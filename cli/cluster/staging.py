@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli import locations
 from kfp_finetune.cli.cluster.store import Store
-from kfp_finetune.cli.models import run_of
+from kfp_finetune.cli.pipeline import locations
+from kfp_finetune.cli.runs.models import run_of
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.uris import without_secrets

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli import locations
-from kfp_finetune.cli.catalog import Pipeline
 from kfp_finetune.cli.cluster import sample
 from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.cron import Cron
 from kfp_finetune.cli.cluster.platform import Platform
 from kfp_finetune.cli.cluster.staging import stage
-from kfp_finetune.cli.compile import compiled
-from kfp_finetune.cli.parameters import FINGERPRINTS
-from kfp_finetune.cli.preflight import check_settings
-from kfp_finetune.cli.run_folder import dataset_name, default_name
+from kfp_finetune.cli.commands.compile import compiled
+from kfp_finetune.cli.pipeline import locations
+from kfp_finetune.cli.pipeline.catalog import Pipeline
+from kfp_finetune.cli.pipeline.parameters import FINGERPRINTS
+from kfp_finetune.cli.pipeline.preflight import check_settings
+from kfp_finetune.cli.runs.run_folder import dataset_name, default_name
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.load_data.readers.locations import is_hub_id

@@ -14,7 +14,7 @@ from kfp_finetune.cli.cluster.observed import NO_WORKFLOW, ObservedRun, observe,
 from kfp_finetune.cli.cluster.progress import Pace
 from kfp_finetune.cli.cluster.reasons import OUT_OF_MEMORY, Reason, of_failure, of_waiting
 from kfp_finetune.cli.cluster.steps import LONG_WAIT, Step
-from kfp_finetune.cli.screen import FROM_CACHE, Screen, duration
+from kfp_finetune.cli.screen.lines import FROM_CACHE, Screen, duration
 from kfp_finetune.components.errors import InputError
 
 SECONDS_BETWEEN_LOOKS = 5.0

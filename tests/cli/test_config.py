@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli import locations, parameters
-from kfp_finetune.cli.catalog import Pipeline
-from kfp_finetune.cli.config import settings
+from kfp_finetune.cli.pipeline import locations, parameters
+from kfp_finetune.cli.pipeline.catalog import Pipeline
+from kfp_finetune.cli.pipeline.config import settings
 from kfp_finetune.components.errors import InputError
 from tests.cli.conftest import Cli
 

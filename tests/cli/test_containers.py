@@ -18,7 +18,7 @@ from typing import Any
 import docker
 import pytest
 
-from kfp_finetune.cli.containers import Containers, find_image
+from kfp_finetune.cli.local.containers import Containers, find_image
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.image import IMAGE
 from kfp_finetune.components.load_data.fingerprints import of_path

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.catalog import find
-from kfp_finetune.cli.parameters import complete, load
-from kfp_finetune.cli.preflight import check_settings
+from kfp_finetune.cli.pipeline.catalog import find
+from kfp_finetune.cli.pipeline.parameters import complete, load
+from kfp_finetune.cli.pipeline.preflight import check_settings
 from kfp_finetune.components.errors import InputError
 from tests import tiny
 from tests.commands import call

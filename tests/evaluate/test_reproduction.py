@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli import catalog, parameters
-from kfp_finetune.cli.parameters import FINGERPRINTS
+from kfp_finetune.cli.pipeline import catalog, parameters
+from kfp_finetune.cli.pipeline.parameters import FINGERPRINTS
 from kfp_finetune.components.build_optimizer.parameters import Parameters, build_optimizer_config
 from kfp_finetune.components.evaluate.report import render_report
 from kfp_finetune.components.evaluate.reproduction import command

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.catalog import find
-from kfp_finetune.cli.config import settings
-from kfp_finetune.cli.parameters import load
-from kfp_finetune.cli.preflight import check_settings
+from kfp_finetune.cli.pipeline.catalog import find
+from kfp_finetune.cli.pipeline.config import settings
+from kfp_finetune.cli.pipeline.parameters import load
+from kfp_finetune.cli.pipeline.preflight import check_settings
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.pipelines.compare_schedules.candidates import DEFAULTS, PRESETS, expand
 

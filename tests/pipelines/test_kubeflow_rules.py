@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kfp import dsl
 
-from kfp_finetune.cli.catalog import PIPELINES
-from kfp_finetune.cli.parameters import read_spec
+from kfp_finetune.cli.pipeline.catalog import PIPELINES
+from kfp_finetune.cli.pipeline.parameters import read_spec
 from kfp_finetune.components import runtime
 from kfp_finetune.components.artifacts.optimizer_config import SCHEDULES
 from tests.components import COMPONENTS, outputs

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.catalog import PIPELINES
-from kfp_finetune.cli.parameters import load
-from kfp_finetune.cli.preflight import check_settings
+from kfp_finetune.cli.pipeline.catalog import PIPELINES
+from kfp_finetune.cli.pipeline.parameters import load
+from kfp_finetune.cli.pipeline.preflight import check_settings
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset as data_artifact
 from kfp_finetune.components.errors import InputError

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kfp_finetune.cli.catalog import PIPELINES
+from kfp_finetune.cli.pipeline.catalog import PIPELINES
 from kfp_finetune.components.record_artifacts.component import record_artifacts
 from kfp_finetune.components.version import VERSION
 from tests.components import COMPONENTS, outputs

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from kfp_finetune.cli.catalog import PIPELINES
 from kfp_finetune.cli.cluster.platform import Platform
-from kfp_finetune.cli.compile import compiled
+from kfp_finetune.cli.commands.compile import compiled
+from kfp_finetune.cli.pipeline.catalog import PIPELINES
 
 
 def artifact(run: Path, step: str, name: str) -> dict[str, Any]:

@@ -240,7 +240,7 @@ def test_a_comparison_is_fetched_as_one(cli: Cli, recorded: Callable[..., Replay
     # It is a comparison for every other command, too.
     table = call(Path(), "runs", "--json")
     assert len(json.loads(table.stdout)[0]["candidates"]) == 3
-    from kfp_finetune.cli.tensorboard import logs_of
+    from kfp_finetune.cli.commands.tensorboard import logs_of
 
     titles = [title.name for title in logs_of(Path("runs/fetched").absolute())]
     assert len(titles) == len(set(titles)) == 6

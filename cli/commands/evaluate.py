@@ -1,0 +1,147 @@
+"""Scores a trained model on other data, without a training."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.cli.local.followed import followed, quiet_libraries
+from kfp_finetune.cli.local.processes import interruptible
+from kfp_finetune.cli.pipeline import locations
+from kfp_finetune.cli.pipeline.preflight import check_installed
+from kfp_finetune.cli.runs import scores
+from kfp_finetune.cli.runs.models import find_model, run_of
+from kfp_finetune.cli.runs.run_folder import RunFolder, default_name
+from kfp_finetune.cli.screen.lines import clean
+from kfp_finetune.cli.screen.summary import shown
+from kfp_finetune.components.artifacts import model as model_artifact
+from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.counts import counted
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.temporary import temporary_folder
+from kfp_finetune.components.uris import hide, without_secrets
+
+# What a run was told is meant for other data too.
+_COLUMNS = ("text_column", "text_pair_column", "label_column")
+METRICS, REPORT = "metrics.json", "report.html"
+
+
+def evaluate_model(
+    name: str, flags: Mapping[str, Any], *, split: str | None, runs_dir: Path, output: Path | None
+) -> None:
+    """Score a model, write metrics.json and report.html, and print the most important numbers.
+
+    Args:
+        name: A run's name or folder, or a model's folder.
+        flags: Of the parameters that say how data is read, those that were given.
+        split: The dataset's split; None: "test" where there is one, else all of it.
+        runs_dir: The folder of runs.
+        output: The folder to write into; None: a new one beside the run or the model.
+
+    Raises:
+        InputError: If the model, the data or the output is wrong; nothing is written then.
+        Interrupted: If a signal ended it; nothing is written.
+    """
+    check_installed()
+    if "dataset" not in flags:
+        raise InputError(
+            "there is no dataset",
+            where="--dataset",
+            expected="the data to score the model on: a file, a folder, a URI or a Hub id",
+            remedy="give --dataset DATA",
+        )
+    model = find_model(name, runs_dir)
+    run = run_of(model)
+    source = run.path if run else model
+    given = {**flags, "dataset": hide(locations.absolute("dataset", flags["dataset"], Path()))}
+    folder = output or source.with_name(f"{source.name}-on-{default_name(given['dataset'])}")
+    _check_writable(folder)
+    with interruptible(), temporary_folder() as temporary:
+        metrics = _evaluate(model, run, given, split, Path(temporary))
+        _keep(Path(temporary), folder)
+    title, *rest = _told(metrics, source.name, given["dataset"], folder)
+    print("\n".join([clean(title), *(f"  {clean(line)}" for line in rest)]))
+
+
+def _evaluate(
+    folder: Path,
+    run: RunFolder | None,
+    given: dict[str, Any],
+    split: str | None,
+    temporary: Path,
+) -> Metrics:
+    from kfp_finetune.components.load_data.dataset import load_evaluation_data
+    from kfp_finetune.components.load_data.parameters import Parameters
+
+    model = model_artifact.read(folder)
+    settings = {n: given.pop(n) for n in ("precision", "texts_in_report") if n in given}
+    before = run.record.parameters if run else {}
+    columns = {n: before[n] for n in _COLUMNS if before.get(n)}
+    parameters = Parameters(
+        **{**columns, **given},
+        test_split=split,
+        model=str(folder),
+        task=model.task,
+        max_length=model.max_length,
+    )
+    data = temporary / "tokenized_dataset"
+    with quiet_libraries(), followed("evaluate"):
+        load_evaluation_data(
+            parameters,
+            model.label_names,
+            model.problem_type,
+            str(data),
+            str(temporary / "data.html"),
+        )
+        from kfp_finetune.components.evaluate import evaluation  # TensorFlow: seconds
+
+        return evaluation.evaluate(
+            tokenized_dataset_path=str(data),
+            model_path=str(folder),
+            metrics_path=str(temporary / METRICS),
+            report_path=str(temporary / REPORT),
+            **settings,
+        )
+
+
+def _check_writable(folder: Path) -> None:
+    """Check it now rather than when the work is done."""
+    at = folder
+    while not at.exists():
+        at = at.parent
+    if not at.is_dir() or not os.access(at, os.W_OK):
+        raise _unwritable(folder, "it is a file" if at.is_file() else "permission denied")
+
+
+def _keep(temporary: Path, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (METRICS, REPORT):
+            shutil.copyfile(temporary / name, folder / f".{name}.tmp")
+            (folder / f".{name}.tmp").replace(folder / name)
+    except OSError as error:
+        raise _unwritable(folder, error.strerror or str(error)) from None
+
+
+def _unwritable(folder: Path, reason: str) -> InputError:
+    return InputError(
+        f"the output cannot be written: {reason}",
+        where=str(folder),
+        expected="a folder that can be made, or written to",
+        remedy="give another with -o",
+    )
+
+
+def _told(metrics: Metrics, model: str, dataset: str, folder: Path) -> list[str]:
+    rows = scores.lines(metrics)
+    rows += [
+        (n, shown(folder.absolute() / f)) for n, f in (("metrics", METRICS), ("report", REPORT))
+    ]
+    width = max(len(name) for name, _ in rows)
+    return [
+        f"{model} on {without_secrets(dataset)}: {counted(metrics.num_examples, 'example')}",
+        *(f"{name:<{width}}  {text}" for name, text in rows),
+    ]

@@ -1,0 +1,260 @@
+"""Says what a trained model makes of texts."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kfp_finetune.cli.local.processes import Interrupted, interruptible
+from kfp_finetune.cli.pipeline.preflight import check_installed
+from kfp_finetune.cli.runs.models import find_model
+from kfp_finetune.cli.screen.lines import clean
+from kfp_finetune.components.artifacts import model as model_artifact
+from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.counts import counted
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.quiet import import_tensorflow
+from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks.problem_types import ENTITIES, MULTI_LABEL, REGRESSION
+
+if TYPE_CHECKING:
+    from kfp_finetune.components.load_data.texts import Row
+    from kfp_finetune.components.tasks.predictions import Prediction
+
+_MOST_SHOWN = 5
+
+
+def predict(
+    model: str,
+    texts: Sequence[str],
+    flags: Mapping[str, Any],
+    *,
+    runs_dir: Path,
+    file: str | None,
+    batch_size: int,
+    top_k: int | None,
+    calibrated: bool,
+    with_texts: bool = True,
+) -> None:
+    """Print a prediction for every text: readable for texts given here, JSON lines for a file's.
+
+    Args:
+        model: A run's name, a run's folder, or a model's folder.
+        texts: From the command line; of a model for pairs, two make one.
+        flags: `precision`, and how a file is read: those of load_data's parameters that were
+            given.
+        runs_dir: The folder of runs.
+        file: A file of texts, or "-" for standard input.
+        batch_size: Texts per batch.
+        top_k: How many labels are printed with their probabilities; None: those that are predicted.
+        calibrated: Whether probabilities are made with the temperature that was fitted.
+        with_texts: Whether a file's texts are printed beside their predictions.
+
+    Raises:
+        InputError: If there is no such model, no text, or one cannot be read; the predictions for
+            the rows before a bad one have been printed then.
+        Interrupted: If a signal ended it, or nobody reads on.
+    """
+    check_installed()
+    folder = find_model(model, runs_dir)
+    flags = dict(flags)
+    precision = flags.pop("precision", "auto")
+    manifest = model_artifact.read(folder)
+    _check(manifest, texts, file, flags, top_k)
+    with interruptible():
+        rows = _Rows(_of_command_line(texts, manifest))
+        notes: tuple[str, ...] = ()
+        if file is not None:
+            rows, notes = _of_file(file, manifest, folder, flags)
+        for note in notes:
+            print(clean(note), file=sys.stderr)
+        import_tensorflow()
+        from kfp_finetune.components.evaluate.predictor import Predictor
+        from kfp_finetune.components.finetune import devices
+
+        devices.configure(manifest.seed)
+        predictor = Predictor.load(folder, calibrated=calibrated, precision=precision)
+        try:
+            for text, prediction in predictor.stream(rows.texts(), batch_size):
+                answer = told(prediction, manifest.problem_type, top_k)
+                row = {"row": rows.numbers.popleft()}
+                if with_texts:
+                    row |= _named(text)
+                print(json.dumps(row | answer) if file else _readable(text, answer))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise Interrupted(signal.SIGPIPE) from None
+    rows.finish()
+
+
+class _Rows:
+    """Rows to predict for, with their numbers, up to the first bad one or without the bad ones.
+
+    Args:
+        rows: The rows.
+        drop: Whether bad rows are left out.
+    """
+
+    def __init__(self, rows: Iterator[Row], *, drop: bool = False) -> None:
+        self._rows = rows
+        self._drop = drop
+        self._bad: Row | None = None
+        self._left_out: list[str] = []
+        self._count = 0
+        self.numbers: deque[int] = deque()
+
+    def texts(self) -> Iterator[Any]:
+        """The texts; the number of each is then the last in `numbers`."""
+        for row in self._rows:
+            if not row.problem:
+                self.numbers.append(row.number)
+                yield row.text
+            elif self._drop:
+                self._count += 1
+                if len(self._left_out) < _MOST_SHOWN:
+                    self._left_out.append(f"{row.number:,} ({row.problem})")
+            else:
+                self._bad = row
+                return
+
+    def finish(self) -> None:
+        """Print which rows were left out.
+
+        Raises:
+            InputError: If a bad row ended it.
+        """
+        if self._bad is not None:
+            raise InputError(
+                self._bad.problem,
+                where=self._bad.place,
+                expected="a text in every row, or two for a model of pairs; the rows before it have"
+                " been predicted",
+                remedy="fix the row, or --on-bad-row drop to leave out such rows",
+            )
+        if self._count:
+            more = ", ..." * (self._count > len(self._left_out))
+            left_out = counted(self._count, "row")
+            print(clean(f"{left_out} left out: {', '.join(self._left_out)}{more}"), file=sys.stderr)
+
+
+def _check(
+    manifest: ModelManifest,
+    texts: Sequence[str],
+    file: str | None,
+    flags: Mapping[str, Any],
+    top_k: int | None,
+) -> None:
+    """Check what can be checked before the model is loaded."""
+    if bool(texts) == (file is not None):
+        raise InputError(
+            "there are texts and a file" if texts else "there is nothing to predict for",
+            where="the command line",
+            expected="one or more texts, or --file",
+            remedy="leave one of them out" if texts else 'kfp-finetune predict MODEL "a text"',
+        )
+    if file is None and flags:
+        flag = f"--{next(iter(flags)).replace('_', '-')}"
+        raise InputError(
+            "there is no file",
+            where=flag,
+            expected="options about a file only with --file",
+            remedy=f"omit {flag}",
+        )
+    if "text_pair_column" in flags and manifest.text_pair_column is None:
+        raise InputError(
+            "the model reads one text",
+            where="--text-pair-column",
+            expected="a second column only for a model of pairs",
+            remedy="omit --text-pair-column",
+        )
+    of_words = get_task(manifest.task).PER_WORD
+    if top_k is not None and (of_words or manifest.problem_type == REGRESSION):
+        gives = "tags to words" if of_words else "a number, and no labels"
+        raise InputError(
+            f"the model gives {gives}",
+            where="--top-k",
+            expected="a model for labels of texts",
+            remedy="omit --top-k",
+        )
+
+
+def _named(text: Any) -> dict[str, Any]:
+    """A text, or a pair of them, under the names that the data report uses."""
+    return {"text": text[0], "text_pair": text[1]} if isinstance(text, tuple) else {"text": text}
+
+
+def told(prediction: Prediction, problem_type: str, top_k: int | None) -> dict[str, Any]:
+    """A prediction as the object of a JSON line.
+
+    Returns:
+        `label` and `probability`, or `labels`, or `value`; with `probabilities` of the most
+        probable labels where there are several. Of a model for words `entities`, or `words`: each
+        with its label, text, first character, the one after its last, and probability.
+    """
+    if prediction.spans is not None:
+        spans = [asdict(s) | {"probability": round(s.probability, 6)} for s in prediction.spans]
+        return {"entities" if problem_type == ENTITIES else "words": spans}
+    if problem_type == REGRESSION:
+        return {"value": prediction.value}
+    probabilities = {name: round(p, 6) for name, p in prediction.probabilities.items()}
+    shown = list(probabilities)[:top_k] if top_k else prediction.labels
+    answer: dict[str, Any] = {"labels": list(prediction.labels)}
+    if problem_type != MULTI_LABEL:
+        label = prediction.labels[0]
+        answer = {"label": label, "probability": probabilities[label]}
+        if top_k is None:
+            return answer
+    return answer | {"probabilities": {name: probabilities[name] for name in shown}}
+
+
+def _readable(text: Any, answer: dict[str, Any]) -> str:
+    """The text, and under it what was predicted, the most probable first."""
+    parts = (text,) if isinstance(text, str) else text
+    spans = answer.get("entities", answer.get("words"))
+    if spans is not None:
+        width = max((len(span["label"]) for span in spans), default=0)
+        lines = [
+            f"  {span['probability']:6.1%}  {clean(span['label']):<{width}}  {clean(span['text'])}"
+            for span in spans
+        ] or ["  no entity"]
+    elif "value" in answer:
+        lines = [f"  {answer['value']:g}"]
+    else:
+        shown = answer.get("probabilities", {answer.get("label"): answer.get("probability")})
+        lines = [f"  {probability:6.1%}  {clean(name)}" for name, probability in shown.items()]
+    return "\n".join([*map(clean, parts), *(lines or ["  no label"])])
+
+
+def _of_command_line(texts: Sequence[str], manifest: ModelManifest) -> Iterator[Row]:
+    given: Iterable[Any] = texts
+    if manifest.text_pair_column is not None:
+        if len(texts) % 2:
+            raise InputError(
+                "the second text of the last pair is missing",
+                where="the command line",
+                expected="two texts for every prediction: the model was trained on pairs",
+                remedy='kfp-finetune predict MODEL "first text" "second text"',
+            )
+        given = zip(texts[::2], texts[1::2], strict=True)
+    from kfp_finetune.components.load_data.texts import Row
+
+    return (Row(number, text) for number, text in enumerate(given, start=1))
+
+
+def _of_file(
+    file: str, manifest: ModelManifest, folder: Path, flags: Mapping[str, Any]
+) -> tuple[_Rows, tuple[str, ...]]:
+    """The rows of a file, and what was assumed about it."""
+    from kfp_finetune.components.load_data.parameters import Parameters
+    from kfp_finetune.components.load_data.texts import open_rows
+
+    parameters = Parameters(dataset=file, model=str(folder), task=manifest.task, **flags)
+    columns = [c for c in (manifest.text_column, manifest.text_pair_column) if c is not None]
+    opened = open_rows(parameters, columns, stdin=sys.stdin.buffer)
+    return _Rows(opened.read, drop=parameters.on_bad_row != "error"), opened.notes

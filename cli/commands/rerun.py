@@ -1,0 +1,152 @@
+"""Runs again what has been run, with something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kfp_finetune.cli.pipeline import parameters as pipeline_parameters
+from kfp_finetune.cli.pipeline.parameters import FINGERPRINTS, in_order
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.not_given import is_given
+from kfp_finetune.components.repeating import MEANS
+from kfp_finetune.components.uris import is_hidden
+
+if TYPE_CHECKING:
+    from kfp_finetune.cli.pipeline.catalog import Pipeline
+
+# Revisions belong to what they are of.
+_REVISED = ("dataset", "model")
+
+
+def changed(
+    before: Mapping[str, Any], changes: Mapping[str, Any], pipeline: Pipeline
+) -> dict[str, Any]:
+    """The parameters of a run with some of them changed.
+
+    Args:
+        before: The parameters that it was begun with.
+        changes: What is named anew, paths made absolute.
+        pipeline: Whose parameters.
+
+    Returns:
+        A value for every parameter but the fingerprints.
+
+    Raises:
+        InputError: If something is missing, or would be shared that must not be.
+    """
+    known = pipeline_parameters.load(pipeline.definition)
+    names = {p.name for p in known} - set(FINGERPRINTS)
+    kept = {n: v for n, v in before.items() if n in names and is_given(n, v)}
+    kept = {p.name: p.type(kept[p.name]) for p in known if p.name in kept}  # the API gives 32.0
+    for name in _REVISED:
+        if changes.get(name, kept.get(name)) != kept.get(name):
+            kept.pop(f"{name}_revision", None)
+    if changes.get("dataset", kept.get("dataset")) != kept.get("dataset"):
+        kept.pop("dataset_config", None)
+    after = pipeline_parameters.complete(known, {**kept, **changes})
+    shared = after.get("checkpoint_dir")
+    if (
+        shared
+        and shared == kept.get("checkpoint_dir")
+        and after["resume_from_checkpoint"] == "retry"
+    ):
+        raise InputError(
+            "checkpoint_dir is that of the run before",
+            where=f"checkpoint_dir: {shared}",
+            expected="one of this run's own",
+            remedy="--checkpoint-dir ANOTHER",
+        )
+    return after
+
+
+def steps_kept(
+    tasks: Mapping[str, Any],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    ignored: tuple[str, ...] = (),
+) -> Iterator[str]:
+    """The steps whose inputs are the same in two runs, so that the cache has them.
+
+    Args:
+        tasks: Those of the compiled pipeline.
+        before: One run's parameters, fingerprints included.
+        after: The other's.
+        ignored: Parameters that are no part of the cache's key.
+    """
+    names = (before.keys() | after.keys()) - set(ignored)
+    differing = {name for name in names if before.get(name) != after.get(name)}
+    affected: set[str] = set()
+    for name in in_order(tasks):
+        inputs = tasks[name].get("inputs", {}).get("parameters", {}).values()
+        given = {source.get("componentInputParameter") for source in inputs}
+        if (
+            not _may_be_cached(tasks[name])
+            or given & differing
+            or affected & set(tasks[name].get("dependentTasks", []))
+        ):
+            affected.add(name)
+        else:
+            yield name.replace("-", "_")
+
+
+def _may_be_cached(task: Mapping[str, Any]) -> bool:
+    """Whether a task may come from the cache; loops have no setting of their own."""
+    is_loop = "parameterIterator" in task
+    return is_loop or bool((task.get("cachingOptions") or {}).get("enableCache"))
+
+
+def say_kept(
+    spec: Mapping[str, Any],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    ignored: tuple[str, ...] = (),
+) -> None:
+    """Say what `steps_kept` tells; the cache may have lost it, or be another version's."""
+    kept = steps_kept(spec["root"]["dag"]["tasks"], before, after, ignored)
+    print("from the cache, if it still has it: " + (", ".join(kept) or "nothing"), flush=True)
+
+
+def rerun_here(
+    name: str, changes: Mapping[str, Any], *, runs_dir: Path, new_name: str | None, use_cache: bool
+) -> None:
+    """Run a local run again, here, with something changed.
+
+    Args:
+        name: The run's name, or its folder.
+        changes: What is named anew.
+        runs_dir: The folder of runs.
+        new_name: The new run's name; None for the dataset's name and the time.
+        use_cache: Whether finished steps are taken over.
+
+    Raises:
+        InputError: As `run.execute`, and if there is no such run.
+    """
+    from kfp_finetune.cli.commands.run import execute
+    from kfp_finetune.cli.pipeline import catalog
+    from kfp_finetune.cli.runs.run_folder import RunFolder, find
+
+    record = RunFolder.open(find(name, runs_dir)).record
+    pipeline = catalog.find(record.pipeline)
+    kept = (name for name in record.hidden if name not in changes)
+    if gone := [name for name in kept if not is_hidden(record.parameters[name])]:
+        raise InputError(
+            "what is stored of a URI is without its user, password or token",
+            where=", ".join(f"{n}: {record.parameters[n]}" for n in gone),
+            expected="the whole URI",
+            remedy=" ".join(f"--{n.replace('_', '-')} 'THE WHOLE URI'" for n in gone),
+        )
+    after = changed(record.parameters, changes, pipeline)
+    before = {n: v for n, v in record.parameters.items() if n not in FINGERPRINTS}
+    if use_cache:
+        say_kept(pipeline_parameters.read_spec(pipeline.definition), before, after, MEANS)
+    execute(
+        pipeline,
+        after,
+        runs_dir=runs_dir,
+        name=new_name,
+        use_cache=use_cache,
+        runner=record.runner,
+        image=record.image,
+    )

@@ -1,0 +1,334 @@
+"""Runs a pipeline on this machine and keeps its record."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.cli.local import environment
+from kfp_finetune.cli.local.containers import Image, remove_left
+from kfp_finetune.cli.local.follow import Follower, StepError
+from kfp_finetune.cli.local.precision import means, of_run
+from kfp_finetune.cli.local.processes import Interrupted, ProcessGroup, interruptible
+from kfp_finetune.cli.pipeline import catalog
+from kfp_finetune.cli.pipeline.catalog import Pipeline
+from kfp_finetune.cli.pipeline.run_checks import check
+from kfp_finetune.cli.runs.run_folder import RECORD, RunError, RunFolder, Runner, find
+from kfp_finetune.cli.screen.failures import LoggedError
+from kfp_finetune.cli.screen.lines import Screen, make_screen
+from kfp_finetune.cli.screen.summary import command_on, shown, summary
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data import fingerprints
+from kfp_finetune.components.runtime import parse_line
+from kfp_finetune.components.temporary import temporary_folder
+from kfp_finetune.components.uris import hide, is_hidden, without_secrets
+
+CACHE = ".cache"
+
+
+def execute(
+    pipeline: Pipeline,
+    parameters: Mapping[str, Any],
+    *,
+    runs_dir: Path,
+    name: str | None = None,
+    use_cache: bool = True,
+    runner: Runner = "subprocess",
+    image: str | None = None,
+) -> RunFolder:
+    """Run a pipeline in KFP's local runner and show how it goes.
+
+    Args:
+        pipeline: Which.
+        parameters: A value for every parameter but the fingerprints; None for what is unset.
+        runs_dir: Where the run's folder is made.
+        name: The run's name; None for the dataset's name and the time.
+        use_cache: Whether finished steps of earlier runs are taken over, and this run's are kept.
+        runner: Whether steps are processes of this machine or Docker containers.
+        image: The containers' image; None: the one that `make image` builds.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: If the input is wrong; run.json says so too, if there is one yet.
+        Interrupted: If a signal ended it.
+        LoggedError: For anything else.
+    """
+    found = check(pipeline, parameters, runs_dir, name, runner=runner, image=image)
+    folder = RunFolder.create(runs_dir, name, pipeline.name, dict(parameters))
+    with folder.running() as lock:
+        record = folder.record
+        record.use_cache, record.runner, record.image = use_cache, runner, image
+        record.hidden = [name for name, value in parameters.items() if is_hidden(value)]
+        _execute(pipeline, folder, lock, found)
+    return folder
+
+
+def resume(
+    name: str, runs_dir: Path, *, allow_differences: bool = False, uris: Sequence[str] = ()
+) -> RunFolder:
+    """Go on with a run that was killed, interrupted or failed.
+
+    Finished steps come from the cache; training goes on after its last checkpoint.
+
+    Args:
+        name: The run's name, or its folder.
+        runs_dir: The folder of runs.
+        allow_differences: Go on also where something differs that determines the result.
+        uris: Those of its URIs that have a user, a password or a token.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: If there is no such run, it has succeeded or is still going, or its data or
+            model have changed; else as `execute`.
+        Interrupted: As `execute`.
+        LoggedError: As `execute`.
+    """
+    folder = RunFolder.open(find(name, runs_dir))
+    with folder.running() as lock:
+        folder = RunFolder.open(folder.path)  # it may have ended while it was waited for
+        folder.check_unfinished()
+        _give_back(uris, folder)
+        record = folder.record
+        pipeline = catalog.find(record.pipeline)
+        image = check(
+            pipeline, record.parameters, runs_dir, None, runner=record.runner, image=record.image
+        )
+        _execute(pipeline, folder, lock, image, "any" if allow_differences else "exact")
+    return folder
+
+
+def _execute(
+    pipeline: Pipeline,
+    folder: RunFolder,
+    lock: int,
+    image: Image | None,
+    resume: str | None = None,
+) -> None:
+    with interruptible():
+        screen = make_screen()
+        try:
+            _run(pipeline, folder, lock, image, resume, screen)
+        except BaseException as error:
+            end = Interrupted(signal.SIGPIPE) if isinstance(error, BrokenPipeError) else error
+            if resume and isinstance(end, InputError):
+                _advise_rerun(end, folder)
+            _record_end(folder, end, screen)
+            if isinstance(end, InputError | Interrupted):
+                raise end from None
+            raise LoggedError(f"{end}\nlog: {shown(folder.log)}") from error
+        finally:
+            screen.close()
+
+
+def _run(
+    pipeline: Pipeline,
+    folder: RunFolder,
+    lock: int,
+    image: Image | None,
+    resume: str | None,
+    screen: Screen,
+) -> None:
+    record, runs_dir = folder.record, folder.path.parent
+    precision = of_run(
+        record.parameters,
+        record.environment if resume else {},
+        here=image is None,
+        gpus=environment.has_gpus(),
+    )
+    screen.heading(f"run {record.name} in {shown(folder.path)}")
+    record.parameters |= fingerprints.pinned_revisions(record.parameters)
+    found = {
+        "dataset_fingerprint": fingerprints.of_dataset(record.parameters, screen.heading),
+        "model_fingerprint": fingerprints.of_model(record.parameters),
+    }
+    if resume == "exact":
+        _check_unchanged(record.parameters, found)
+    if resume:
+        if image is not None:
+            remove_left(folder.path)
+        folder.begin_again()
+        record = folder.record
+    record.parameters |= found
+    record.environment = environment.describe(image, precision)
+    folder.save()
+    use_cache = record.use_cache
+    if use_cache and not _reusable(record.parameters):
+        screen.heading("not cached: it cannot be told whether the data or the model has changed")
+        use_cache = False
+
+    cache = runs_dir.absolute() / CACHE / environment.cache_name(image, precision)
+    follower = Follower(folder, screen)
+    with (
+        temporary_folder() as temporary,
+        folder.log.open("a" if resume else "w", encoding="utf-8", buffering=1) as log,
+    ):
+        job = {
+            "parent": os.getpid(),
+            "temporary": temporary,
+            "run": str(folder.path),
+            "module": pipeline.module,
+            "function": pipeline.function,
+            "image": image.id if image else None,
+            "cache_root": str(cache) if use_cache else None,
+            "parameters": _means(folder, resume) | means(record.parameters, precision),
+        }
+        group = ProcessGroup(
+            [sys.executable, "-m", "kfp_finetune.cli.local.runner", json.dumps(job)],
+            _environment(temporary),
+            inherited=[lock],  # the run is held until its steps are gone
+        )
+        try:
+            for line in group.lines():
+                log.write(line if parse_line(line) else without_secrets(line))
+                follower.follow(line)
+            code = group.wait()
+        except BaseException:
+            for line in group.end():
+                log.write(line if parse_line(line) else without_secrets(line))
+            raise
+    follower.check(code)
+    record.status = "succeeded"
+    folder.save()
+    shutil.rmtree(folder.checkpoints, ignore_errors=True)  # the model is there
+    screen.summary(f"run {record.name} succeeded", summary(folder, follower.plan))
+
+
+def _advise_rerun(error: InputError, folder: RunFolder) -> None:
+    """Say which command takes the options that a step advises: `resume` does not."""
+    for problem in error.problems:
+        if "--" in problem.remedy and "kfp-finetune" not in problem.remedy:
+            problem.remedy += f"; as options of {command_on('rerun', folder)}"
+
+
+def _means(folder: RunFolder, resume: str | None) -> dict[str, str]:
+    """Parameters that are this machine's and this attempt's, not the run's."""
+    parameters = folder.record.parameters
+    means = {}
+    if "checkpoint_dir" in parameters and parameters["checkpoint_dir"] is None:
+        means["checkpoint_dir"] = str(folder.checkpoints)
+    if "resume_from_checkpoint" in parameters and resume:
+        means["resume_from_checkpoint"] = resume
+    return means
+
+
+def _give_back(uris: Sequence[str], folder: RunFolder) -> None:
+    """Take in the URIs whose secrets are not stored.
+
+    Raises:
+        InputError: If one is missing, or is none of the run's.
+    """
+    record, given = folder.record, {hide(uri) for uri in uris}
+    needed = {name: str(record.parameters[name]) for name in record.hidden}
+    problems = [
+        InputError(
+            "the run was not begun with this URI",
+            where=f"--uri {uri}",
+            expected="one of: " + (", ".join(needed.values()) or "none: no URI had secrets"),
+            remedy="check the address, or leave it out",
+        )
+        for uri in sorted(given - set(needed.values()))
+    ]
+    problems += [
+        InputError(
+            "what is stored of a URI is without its user, password or token",
+            where=f"{name}: {uri}",
+            expected="the whole URI",
+            remedy=f"{command_on('resume', folder)} --uri 'THE WHOLE URI'",
+        )
+        for name, uri in needed.items()
+        if not is_hidden(uri)
+    ]
+    if problems:
+        raise InputError.of_all(problems)
+
+
+def _check_unchanged(before: Mapping[str, Any], now: Mapping[str, str]) -> None:
+    changed = [name for name, value in now.items() if before.get(name, value) != value]
+    if changed:
+        what = " and ".join(name.removesuffix("_fingerprint") for name in changed)
+        raise InputError(
+            f"the {what} has changed since the run began",
+            where=", ".join(
+                without_secrets(str(before[name.removesuffix("_fingerprint")])) for name in changed
+            ),
+            expected="what the run was begun with",
+            remedy="put it back, or start another with kfp-finetune run",
+        )
+
+
+def _reusable(parameters: Mapping[str, Any]) -> bool:
+    """Whether data and model are known by content.
+
+    A path that is not there has no content either, but then nothing will be cached.
+    """
+    return bool(parameters["dataset_fingerprint"] and parameters["model_fingerprint"])
+
+
+def _environment(temporary: str) -> dict[str, str]:
+    """The environment variables of the runner and, through it, of the steps."""
+    variables = dict(os.environ)
+    # Would compile every task with caching off, and our cache is also where events come from.
+    variables.pop("KFP_DISABLE_EXECUTION_CACHING_BY_DEFAULT", None)
+    return variables | {
+        "PYTHONSAFEPATH": "1",  # a file yaml.py in the working folder is not the library
+        "PYTHONUNBUFFERED": "1",  # events come when they happen
+        "PYTHONUTF8": "1",
+        "TMPDIR": temporary,  # KFP leaves each task's source there
+        # A task's command starts python3: it is to be the one that runs this.
+        "PATH": os.pathsep.join([_python3_in(temporary), variables.get("PATH", os.defpath)]),
+    }
+
+
+def _python3_in(folder: str) -> str:
+    """A folder in which `python3` is this interpreter, whatever it is called where it is."""
+    binaries = Path(folder, "bin")
+    binaries.mkdir()
+    # Not a link: a virtual environment is found from the interpreter's own path.
+    script = binaries / "python3"
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    script.chmod(0o755)
+    return str(binaries)
+
+
+def _record_end(folder: RunFolder, error: BaseException, screen: Screen) -> None:
+    """Leave a true record and nothing half-written of a run that did not succeed."""
+    record = folder.record
+    interrupted = isinstance(error, Interrupted)
+    record.status = "interrupted" if interrupted else "failed"
+    unfinished = [name for name, step in record.steps.items() if step.status == "running"]
+    for name in unfinished:
+        record.steps[name].status = record.status
+        shutil.rmtree(folder.steps / name, ignore_errors=True)
+    if not interrupted:
+        step = error.step if isinstance(error, StepError) else next(iter(unfinished), None)
+        message = without_secrets(str(error)) or type(error).__name__
+        record.error = RunError(step=step, message=message)
+        if not isinstance(error, InputError | StepError):
+            with contextlib.suppress(OSError), folder.log.open("a", encoding="utf-8") as log:
+                log.write(without_secrets("".join(traceback.format_exception(error))))
+    try:
+        folder.save()
+    except OSError as unsaved:  # a full disk: the error itself is still said
+        reason = unsaved.strerror or str(unsaved)
+        screen.heading(f"{folder.path / RECORD} could not be brought up to date: {reason}")
+    try:
+        for name in unfinished:
+            screen.ended(name, record.status, "")
+        elsewhere = record.parameters.get("checkpoint_dir") and not isinstance(error, InputError)
+        if elsewhere or folder.can_be_resumed():
+            screen.heading(f"to go on: {command_on('resume', folder)}")
+    except BrokenPipeError:
+        pass

@@ -1,0 +1,129 @@
+"""Turns the lines that a running pipeline prints into its record and onto the screen."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.cli.runs.results import collect
+from kfp_finetune.cli.runs.run_folder import RunFolder, StepRecord
+from kfp_finetune.cli.screen.lines import Screen, clean, duration
+from kfp_finetune.cli.screen.turns import Turns
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.runtime import ERROR_LINE, parse_line
+
+_LINES_SHOWN = 5
+
+
+class StepError(Exception):
+    """A step, or the runner itself, failed for another reason than wrong input.
+
+    Args:
+        message: Why.
+        step: Which step, if one was at work.
+    """
+
+    def __init__(self, message: str, step: str | None) -> None:
+        super().__init__(message)
+        self.step = step
+
+
+class Follower:
+    """Follows one run.
+
+    Args:
+        folder: The run, whose record is kept up to date.
+        screen: Where it is shown.
+    """
+
+    def __init__(self, folder: RunFolder, screen: Screen) -> None:
+        self.plan = ""
+        self._folder = folder
+        self._screen = screen
+        self._last: deque[str] = deque(maxlen=_LINES_SHOWN)
+        self._error: dict[str, Any] | None = None
+        self._turns = Turns(folder.record.parameters.get("candidates") or [])
+
+    def follow(self, line: str) -> None:
+        """Take in one line, whatever it is."""
+        parsed = parse_line(line)
+        if parsed is None:
+            if clean(line):
+                self._last.append(clean(line))
+            return
+        kind, fields = parsed
+        if kind == ERROR_LINE:
+            self._error = fields
+        else:
+            self._event(fields.pop("event"), fields.pop("step"), fields)
+
+    def _event(self, event: str, step: str, fields: dict[str, Any]) -> None:
+        steps = self._folder.record.steps
+        if step not in steps:  # a component knows its name, and not in which turn of a loop it is
+            running = (name for name, record in steps.items() if record.status == "running")
+            step = next((name for name in running if name.endswith(f"/{step}")), step)
+        title = self._turns.title(step)
+        if event == "progress":
+            done, total = fields["done"], fields["total"]
+            detail = self._turns.detail(step, done, total, fields["detail"])
+            self._screen.progress(title, done, total, fields["unit"], detail)
+        elif event == "note":
+            if step == "count_steps":
+                self.plan = fields["text"]
+            origin = fields.get("cached_from")
+            self._screen.note(title, fields["text"] + (f" (in run {origin})" if origin else ""))
+        elif event == "started":
+            steps[step] = StepRecord()
+            self._folder.save()
+            self._turns.started(step)
+            self._screen.started(title)
+        elif event in ("finished", "cached"):
+            self._ended(step, fields)
+
+    def _ended(self, step: str, fields: dict[str, Any]) -> None:
+        record = self._folder.record
+        origin = fields.get("cached_from")
+        record.steps[step] = StepRecord(
+            status="succeeded",
+            seconds=fields["seconds"],
+            cached=origin is not None,
+            cached_from=origin,
+        )
+        in_turn = "/" in step
+        for name, path in fields["artifacts"].items():
+            key = f"{step}.{name}" if in_turn or name in record.artifacts else name
+            record.artifacts[key] = Path(path).relative_to(self._folder.path).as_posix()
+        if not in_turn:
+            record.outputs |= fields["outputs"]
+            collect(self._folder, fields["artifacts"])
+        self._folder.save()
+        title = self._turns.title(step)
+        if origin is None:
+            self._screen.ended(title, "done", duration(fields["seconds"]))
+        else:
+            self._screen.ended(title, "cached", f"from {origin}")
+
+    def check(self, code: int) -> None:
+        """Raise what went wrong, if anything did.
+
+        Args:
+            code: The runner's exit code.
+
+        Raises:
+            InputError: If a step said that the input is wrong.
+            StepError: If it failed otherwise.
+        """
+        if code == 0:
+            return
+        steps = self._folder.record.steps
+        step = next((name for name, s in steps.items() if s.status == "running"), None)
+        if self._error is not None and self._error.get("kind") == "input":
+            raise InputError.from_dict(self._error)
+        if self._error is not None:
+            step = str(self._error.get("step") or step)
+            raise StepError(f"{step} failed: {clean(str(self._error.get('found', '')))}", step)
+        last = "".join(f"\n  {line}" for line in self._last)
+        raise StepError(
+            f"{step or 'the local runner'} ended without saying why; last lines:{last}", step
+        )

@@ -1,0 +1,84 @@
+"""A step's work within the command's own process: its progress is shown, what it prints is not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+from kfp_finetune.cli.screen.lines import Screen
+from kfp_finetune.components.runtime import parse_line
+
+
+@contextlib.contextmanager
+def followed(step: str) -> Iterator[None]:
+    """Keep what a step prints off standard output; show its progress, if anybody looks on.
+
+    Args:
+        step: What is done within.
+    """
+    screen = None
+    if sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
+        from kfp_finetune.cli.screen.terminal import TerminalScreen
+
+        screen = TerminalScreen(stderr=True)
+        screen.started(step)
+    try:
+        with contextlib.redirect_stdout(_Events(screen)):
+            yield
+    finally:
+        if screen is not None:
+            screen.close()
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep off the screen what TensorFlow says of this machine as it is loaded.
+
+    Its C++ code writes to the file descriptor itself, before any setting of its own is read.
+    """
+    sys.stderr.flush()
+    stderr, descriptor = sys.stderr, os.dup(2)
+    with (
+        open(os.devnull, "wb") as nowhere,  # noqa: PTH123 - a device
+        open(descriptor, "w", buffering=1, errors="replace") as screen,  # noqa: PTH123
+    ):
+        os.dup2(nowhere.fileno(), 2)
+        sys.stderr = screen
+        try:
+            yield
+        finally:
+            os.dup2(descriptor, 2)
+            sys.stderr = stderr
+
+
+class _Events:
+    """A standard output that nobody sees but for the progress among what is written to it."""
+
+    encoding = "utf-8"
+
+    def __init__(self, screen: Screen | None) -> None:
+        self._screen = screen
+        self._line = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._line = (self._line + text).split("\n")  # print writes a line in pieces
+        for line in lines:
+            self._show(line)
+        return len(text)
+
+    def _show(self, line: str) -> None:
+        parsed = parse_line(line) if self._screen else None
+        if self._screen and parsed and parsed[1].get("event") == "progress":
+            fields = parsed[1]
+            self._screen.progress(
+                fields["step"], fields["done"], fields["total"], fields["unit"], fields["detail"]
+            )
+
+    def flush(self) -> None:
+        """Nothing is kept."""
+
+    def isatty(self) -> bool:
+        """Nobody is to be asked or shown anything."""
+        return False

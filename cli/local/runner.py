@@ -1,0 +1,250 @@
+"""Runs a pipeline with KFP's local runner, in a process of its own that the CLI can end.
+
+    python -m kfp_finetune.cli.local.runner '{"run": ..., "module": ..., ...}'
+
+It prints what KFP and the steps print; the lines meant for the CLI are events (`runtime.emit`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TextIO
+
+from kfp_finetune.cli.local.containers import Containers, remove_left
+from kfp_finetune.cli.runs.run_folder import RunFolder
+from kfp_finetune.components.runtime import ERROR_LINE, EVENT_LINE, available_memory, parse_line
+
+_terminated = threading.Event()
+
+
+def main() -> None:
+    """Run the job that the command line describes.
+
+    Raises:
+        SystemExit: With code 1 if the pipeline failed; it said why.
+    """
+    job = json.loads(sys.argv[1])
+    temporary = Path(job["temporary"])
+    _end_with(int(job["parent"]), temporary, Path(job["run"]) if job["image"] else None)
+    # Wait for a step that is told to end, rather than leave it behind. (A handler, unlike
+    # SIG_IGN, is not passed on to the steps.)
+    signal.signal(signal.SIGTERM, lambda *_: _terminated.set())
+    notes = _NoteTaker(sys.stdout)
+    sys.stdout = notes
+    folder = RunFolder.open(Path(job["run"]))
+    pipeline = getattr(import_module(job["module"]), job["function"])
+    cache_root = Path(job["cache_root"]) if job["cache_root"] else None
+    folder.record.parameters |= job["parameters"]
+    containers = None
+    if job["image"]:
+        given = folder.record.parameters
+        containers = Containers(job["image"], folder.path, given, temporary, _terminated)
+    run(pipeline, folder, cache_root, notes, containers)
+
+
+def run(
+    pipeline: Any,
+    folder: RunFolder,
+    cache_root: Path | None,
+    notes: _NoteTaker,
+    containers: Containers | None,
+) -> None:
+    """Run a pipeline in a run's folder.
+
+    Args:
+        pipeline: A `@dsl.pipeline` function.
+        folder: The run; its record holds the parameters.
+        cache_root: The cache's folder; None: no cache.
+        notes: Standard output, which remembers the steps' notes.
+        containers: Where the steps run; None: in processes of this machine.
+
+    Raises:
+        RuntimeError: If a step fails.
+    """
+    from google.protobuf import json_format
+    from kfp import local
+    from kfp.local import pipeline_orchestrator
+    from kfp.pipeline_spec import pipeline_spec_pb2
+
+    from kfp_finetune.cli.local.cache import StepCache
+
+    set_parameters = {k: v for k, v in folder.record.parameters.items() if v is not None}
+    spec = json_format.MessageToDict(pipeline.pipeline_spec)
+    tasks = spec["root"]["dag"]["tasks"]
+    tasks.pop("record-artifacts", None)  # here, a run's artifacts are in its folder
+    for task in tasks.values():
+        if "parameterIterator" in task:  # two trainings would share the processor
+            task["iteratorPolicy"] = {"parallelismLimit": 1}
+    cache = _StoppableCache(StepCache(folder.steps, folder.record.name, cache_root, notes.taken_of))
+
+    local.init(
+        runner=local.DockerRunner() if containers else local.SubprocessRunner(use_venv=False),
+        pipeline_root=str(folder.path),
+        enable_caching=True,
+    )
+    _take_over(cache, containers)
+    # Not `load_component_from_text(...)()`: it takes a pipeline for its step of the same name.
+    pipeline_orchestrator.run_local_pipeline(
+        json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec()), set_parameters
+    )
+
+
+def _take_over(cache: _StoppableCache, containers: Containers | None) -> None:
+    """Every private name of kfp that we replace, here and nowhere else (kfp is pinned for this).
+
+    - The cache, by ours; KFP asks this function for it before every task.
+    - The two folder names that make up an artifact's path, so that it is RUN/steps/STEP/OUTPUT
+      rather than RUN/PIPELINE-TIMESTAMP/STEP/OUTPUT.
+    - The search for "python3" all over a task's command, its arguments included, where it stands
+      in many a path. The interpreter is found on the PATH instead, which the CLI sets.
+    - Where the tasks of a loop's turns leave their artifacts, RUN/steps/TURN/STEP/OUTPUT; and
+      before every task the cache is told in which turn it is.
+    - What a loop's turn gets from a task before the loop: KFP gives it the loop's item instead.
+    - How a container is run; and, of a step that a signal ended, what is said of it.
+    """
+    from kfp.local import cache as kfp_cache
+    from kfp.local import docker_task_handler, executor_input_utils, subprocess_task_handler
+    from kfp.local.orchestrator import task_executor, task_spec_utils
+
+    from kfp_finetune.cli.local.cache import folder_of_turn, step_name
+    from kfp_finetune.cli.runs.run_folder import STEPS
+
+    execute = task_executor.execute_single_task
+
+    def execute_in_turn(*, pipeline_resource_name: str, **task: Any) -> Any:
+        cache.enter(pipeline_resource_name)
+        cache.step = step_name(task["task_spec"].component_ref.name)
+        return execute(pipeline_resource_name=pipeline_resource_name, **task)
+
+    make_turn = task_spec_utils.create_parameter_loop_iteration_task_spec
+
+    def make_whole_turn(task: Any, item: Any, name: str) -> Any:
+        turn = make_turn(task, item, name)
+        for key, value in task.inputs.parameters.items():
+            if value.HasField("task_output_parameter"):
+                turn.inputs.parameters[key].CopyFrom(value)
+        return turn
+
+    task_executor.execute_single_task = execute_in_turn
+    task_spec_utils.create_parameter_loop_iteration_task_spec = make_whole_turn
+    task_spec_utils.get_nested_pipeline_resource_name = folder_of_turn
+    kfp_cache.get_local_cache = lambda: cache
+    executor_input_utils.get_local_pipeline_resource_name = lambda _pipeline: STEPS
+    executor_input_utils.get_local_task_resource_name = step_name
+    subprocess_task_handler.replace_python_executable = lambda command, _python: command
+    subprocess_task_handler.run_local_subprocess = _explained(
+        subprocess_task_handler.run_local_subprocess, _peak, cache
+    )
+    if containers is not None:
+        docker_task_handler.run_docker_container = _explained(containers.run, lambda: 0, cache)
+
+
+def _explained(
+    run: Callable[..., int], peak: Callable[[], int], cache: _StoppableCache
+) -> Callable[..., int]:
+    """The same, and where a step was ended by a signal, and not by us, a line that says so."""
+
+    def explained(*args: Any, **kwargs: Any) -> int:
+        code = run(*args, **kwargs)
+        # A shell, or Docker, adds 128. A step that is told to end by SIGTERM says so itself.
+        signum = -code if code < 0 else code - 128
+        by_signal = signum in signal.valid_signals() and signum != signal.SIGTERM
+        if by_signal and not _terminated.is_set():
+            line = json.dumps({"kind": "killed", "found": killed(signum, peak(), cache.step)})
+            print(ERROR_LINE, line, flush=True)
+        return code
+
+    return explained
+
+
+def _peak() -> int:
+    """The most memory, in bytes, that one process of the steps until now had."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+
+
+def killed(signum: int, peak: int, step: str) -> str:
+    """How a step ended that a signal ended.
+
+    Args:
+        signum: The signal.
+        peak: The most memory that it had, in bytes; 0: not known.
+        step: Its name.
+    """
+    by = f"killed by signal {signum}"
+    if signum != signal.SIGKILL:
+        return f"{by} ({signal.strsignal(signum)})"
+    memory = available_memory()
+    had = f"; it had up to {peak / 1e9:.1f} GB" if peak else ""
+    had += f" of {memory / 1e9:.1f} GB" if peak and memory else ""
+    # The other steps read rows a batch of their own at a time, whatever these are.
+    less = "; a smaller --batch-size or --max-length needs less"
+    return f"{by}, probably out of memory{had}" + less * (step in ("finetune", "evaluate"))
+
+
+class _StoppableCache:
+    """A cache that starts no further task once the process has been told to end."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+        self.enter = cache.enter
+        self.get = cache.get
+        self.put = cache.put
+        self.step = ""  # the one that is due, or runs
+
+    def compute_key(self, **task: Any) -> str:
+        if _terminated.is_set():
+            raise SystemExit(1)
+        key: str = self._cache.compute_key(**task)
+        return key
+
+
+class _NoteTaker:
+    """Standard output that remembers the notes among the lines written to it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._notes: dict[str, list[str]] = {}
+
+    def write(self, text: str) -> int:
+        if EVENT_LINE in text:
+            parsed = parse_line(text)
+            if parsed and parsed[1].get("event") == "note":
+                self._notes.setdefault(parsed[1]["step"], []).append(parsed[1]["text"])
+        return self._stream.write(text)
+
+    def taken_of(self, step: str) -> list[str]:
+        """A step's notes, which are then forgotten: in a loop there is another of its name."""
+        return self._notes.pop(step, [])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _end_with(parent: int, temporary: Path, run_in_containers: Path | None) -> None:
+    """End this process and its steps when the CLI is gone, even if it was killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        if run_in_containers is not None:
+            _terminated.set()  # so that no other container is started
+            remove_left(run_in_containers)
+        shutil.rmtree(temporary, ignore_errors=True)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The parameters of a pipeline: options, config files, checks before it starts."""

@@ -1,0 +1,208 @@
+"""What can be known to be wrong before anything starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.cli.pipeline import catalog
+from kfp_finetune.cli.pipeline.parameters import defaults
+from kfp_finetune.components.build_optimizer.parameters import (
+    Parameters,
+    build_optimizer_config,
+)
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.finetune.parameters import (
+    Selection,
+    check_on_divergence,
+    check_precision,
+    grouped,
+)
+from kfp_finetune.components.load_data import checks as load_data
+from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, File
+from kfp_finetune.components.load_data.steps import MOST_STEPS, check_step_parameters
+from kfp_finetune.components.not_given import ZERO_IS_NOT_GIVEN
+from kfp_finetune.components.tasks.choices import TASKS, check_metric, check_training_loss
+from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
+
+# The steps are counted from the data; until then a run is as long as can be.
+_NUM_TRAIN_STEPS = MOST_STEPS
+_TEMPLATE = re.compile(r"\{\{|\[\[(?:RunUUID|CurrentTime|ScheduledTime|Index)\b")
+# One file of these kinds holds rows, not splits.
+_WITHOUT_SPLITS = (".csv", ".tsv", ".jsonl", ".ndjson", ".txt", *CONLL_FORMATS)
+_STEP_PARAMETERS = (
+    "batch_size",
+    "num_train_epochs",
+    "max_steps",
+    "gradient_accumulation_steps",
+)
+
+
+def check_installed() -> None:
+    """Check that what the steps need is there.
+
+    Raises:
+        InputError: If this is the client alone.
+    """
+    if find_spec("tensorflow") is None:
+        raise InputError(
+            "TensorFlow is not installed: this is the client, which compiles and submits",
+            where="this Python environment",
+            expected="what the steps need, to run them here",
+            remedy="pip install 'kfp-finetune[train]'",
+        )
+
+
+def check_templates(values: Mapping[str, Any], where: str = "") -> None:
+    """Refuse what a runner would replace.
+
+    Argo replaces `{{workflow.name}}`, KFP's local runner `{{$…}}`, its server `[[RunUUID]]`.
+
+    Args:
+        values: Names to values, lists and mappings among them.
+        where: Where they are from; "" for the options of these names.
+
+    Raises:
+        InputError: If one of them contains such a thing.
+    """
+    found = {name: part for name, value in values.items() if (part := _template_in(value))}
+    if found:
+        raise InputError(
+            "; ".join(f"{name} contains {part}" for name, part in found.items()),
+            where=where or ", ".join("--" + name.replace("_", "-") for name in found),
+            expected="text without {{ and [[RunUUID]], [[CurrentTime]], [[ScheduledTime]] or"
+            " [[Index]]: Kubeflow Pipelines puts values of its own there",
+            remedy="rename the column, label or file, and give its new name",
+        )
+
+
+def _template_in(value: Any) -> str:
+    """What would be replaced in a value; "" if nothing."""
+    if isinstance(value, Mapping):
+        value = [part for pair in value.items() for part in pair]
+    if isinstance(value, list | tuple):
+        return next(filter(None, map(_template_in, value)), "")
+    found = _TEMPLATE.search(value) if isinstance(value, str) else None
+    return found[0] if found else ""
+
+
+def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse settings that a step would refuse minutes later.
+
+    Args:
+        pipeline: The pipeline's name.
+        parameters: A value for every parameter of the pipeline.
+
+    Raises:
+        InputError: With everything that is wrong, in the order of the pipeline's parameters.
+    """
+    if problems := find_problems(pipeline, parameters):
+        raise InputError.of_all(problems)
+
+
+def find_problems(pipeline: str, parameters: Mapping[str, Any]) -> list[InputError]:
+    """Everything that `check_settings` refuses."""
+    problems = InputError.found_by(lambda: check_templates(parameters))
+    if pipeline == "compare_schedules":
+        standard = defaults(catalog.PIPELINES["finetune"].definition)
+        for candidate in parameters["candidates"]:
+            own = {name: value for name, value in candidate.items() if name != "name"}
+            problems += find_problems("finetune", {**standard, **parameters, **own})
+    if pipeline == "finetune":
+        problems += _of_finetune(parameters)
+        order = list(parameters)
+        places = {id(p): p.where.split(", ")[0] for p in problems}
+        problems.sort(key=lambda p: order.index(places[id(p)]) if places[id(p)] in order else -1)
+    return problems
+
+
+def _of_finetune(parameters: Mapping[str, Any]) -> list[InputError]:
+    """What the steps' own checks find, and what only all parameters together show."""
+    optimizer = {field.name: parameters[field.name] for field in fields(Parameters)}
+    steps = {name: parameters[name] for name in _STEP_PARAMETERS}
+    planned = max(parameters["max_steps"] or 0, 0) or _NUM_TRAIN_STEPS
+    checks: list[Callable[[], Any]] = [
+        lambda: check_step_parameters(**steps),
+        lambda: build_optimizer_config(num_train_steps=planned, **optimizer),
+        lambda: check_precision(parameters["precision"]),
+        lambda: check_on_divergence(parameters["on_divergence"]),
+        lambda: grouped(parameters),
+    ]
+    problems = [
+        *load_data.check_parameters(parameters),
+        *(problem for check in checks for problem in InputError.found_by(check)),
+        *_of_task(parameters),
+    ]
+    told = {problem.where for problem in problems}
+    more = [*_of_selection(parameters), *_zeros(parameters)]
+    return problems + [problem for problem in more if problem.where not in told]
+
+
+def _of_task(parameters: Mapping[str, Any]) -> list[InputError]:
+    """What does not go with the task or the problem type."""
+    task, kind = parameters["task"], parameters["problem_type"]
+    if task not in TASKS or (kind != "auto" and kind not in TASKS[task].metrics):
+        return []  # which is a problem of its own
+    per_word, metric = TASKS[task].per_word, parameters["metric_for_best_model"]
+    problems = InputError.found_by(lambda: check_metric(task, kind, metric))
+    problems += InputError.found_by(
+        lambda: check_training_loss(
+            parameters["label_smoothing_factor"],
+            parameters["class_weights"],
+            SINGLE_LABEL if per_word else kind,
+        )
+    )
+    if parameters["label_all_tokens"] and not per_word:
+        problems.append(
+            InputError(
+                f"label_all_tokens is true, and {task} does not use it",
+                where="label_all_tokens",
+                expected="a task in which every word has a label",
+                remedy="omit --label-all-tokens, or --task token-classification",
+            )
+        )
+    return problems
+
+
+def _of_selection(parameters: Mapping[str, Any]) -> list[InputError]:
+    """Early stopping and the best model where there surely is no validation split."""
+    patience, metric = parameters["early_stopping_patience"], parameters["metric_for_best_model"]
+    load_best = parameters["load_best_model_at_end"]
+    if metric != "loss" and not load_best and not patience:
+        return [
+            InputError(
+                f"metric_for_best_model is '{metric}', and nothing uses it",
+                where="metric_for_best_model",
+                expected="--load-best-model-at-end, --early-stopping-patience, or both",
+                remedy="--load-best-model-at-end, or omit --metric-for-best-model",
+            )
+        ]
+    elsewhere = ("validation_dataset", "validation_split", "split_column")
+    dataset = str(parameters["dataset"])
+    if (
+        parameters["validation_fraction"] > 0
+        or any(parameters[name] for name in elsewhere)
+        or File(Path(dataset), dataset).format not in _WITHOUT_SPLITS
+    ):
+        return []
+    return Selection(
+        load_best=load_best, patience=max(1, patience or 0) if patience else None
+    ).without_validation()
+
+
+def _zeros(parameters: Mapping[str, Any]) -> list[InputError]:
+    """A 0 that a person typed, which the component would take for "not given"."""
+    return [
+        InputError(
+            f"{name} is 0",
+            where=name,
+            expected="a number above 0",
+            remedy=f"omit --{name.replace('_', '-')}",
+        )
+        for name in sorted(ZERO_IS_NOT_GIVEN)
+        if parameters.get(name) == 0
+    ]

@@ -1,0 +1,65 @@
+"""Which model is meant: by a run's name, a run's folder, or the model's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kfp_finetune.cli.runs.run_folder import RECORD, RunFolder, find
+from kfp_finetune.components.artifacts.model import MANIFEST
+from kfp_finetune.components.errors import InputError
+
+
+def find_model(name: str, runs_dir: Path) -> Path:
+    """The folder of a trained model.
+
+    Args:
+        name: A run's name, a run's folder, or a model's folder with its manifest.
+        runs_dir: The folder of runs.
+
+    Returns:
+        The model's folder, absolute.
+
+    Raises:
+        InputError: If there is no such run or model, or the run has left no model.
+    """
+    folder = Path(name)
+    if not (runs_dir / name / RECORD).is_file() and folder.is_dir():
+        if (folder / MANIFEST).is_file():
+            return folder.resolve()
+        if not (folder / RECORD).is_file():
+            raise InputError(
+                f"the folder is not a model that was trained here: it has no {MANIFEST}",
+                where=name,
+                expected="a run, or the model in it; a model from elsewhere is to be trained first",
+                remedy="kfp-finetune run --model " + name,
+            )
+    run = RunFolder.open(find(name, runs_dir))
+    path = run.path.absolute() / run.record.artifacts.get("model", "")
+    if path == run.path.absolute() or not (path / MANIFEST).is_file():
+        raise InputError(
+            f"run '{run.record.name}' has no model; its status is {run.record.status}",
+            where=str(run.path),
+            expected="a run whose finetune step has succeeded",
+            remedy=f"kfp-finetune resume {run.record.name}, or give another run",
+        )
+    return path
+
+
+def base_model(name: str, runs_dir: Path) -> str:
+    """What `--model` means: the model of an earlier run where it names one, else what it says.
+
+    Raises:
+        InputError: If that run has left no model.
+    """
+    is_model = (Path(name) / "config.json").is_file()
+    is_run = any((folder / RECORD).is_file() for folder in (runs_dir / name, Path(name)))
+    return str(find_model(name, runs_dir)) if is_run and not is_model else name
+
+
+def run_of(model: Path) -> RunFolder | None:
+    """The run that a model's folder belongs to; None if it stands alone."""
+    for folder in model.parents:
+        if (folder / RECORD).is_file():
+            run = RunFolder.open(folder)
+            return run if folder / run.record.artifacts.get("model", "") == model else None
+    return None

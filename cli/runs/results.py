@@ -1,0 +1,43 @@
+"""What a run's record says of its results, read from the artifacts as the steps leave them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kfp_finetune.cli.runs.links import link_or_copy
+from kfp_finetune.cli.runs.run_folder import RunFolder
+from kfp_finetune.components.artifacts import leaderboard, metrics, model
+
+# Pages under names that a person finds and a browser opens: KFP gives artifacts no file type.
+PAGES = {
+    "data_report": "data.html",
+    "learning_rate_curve": "learning_rate.html",
+    "report": "report.html",
+}
+
+
+def collect(folder: RunFolder, artifacts: Iterable[str]) -> None:
+    """Take over what a step's artifacts say: metrics, early stopping, environment, pages.
+
+    Args:
+        folder: The run, whose record has the artifacts' paths.
+        artifacts: The names of the step's artifacts.
+    """
+    record = folder.record
+    for name in artifacts:
+        path = folder.path / record.artifacts.get(name, name)
+        if name in PAGES:
+            link_or_copy(path, folder.path / PAGES[name])
+        elif name == "model":
+            manifest = model.read(path)
+            record.stopped_at = manifest.stopped_at
+            record.resumed_at = manifest.resumed_at
+            record.differences = manifest.differences
+            record.validation_metrics = manifest.validation_metrics
+            record.environment |= manifest.environment
+            # A fetched run has the artifacts alone, and not what its steps returned.
+            record.outputs = {"num_train_steps": manifest.num_train_steps} | record.outputs
+        elif name == "leaderboard":
+            record.candidates = [c.model_dump() for c in leaderboard.read(path).candidates]
+        elif name == "metrics_json":
+            record.metrics = metrics.read(path).metrics

@@ -1,0 +1,62 @@
+"""The few metrics of many that are told first, as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from kfp_finetune.cli.runs.run_folder import RunFolder
+from kfp_finetune.components.artifacts import metrics as metrics_artifact
+from kfp_finetune.components.artifacts.metrics import Metrics
+
+# Of every problem type; a model has some of them.
+HEADLINE = (
+    "f1",
+    "precision",
+    "recall",
+    "accuracy",
+    "macro_f1",
+    "micro_f1",
+    "average_precision",
+    "mae",
+    "rmse",
+    "r2",
+    "pearson",
+    "spearman",
+    "loss",
+)
+_ONLY_OF_SEVERAL = ("micro_f1", "average_precision")  # told where there is no accuracy
+
+
+def headline(names: Iterable[str]) -> list[str]:
+    """Those that are told first, in their order."""
+    known = set(names)
+    return [
+        n for n in HEADLINE if n in known and not (n in _ONLY_OF_SEVERAL and "accuracy" in known)
+    ]
+
+
+def lines(metrics: Metrics) -> list[tuple[str, str]]:
+    """Name and value of those that are told first, with interval and baseline."""
+    told = []
+    for name in headline(metrics.metrics):
+        text = f"{metrics.metrics[name]:.4f}"
+        if name in metrics.intervals:
+            text += " (95 %: {:.4f} to {:.4f})".format(*metrics.intervals[name])
+        if name in metrics.baseline:
+            text += f", baseline {metrics.baseline[name]:.4f}"
+        told.append((name, text))
+    return told
+
+
+def of_run(folder: RunFolder) -> list[tuple[str, str]]:
+    """The same of a run, from its metrics.json where it has one."""
+    path = folder.record.artifacts.get("metrics_json")
+    if path is not None and (folder.path / Path(path)).is_file():
+        return lines(metrics_artifact.read(folder.path / path))
+    return values(folder.record.metrics)
+
+
+def values(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Names and values alone."""
+    return [(name, f"{value:.4f}") for name, value in metrics.items()]

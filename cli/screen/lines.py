@@ -1,0 +1,158 @@
+"""What a person sees of a run: one line a step on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import unicodedata
+from collections.abc import Sequence
+from typing import Protocol
+
+from kfp_finetune.components.inert import is_steering
+
+SECONDS_BETWEEN_LINES = 30.0
+_PERCENT_BETWEEN_LINES = 10
+# A cluster does not say whose cache it is.
+FROM_CACHE = "from the cache"
+
+
+class Screen(Protocol):
+    """Shows how a run goes. Steps start and end one at a time."""
+
+    def heading(self, text: str) -> None:
+        """Say what is about to happen."""
+
+    def started(self, step: str) -> None:
+        """A step has started."""
+
+    def progress(self, step: str, done: int, total: int | None, unit: str, detail: str) -> None:
+        """A step has come so far."""
+
+    def note(self, step: str, text: str) -> None:
+        """A step has something to say."""
+
+    def ended(self, step: str, outcome: str, remark: str) -> None:
+        """A step has ended; the outcome is one of done, cached, failed, interrupted, terminated."""
+
+    def summary(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
+        """The run has ended well: names and values."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+def make_screen() -> Screen:
+    """The screen for where standard output goes."""
+    plain = (
+        not sys.stdout.isatty()
+        or os.environ.get("TERM") in ("dumb", "unknown")
+        or os.environ.get("CI", "").lower() not in ("", "0", "false")
+    )
+    if plain:
+        return PlainScreen()
+    from kfp_finetune.cli.screen.terminal import TerminalScreen
+
+    return TerminalScreen()
+
+
+def clean(text: str) -> str:
+    """Text from data or a library, on one line and unable to steer a terminal."""
+    safe = (
+        c if not is_steering(c) else " " if unicodedata.category(c) != "Cf" else "" for c in text
+    )
+    return "".join(safe).strip()
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: "3.2 s", "2 min 05 s", "1 h 04 min"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class Pace:
+    """How fast a step is, since it began to count."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+        self._last = 0
+
+    def rate(self, done: int, now: float) -> float:
+        """Units per second; 0 until that can be told. Where fewer are done, another count began."""
+        if self._first is None or done < self._last:
+            self._first = now, done
+        self._last = done
+        began, before = self._first
+        return (done - before) / (now - began) if done > before and now > began else 0.0
+
+
+def rate_text(rate: float, unit: str) -> str:
+    """A rate: "12,345 rows/s", "0.52 steps/s"."""
+    return f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{rate:.2g} {unit}/s"
+
+
+class PlainScreen:
+    """Lines for a pipe, a log or CI: no control characters, nothing wrapped or cut."""
+
+    def __init__(self) -> None:
+        self._pace = Pace()
+        self._said_at = 0.0
+        self._said_percent = 0
+
+    def heading(self, text: str) -> None:
+        """See `Screen`."""
+        self._say(text)
+
+    def started(self, step: str) -> None:
+        """See `Screen`."""
+        self._pace = Pace()
+        self._said_at = time.monotonic()
+        self._said_percent = 0
+        self._say(f"{step}: started")
+
+    def progress(self, step: str, done: int, total: int | None, unit: str, detail: str) -> None:
+        """See `Screen`: a line every 10 % that took a second, and at least every 30 s."""
+        now = time.monotonic()
+        rate = self._pace.rate(done, now)
+        percent = 100 * done // total if total else 0
+        late = now - self._said_at >= SECONDS_BETWEEN_LINES
+        far = percent - self._said_percent >= _PERCENT_BETWEEN_LINES and now - self._said_at >= 1
+        if not (late or far) or done == total:
+            return
+        self._said_at = now
+        self._said_percent = percent - percent % _PERCENT_BETWEEN_LINES
+        parts = [f"{done:,}/{total:,} {unit} ({percent} %)" if total else f"{done:,} {unit}"]
+        if rate:
+            parts.append(rate_text(rate, unit))
+        if total and rate:
+            parts.append(f"{duration((total - done) / rate)} left")
+        self._say(f"{step}: " + ", ".join(p for p in (*parts, detail) if p))
+
+    def note(self, step: str, text: str) -> None:
+        """See `Screen`."""
+        self._say(f"{step}: {text}")
+
+    def ended(self, step: str, outcome: str, remark: str) -> None:
+        """See `Screen`."""
+        if remark == FROM_CACHE:
+            self._say(f"{step}: {remark}")
+        else:
+            self._say(f"{step}: {outcome}" + (f", {remark}" if remark else ""))
+
+    def summary(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
+        """See `Screen`."""
+        self._say(title)
+        width = max(len(name) for name, _ in rows)
+        for name, value in rows:
+            print(f"  {clean(name):<{width}}  {clean(value)}")
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        """See `Screen`."""
+
+    def _say(self, text: str) -> None:
+        print(clean(text), flush=True)

@@ -1,0 +1,53 @@
+"""What a person is told when a run has ended: names and values, and what to type next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kfp_finetune.cli.runs import scores
+from kfp_finetune.cli.runs.results import PAGES
+from kfp_finetune.cli.runs.run_folder import RunFolder
+from kfp_finetune.cli.screen.lines import duration
+
+
+def command_on(command: str, folder: RunFolder) -> str:
+    """A command on a run, as it is to be typed here."""
+    runs_dir = folder.path.parent
+    where = "" if runs_dir == Path("runs").absolute() else f" --runs-dir {shown(runs_dir)}"
+    return f"kfp-finetune {command} {folder.record.name}{where}"
+
+
+def summary(folder: RunFolder, plan: str) -> list[tuple[str, str]]:
+    """The names and values that a person wants at the end.
+
+    Args:
+        folder: A run that has succeeded.
+        plan: The counted plan in one line; empty if it was not told.
+    """
+    record = folder.record
+    rows = [("plan", plan)] if plan else []
+    if record.stopped_at:
+        rows.append(("stopped", f"at step {record.stopped_at.step:,}: {record.stopped_at.reason}"))
+    if record.resumed_at:
+        exact = "; not bit-identical" if record.differences else ""
+        steps = ", ".join(f"{step:,}" for step in record.resumed_at)
+        rows.append(("resumed", f"after step {steps}{exact}"))
+    rows += [(f"test {name}", text) for name, text in scores.of_run(folder)]
+    rows += [(f"validation {n}", text) for n, text in scores.values(record.validation_metrics)]
+    seconds = sum(step.seconds or 0 for step in record.steps.values())
+    rows.append(("time", duration(seconds)))
+    for page in PAGES.values():
+        if (folder.path / page).exists():
+            title = page.removesuffix(".html").replace("_", " ")
+            rows.append((title, shown(folder.path / page)))
+    if "model" in record.artifacts:
+        rows.append(("model", shown(folder.path / record.artifacts["model"])))
+    if any(name.endswith("tensorboard_logs") for name in record.artifacts):
+        rows.append(("TensorBoard", command_on("tensorboard", folder)))
+    return rows
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
