@@ -63,7 +63,7 @@ def check_data(
     with interruptible():
         report = _report(values)
         if output is not None:
-            from kfp_finetune.components.load_data.report import render_data_report
+            from kfp_finetune.components.load_data.report_page import render_data_report
 
             page = render_data_report(report)
             with writing("the report", output):

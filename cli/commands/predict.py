@@ -24,7 +24,7 @@ from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.problem_types import ENTITIES, MULTI_LABEL, REGRESSION
 
 if TYPE_CHECKING:
-    from kfp_finetune.components.load_data.texts import Row
+    from kfp_finetune.components.load_data.prediction_rows import Row
     from kfp_finetune.components.tasks.predictions import Prediction
 
 _MOST_SHOWN = 5
@@ -242,7 +242,7 @@ def _of_command_line(texts: Sequence[str], manifest: ModelManifest) -> Iterator[
                 remedy='kfp-finetune predict MODEL "first text" "second text"',
             )
         given = zip(texts[::2], texts[1::2], strict=True)
-    from kfp_finetune.components.load_data.texts import Row
+    from kfp_finetune.components.load_data.prediction_rows import Row
 
     return (Row(number, text) for number, text in enumerate(given, start=1))
 
@@ -252,7 +252,7 @@ def _of_file(
 ) -> tuple[_Rows, tuple[str, ...]]:
     """The rows of a file, and what was assumed about it."""
     from kfp_finetune.components.load_data.parameters import Parameters
-    from kfp_finetune.components.load_data.texts import open_rows
+    from kfp_finetune.components.load_data.prediction_rows import open_rows
 
     parameters = Parameters(dataset=file, model=str(folder), task=manifest.task, **flags)
     columns = [c for c in (manifest.text_column, manifest.text_pair_column) if c is not None]

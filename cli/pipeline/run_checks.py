@@ -17,7 +17,7 @@ from kfp_finetune.cli.pipeline.preflight import check_installed, check_settings
 from kfp_finetune.cli.runs.run_folder import Runner, check_name
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.fingerprints import DATASETS
-from kfp_finetune.components.load_data.model_source import resolve
+from kfp_finetune.components.load_data.model_location import resolve
 from kfp_finetune.components.load_data.readers.locations import missing
 
 

@@ -46,7 +46,7 @@ from kfp_finetune.components.finetune.run_facts import facts_of, hyperparameters
 from kfp_finetune.components.finetune.trainer import Trainer
 from kfp_finetune.components.finetune.training_log import DivergedError, TrainingLog
 from kfp_finetune.components.finetune.vocabulary import UsedVocabulary
-from kfp_finetune.components.load_data import model_source
+from kfp_finetune.components.load_data import model_location
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
 from kfp_finetune.components.models.loading import load_classifier
 from kfp_finetune.components.models.saving import save
@@ -152,7 +152,7 @@ def finetune(
     }
     with strategy.scope():
         network = load_classifier(
-            model_source.resolve(base_model, model_revision, weights=True),
+            model_location.resolve(base_model, model_revision, weights=True),
             per_token=task.PER_WORD,
             num_labels=num_outputs(data.label_names),
             label_names=data.label_names,

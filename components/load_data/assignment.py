@@ -10,7 +10,6 @@ import numpy as np
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.assigned import LEFT_OUT, Assigned
 from kfp_finetune.components.load_data.repeats import find_overlap, find_repeats
 from kfp_finetune.components.load_data.rows import (
     Rows,
@@ -18,6 +17,7 @@ from kfp_finetune.components.load_data.rows import (
     refuse_bad_rows,
     shown,
 )
+from kfp_finetune.components.load_data.split_rows import LEFT_OUT, SplitRows
 from kfp_finetune.components.load_data.splitting import (
     Splitting,
     cap,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 def assign(
     parts: dict[str, Rows], targets: Targets, splits: Values, how: Splitting
-) -> tuple[dict[str, Assigned], list[str]]:
+) -> tuple[dict[str, SplitRows], list[str]]:
     """Assign every row to a split or leave it out, and say what is remarkable.
 
     Args:
@@ -67,7 +67,7 @@ def assign(
 
 def assign_to_test(
     rows: Rows, targets: Targets, how: Splitting
-) -> tuple[dict[str, Assigned], list[str]]:
+) -> tuple[dict[str, SplitRows], list[str]]:
     """Assign every row to the test split, or leave it out: there is nothing to train.
 
     Args:
@@ -86,7 +86,7 @@ def assign_to_test(
 
 def _assign_whole(
     parts: dict[str, Rows], targets: Targets, how: Splitting
-) -> tuple[dict[str, Assigned], list[str]]:
+) -> tuple[dict[str, SplitRows], list[str]]:
     """Assign the rows of each source to the split it was given for, but for those left out."""
     warnings: list[str] = []
     for rows in parts.values():
@@ -98,7 +98,7 @@ def _assign_whole(
         if how.on_bad_row == "error":
             refuse_bad_rows(rows, of_words=targets.labels.of_words is not None)
     assigned = {
-        name: Assigned(rows, np.full(len(rows), SPLITS.index(name), np.int8))
+        name: SplitRows(rows, np.full(len(rows), SPLITS.index(name), np.int8))
         for name, rows in parts.items()
     }
     for part in assigned.values():
@@ -116,7 +116,7 @@ def _assign_whole(
     return assigned, warnings
 
 
-def _handle_repeats(name: str, part: Assigned, drop: bool, warnings: list[str]) -> None:
+def _handle_repeats(name: str, part: SplitRows, drop: bool, warnings: list[str]) -> None:
     repeats = find_repeats(part.rows.texts, part.rows.labels, part.split != LEFT_OUT)
     if len(repeats.contradictions):
         warnings.append(
@@ -139,7 +139,7 @@ def _rows_are(rows: NDArray[np.int64], name: str, one: str, more: str) -> str:
     return f"{len(rows):,} row{'s' * several} of the {name} data {more if several else one}"
 
 
-def _handle_overlap(assigned: dict[str, Assigned], drop: bool, warnings: list[str]) -> None:
+def _handle_overlap(assigned: dict[str, SplitRows], drop: bool, warnings: list[str]) -> None:
     train = assigned["train"]
     for split in SPLITS[1:]:
         part = assigned.get(split, train)
@@ -164,7 +164,7 @@ def _handle_overlap(assigned: dict[str, Assigned], drop: bool, warnings: list[st
             )
 
 
-def _check_test_rows(assigned: dict[str, Assigned]) -> None:
+def _check_test_rows(assigned: dict[str, SplitRows]) -> None:
     """There must be something to evaluate on, and that is known before anything is trained."""
     train = assigned["train"].rows
     if not any(len(part.of("test")) for part in assigned.values()):
@@ -181,7 +181,7 @@ def _check_test_rows(assigned: dict[str, Assigned]) -> None:
         )
 
 
-def _check_labels(assigned: dict[str, Assigned], targets: Targets) -> None:
+def _check_labels(assigned: dict[str, SplitRows], targets: Targets) -> None:
     train = assigned["train"]
     numbers = train.rows.labels[train.of("train")]
     seen = targets.used(numbers)

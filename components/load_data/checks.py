@@ -8,7 +8,7 @@ from typing import Any
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.choices import ON_BAD_ROW
 from kfp_finetune.components.load_data.readers.delimiters import parse_delimiter
-from kfp_finetune.components.load_data.readers.reading import ReadOptions, check_options
+from kfp_finetune.components.load_data.readers.source import ReadOptions, check_options
 from kfp_finetune.components.tasks.choices import (
     TASKS,
     check_problem_type,

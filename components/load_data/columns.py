@@ -9,8 +9,8 @@ from types import ModuleType
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.opening import Source
 from kfp_finetune.components.load_data.readers.header import no_names
-from kfp_finetune.components.load_data.sources import Source
 from kfp_finetune.components.tasks.choices import TASKS
 from kfp_finetune.components.tasks.usual_names import ANSWERS, matching, pair_among
 

@@ -14,11 +14,11 @@ from kfp_finetune.components.artifacts.tokenized_dataset import (
     TokenizedDatasetManifest,
 )
 from kfp_finetune.components.counts import counted
-from kfp_finetune.components.load_data import model_source, pretrained
+from kfp_finetune.components.load_data import model_location, pretrained
 from kfp_finetune.components.load_data.findings import describe_data
 from kfp_finetune.components.load_data.fingerprints import check_unchanged
 from kfp_finetune.components.load_data.parameters import Parameters
-from kfp_finetune.components.load_data.report import render_data_report
+from kfp_finetune.components.load_data.report_page import render_data_report
 from kfp_finetune.components.load_data.understanding import (
     Understood,
     understand,
@@ -159,7 +159,7 @@ def _write(
 
 def _open_tokenizer(parameters: Parameters) -> tuple[PreTrainedTokenizerFast, list[str]]:
     """The model's tokenizer, and what a person should know about it."""
-    folder = model_source.resolve(parameters.model, parameters.model_revision, weights=False)
+    folder = model_location.resolve(parameters.model, parameters.model_revision, weights=False)
     config = pretrained.read_config(folder)
     if weight_files(folder):  # so that load_data, or `check`, finds what finetune would
         check_against_weights(config.described, folder)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.checks import check_parameters, read_options
-from kfp_finetune.components.load_data.readers.reading import ReadOptions
+from kfp_finetune.components.load_data.readers.source import ReadOptions
 from kfp_finetune.components.load_data.splitting import Splitting
 from kfp_finetune.components.uris import hide
 

@@ -18,7 +18,7 @@ import xxhash
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.columns import ColumnMapping
-from kfp_finetune.components.load_data.sources import Batch, Source
+from kfp_finetune.components.load_data.opening import Batch, Source
 from kfp_finetune.components.tasks.labels import Labels
 from kfp_finetune.components.tasks.values import LabelValues, Values
 

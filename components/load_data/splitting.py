@@ -8,12 +8,12 @@ import numpy as np
 
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.assigned import LEFT_OUT, Assigned
-from kfp_finetune.components.load_data.label_sets import split_by_labels
-from kfp_finetune.components.load_data.readers.reading import SPLIT_WORDS, canonical_split
+from kfp_finetune.components.load_data.iterative_stratification import split_by_labels
+from kfp_finetune.components.load_data.readers.source import SPLIT_WORDS, canonical_split
 from kfp_finetune.components.load_data.repeats import find_groups
 from kfp_finetune.components.load_data.rows import shown
-from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
+from kfp_finetune.components.load_data.split_rows import LEFT_OUT, SplitRows
+from kfp_finetune.components.load_data.stratification import assign_splits, stratified_sample
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.tasks.values import Values
 
@@ -30,7 +30,7 @@ class Splitting:
     max_train_samples: int | None = None
 
 
-def split_by_column(assigned: dict[str, Assigned], splits: Values) -> None:
+def split_by_column(assigned: dict[str, SplitRows], splits: Values) -> None:
     """Let the rows say themselves which split they are for.
 
     Raises:
@@ -75,7 +75,7 @@ def split_by_column(assigned: dict[str, Assigned], splits: Values) -> None:
         )
 
 
-def make_splits(assigned: dict[str, Assigned], targets: Targets, how: Splitting) -> None:
+def make_splits(assigned: dict[str, SplitRows], targets: Targets, how: Splitting) -> None:
     """Take the splits that were not given out of the training rows.
 
     Rows with the same text always stay together, or the test would be on what was learned by heart.
@@ -99,7 +99,7 @@ def make_splits(assigned: dict[str, Assigned], targets: Targets, how: Splitting)
     groups.spread(numbers[chosen], train.split)
 
 
-def cap(train: Assigned, targets: Targets, most: int, seed: int) -> None:
+def cap(train: SplitRows, targets: Targets, most: int, seed: int) -> None:
     """Leave out training rows above a number, so that every label keeps its share.
 
     Raises:

@@ -10,7 +10,7 @@ import numpy as np
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.rows import ROWS_SHOWN, Rows, in_rows
-from kfp_finetune.components.load_data.splits import strata_of_numbers
+from kfp_finetune.components.load_data.stratification import strata_of_numbers
 from kfp_finetune.components.tasks.labels import Labels
 from kfp_finetune.components.tasks.problem_types import REGRESSION
 

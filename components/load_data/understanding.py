@@ -8,9 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.assigned import Assigned, source_of
 from kfp_finetune.components.load_data.assignment import assign, assign_to_test
 from kfp_finetune.components.load_data.columns import ColumnMapping, map_columns
+from kfp_finetune.components.load_data.opening import (
+    Source,
+    check_split,
+    open_source,
+    split_names,
+)
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.readers import remote
 from kfp_finetune.components.load_data.readers.files import expand
@@ -22,12 +27,7 @@ from kfp_finetune.components.load_data.rows import (
     mark_invalid,
     read_rows,
 )
-from kfp_finetune.components.load_data.sources import (
-    Source,
-    check_split,
-    open_source,
-    split_names,
-)
+from kfp_finetune.components.load_data.split_rows import SplitRows, source_of
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.runtime import Progress
 from kfp_finetune.components.tasks import get_task
@@ -41,11 +41,11 @@ class Understood:
 
     columns: ColumnMapping
     targets: Targets
-    parts: dict[str, Assigned]
+    parts: dict[str, SplitRows]
     notes: list[str]
     warnings: list[str]
 
-    def part_of(self, split: str) -> Assigned:
+    def part_of(self, split: str) -> SplitRows:
         """The source that a split's rows come from."""
         return source_of(self.parts, split)
 

@@ -19,9 +19,9 @@ import numpy as np
 from kfp_finetune.components.artifacts import tokenized_dataset as artifact
 from kfp_finetune.components.artifacts.data_report import Example
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
-from kfp_finetune.components.load_data.assigned import LEFT_OUT, Assigned
 from kfp_finetune.components.load_data.columns import ColumnMapping
 from kfp_finetune.components.load_data.rows import label_cells
+from kfp_finetune.components.load_data.split_rows import LEFT_OUT, SplitRows
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.runtime import Progress
 from kfp_finetune.components.tasks.label_names import clean
@@ -77,7 +77,7 @@ class DatasetWriter:
         """The first few rows of each split, in the order of the splits."""
         return [example for split in SPLITS for example in self._shown[split]]
 
-    def write(self, path: Path, parts: Iterable[Assigned]) -> None:
+    def write(self, path: Path, parts: Iterable[SplitRows]) -> None:
         """Tokenize and write the rows of all parts that go to a split.
 
         Args:
@@ -118,7 +118,7 @@ class DatasetWriter:
                     self._progress.update(sum(self.rows.values()))
 
     def _examples(
-        self, part: Assigned
+        self, part: SplitRows
     ) -> Iterator[tuple[NDArray[np.int64], list[list[Any]], Examples]]:
         """Batches of rows that go to a split: their numbers, slice columns and examples."""
         waiting: deque[tuple[NDArray[np.int64], list[list[Any]], Any, Future[Any]]] = deque()

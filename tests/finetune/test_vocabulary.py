@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.finetune import devices, training
 from kfp_finetune.components.finetune.vocabulary import UsedVocabulary
-from kfp_finetune.components.load_data import model_source
+from kfp_finetune.components.load_data import model_location
 from kfp_finetune.components.models.forward import forward
 from kfp_finetune.components.models.loading import load_classifier
 from tests import checkpoints, tiny
@@ -99,7 +99,7 @@ def test_every_family_answers_alike_with_the_used_tokens_only(
     devices.configure(0)
     folder = checkpoints.write_checkpoint(tmp_path / family, family)
     model = load_classifier(
-        model_source.resolve(str(folder), None, weights=True),
+        model_location.resolve(str(folder), None, weights=True),
         num_labels=3,
         label_names=checkpoints.LABELS,
         problem_type="single_label_classification",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kfp_finetune.components.load_data.sources import ReadOptions, open_source
+from kfp_finetune.components.load_data.opening import ReadOptions, open_source
 
 CONLL = ReadOptions(plain_text="conll")
 EMPTY = "\t_" * 8

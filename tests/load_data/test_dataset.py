@@ -20,10 +20,10 @@ from kfp_finetune.components.artifacts import tokenized_dataset as artifact
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.columns import map_columns
 from kfp_finetune.components.load_data.dataset import load_data
+from kfp_finetune.components.load_data.opening import open_source
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.rows import read_rows
-from kfp_finetune.components.load_data.sources import open_source
-from kfp_finetune.components.load_data.splits import assign_splits, stratified_sample
+from kfp_finetune.components.load_data.stratification import assign_splits, stratified_sample
 from kfp_finetune.components.tasks import text_classification
 from kfp_finetune.components.tasks.values import LabelValues, Values
 from tests import tiny

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.opening import ReadOptions, Source, open_source
 from kfp_finetune.components.load_data.readers import quote_scan
-from kfp_finetune.components.load_data.sources import ReadOptions, Source, open_source
 
 Row = dict[str, Any]
 relaxed = settings(

@@ -81,7 +81,7 @@ NETWORK = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DI
 IN_A_PROCESS_WITH_ITS_OWN_HUB = """
 import json, sys
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.model_source import resolve
+from kfp_finetune.components.load_data.model_location import resolve
 answers = []
 for model, revision, weights in json.loads(sys.argv[1]):
     try:
@@ -96,7 +96,7 @@ ONE_DATASET_OF_THE_HUB = """
 from huggingface_hub.utils import _http
 _http.time.sleep = lambda seconds: None  # its patience would be half a minute
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.sources import open_source
+from kfp_finetune.components.load_data.opening import open_source
 try:
     open_source("someone/texts")
 except InputError as error:
@@ -138,7 +138,7 @@ def hub(tiny_model: Path) -> Iterator[str]:
 IN_A_PROCESS_WITH_DATA_ON_ITS_OWN_HUB = """
 import json, sys
 from kfp_finetune.components.load_data.readers import remote
-from kfp_finetune.components.load_data.sources import open_source
+from kfp_finetune.components.load_data.opening import open_source
 uri = sys.argv[1]
 print(json.dumps([remote.fingerprint(uri), open_source(uri).rows]))
 """

@@ -15,9 +15,9 @@ import pytest
 from kfp_finetune.components.artifacts import data_report
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.dataset import load_data
+from kfp_finetune.components.load_data.opening import ReadOptions, open_source, split_names
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.readers import text_files
-from kfp_finetune.components.load_data.sources import ReadOptions, open_source, split_names
 from tests import tiny
 
 ROWS = tiny.rows(60)

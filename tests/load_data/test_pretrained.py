@@ -13,7 +13,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.model_source import resolve
+from kfp_finetune.components.load_data.model_location import resolve
 from kfp_finetune.components.load_data.pretrained import (
     FAMILIES,
     load_tokenizer,

@@ -19,7 +19,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.dataset import load_data
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.repeats import find_groups
-from kfp_finetune.components.load_data.splits import assign_splits
+from kfp_finetune.components.load_data.stratification import assign_splits
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.tasks.labels import Labels
 from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kfp_finetune.components.load_data.sources import ReadOptions, open_source, split_names
+from kfp_finetune.components.load_data.opening import ReadOptions, open_source, split_names
 
 pytestmark = pytest.mark.real
 

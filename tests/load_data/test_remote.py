@@ -10,10 +10,10 @@ import fsspec
 import pytest
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.opening import open_source, split_names
 from kfp_finetune.components.load_data.readers import remote
-from kfp_finetune.components.load_data.sources import open_source, split_names
 from kfp_finetune.components.uris import without_secrets
-from tests.load_data.test_sources import ROWS, content, read
+from tests.load_data.test_opening import ROWS, content, read
 from tests.servers import Bucket, Web
 
 SIGNED = "?X-Signature=hunter2&sv=1"
@@ -159,7 +159,7 @@ def test_downloads_are_removed_when_the_process_ends(web: tuple[str, type[Web]])
     host, server = web
     server.files["/data.csv"] = content(".csv", ROWS)
     code = (
-        "import sys; from kfp_finetune.components.load_data.sources import open_source;"
+        "import sys; from kfp_finetune.components.load_data.opening import open_source;"
         "from kfp_finetune.components.load_data.readers import unpacking;"
         "print(open_source(sys.argv[1]).rows); print(unpacking.scratch())"
     )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kfp_finetune.components.load_data import repeats
 from kfp_finetune.components.load_data.assignment import assign
-from kfp_finetune.components.load_data.readers.reading import Source
+from kfp_finetune.components.load_data.readers.source import Source
 from kfp_finetune.components.load_data.repeats import find_groups, find_overlap, find_repeats
 from kfp_finetune.components.load_data.rows import Rows
 from kfp_finetune.components.load_data.splitting import Splitting

@@ -14,10 +14,10 @@ import pytest
 from kfp_finetune.components.artifacts import data_report, tokenized_dataset
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.dataset import load_data, load_evaluation_data
+from kfp_finetune.components.load_data.opening import ReadOptions, open_source
 from kfp_finetune.components.load_data.parameters import Parameters
-from kfp_finetune.components.load_data.sources import ReadOptions, open_source
 from tests import tiny
-from tests.load_data.said import check
+from tests.load_data.refused import check
 
 CONLL = ReadOptions(plain_text="conll")
 DATA = tiny.sentences(60)

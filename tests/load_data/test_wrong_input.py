@@ -18,11 +18,11 @@ import pytest
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.columns import ColumnMapping
-from kfp_finetune.components.load_data.readers.reading import Batch, Source
+from kfp_finetune.components.load_data.readers.source import Batch, Source
 from kfp_finetune.components.load_data.rows import read_rows
 from kfp_finetune.components.tasks.values import LabelValues, Values
 from tests import tiny
-from tests.load_data.said import check
+from tests.load_data.refused import check
 
 Files = dict[str, "str | bytes | Callable[[Path], object]"]
 

@@ -14,7 +14,7 @@ from kfp_finetune.components.load_data.readers.conll_layout import (
     sentences_of,
 )
 from kfp_finetune.components.load_data.readers.files import File
-from kfp_finetune.components.load_data.readers.reading import (
+from kfp_finetune.components.load_data.readers.source import (
     ROWS_PER_BATCH,
     Batch,
     ReadOptions,

@@ -10,7 +10,7 @@ from itertools import chain, islice
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.delimiters import parse_delimiter
-from kfp_finetune.components.load_data.readers.reading import ReadOptions, no_rows, unique_names
+from kfp_finetune.components.load_data.readers.source import ReadOptions, no_rows, unique_names
 from kfp_finetune.components.load_data.readers.text_files import Text, line_blocks
 from kfp_finetune.components.tasks.token_classification.tags import mark_entities
 

@@ -19,7 +19,7 @@ from kfp_finetune.components.load_data.readers.header import is_long, names_for
 from kfp_finetune.components.load_data.readers.quote_evidence import Evidence
 from kfp_finetune.components.load_data.readers.quote_scan import examine_quotes, is_blank
 from kfp_finetune.components.load_data.readers.quoting import Reading, decide
-from kfp_finetune.components.load_data.readers.reading import (
+from kfp_finetune.components.load_data.readers.source import (
     ReadOptions,
     Source,
     no_rows,

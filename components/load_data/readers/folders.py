@@ -10,17 +10,17 @@ from pathlib import Path
 from shlex import quote
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.file_sets import FileSet, alike, no_labels
 from kfp_finetune.components.load_data.readers.files import ARCHIVE, FORMATS, File, is_data
 from kfp_finetune.components.load_data.readers.hub import is_saved
 from kfp_finetune.components.load_data.readers.label_folders import label_folders
 from kfp_finetune.components.load_data.readers.parallel import parallel_files
-from kfp_finetune.components.load_data.readers.places import Place, alike, no_labels
-from kfp_finetune.components.load_data.readers.reading import SPLIT_WORDS, TRAIN, canonical_split
+from kfp_finetune.components.load_data.readers.source import SPLIT_WORDS, TRAIN, canonical_split
 
 _DEPTH, _MOST_FILES, _SHOWN = 4, 1_000_000, 10
 
 
-def folder_place(folder: Path, name: str, plain_text: str = "lines") -> Place:
+def folder_place(folder: Path, name: str, plain_text: str = "lines") -> FileSet:
     """Find what is in a folder.
 
     Args:
@@ -32,7 +32,7 @@ def folder_place(folder: Path, name: str, plain_text: str = "lines") -> Place:
         InputError: If it holds no data files, or files that do not belong together.
     """
     if is_saved(folder):
-        return Place("saved", name, folders={"": folder})
+        return FileSet("saved", name, folders={"": folder})
     paths, others = _data_files(folder, name)
     notes: tuple[str, ...] = (not_read(name, others),) if others else ()
     tables = [p for p in paths if File(p, "").format != ".txt" or plain_text != "lines"]
@@ -72,7 +72,7 @@ def folder_place(folder: Path, name: str, plain_text: str = "lines") -> Place:
         shown = _shown([Path(file.name).name for file in left_out])
         warnings = (f"{name}: not named like a split, and not read: {shown}",)
     by_split = dict(sorted(by_split.items()))
-    return Place("files", name, by_split, notes=notes, warnings=warnings)
+    return FileSet("files", name, by_split, notes=notes, warnings=warnings)
 
 
 def no_file(name: str) -> InputError:
@@ -100,7 +100,7 @@ def _shown(files: Sequence[str]) -> str:
     return ", ".join(files[:_SHOWN]) + more
 
 
-def _parallel(paths: list[Path], folder: Path, name: str) -> Place | None:
+def _parallel(paths: list[Path], folder: Path, name: str) -> FileSet | None:
     """Files of texts with files of labels beside them, in the folder itself."""
     found = parallel_files([path for path in paths if path.parent == folder], name)
     by_split = {_split_of(Path(key), texts=False): files for key, files in found.items()}
@@ -110,18 +110,18 @@ def _parallel(paths: list[Path], folder: Path, name: str) -> Place | None:
     used |= {files.names.path for files in found.values() if files.names}
     left_out = [path.name for path in paths if path not in used]
     notes = (f"{name}: neither texts nor labels, and not read: {_shown(left_out)}",)
-    return Place("parallel", name, parallel=by_split, notes=notes if left_out else ())
+    return FileSet("parallel", name, parallel=by_split, notes=notes if left_out else ())
 
 
-def _texts(folder: Path, name: str) -> Place | None:
+def _texts(folder: Path, name: str) -> FileSet | None:
     below = {canonical_split(path.name): path for path in folder.iterdir() if path.is_dir()}
     splits = {split: path for split, path in below.items() if split in SPLIT_WORDS}
     splits = {split: path for split, path in splits.items() if label_folders(path)}
     if splits:
-        return Place("texts", name, folders=splits)
+        return FileSet("texts", name, folders=splits)
     labels = label_folders(folder)
     if labels and not any(canonical_split(path.name) in SPLIT_WORDS for path in labels):
-        return Place("texts", name, folders={"": folder})
+        return FileSet("texts", name, folders={"": folder})
     return None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers import hub_client
-from kfp_finetune.components.load_data.readers.reading import (
+from kfp_finetune.components.load_data.readers.source import (
     TRAIN,
     ReadOptions,
     Source,

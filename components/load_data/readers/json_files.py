@@ -18,7 +18,7 @@ from kfp_finetune.components.load_data.readers.json_lines import (
     open_json_lines,
     parse,
 )
-from kfp_finetune.components.load_data.readers.reading import (
+from kfp_finetune.components.load_data.readers.source import (
     TRAIN,
     ReadOptions,
     Source,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kfp_finetune.components.load_data.readers.files import File, readable
-from kfp_finetune.components.load_data.readers.reading import (
+from kfp_finetune.components.load_data.readers.source import (
     ROWS_PER_BATCH,
     Batch,
     ReadOptions,

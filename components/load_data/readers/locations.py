@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers import remote
+from kfp_finetune.components.load_data.readers.file_sets import FileSet, alike, no_labels
 from kfp_finetune.components.load_data.readers.files import (
     ARCHIVE,
     FORMATS,
@@ -19,7 +20,6 @@ from kfp_finetune.components.load_data.readers.files import (
     unknown_format,
 )
 from kfp_finetune.components.load_data.readers.folders import folder_place, no_file, not_read
-from kfp_finetune.components.load_data.readers.places import Place, alike, no_labels
 from kfp_finetune.components.load_data.readers.unpacking import unzip
 from kfp_finetune.components.uris import is_uri, local_path
 
@@ -27,7 +27,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _GLOB = re.compile(r"[*?\[]")
 
 
-def locate(dataset: str, plain_text: str = "lines") -> Place:
+def locate(dataset: str, plain_text: str = "lines") -> FileSet:
     """Find what a dataset's name stands for, and download it if it is elsewhere.
 
     Args:
@@ -52,7 +52,7 @@ def locate(dataset: str, plain_text: str = "lines") -> Place:
             if fetched.is_glob:
                 found = sorted(file for file in fetched.path.rglob("*") if file.is_file())
                 files = [File(file, f"{fetched.name}: {file.name}") for file in found]
-                return Place("files", fetched.name, {"": alike(files, fetched.name)})
+                return FileSet("files", fetched.name, {"": alike(files, fetched.name)})
             return _here(fetched.path, fetched.name, plain_text)
         path, name = local, str(local)
     try:
@@ -73,7 +73,7 @@ def locate(dataset: str, plain_text: str = "lines") -> Place:
         pass  # too long or with a NUL: no path, and no Hub id either
     if is_uri(dataset) or not is_hub_id(dataset):
         raise missing(path)
-    return Place("hub", dataset)
+    return FileSet("hub", dataset)
 
 
 def is_hub_id(dataset: str) -> bool:
@@ -82,7 +82,7 @@ def is_hub_id(dataset: str) -> bool:
     return bool(_HUB_ID.fullmatch(dataset)) and not suffixes & {*FORMATS, ARCHIVE}
 
 
-def _here(path: Path, name: str, plain_text: str) -> Place:
+def _here(path: Path, name: str, plain_text: str) -> FileSet:
     try:
         if path.is_dir():
             return folder_place(path, name, plain_text)
@@ -94,26 +94,26 @@ def _here(path: Path, name: str, plain_text: str) -> Place:
     if path.suffix.lower() == ARCHIVE:
         return _archive(file, plain_text)
     if plain_text == "conll" or (plain_text == "table" and file.format == ".txt"):
-        return Place("files", name, {"": [file]})
+        return FileSet("files", name, {"": [file]})
     if file.format not in FORMATS:
         raise unknown_format(file)
     if file.format == ".txt":
         raise no_labels(name, [path])
-    return Place("files", name, {"": [file]})
+    return FileSet("files", name, {"": [file]})
 
 
-def _archive(file: File, plain_text: str) -> Place:
+def _archive(file: File, plain_text: str) -> FileSet:
     folder, left_out = unzip(file)
     members = sorted(path for path in folder.rglob("*") if path.is_file())
     notes = (not_read(file.name, left_out),) if left_out else ()
     if len(members) == 1 and (members[0].suffix != ".txt" or plain_text != "lines"):
         member = File(members[0], f"{file.name}: {members[0].relative_to(folder)}")
-        return Place("files", file.name, {"": [member]}, notes=notes)
+        return FileSet("files", file.name, {"": [member]}, notes=notes)
     place = folder_place(folder, file.name, plain_text)
     return replace(place, notes=notes + place.notes)
 
 
-def _pattern(pattern: Path, plain_text: str) -> Place:
+def _pattern(pattern: Path, plain_text: str) -> FileSet:
     paths = [Path(path) for path in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207
     files = [File(path, str(path)) for path in paths if path.is_file()]
     if not files:
@@ -134,7 +134,7 @@ def _pattern(pattern: Path, plain_text: str) -> Place:
             raise unknown_format(file)
         else:
             unpacked.append(file)
-    return Place("files", str(pattern), {"": alike(unpacked, str(pattern))}, notes=notes)
+    return FileSet("files", str(pattern), {"": alike(unpacked, str(pattern))}, notes=notes)
 
 
 def _denied(path: Path) -> InputError:

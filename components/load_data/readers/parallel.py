@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.file_sets import Parallel
 from kfp_finetune.components.load_data.readers.files import File, readable
-from kfp_finetune.components.load_data.readers.places import Parallel
-from kfp_finetune.components.load_data.readers.reading import (
+from kfp_finetune.components.load_data.readers.source import (
     ROWS_PER_BATCH,
     Batch,
     ReadOptions,

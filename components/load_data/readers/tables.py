@@ -9,7 +9,7 @@ from typing import Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.files import File, readable
-from kfp_finetune.components.load_data.readers.reading import (
+from kfp_finetune.components.load_data.readers.source import (
     ROWS_PER_BATCH,
     Batch,
     Source,

@@ -214,11 +214,11 @@ def test_what_is_staged_is_what_load_data_reads(
 def test_a_staged_model_is_the_model(
     cli: Cli, kubeflow: Kubeflow, data: dict[str, Path], s3: Bucket
 ) -> None:
-    from kfp_finetune.components.load_data import model_source
+    from kfp_finetune.components.load_data import model_location
 
     cli("submit", "--dataset", "train.csv", "--model", "model", "--stage-uri", f"{s3.uri}/stage")
     uri = only(kubeflow.runs).runtime_config.parameters["model"]
-    folder = model_source.resolve(uri, None, weights=True)
+    folder = model_location.resolve(uri, None, weights=True)
     assert {f.name for f in folder.iterdir()} == {"config.json", "vocab.txt"}
 
 

@@ -22,7 +22,7 @@ import pytest
 import zstandard
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.sources import (
+from kfp_finetune.components.load_data.opening import (
     ReadOptions,
     Source,
     open_source,

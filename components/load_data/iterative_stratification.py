@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kfp_finetune.components.load_data.repeats import pieces
-from kfp_finetune.components.load_data.splits import by_stratum
+from kfp_finetune.components.load_data.stratification import by_stratum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

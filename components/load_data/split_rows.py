@@ -1,4 +1,4 @@
-"""The rows of a source, and where each of them goes."""
+"""The rows of a source, and the split that each of them goes to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEFT_OUT = -1
 
 
 @dataclass
-class Assigned:
+class SplitRows:
     """One source's rows, and the split each goes to.
 
     Attributes:
@@ -43,6 +43,6 @@ class Assigned:
         return np.flatnonzero(self.split == SPLITS.index(split))
 
 
-def source_of(parts: dict[str, Assigned], split: str) -> Assigned:
+def source_of(parts: dict[str, SplitRows], split: str) -> SplitRows:
     """The source that a split's rows come from: its own, or the first, which others are made of."""
     return parts[split] if split in parts else next(iter(parts.values()))

@@ -12,11 +12,12 @@ from types import ModuleType
 from typing import Any, BinaryIO
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.opening import open_file, open_source
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.readers.conll import is_conll
 from kfp_finetune.components.load_data.readers.files import File
 from kfp_finetune.components.load_data.readers.header import no_names
-from kfp_finetune.components.load_data.readers.reading import Batch, ReadOptions, Source
+from kfp_finetune.components.load_data.readers.source import Batch, ReadOptions, Source
 from kfp_finetune.components.load_data.readers.text_files import (
     Text,
     count_lines,
@@ -24,7 +25,6 @@ from kfp_finetune.components.load_data.readers.text_files import (
     line_blocks,
 )
 from kfp_finetune.components.load_data.readers.unpacking import disk_full, new_folder
-from kfp_finetune.components.load_data.sources import open_file, open_source
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.usual_names import matching
 

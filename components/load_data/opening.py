@@ -14,6 +14,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.conll import is_conll, open_conll
 from kfp_finetune.components.load_data.readers.delimited import open_delimited
 from kfp_finetune.components.load_data.readers.delimiters import parse_delimiter
+from kfp_finetune.components.load_data.readers.file_sets import FileSet
 from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, FORMATS, File
 from kfp_finetune.components.load_data.readers.header import no_names
 from kfp_finetune.components.load_data.readers.hub import (
@@ -31,8 +32,7 @@ from kfp_finetune.components.load_data.readers.label_folders import (
 )
 from kfp_finetune.components.load_data.readers.locations import locate
 from kfp_finetune.components.load_data.readers.parallel import open_parallel
-from kfp_finetune.components.load_data.readers.places import Place
-from kfp_finetune.components.load_data.readers.reading import (
+from kfp_finetune.components.load_data.readers.source import (
     TRAIN,
     Batch,
     Columns,
@@ -144,7 +144,7 @@ def _check(options: ReadOptions) -> None:
         parse_delimiter(options.delimiter)
 
 
-def _choose(place: Place, split: str | None) -> str:
+def _choose(place: FileSet, split: str | None) -> str:
     """The split of a place that is meant; "" where it has none."""
     found = {**place.files, **place.folders, **place.parallel}
     if "" in found:

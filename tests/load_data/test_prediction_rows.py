@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data import texts
+from kfp_finetune.components.load_data import prediction_rows
 from kfp_finetune.components.load_data.parameters import Parameters
-from kfp_finetune.components.load_data.texts import STDIN, Row, open_rows
+from kfp_finetune.components.load_data.prediction_rows import STDIN, Row, open_rows
 from tests import tiny
 
 TEXTS = [row["text"] for row in tiny.rows(2500)]
@@ -36,7 +36,7 @@ def test_a_full_disk_under_standard_input_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "stdin.txt").symlink_to("/dev/full")  # whose every write says so
-    monkeypatch.setattr(texts, "new_folder", lambda: tmp_path)
+    monkeypatch.setattr(prediction_rows, "new_folder", lambda: tmp_path)
     with pytest.raises(InputError, match="the disk is full") as caught:
         rows_of("-", ["text"], b"good parcel\n" * 10_000)
     assert caught.value.where == STDIN and "TMPDIR" in caught.value.remedy

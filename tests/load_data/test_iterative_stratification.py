@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kfp_finetune.components.load_data.label_sets import split_by_labels
-from kfp_finetune.components.load_data.sources import ReadOptions, open_source
+from kfp_finetune.components.load_data.iterative_stratification import split_by_labels
+from kfp_finetune.components.load_data.opening import ReadOptions, open_source
 
 # Rows of several labels cannot meet every share to the row; these are what is met.
 ROWS_OFF = 2.5

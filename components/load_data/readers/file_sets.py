@@ -30,7 +30,7 @@ class Parallel:
 
 
 @dataclass(frozen=True)
-class Place:
+class FileSet:
     """What a dataset's name stands for.
 
     Attributes:
