@@ -6,10 +6,12 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
   2>/dev/null && echo $$python && break; done)
-# make UV=uv: the same locked packages, installed by uv, several times as fast; it reads no pip.conf.
+# make UV=uv: uv installs the same locked packages several times as fast; it does not read pip.conf.
+# Bytecode is compiled once, here: pip does it by itself, uv has to be asked. Without it every process
+# that may not write bytecode (PYTHONDONTWRITEBYTECODE) compiles all of TensorFlow again.
 UV :=
-PIP_INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install \
-  --quiet --disable-pip-version-check)
+PIP_INSTALL = $(if $(UV),$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python,\
+  $(BIN)/python -m pip install --quiet --disable-pip-version-check)
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --custom-compile-command "make lock" pyproject.toml
 
