@@ -91,10 +91,10 @@ def run(
     image: ImageOption = None,
 ) -> None:
     """Fine-tune a model here; without a dataset, on the bundled sample."""
-    from kfp_finetune.cli.commands.run import execute
+    from kfp_finetune.cli.local.execution import execute
     from kfp_finetune.cli.pipeline.config import settings
     from kfp_finetune.cli.pipeline.run_checks import check
-    from kfp_finetune.cli.runs.models import base_model
+    from kfp_finetune.cli.runs.trained_models import base_model
 
     chosen = catalog.find(pipeline)
     find = flags.get("learning_rate") == parameters.AUTO
@@ -111,7 +111,7 @@ def run(
                 expected="--learning-rate auto with the pipeline finetune",
                 remedy="leave it out",
             )
-        from kfp_finetune.cli.commands.find_lr import find_learning_rate
+        from kfp_finetune.cli.local.range_test import find_learning_rate
 
         check(chosen, values, runs_dir, name, **how)  # before training for the rate
         values["learning_rate"] = find_learning_rate(
@@ -162,9 +162,9 @@ def resume(
             )
         resume(Cluster(connection), run)
         return
-    from kfp_finetune.cli.commands import run as runs
+    from kfp_finetune.cli.local import execution
 
-    runs.resume(run, runs_dir, allow_differences=allow_differences, uris=uri or [])
+    execution.resume(run, runs_dir, allow_differences=allow_differences, uris=uri or [])
 
 
 @app.command("find-lr", cls=parameters.GroupedCommand)
@@ -186,9 +186,9 @@ def find_lr(
     image: ImageOption = None,
 ) -> None:
     """Suggest a learning rate: train a little with one that rises, and look at the loss."""
-    from kfp_finetune.cli.commands.find_lr import find_learning_rate
+    from kfp_finetune.cli.local.range_test import find_learning_rate
     from kfp_finetune.cli.pipeline.config import settings
-    from kfp_finetune.cli.runs.models import base_model
+    from kfp_finetune.cli.runs.trained_models import base_model
 
     values = settings(_FINETUNE, flags, config)
     values["model"] = base_model(values["model"], runs_dir)
@@ -223,7 +223,7 @@ def check(
     ] = None,
 ) -> None:
     """Say what is in a dataset, and how long training on it would be; nothing is trained."""
-    from kfp_finetune.cli.commands.check import check_data
+    from kfp_finetune.cli.local.data_check import check_data
 
     if source is not None:
         if "dataset" in flags:
@@ -259,7 +259,7 @@ def runs(
     runs_dir: RunsDirOption = Path("runs"),
 ) -> None:
     """Compare runs: data, model, schedule, steps, metrics; with --host, those of a cluster."""
-    from kfp_finetune.cli.commands import runs as table
+    from kfp_finetune.cli.runs import table
 
     if connection.host is not None:
         if prune or sort:
@@ -288,7 +288,7 @@ def compile_(
     ),
 ) -> None:
     """Write a pipeline as YAML for Kubeflow Pipelines."""
-    from kfp_finetune.cli.commands.compile import compile_pipeline
+    from kfp_finetune.cli.pipeline.compilation import compile_pipeline
 
     chosen = catalog.find(pipeline)
     compile_pipeline(chosen, output, flags.load(chosen))
@@ -319,7 +319,7 @@ def tensorboard(
     ] = False,
 ) -> None:
     """Open TensorBoard on runs, side by side: the learning rate of every step, the losses."""
-    from kfp_finetune.cli.commands.tensorboard import serve
+    from kfp_finetune.cli.local.tensorboard import serve
 
     if connection.host is None:
         serve(runs or [], runs_dir, bind, port)

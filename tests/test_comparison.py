@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.commands.tensorboard import logs_of
+from kfp_finetune.cli.local.tensorboard import logs_of
 from tests import tiny
 from tests.commands import call
 

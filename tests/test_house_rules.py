@@ -22,8 +22,8 @@ WIDE_SIGNATURES = ("component.py", "pipeline.py")
 # Functions that break a rule and have no reason yet. The list may only shrink.
 TOO_LONG = {
     "cli/cluster/commands.py:register",
-    "cli/model_commands.py:register",
-    "cli/run.py:_run",
+    "cli/commands/model_commands.py:register",
+    "cli/local/execution.py:_run",
     "components/evaluate/training_curves.py:training_curves",
     "components/finetune/training.py:finetune",
     "components/load_data/dataset.py:_write",
@@ -34,10 +34,10 @@ TOO_LONG = {
 TOO_WIDE = {"components/finetune/training.py:finetune"}
 # Groups of files that import each other. The list may only shrink.
 CYCLES = {
-    frozenset({"kfp_finetune.cli.screen", "kfp_finetune.cli.terminal"}),
+    frozenset({"kfp_finetune.cli.screen.lines", "kfp_finetune.cli.screen.terminal"}),
     frozenset(
         f"kfp_finetune.cli.cluster.{name}"
-        for name in ("calls", "client", "login", "options", "recurring", "registry", "submit")
+        for name in ("calls", "client", "login", "options", "recurring_runs", "registry", "submit")
     ),
 }
 

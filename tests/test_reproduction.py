@@ -14,7 +14,7 @@ import pytest
 import typer
 from kfp import dsl
 
-from kfp_finetune.cli.commands import run as runs
+from kfp_finetune.cli.local import execution
 from kfp_finetune.cli.main import app
 from kfp_finetune.components.artifacts import model as model_artifact
 from tests import tiny
@@ -57,7 +57,9 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], dict[str, A
 
     def parse(words: list[str]) -> dict[str, Any]:
         started: list[dict[str, Any]] = []
-        monkeypatch.setattr(runs, "execute", lambda pipeline, values, **_: started.append(values))
+        monkeypatch.setattr(
+            execution, "execute", lambda pipeline, values, **_: started.append(values)
+        )
         assert words[0] == "kfp-finetune"
         typer.main.get_command(app)(words[1:], standalone_mode=False)
         return started[0]

@@ -60,7 +60,7 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         """Fine-tune a model on a Kubeflow cluster; takes the parameters of run."""
         from kfp_finetune.cli.cluster import actions
         from kfp_finetune.cli.pipeline.config import settings
-        from kfp_finetune.cli.runs.models import base_model
+        from kfp_finetune.cli.runs.trained_models import base_model
 
         chosen = catalog.find(pipeline)
         values = settings(chosen, flags, config, preset, seeds)
@@ -85,9 +85,9 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         runs_dir: RunsDirOption = Path("runs"),
     ) -> None:
         """Run again with what is named changed; here, or with --host on a cluster."""
-        from kfp_finetune.cli.commands.rerun import rerun_here
+        from kfp_finetune.cli.pipeline.changes import rerun_here
         from kfp_finetune.cli.pipeline.config import with_paths
-        from kfp_finetune.cli.runs.models import base_model
+        from kfp_finetune.cli.runs.trained_models import base_model
 
         changes = with_paths(flags, Path())
         if changes.get("model"):

@@ -12,8 +12,8 @@ from kfp_finetune.cli.cluster.observed import ObservedRun
 from kfp_finetune.cli.cluster.outputs import Outputs, StepOutputs, no_outputs
 from kfp_finetune.cli.cluster.sources import Item, Sources
 from kfp_finetune.cli.pipeline import catalog
+from kfp_finetune.cli.runs.folder import RECORD, RunError, RunFolder, RunRecord, StepRecord
 from kfp_finetune.cli.runs.results import collect
-from kfp_finetune.cli.runs.run_folder import RECORD, RunError, RunFolder, RunRecord, StepRecord
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.errors import InputError
 
@@ -65,7 +65,7 @@ def fetch(
     for step in found:
         names = downloads.of(step)
         _note(folder.record, step, names, _origin(cluster, step.origin))
-        if step.step.task.turn is None:
+        if step.step.task.trial is None:
             collect(folder, names)
     folder.record.missing = downloads.missing
     folder.save()
@@ -119,8 +119,8 @@ def _note(record: RunRecord, outputs: StepOutputs, names: list[str], origin: str
         cached_from=origin,
     )
     for name in names:
-        in_turn = step.task.turn is not None
-        key = f"{step.key}.{name}" if in_turn or name in record.artifacts else name
+        in_trial = step.task.trial is not None
+        key = f"{step.key}.{name}" if in_trial or name in record.artifacts else name
         record.artifacts[key] = f"steps/{step.key}/{name}"
 
 

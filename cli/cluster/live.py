@@ -15,8 +15,8 @@ from kfp_finetune.cli.cluster.options import Connection
 from kfp_finetune.cli.cluster.outputs import Outputs, no_outputs
 from kfp_finetune.cli.cluster.sources import Sources
 from kfp_finetune.cli.cluster.steps import Step
-from kfp_finetune.cli.commands.tensorboard import check_installed, logs_of, serve_logs
-from kfp_finetune.cli.runs.run_folder import RECORD
+from kfp_finetune.cli.local.tensorboard import check_installed, logs_of, serve_logs
+from kfp_finetune.cli.runs.folder import RECORD
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.temporary import temporary_folder
 
@@ -50,7 +50,7 @@ class ClusterLogs:
         self.folders = {
             title / step.task.candidate.strip("."): self._folder_of(step)
             for step in self._run.steps
-            if step.task.turn is not None
+            if step.task.trial is not None
         } or {title: folder}
         for each in self.folders.values():
             each.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ class ClusterLogs:
             raise error
 
     def _folder_of(self, step: Step) -> Path:
-        return self._folder if step.task.turn is None else self._folder / str(step.task.turn)
+        return self._folder if step.task.trial is None else self._folder / str(step.task.trial)
 
     def _copy(self, uri: str, folder: Path) -> int:
         """Copy the event files of a folder; returns how many there are."""

@@ -135,7 +135,7 @@ def _by_layout(
 
     Of a loop's steps the layout does not say whose they are.
     """
-    if step.task.turn is not None or step.title != step.key:
+    if step.task.trial is not None or step.title != step.key:
         return None
     of_run = run.run.runtime_config.pipeline_root if run.run.runtime_config else None
     name = (run.spec.pipeline.get("pipelineInfo") or {}).get("name", "")
@@ -182,20 +182,20 @@ def choose(run: ObservedRun, wanted: Wanted, flags: str) -> Step:
         of_name = [
             s
             for s in of_name
-            if s.task.turn is not None
-            and candidate in (s.task.candidate, str(s.task.turn + 1), named(s.task.item)["name"])
+            if s.task.trial is not None
+            and candidate in (s.task.candidate, str(s.task.trial + 1), named(s.task.item)["name"])
         ]
     if len(of_name) == 1:
         return of_name[0]
-    turns = [s for s in run.steps if s.key.endswith(f"/{name}")]
-    if not turns:
+    trials = [s for s in run.steps if s.key.endswith(f"/{name}")]
+    if not trials:
         raise InputError(
             f"{name} is not a step of a candidate",
             where="--candidate",
             expected="a step that every candidate has",
             remedy="omit --candidate",
         )
-    numbered = ", ".join(f"{(s.task.turn or 0) + 1} ({s.task.candidate})" for s in turns)
+    numbered = ", ".join(f"{(s.task.trial or 0) + 1} ({s.task.candidate})" for s in trials)
     found = f"{len(of_name)} candidates have the step {name}"
     if candidate is not None:
         found = f"'{candidate}' is {'several candidates' if of_name else 'not a candidate'}"

@@ -20,7 +20,7 @@ from kfp_finetune.cli.cluster.steps import Step, Task, from_details, from_workfl
 from kfp_finetune.cli.cluster.submit import Spec
 from kfp_finetune.cli.cluster.workflow import Workflow
 from kfp_finetune.cli.pipeline.parameters import in_order
-from kfp_finetune.cli.screen.turns import Turns
+from kfp_finetune.cli.screen.trials import Trials
 from kfp_finetune.components.errors import InputError
 
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
@@ -103,14 +103,14 @@ class ObservedRun:
     def shown(self) -> tuple[Step, ...]:
         """Its steps, and before them what KFP itself does where that waits or has failed.
 
-        A pod of KFP's prepares every DAG: the run as a whole, and each turn of a loop.
+        A pod of KFP's prepares every DAG: the run as a whole, and each trial of a loop.
         """
         if self.workflow is None:
             return self.steps
         return (*of_kfp(self.workflow, {s.task.name for s in self.steps}), *self.steps)
 
     def tasks(self) -> Iterator[Task]:
-        """The tasks that it is to run; those in a loop once for each turn."""
+        """The tasks that it is to run; those in a loop once for each trial."""
         components = self.spec.pipeline.get("components") or {}
         tasks = self.spec.tasks
         for name in in_order(tasks):
@@ -119,12 +119,12 @@ class ObservedRun:
                 yield Task.of(self.spec, name, tasks[name])
                 continue
             items = self._items(tasks[name])
-            turns = Turns([named(item) for item in items])
-            for turn, item in enumerate(items):
+            trials = Trials([named(item) for item in items])
+            for trial, item in enumerate(items):
                 inner = component["dag"]["tasks"]
                 for below in in_order(inner):
-                    titles = turns.name(turn), turns.title(f"{turn}/{below.replace('-', '_')}")
-                    yield Task.of(self.spec, below, inner[below], turn, *titles, item=item)
+                    titles = trials.name(trial), trials.title(f"{trial}/{below.replace('-', '_')}")
+                    yield Task.of(self.spec, below, inner[below], trial, *titles, item=item)
 
     def _items(self, loop: Mapping[str, Any]) -> list[Any]:
         """What a loop goes over."""

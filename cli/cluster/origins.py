@@ -107,7 +107,7 @@ def identity(run: ObservedRun, task: Task) -> str:
 
 def loop_of(spec: Spec, task: Task) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """The loop that a task is in, and the tasks of that; None if it is in none."""
-    if task.turn is None:
+    if task.trial is None:
         return None
     components = spec.pipeline.get("components") or {}
     for loop in spec.tasks.values():

@@ -103,7 +103,7 @@ class Outputs:
         return {}
 
     def _contradicted(self, index: Mapping[str, Mapping[str, str]]) -> set[str]:
-        """The steps that the run itself knows otherwise, with all turns of such a step.
+        """The steps that the run itself knows otherwise, with all trials of such a step.
 
         What a loop returns is a list, and its order is the server's.
         """
@@ -182,7 +182,7 @@ def no_outputs(run: ObservedRun, place: str) -> InputError:
 
 
 def _parsed(text: bytes, where: str) -> dict[str, dict[str, str]]:
-    """The URIs in artifacts.json by output, by step; a step in a loop is TURN/STEP.
+    """The URIs in artifacts.json by output, by step; a step in a loop is TRIAL/STEP.
 
     Raises:
         InputError: If it is something else.
@@ -191,10 +191,10 @@ def _parsed(text: bytes, where: str) -> dict[str, dict[str, str]]:
         steps = json.loads(text)["steps"]
         found = {name: uris for name, uris in steps.items() if isinstance(uris, dict)}
         found |= {
-            f"{turn}/{name}": entry["artifacts"]
-            for name, turns in steps.items()
-            if isinstance(turns, list)
-            for turn, entry in enumerate(turns)
+            f"{trial}/{name}": entry["artifacts"]
+            for name, trials in steps.items()
+            if isinstance(trials, list)
+            for trial, entry in enumerate(trials)
         }
         if not all(isinstance(uri, str) for uris in found.values() for uri in uris.values()):
             raise TypeError
@@ -248,10 +248,10 @@ def _producers(run: ObservedRun, step: Step) -> dict[str, tuple[str, str]]:
     tasks = within[1] if within else run.spec.tasks
     if step.task.name not in tasks:
         return {}
-    turn = f"{step.task.turn}/" if within else ""
+    trial = f"{step.task.trial}/" if within else ""
     found = {}
     for name, source in _artifacts(tasks[step.task.name]).items():
-        prefix = turn
+        prefix = trial
         if within and "componentInputArtifact" in source:
             source, prefix = _artifacts(within[0]).get(source["componentInputArtifact"], {}), ""
         made = source.get("taskOutputArtifact")

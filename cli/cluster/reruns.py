@@ -14,10 +14,10 @@ from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.observed import ObservedRun, find
 from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, SubmissionFlags
 from kfp_finetune.cli.cluster.submit import EXPERIMENT, Spec, Submission
-from kfp_finetune.cli.commands.rerun import changed, say_kept
 from kfp_finetune.cli.pipeline import catalog
 from kfp_finetune.cli.pipeline.catalog import Pipeline
-from kfp_finetune.cli.runs.run_folder import RECORD, RunFolder
+from kfp_finetune.cli.pipeline.changes import changed, say_kept
+from kfp_finetune.cli.runs.folder import RECORD, RunFolder
 from kfp_finetune.cli.screen.lines import make_screen
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from kfp_finetune.cli.pipeline import catalog, locations
+from kfp_finetune.cli.pipeline import catalog, paths
 
 # A link that the Dockerfile makes; where the package itself lies depends on the version of Python.
 IN_IMAGE = "/opt/venv/sample"
@@ -29,7 +29,7 @@ def on_this_disk(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def _moved(parameters: Mapping[str, Any], source: str, target: str) -> dict[str, Any]:
     moved = dict(parameters)
-    for name in locations.PATH_PARAMETERS:
+    for name in paths.PATH_PARAMETERS:
         path = PurePosixPath(str(parameters.get(name) or ""))
         if path.is_relative_to(source):
             moved[name] = str(target / path.relative_to(source))

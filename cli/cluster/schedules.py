@@ -62,7 +62,7 @@ def register(app: typer.Typer) -> None:
 def list_schedules(connection: Connection, *, as_json: bool) -> None:
     """Print the schedules, the newest first, each with its next start and its last runs."""
     from kfp_finetune.cli.cluster.client import Cluster
-    from kfp_finetune.cli.cluster.recurring import is_active, last_runs, next_start, when
+    from kfp_finetune.cli.cluster.recurring_runs import is_active, last_runs, next_start, when
 
     cluster = Cluster(connection)
     found = list(cluster.schedules.all())
@@ -112,7 +112,7 @@ def change(action: Action, name: str, connection: Connection) -> None:
         InputError: If there is no such schedule.
     """
     from kfp_finetune.cli.cluster.client import Cluster
-    from kfp_finetune.cli.cluster.recurring import next_start
+    from kfp_finetune.cli.cluster.recurring_runs import next_start
 
     cluster = Cluster(connection)
     found = cluster.schedules.find(name)

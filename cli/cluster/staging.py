@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.cli.cluster.store import Store
-from kfp_finetune.cli.pipeline import locations
-from kfp_finetune.cli.runs.models import run_of
+from kfp_finetune.cli.pipeline import paths
+from kfp_finetune.cli.runs.trained_models import run_of
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.uris import without_secrets
@@ -64,9 +64,9 @@ def stage(
     staged = dict(parameters)
     local = {}
     volumes = [path.rstrip("/") + "/" for path in mounted]
-    for name in locations.PATH_PARAMETERS:
+    for name in paths.PATH_PARAMETERS:
         value = str(parameters.get(name) or "")
-        path = locations.on_this_disk(value)
+        path = paths.on_this_disk(value)
         if path is not None and not f"{path}/".startswith(tuple(volumes)):
             local[name] = path
     listed = {name: _listed(name, path) for name, path in local.items() if name not in _WRITTEN}

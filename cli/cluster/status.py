@@ -66,12 +66,12 @@ def _rows(run: ObservedRun) -> Iterator[tuple[str, Step, str]]:
     """Title, step and state of each line: one for each step, and for each candidate."""
     done: set[int] = set()
     for step in run.shown:
-        turn = step.task.turn
-        if turn is None:
+        trial = step.task.trial
+        if trial is None:
             yield step.title, step, words(step.state)
-        elif turn not in done:
-            done.add(turn)
-            yield _candidate([s for s in run.steps if s.task.turn == turn])
+        elif trial not in done:
+            done.add(trial)
+            yield _candidate([s for s in run.steps if s.task.trial == trial])
 
 
 def _candidate(steps: list[Step]) -> tuple[str, Step, str]:

@@ -23,15 +23,15 @@ _USUAL = ("PodInitializing", "ContainerCreating")
 
 @dataclass(frozen=True)
 class Task:
-    """A task of the compiled pipeline, in one turn of a loop if it is in one.
+    """A task of the compiled pipeline, in one trial of a loop if it is in one.
 
     Attributes:
         name: Its name in the compiled pipeline: "count-steps".
         key: As `run.json` has it: "count_steps", "0/finetune".
         title: As people read it: "2/6 linear, seed 1: finetune".
-        turn: Of the loop, from 0; None if it is in none.
-        candidate: What the turn trains: "linear, seed 1"; "" outside loops.
-        item: What the loop goes over in this turn.
+        trial: Of the loop, from 0; None if it is in none.
+        candidate: What the trial trains: "linear, seed 1"; "" outside loops.
+        item: What the loop goes over in this trial.
         artifacts: The names of its output artifacts.
         retries: How often it may be tried again.
         memory: Its memory limit, such as "16Gi"; "" if it has none.
@@ -41,7 +41,7 @@ class Task:
     name: str
     key: str
     title: str
-    turn: int | None
+    trial: int | None
     candidate: str
     item: Any
     artifacts: tuple[str, ...]
@@ -55,7 +55,7 @@ class Task:
         spec: Spec,
         name: str,
         task: Mapping[str, Any],
-        turn: int | None = None,
+        trial: int | None = None,
         candidate: str = "",
         title: str = "",
         item: Any = None,
@@ -68,9 +68,9 @@ class Task:
         step = name.replace("-", "_")
         return cls(
             name=name,
-            key=step if turn is None else f"{turn}/{step}",
+            key=step if trial is None else f"{trial}/{step}",
             title=title or step,
-            turn=turn,
+            trial=trial,
             candidate=candidate,
             item=item,
             artifacts=tuple((component.get("outputDefinitions") or {}).get("artifacts") or {}),
@@ -185,8 +185,8 @@ def from_workflow(task: Task, workflow: Workflow, *, terminated: bool) -> Step:
         workflow: The run's.
         terminated: Whether the run was told to end.
     """
-    own = workflow.by_task.get((task.turn, task.name), [])
-    drivers = workflow.by_task.get((task.turn, f"{task.name}-driver"), [])
+    own = workflow.by_task.get((task.trial, task.name), [])
+    drivers = workflow.by_task.get((task.trial, f"{task.name}-driver"), [])
     pods = [n for n in workflow.within(own) if n.kind == "Pod" and n.task == "executor"]
     attempts, prepared = _attempts(pods), _attempts(n for n in drivers if n.kind == "Pod")
     state, message = _state(own, drivers, attempts, prepared, terminated=terminated)
@@ -218,7 +218,7 @@ def of_kfp(workflow: Workflow, tasks: Collection[str]) -> list[Step]:
         tasks: The names of the tasks whose preparation is part of a step.
     """
     found = []
-    for (turn, name), nodes in workflow.by_task.items():
+    for (trial, name), nodes in workflow.by_task.items():
         pods = _attempts(n for n in nodes if n.kind == "Pod")
         if not name.endswith("-driver") or name.removesuffix("-driver") in tasks or not pods:
             continue
@@ -226,7 +226,7 @@ def of_kfp(workflow: Workflow, tasks: Collection[str]) -> list[Step]:
         state = "failed" if last.phase in _FAILED else _pending(last)[0]
         if state != "failed" and (last.phase != "Pending" or not last.message):
             continue
-        where = "" if turn is None else f" {turn + 1}"
+        where = "" if trial is None else f" {trial + 1}"
         key = name.replace("-", "_") + where.replace(" ", "_")
         task = Task(name, key, f"KFP's {name}{where}", None, "", None, (), 0, "", "")
         found.append(Step(task, state, last.message, (), pods, last.started, last.ended))
@@ -313,7 +313,7 @@ def _artifacts(patch: str) -> tuple[dict[str, str], dict[str, str]]:
 def from_details(tasks: Iterable[Task], run: Any) -> list[Step]:
     """Steps by what the v2beta1 API alone says: no reasons, no pods, and nothing of the cache.
 
-    Its tasks do not say which turn of a loop they belong to, so that those of a loop are one step.
+    Its tasks do not say which trial of a loop they belong to, so that those of a loop are one step.
     """
     details = (run.run_details.task_details if run.run_details else None) or []
     found: dict[str, Step] = {}
@@ -332,7 +332,7 @@ def from_details(tasks: Iterable[Task], run: Any) -> list[Step]:
         times = [d for d in own if d.state and d.start_time and d.start_time.year > 1970]
         ends = [d.end_time for d in times if d.end_time and d.end_time.year > 1970]
         found[task.name] = Step(
-            task if task.turn is None else _of_all(task),
+            task if task.trial is None else _of_all(task),
             state,
             started=min((d.start_time for d in times), default=None),
             ended=max(ends) if ends and state in ("done", "failed") else None,
@@ -346,7 +346,7 @@ def _of_all(task: Task) -> Task:
         name=task.name,
         key=step,
         title=f"all candidates: {step}",
-        turn=None,
+        trial=None,
         candidate="",
         item=None,
         artifacts=task.artifacts,

@@ -13,12 +13,12 @@ from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.cron import Cron
 from kfp_finetune.cli.cluster.platform import Platform
 from kfp_finetune.cli.cluster.staging import stage
-from kfp_finetune.cli.commands.compile import compiled
-from kfp_finetune.cli.pipeline import locations
+from kfp_finetune.cli.pipeline import paths
 from kfp_finetune.cli.pipeline.catalog import Pipeline
+from kfp_finetune.cli.pipeline.compilation import compiled
 from kfp_finetune.cli.pipeline.parameters import FINGERPRINTS
 from kfp_finetune.cli.pipeline.preflight import check_settings
-from kfp_finetune.cli.runs.run_folder import dataset_name, default_name
+from kfp_finetune.cli.runs.folder import dataset_name, default_name
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
@@ -159,7 +159,7 @@ def prepare(
 
 def _is_hub_id(value: Any) -> bool:
     name = str(value or "")
-    return is_hub_id(name) and not locations.exists(Path(name))
+    return is_hub_id(name) and not paths.exists(Path(name))
 
 
 def submit(

@@ -219,7 +219,7 @@ def failure_of(cluster: Cluster, run: ObservedRun, repeated: str = "") -> Except
     lines = [f"{step.title} failed{again}{others}" + (f": {reason.text}" if reason.text else "")]
     if reason.remedy:
         lines.append(f"what to do: {reason.remedy}")
-    candidate = f" --candidate {step.task.turn + 1}" if step.task.turn is not None else ""
+    candidate = f" --candidate {step.task.trial + 1}" if step.task.trial is not None else ""
     name = step.key.rpartition("/")[2]
     lines.append(f"log: kfp-finetune logs {run.id} {name}{candidate}{flags}")
     lines.append(next_step(cluster, run, [reason]))

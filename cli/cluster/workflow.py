@@ -118,19 +118,19 @@ class Workflow:
         )
 
     def iteration(self, node: Node) -> int | None:
-        """The turn of the loop that a node belongs to, from 0; None if it is in no loop."""
+        """The trial of the loop that a node belongs to, from 0; None if it is in no loop."""
         above: Node | None = node
         while above is not None:
-            turn = above.inputs.get("iteration-index", "-1")
+            trial = above.inputs.get("iteration-index", "-1")
             # A driver within an iteration is given -1, the iteration its number.
-            if turn.isdecimal():
-                return int(turn)
+            if trial.isdecimal():
+                return int(trial)
             above = self.nodes.get(above.boundary)
         return None
 
     @cached_property
     def by_task(self) -> Mapping[tuple[int | None, str], list[Node]]:
-        """The nodes by the turn of the loop and the task's name, the node of all attempts first."""
+        """The nodes by trial and task name, the node of all attempts first."""
         found: dict[tuple[int | None, str], list[Node]] = {}
         for node in sorted(self.nodes.values(), key=lambda n: n.attempt):
             found.setdefault((self.iteration(node), node.task), []).append(node)

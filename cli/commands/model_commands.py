@@ -91,7 +91,7 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         ] = None,
     ) -> None:
         """Score a trained model on other data; nothing is trained."""
-        from kfp_finetune.cli.commands.evaluate import evaluate_model
+        from kfp_finetune.cli.local.evaluation import evaluate_model
 
         evaluate_model(model, flags, split=split, runs_dir=runs_dir, output=output)
 
@@ -126,7 +126,7 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         runs_dir: RunsDirOption = Path("runs"),
     ) -> None:
         """Predict for texts with a trained model; for a file, print a JSON line for every row."""
-        from kfp_finetune.cli.commands.predict import predict
+        from kfp_finetune.cli.local.prediction import predict
 
         predict(
             model,
@@ -155,7 +155,7 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         runs_dir: RunsDirOption = Path("runs"),
     ) -> None:
         """Write a trained model, its tokenizer and its card into a folder that others can use."""
-        from kfp_finetune.cli.commands.export import export
+        from kfp_finetune.cli.local.model_export import export
 
         export(model, runs_dir, output, form.value)
 
@@ -169,6 +169,6 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         runs_dir: RunsDirOption = Path("runs"),
     ) -> None:
         """Upload a trained model and its card to the Hugging Face Hub; HF_TOKEN is the token."""
-        from kfp_finetune.cli.commands.export import push
+        from kfp_finetune.cli.local.model_export import push
 
         push(model, runs_dir, hub_id, private=private)

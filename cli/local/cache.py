@@ -43,15 +43,15 @@ def step_name(component: str) -> str:
     return component.removeprefix("comp-").replace("-", "_")
 
 
-def folder_of_turn(task_name: str, pipeline_resource_name: str) -> str:
-    """Where a loop's turn has the folders of its steps, below the run: steps/TURN.
+def folder_of_trial(task_name: str, pipeline_resource_name: str) -> str:
+    """Where a loop's trial has the folders of its steps, below the run: steps/TRIAL.
 
     Args:
-        task_name: As KFP calls the turn: for-loop-1-iteration-0; or a graph that is no turn.
+        task_name: As KFP calls the trial: for-loop-1-iteration-0; or a graph that is no trial.
         pipeline_resource_name: Where the loop has them.
     """
-    _, is_turn, number = task_name.rpartition("-iteration-")
-    return f"{pipeline_resource_name}/{number}" if is_turn else pipeline_resource_name
+    _, is_trial, number = task_name.rpartition("-iteration-")
+    return f"{pipeline_resource_name}/{number}" if is_trial else pipeline_resource_name
 
 
 class StepCache:
@@ -73,11 +73,11 @@ class StepCache:
         self._notes = notes
         self._started: dict[str, tuple[str, float]] = {}
         self._origins: dict[str, str] = {}  # artifact's URI → what made it
-        self._turn = ""
+        self._trial = ""
 
     def enter(self, folder: str) -> None:
-        """Tell in which turn of a loop the next task is, by its folder: steps/TURN or steps."""
-        self._turn = folder.partition("/")[2]
+        """Tell in which trial of a loop the next task is, by its folder: steps/TRIAL or steps."""
+        self._trial = folder.partition("/")[2]
 
     def compute_key(
         self,
@@ -94,7 +94,7 @@ class StepCache:
             told["made_from"] = uuid.uuid4().hex  # something else: not to be found by anybody
         parts = [component_name, image, full_command, told, env_vars or {}, custom_cache_key]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        step = "/".join(part for part in (self._turn, step_name(component_name)) if part)
+        step = "/".join(part for part in (self._trial, step_name(component_name)) if part)
         self._started[key] = (step, time.monotonic())
         return key
 

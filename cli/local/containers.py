@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.cli.local.processes import GRACE_SECONDS
-from kfp_finetune.cli.pipeline import locations
+from kfp_finetune.cli.pipeline import paths
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.image import IMAGE
 from kfp_finetune.components.numerics import numeric_variables
@@ -207,14 +207,14 @@ class Containers:
         return arguments
 
     def _needs_network(self) -> bool:
-        values = [self._parameters.get(name) for name in locations.PATH_PARAMETERS]
-        return any(value and locations.on_this_disk(str(value)) is None for value in values)
+        values = [self._parameters.get(name) for name in paths.PATH_PARAMETERS]
+        return any(value and paths.on_this_disk(str(value)) is None for value in values)
 
     def _mounts(self) -> dict[Path, bool]:
         """What the steps need of this disk, and whether they write to it."""
         mounts: dict[Path, bool] = {}
-        for name in locations.PATH_PARAMETERS:
-            path = locations.on_this_disk(str(self._parameters.get(name) or ""))
+        for name in paths.PATH_PARAMETERS:
+            path = paths.on_this_disk(str(self._parameters.get(name) or ""))
             if path is None or Path(path).is_relative_to(self._run):
                 continue
             if name in _WRITTEN:

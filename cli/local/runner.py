@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kfp_finetune.cli.local.containers import Containers, remove_left
-from kfp_finetune.cli.runs.run_folder import RunFolder
+from kfp_finetune.cli.runs.folder import RunFolder
 from kfp_finetune.components.runtime import ERROR_LINE, EVENT_LINE, available_memory, parse_line
 
 _terminated = threading.Event()
@@ -107,37 +107,37 @@ def _take_over(cache: _StoppableCache, containers: Containers | None) -> None:
       rather than RUN/PIPELINE-TIMESTAMP/STEP/OUTPUT.
     - The search for "python3" all over a task's command, its arguments included, where it stands
       in many a path. The interpreter is found on the PATH instead, which the CLI sets.
-    - Where the tasks of a loop's turns leave their artifacts, RUN/steps/TURN/STEP/OUTPUT; and
-      before every task the cache is told in which turn it is.
-    - What a loop's turn gets from a task before the loop: KFP gives it the loop's item instead.
+    - Where the tasks of a loop's trials leave their artifacts, RUN/steps/TRIAL/STEP/OUTPUT; and
+      before every task the cache is told in which trial it is.
+    - What a loop's trial gets from a task before the loop: KFP gives it the loop's item instead.
     - How a container is run; and, of a step that a signal ended, what is said of it.
     """
     from kfp.local import cache as kfp_cache
     from kfp.local import docker_task_handler, executor_input_utils, subprocess_task_handler
     from kfp.local.orchestrator import task_executor, task_spec_utils
 
-    from kfp_finetune.cli.local.cache import folder_of_turn, step_name
-    from kfp_finetune.cli.runs.run_folder import STEPS
+    from kfp_finetune.cli.local.cache import folder_of_trial, step_name
+    from kfp_finetune.cli.runs.folder import STEPS
 
     execute = task_executor.execute_single_task
 
-    def execute_in_turn(*, pipeline_resource_name: str, **task: Any) -> Any:
+    def execute_in_trial(*, pipeline_resource_name: str, **task: Any) -> Any:
         cache.enter(pipeline_resource_name)
         cache.step = step_name(task["task_spec"].component_ref.name)
         return execute(pipeline_resource_name=pipeline_resource_name, **task)
 
-    make_turn = task_spec_utils.create_parameter_loop_iteration_task_spec
+    make_trial = task_spec_utils.create_parameter_loop_iteration_task_spec
 
-    def make_whole_turn(task: Any, item: Any, name: str) -> Any:
-        turn = make_turn(task, item, name)
+    def make_whole_trial(task: Any, item: Any, name: str) -> Any:
+        trial = make_trial(task, item, name)
         for key, value in task.inputs.parameters.items():
             if value.HasField("task_output_parameter"):
-                turn.inputs.parameters[key].CopyFrom(value)
-        return turn
+                trial.inputs.parameters[key].CopyFrom(value)
+        return trial
 
-    task_executor.execute_single_task = execute_in_turn
-    task_spec_utils.create_parameter_loop_iteration_task_spec = make_whole_turn
-    task_spec_utils.get_nested_pipeline_resource_name = folder_of_turn
+    task_executor.execute_single_task = execute_in_trial
+    task_spec_utils.create_parameter_loop_iteration_task_spec = make_whole_trial
+    task_spec_utils.get_nested_pipeline_resource_name = folder_of_trial
     kfp_cache.get_local_cache = lambda: cache
     executor_input_utils.get_local_pipeline_resource_name = lambda _pipeline: STEPS
     executor_input_utils.get_local_task_resource_name = step_name

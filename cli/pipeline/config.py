@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from kfp_finetune.cli.pipeline import locations, parameters
+from kfp_finetune.cli.pipeline import parameters, paths
 from kfp_finetune.cli.pipeline.catalog import Pipeline
 from kfp_finetune.components import uris
 from kfp_finetune.components.errors import InputError
@@ -146,8 +146,8 @@ def with_paths(values: Mapping[str, Any], base: Path) -> dict[str, Any]:
         base: What relative paths are relative to.
     """
     return {
-        name: uris.hide(locations.absolute(name, value, base))
-        if name in locations.PATH_PARAMETERS and isinstance(value, str)
+        name: uris.hide(paths.absolute(name, value, base))
+        if name in paths.PATH_PARAMETERS and isinstance(value, str)
         else value
         for name, value in values.items()
     }

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.cli.local.containers import Image, find_image
-from kfp_finetune.cli.pipeline import locations
+from kfp_finetune.cli.pipeline import paths
 from kfp_finetune.cli.pipeline.catalog import Pipeline
 from kfp_finetune.cli.pipeline.preflight import check_installed, check_settings
-from kfp_finetune.cli.runs.run_folder import Runner, check_name
+from kfp_finetune.cli.runs.folder import Runner, check_name
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.fingerprints import DATASETS
 from kfp_finetune.components.load_data.model_location import resolve
@@ -71,11 +71,11 @@ def _check_files(pipeline: str, parameters: Mapping[str, Any]) -> None:
         return
     problems = []
     for name in DATASETS:
-        path = locations.on_this_disk(str(parameters[name] or ""))
+        path = paths.on_this_disk(str(parameters[name] or ""))
         if path is not None and not os.path.lexists(path) and not set(path) & set("*?["):
             problems.append(missing(Path(path), name))
     model = str(parameters["model"])
-    if locations.on_this_disk(model) is not None:
+    if paths.on_this_disk(model) is not None:
         revision = parameters["model_revision"]
         problems += InputError.found_by(lambda: resolve(model, revision, weights=False))
     if problems:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kfp_finetune.cli.runs.links import link_or_copy
-from kfp_finetune.cli.runs.run_folder import RunFolder
+from kfp_finetune.cli.runs.folder import RunFolder
 from kfp_finetune.components.artifacts import leaderboard, metrics, model
 
 # Pages under names that a person finds and a browser opens: KFP gives artifacts no file type.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kfp_finetune.cli.runs import scores
+from kfp_finetune.cli.runs.folder import RunFolder
 from kfp_finetune.cli.runs.results import PAGES
-from kfp_finetune.cli.runs.run_folder import RunFolder
 from kfp_finetune.cli.screen.lines import duration
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.commands.compile import compile_pipeline
 from kfp_finetune.cli.pipeline.catalog import Pipeline
+from kfp_finetune.cli.pipeline.compilation import compile_pipeline
 
 # The whole command, with the toy in the real pipeline's place.
 _COMMAND = """

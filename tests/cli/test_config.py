@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.pipeline import locations, parameters
+from kfp_finetune.cli.pipeline import parameters, paths
 from kfp_finetune.cli.pipeline.catalog import Pipeline
 from kfp_finetune.cli.pipeline.config import settings
 from kfp_finetune.components.errors import InputError
@@ -66,15 +66,15 @@ def test_paths_in_a_config_are_its_own(
 )
 def test_a_hub_id_stays_one(tmp_path: Path, value: str, is_path: bool) -> None:
     (tmp_path / "there").mkdir()
-    found = locations.absolute("dataset", value, tmp_path)
+    found = paths.absolute("dataset", value, tmp_path)
     assert Path(found).is_absolute() is is_path
     assert is_path or found == value
 
 
 def test_urls_and_what_can_only_be_a_path(tmp_path: Path) -> None:
-    assert locations.absolute("dataset", "s3://a/b.csv", tmp_path) == "s3://a/b.csv"
-    assert locations.absolute("label_names", "new", tmp_path) == str(tmp_path / "new")
-    assert locations.absolute("label_names", "gs://a/b", tmp_path) == "gs://a/b"
+    assert paths.absolute("dataset", "s3://a/b.csv", tmp_path) == "s3://a/b.csv"
+    assert paths.absolute("label_names", "new", tmp_path) == str(tmp_path / "new")
+    assert paths.absolute("label_names", "gs://a/b", tmp_path) == "gs://a/b"
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.commands.evaluate import evaluate_model
-from kfp_finetune.cli.runs.run_folder import RunFolder, RunRecord
+from kfp_finetune.cli.local.evaluation import evaluate_model
+from kfp_finetune.cli.runs.folder import RunFolder, RunRecord
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.errors import InputError
 from tests import tiny

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kfp_finetune.cli.runs.models import base_model, find_model, run_of
-from kfp_finetune.cli.runs.run_folder import RunFolder
+from kfp_finetune.cli.runs.folder import RunFolder
+from kfp_finetune.cli.runs.trained_models import base_model, find_model, run_of
 from kfp_finetune.components.errors import InputError
 from tests.cli.conftest import Cli
 

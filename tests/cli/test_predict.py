@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.commands import predict as command
+from kfp_finetune.cli.local import prediction as command
 from kfp_finetune.components.errors import InputError
 from tests import tiny
 from tests.checkpoints import LABELS

@@ -21,8 +21,8 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from kfp_finetune.cli.commands import tensorboard
-from kfp_finetune.cli.runs.run_folder import RunFolder
+from kfp_finetune.cli.local import tensorboard
+from kfp_finetune.cli.runs.folder import RunFolder
 from kfp_finetune.components.errors import InputError
 from tests.evaluate.browser import CHROMIUM, Chromium
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kfp_finetune.cli.runs.run_folder import RunFolder
+from kfp_finetune.cli.runs.folder import RunFolder
 from kfp_finetune.components.artifacts import optimizer_config
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.finetune.parameters import grouped, trial_name

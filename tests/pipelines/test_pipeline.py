@@ -15,9 +15,9 @@ from google.protobuf import json_format
 from kfp import compiler
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
-from kfp_finetune.cli.commands.compile import compiled as compile_text
 from kfp_finetune.cli.pipeline.catalog import PIPELINES, Pipeline
 from kfp_finetune.cli.pipeline.choices import CHOICES
+from kfp_finetune.cli.pipeline.compilation import compiled as compile_text
 from kfp_finetune.cli.pipeline.parameters import defaults
 from kfp_finetune.cli.pipeline.preflight import check_settings
 from kfp_finetune.components.build_optimizer.component import build_optimizer

@@ -228,19 +228,19 @@ def test_a_comparison_is_fetched_as_one(cli: Cli, recorded: Callable[..., Replay
     assert found["pipeline"] == "compare_schedules"
     assert [c["name"] for c in found["candidates"]] == ["linear", "cosine", "constant"]
     own = f"kfp-finetune-compare-schedules/{run_id}"
-    expected = {f"{turn}/evaluate": own for turn in range(6)} | {"load_data": COMPARED}
-    expected |= {f"{turn}/build_optimizer": COMPARED for turn in range(6)} | {"rank": own}
+    expected = {f"{trial}/evaluate": own for trial in range(6)} | {"load_data": COMPARED}
+    expected |= {f"{trial}/build_optimizer": COMPARED for trial in range(6)} | {"rank": own}
     assert made_by("runs/fetched") == expected
     assert found["missing"] == []
     assert found["steps"]["3/finetune"]["seconds"] > 0
-    models = [f"{turn}/finetune.model" for turn in range(6)]
+    models = [f"{trial}/finetune.model" for trial in range(6)]
     assert all(
         Path("runs/fetched", found["artifacts"][m], "manifest.json").is_file() for m in models
     )
     # It is a comparison for every other command, too.
     table = call(Path(), "runs", "--json")
     assert len(json.loads(table.stdout)[0]["candidates"]) == 3
-    from kfp_finetune.cli.commands.tensorboard import logs_of
+    from kfp_finetune.cli.local.tensorboard import logs_of
 
     titles = [title.name for title in logs_of(Path("runs/fetched").absolute())]
     assert len(titles) == len(set(titles)) == 6

@@ -119,7 +119,7 @@ def test_what_another_pipeline_loops_over_is_chosen_by_its_value(
     (run_id,) = replay.runs
     run = find(Cluster(Connection(host=cli.host)), run_id)
     steps = tuple(
-        replace(step, task=replace(step.task, item=f"item {step.task.turn}"))
+        replace(step, task=replace(step.task, item=f"item {step.task.trial}"))
         for step in run.steps
         if step.key.endswith("/finetune")
     )

@@ -82,9 +82,9 @@ def test_candidates_are_steps_of_their_own(observed: Callable[..., ObservedRun])
 
 def test_a_driver_that_failed(observed: Callable[..., ObservedRun]) -> None:
     steps = {step.key: step for step in observed("comparison_missing_parameter").steps}
-    for turn in range(6):
-        assert steps[f"{turn}/finetune"].failed_in_driver
-        assert steps[f"{turn}/evaluate"].state == "not_started"
+    for trial in range(6):
+        assert steps[f"{trial}/finetune"].failed_in_driver
+        assert steps[f"{trial}/evaluate"].state == "not_started"
     assert steps["rank"].state == "not_started"
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kfp_finetune.cli.cluster.cron import Cron
-from kfp_finetune.cli.cluster.recurring import next_start
+from kfp_finetune.cli.cluster.recurring_runs import next_start
 from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.kubeflow import Kubeflow
 

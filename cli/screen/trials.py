@@ -1,4 +1,4 @@
-"""The turns of a comparison, a candidate each: what they are called, how long they take."""
+"""The trials of a comparison, a candidate each: what they are called, how long they take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kfp_finetune.cli.screen.lines import duration
 _LONG = "finetune"  # the step that takes the time
 
 
-class Turns:
+class Trials:
     """Tells which candidate a step is of, and when all will be done.
 
     Args:
@@ -21,36 +21,36 @@ class Turns:
     def __init__(self, candidates: Sequence[Mapping[str, Any]]) -> None:
         self._candidates = candidates
         self._several_seeds = len({c["seed"] for c in candidates}) > 1
-        self._first: tuple[int, float] | None = None  # turn that was not cached, and when it began
+        self._first: tuple[int, float] | None = None  # trial that was not cached, and when it began
 
     def title(self, step: str) -> str:
         """A step as a person reads it: "2/6 linear 5e-5, seed 1: finetune"."""
-        turn, is_turn, name = step.rpartition("/")
-        if not is_turn:
+        trial, is_trial, name = step.rpartition("/")
+        if not is_trial:
             return step
-        return f"{int(turn) + 1}/{len(self._candidates)} {self.name(int(turn))}: {name}"
+        return f"{int(trial) + 1}/{len(self._candidates)} {self.name(int(trial))}: {name}"
 
-    def name(self, turn: int) -> str:
-        """What a turn trains: "linear 5e-5, seed 1"; usable as a file's name."""
-        candidate = self._candidates[turn]
+    def name(self, trial: int) -> str:
+        """What a trial trains: "linear 5e-5, seed 1"; usable as a file's name."""
+        candidate = self._candidates[trial]
         seed = f", seed {candidate['seed']}" if self._several_seeds else ""
         return str(candidate["name"]).replace("/", "∕") + seed
 
     def started(self, step: str) -> None:
         """A step has started, and so does not come from the cache."""
-        turn, is_turn, name = step.rpartition("/")
-        if is_turn and name == _LONG and self._first is None:
-            self._first = int(turn), time.monotonic()
+        trial, is_trial, name = step.rpartition("/")
+        if is_trial and name == _LONG and self._first is None:
+            self._first = int(trial), time.monotonic()
 
     def detail(self, step: str, done: int, total: int | None, detail: str) -> str:
-        """What is shown beside a step's progress: in a turn also when the last one will have ended.
+        """Return the text beside a step's progress; in a trial also when all trials will be done.
 
-        As if all turns that are left took as long as those since the first that was not cached.
+        The remaining trials are assumed to take as long as those since the first uncached one.
         """
-        turn, is_turn, name = step.rpartition("/")
-        if not is_turn or name != _LONG or self._first is None or not total:
+        trial, is_trial, name = step.rpartition("/")
+        if not is_trial or name != _LONG or self._first is None or not total:
             return detail
         first, began = self._first
-        share = (int(turn) - first + done / total) / (len(self._candidates) - first)
+        share = (int(trial) - first + done / total) / (len(self._candidates) - first)
         left = (time.monotonic() - began) * (1 - share) / share
         return f"{detail} · all in {duration(left)}"

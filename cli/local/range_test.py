@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli.commands.run import execute
+from kfp_finetune.cli.local.execution import execute
 from kfp_finetune.cli.pipeline import catalog
-from kfp_finetune.cli.runs.run_folder import default_name
+from kfp_finetune.cli.runs.folder import default_name
 from kfp_finetune.cli.screen.lines import make_screen
 from kfp_finetune.cli.screen.summary import shown
 from kfp_finetune.components.artifacts.files import write_text

@@ -14,7 +14,7 @@ from typing import Any
 
 from kfp_finetune.cli.local.processes import Interrupted
 from kfp_finetune.cli.runs import scores
-from kfp_finetune.cli.runs.run_folder import RECORD, RunFolder
+from kfp_finetune.cli.runs.folder import RECORD, RunFolder
 from kfp_finetune.cli.screen.lines import clean
 from kfp_finetune.cli.screen.summary import shown
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER

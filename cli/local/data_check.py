@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_finetune.cli.local.followed import followed
+from kfp_finetune.cli.local.in_process import followed
 from kfp_finetune.cli.local.processes import Interrupted, interruptible
 from kfp_finetune.cli.pipeline.catalog import Pipeline
 from kfp_finetune.cli.pipeline.config import given

@@ -123,9 +123,9 @@ def rerun_here(
     Raises:
         InputError: As `run.execute`, and if there is no such run.
     """
-    from kfp_finetune.cli.commands.run import execute
+    from kfp_finetune.cli.local.execution import execute
     from kfp_finetune.cli.pipeline import catalog
-    from kfp_finetune.cli.runs.run_folder import RunFolder, find
+    from kfp_finetune.cli.runs.folder import RunFolder, find
 
     record = RunFolder.open(find(name, runs_dir)).record
     pipeline = catalog.find(record.pipeline)

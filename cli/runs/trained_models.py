@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kfp_finetune.cli.runs.run_folder import RECORD, RunFolder, find
+from kfp_finetune.cli.runs.folder import RECORD, RunFolder, find
 from kfp_finetune.components.artifacts.model import MANIFEST
 from kfp_finetune.components.errors import InputError
 

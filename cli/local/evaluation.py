@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli.local.followed import followed, quiet_libraries
+from kfp_finetune.cli.local.in_process import followed, quiet_libraries
 from kfp_finetune.cli.local.processes import interruptible
-from kfp_finetune.cli.pipeline import locations
+from kfp_finetune.cli.pipeline import paths
 from kfp_finetune.cli.pipeline.preflight import check_installed
 from kfp_finetune.cli.runs import scores
-from kfp_finetune.cli.runs.models import find_model, run_of
-from kfp_finetune.cli.runs.run_folder import RunFolder, default_name
+from kfp_finetune.cli.runs.folder import RunFolder, default_name
+from kfp_finetune.cli.runs.trained_models import find_model, run_of
 from kfp_finetune.cli.screen.lines import clean
 from kfp_finetune.cli.screen.summary import shown
 from kfp_finetune.components.artifacts import model as model_artifact
@@ -56,7 +56,7 @@ def evaluate_model(
     model = find_model(name, runs_dir)
     run = run_of(model)
     source = run.path if run else model
-    given = {**flags, "dataset": hide(locations.absolute("dataset", flags["dataset"], Path()))}
+    given = {**flags, "dataset": hide(paths.absolute("dataset", flags["dataset"], Path()))}
     folder = output or source.with_name(f"{source.name}-on-{default_name(given['dataset'])}")
     _check_writable(folder)
     with interruptible(), temporary_folder() as temporary:

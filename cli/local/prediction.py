@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.cli.local.processes import Interrupted, interruptible
 from kfp_finetune.cli.pipeline.preflight import check_installed
-from kfp_finetune.cli.runs.models import find_model
+from kfp_finetune.cli.runs.trained_models import find_model
 from kfp_finetune.cli.screen.lines import clean
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import ModelManifest

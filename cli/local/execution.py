@@ -16,13 +16,13 @@ from typing import Any
 
 from kfp_finetune.cli.local import environment
 from kfp_finetune.cli.local.containers import Image, remove_left
-from kfp_finetune.cli.local.follow import Follower, StepError
+from kfp_finetune.cli.local.events import Follower, StepError
 from kfp_finetune.cli.local.precision import means, of_run
 from kfp_finetune.cli.local.processes import Interrupted, ProcessGroup, interruptible
 from kfp_finetune.cli.pipeline import catalog
 from kfp_finetune.cli.pipeline.catalog import Pipeline
 from kfp_finetune.cli.pipeline.run_checks import check
-from kfp_finetune.cli.runs.run_folder import RECORD, RunError, RunFolder, Runner, find
+from kfp_finetune.cli.runs.folder import RECORD, RunError, RunFolder, Runner, find
 from kfp_finetune.cli.screen.failures import LoggedError
 from kfp_finetune.cli.screen.lines import Screen, make_screen
 from kfp_finetune.cli.screen.summary import command_on, shown, summary

@@ -16,8 +16,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from kfp_finetune.cli.local.processes import Interrupted, interruptible
-from kfp_finetune.cli.runs.run_folder import STEPS, RunFolder, find, newest
-from kfp_finetune.cli.screen.turns import Turns
+from kfp_finetune.cli.runs.folder import STEPS, RunFolder, find, newest
+from kfp_finetune.cli.screen.trials import Trials
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.temporary import temporary_folder
 
@@ -110,9 +110,9 @@ def logs_of(folder: Path) -> dict[Path, Path]:
         InputError: If it has ended without any.
     """
     record = RunFolder.open(folder).record
-    turns = Turns(record.parameters.get("candidates") or [])
+    trials = Trials(record.parameters.get("candidates") or [])
     compared = {
-        folder / turns.name(int(key.partition("/")[0])): folder / path
+        folder / trials.name(int(key.partition("/")[0])): folder / path
         for key, path in record.artifacts.items()
         if key.endswith("/finetune.tensorboard_logs")
     }

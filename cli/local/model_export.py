@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kfp_finetune.cli.local.processes import interruptible
 from kfp_finetune.cli.pipeline.preflight import check_installed
-from kfp_finetune.cli.runs.models import find_model, run_of
+from kfp_finetune.cli.runs.trained_models import find_model, run_of
 from kfp_finetune.cli.screen.summary import shown
 from kfp_finetune.components.artifacts import data_report, metrics
 from kfp_finetune.components.artifacts import model as model_artifact

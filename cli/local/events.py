@@ -6,10 +6,10 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from kfp_finetune.cli.runs.folder import RunFolder, StepRecord
 from kfp_finetune.cli.runs.results import collect
-from kfp_finetune.cli.runs.run_folder import RunFolder, StepRecord
 from kfp_finetune.cli.screen.lines import Screen, clean, duration
-from kfp_finetune.cli.screen.turns import Turns
+from kfp_finetune.cli.screen.trials import Trials
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.runtime import ERROR_LINE, parse_line
 
@@ -43,7 +43,7 @@ class Follower:
         self._screen = screen
         self._last: deque[str] = deque(maxlen=_LINES_SHOWN)
         self._error: dict[str, Any] | None = None
-        self._turns = Turns(folder.record.parameters.get("candidates") or [])
+        self._trials = Trials(folder.record.parameters.get("candidates") or [])
 
     def follow(self, line: str) -> None:
         """Take in one line, whatever it is."""
@@ -60,13 +60,13 @@ class Follower:
 
     def _event(self, event: str, step: str, fields: dict[str, Any]) -> None:
         steps = self._folder.record.steps
-        if step not in steps:  # a component knows its name, and not in which turn of a loop it is
+        if step not in steps:  # a component knows its name, and not in which trial of a loop it is
             running = (name for name, record in steps.items() if record.status == "running")
             step = next((name for name in running if name.endswith(f"/{step}")), step)
-        title = self._turns.title(step)
+        title = self._trials.title(step)
         if event == "progress":
             done, total = fields["done"], fields["total"]
-            detail = self._turns.detail(step, done, total, fields["detail"])
+            detail = self._trials.detail(step, done, total, fields["detail"])
             self._screen.progress(title, done, total, fields["unit"], detail)
         elif event == "note":
             if step == "count_steps":
@@ -76,7 +76,7 @@ class Follower:
         elif event == "started":
             steps[step] = StepRecord()
             self._folder.save()
-            self._turns.started(step)
+            self._trials.started(step)
             self._screen.started(title)
         elif event in ("finished", "cached"):
             self._ended(step, fields)
@@ -90,15 +90,15 @@ class Follower:
             cached=origin is not None,
             cached_from=origin,
         )
-        in_turn = "/" in step
+        in_trial = "/" in step
         for name, path in fields["artifacts"].items():
-            key = f"{step}.{name}" if in_turn or name in record.artifacts else name
+            key = f"{step}.{name}" if in_trial or name in record.artifacts else name
             record.artifacts[key] = Path(path).relative_to(self._folder.path).as_posix()
-        if not in_turn:
+        if not in_trial:
             record.outputs |= fields["outputs"]
             collect(self._folder, fields["artifacts"])
         self._folder.save()
-        title = self._turns.title(step)
+        title = self._trials.title(step)
         if origin is None:
             self._screen.ended(title, "done", duration(fields["seconds"]))
         else:
