@@ -40,12 +40,13 @@ run: $(VENV)/ready  ## fine-tune the bundled sample, here, in under two minutes
 test: $(VENV)/ready-dev  ## run the tests, offline
 	@$(BIN)/python -m pytest $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
+# build/typing is laid out as an installed package: import-linter and mypy know no package-dir.
 check: $(VENV)/ready-dev  ## formatting, linting, types, import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/lint-imports --no-cache
-	@mkdir -p build/typing/kfp_finetune
-	@for folder in cli components pipelines; do ln -sfn ../../../$$folder build/typing/kfp_finetune/$$folder; done
+	@rm -rf build/typing && mkdir -p build/typing/kfp_finetune
+	@ln -s $(addprefix ../../../,$(wildcard api/*) cli components pipelines) build/typing/kfp_finetune
+	@PYTHONPATH=build/typing $(BIN)/lint-imports --no-cache
 	@$(BIN)/mypy -p kfp_finetune
 
 format: $(VENV)/ready-dev  ## format the code and mend what the linter can

@@ -25,11 +25,12 @@ from kfp_finetune.cli.cluster.options import (
     takes,
 )
 from kfp_finetune.cli.commands import model_commands
-from kfp_finetune.cli.pipeline import catalog, parameters
-from kfp_finetune.cli.screen.failures import LoggedError, logged
-from kfp_finetune.cli.screen.lines import clean
+from kfp_finetune.cli.pipeline import options
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.pipelines import catalog, parameters
+from kfp_finetune.progress.failures import LoggedError, logged
+from kfp_finetune.progress.lines import clean
 
 app = typer.Typer(
     name="kfp-finetune",
@@ -71,8 +72,8 @@ ImageOption = Annotated[
 ]
 
 
-@app.command("run", cls=parameters.GroupedCommand)
-@parameters.as_options(_parameters(), auto=True)
+@app.command("run", cls=options.GroupedCommand)
+@options.as_options(_parameters(), auto=True)
 def run(
     flags: dict[str, Any],
     pipeline: PipelineOption = "finetune",
@@ -91,13 +92,13 @@ def run(
     image: ImageOption = None,
 ) -> None:
     """Fine-tune a model here; without a dataset, on the bundled sample."""
-    from kfp_finetune.cli.local.execution import execute
-    from kfp_finetune.cli.pipeline.config import settings
-    from kfp_finetune.cli.pipeline.run_checks import check
-    from kfp_finetune.cli.runs.trained_models import base_model
+    from kfp_finetune.local.checks import check
+    from kfp_finetune.local.execution import execute
+    from kfp_finetune.pipelines.settings import settings
+    from kfp_finetune.runs.trained_models import base_model
 
     chosen = catalog.find(pipeline)
-    find = flags.get("learning_rate") == parameters.AUTO
+    find = flags.get("learning_rate") == options.AUTO
     if find:
         del flags["learning_rate"]
     values = settings(chosen, flags, config, preset, seeds)
@@ -111,7 +112,7 @@ def run(
                 expected="--learning-rate auto with the pipeline finetune",
                 remedy="leave it out",
             )
-        from kfp_finetune.cli.local.range_test import find_learning_rate
+        from kfp_finetune.local.range_test import find_learning_rate
 
         check(chosen, values, runs_dir, name, **how)  # before training for the rate
         values["learning_rate"] = find_learning_rate(
@@ -162,13 +163,13 @@ def resume(
             )
         resume(Cluster(connection), run)
         return
-    from kfp_finetune.cli.local import execution
+    from kfp_finetune.local import execution
 
     execution.resume(run, runs_dir, allow_differences=allow_differences, uris=uri or [])
 
 
-@app.command("find-lr", cls=parameters.GroupedCommand)
-@parameters.as_options(
+@app.command("find-lr", cls=options.GroupedCommand)
+@options.as_options(
     [p for p in _parameters() if p.step in ("load_data", "count_steps", "finetune")]
 )
 def find_lr(
@@ -186,9 +187,9 @@ def find_lr(
     image: ImageOption = None,
 ) -> None:
     """Suggest a learning rate: train a little with one that rises, and look at the loss."""
-    from kfp_finetune.cli.local.range_test import find_learning_rate
-    from kfp_finetune.cli.pipeline.config import settings
-    from kfp_finetune.cli.runs.trained_models import base_model
+    from kfp_finetune.local.range_test import find_learning_rate
+    from kfp_finetune.pipelines.settings import settings
+    from kfp_finetune.runs.trained_models import base_model
 
     values = settings(_FINETUNE, flags, config)
     values["model"] = base_model(values["model"], runs_dir)
@@ -203,8 +204,8 @@ def find_lr(
     )
 
 
-@app.command("check", cls=parameters.GroupedCommand)
-@parameters.as_options([p for p in _parameters() if p.step in ("load_data", "count_steps")])
+@app.command("check", cls=options.GroupedCommand)
+@options.as_options([p for p in _parameters() if p.step in ("load_data", "count_steps")])
 def check(
     flags: dict[str, Any],
     source: Annotated[
@@ -337,7 +338,7 @@ def _inert(message: str) -> str:
 
 
 def _print_error(text: str) -> None:
-    from kfp_finetune.cli.screen.wrapping import message
+    from kfp_finetune.progress.wrapping import message
 
     print(message(_inert(text), sys.stderr), file=sys.stderr)
 

@@ -18,8 +18,6 @@ import typer
 from typer.main import get_command
 
 from kfp_finetune.cli import main
-from kfp_finetune.cli.pipeline import parameters
-from kfp_finetune.cli.pipeline.catalog import PIPELINES
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.tasks.problem_types import (
     ENTITIES,
@@ -31,6 +29,8 @@ from kfp_finetune.components.tasks.problem_types import (
 from kfp_finetune.components.tasks.scores.measure import measure
 from kfp_finetune.components.tasks.token_classification.entity_scores import measure_entities
 from kfp_finetune.components.tasks.token_classification.sentences import Sentence
+from kfp_finetune.pipelines import parameters
+from kfp_finetune.pipelines.catalog import PIPELINES
 
 PAGE = Path(__file__).with_suffix(".md")
 _INTRODUCTION = """\

@@ -1,1 +1,1 @@
-"""Pipelines: one folder each, with its source, its README and its compiled YAML."""
+"""Pipelines: one folder each, and beside them the parameters that they take and their checks."""

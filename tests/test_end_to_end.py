@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from kfp_finetune.cli.local.execution import _environment
+from kfp_finetune.local.execution import _environment
 from tests import tiny
 
 COMMAND = Path(sys.executable).with_name("kfp-finetune")

@@ -21,9 +21,9 @@ WIDE_SIGNATURES = ("component.py", "pipeline.py")
 
 # Functions that break a rule and have no reason yet. The list may only shrink.
 TOO_LONG = {
+    "api/local/execution.py:_run",
     "cli/cluster/commands.py:register",
     "cli/commands/model_commands.py:register",
-    "cli/local/execution.py:_run",
     "components/evaluate/training_curves.py:training_curves",
     "components/finetune/training.py:finetune",
     "components/load_data/dataset.py:_write",
@@ -34,7 +34,7 @@ TOO_LONG = {
 TOO_WIDE = {"components/finetune/training.py:finetune"}
 # Groups of files that import each other. The list may only shrink.
 CYCLES = {
-    frozenset({"kfp_finetune.cli.screen.lines", "kfp_finetune.cli.screen.terminal"}),
+    frozenset({"kfp_finetune.progress.lines", "kfp_finetune.progress.terminal"}),
     frozenset(
         f"kfp_finetune.cli.cluster.{name}"
         for name in ("calls", "client", "login", "options", "recurring_runs", "registry", "submit")

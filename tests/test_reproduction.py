@@ -14,9 +14,9 @@ import pytest
 import typer
 from kfp import dsl
 
-from kfp_finetune.cli.local import execution
 from kfp_finetune.cli.main import app
 from kfp_finetune.components.artifacts import model as model_artifact
+from kfp_finetune.local import execution
 from tests import tiny
 from tests.components import COMPONENTS, outputs, parameters
 

@@ -15,12 +15,12 @@ from kfp_finetune.cli.cluster.observed import find, is_over, status_of
 from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, SubmissionFlags
 from kfp_finetune.cli.cluster.submit import Spec, Submission
 from kfp_finetune.cli.cluster.watch import wait
-from kfp_finetune.cli.local.processes import Interrupted, interruptible
-from kfp_finetune.cli.pipeline.catalog import Pipeline
-from kfp_finetune.cli.screen.lines import Screen, duration, make_screen
-from kfp_finetune.cli.screen.summary import shown, summary
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.local.processes import Interrupted, interruptible
+from kfp_finetune.pipelines.catalog import Pipeline
+from kfp_finetune.progress.lines import Screen, duration, make_screen
+from kfp_finetune.progress.summary import shown, summary
 
 
 def submit(

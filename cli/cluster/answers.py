@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kfp_finetune.cli.screen.failures import LoggedError
-from kfp_finetune.cli.screen.lines import clean
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.progress.failures import LoggedError
+from kfp_finetune.progress.lines import clean
 
 BUSY = (429, 500, 502, 503, 504)
 

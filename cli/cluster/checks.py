@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_finetune.cli.pipeline.preflight import check_templates
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.pipelines.checks import check_templates
 
 if TYPE_CHECKING:
     from kfp_finetune.cli.cluster.submit import Submission

@@ -17,7 +17,8 @@ from kfp_finetune.cli.cluster.options import (
     SubmissionFlags,
     takes,
 )
-from kfp_finetune.cli.pipeline import catalog, parameters
+from kfp_finetune.cli.pipeline import options
+from kfp_finetune.pipelines import catalog, parameters
 
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="The run's id, or its name if only one has it.")
@@ -40,8 +41,8 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         offered: The pipeline's parameters.
     """
 
-    @app.command("submit", cls=parameters.GroupedCommand)
-    @parameters.as_options(offered)
+    @app.command("submit", cls=options.GroupedCommand)
+    @options.as_options(offered)
     @takes(connection=Connection, submission=SubmissionFlags, platform=PlatformFlags)
     def submit(
         flags: dict[str, Any],
@@ -59,16 +60,16 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
     ) -> None:
         """Fine-tune a model on a Kubeflow cluster; takes the parameters of run."""
         from kfp_finetune.cli.cluster import actions
-        from kfp_finetune.cli.pipeline.config import settings
-        from kfp_finetune.cli.runs.trained_models import base_model
+        from kfp_finetune.pipelines.settings import settings
+        from kfp_finetune.runs.trained_models import base_model
 
         chosen = catalog.find(pipeline)
         values = settings(chosen, flags, config, preset, seeds)
         values["model"] = base_model(values["model"], runs_dir)
         actions.submit(chosen, values, connection, submission, platform)
 
-    @app.command("rerun", cls=parameters.GroupedCommand)
-    @parameters.as_options(offered)
+    @app.command("rerun", cls=options.GroupedCommand)
+    @options.as_options(offered)
     @takes(connection=Connection, submission=SubmissionFlags, platform=PlatformFlags)
     def rerun(
         flags: dict[str, Any],
@@ -86,8 +87,8 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
     ) -> None:
         """Run again with what is named changed; here, or with --host on a cluster."""
         from kfp_finetune.cli.pipeline.changes import rerun_here
-        from kfp_finetune.cli.pipeline.config import with_paths
-        from kfp_finetune.cli.runs.trained_models import base_model
+        from kfp_finetune.pipelines.settings import with_paths
+        from kfp_finetune.runs.trained_models import base_model
 
         changes = with_paths(flags, Path())
         if changes.get("model"):

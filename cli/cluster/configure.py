@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from kfp_finetune.cli.cluster.platform import HUB_CACHE, Platform, Secret, Step
-from kfp_finetune.cli.local.cache import step_name
 from kfp_finetune.components.finetune.ui_metadata import POD_VARIABLE
+from kfp_finetune.local.cache import step_name
 
 _TIMES_LONGER = 2.0
 

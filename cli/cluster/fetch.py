@@ -11,11 +11,11 @@ from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.observed import ObservedRun
 from kfp_finetune.cli.cluster.outputs import Outputs, StepOutputs, no_outputs
 from kfp_finetune.cli.cluster.sources import Item, Sources
-from kfp_finetune.cli.pipeline import catalog
-from kfp_finetune.cli.runs.folder import RECORD, RunError, RunFolder, RunRecord, StepRecord
-from kfp_finetune.cli.runs.results import collect
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.pipelines import catalog
+from kfp_finetune.runs.folder import RECORD, RunError, RunFolder, RunRecord, StepRecord
+from kfp_finetune.runs.results import collect
 
 # What has been downloaded: name to size and tag, so that it is not again.
 _FETCHED = ".fetched.json"

@@ -16,9 +16,9 @@ from kfp_finetune.cli.cluster.outputs import Outputs, no_outputs
 from kfp_finetune.cli.cluster.sources import Sources
 from kfp_finetune.cli.cluster.steps import Step
 from kfp_finetune.cli.local.tensorboard import check_installed, logs_of, serve_logs
-from kfp_finetune.cli.runs.folder import RECORD
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.temporary import temporary_folder
+from kfp_finetune.runs.folder import RECORD
 
 SECONDS_BETWEEN_SYNCS = 15.0
 _LOGS = "tensorboard_logs"

@@ -19,9 +19,9 @@ from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.steps import Step, Task, from_details, from_workflow, of_kfp
 from kfp_finetune.cli.cluster.submit import Spec
 from kfp_finetune.cli.cluster.workflow import Workflow
-from kfp_finetune.cli.pipeline.parameters import in_order
-from kfp_finetune.cli.screen.trials import Trials
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.pipelines.parameters import in_order
+from kfp_finetune.progress.trials import Trials
 
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 NO_WORKFLOW = "the server does not answer GET /apis/v1beta1/runs/ID"

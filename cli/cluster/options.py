@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from kfp_finetune.cli.pipeline import parameters
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.pipelines import parameters
 
 if TYPE_CHECKING:
     from kfp_finetune.cli.cluster.platform import Platform
     from kfp_finetune.cli.cluster.submit import Submission
-    from kfp_finetune.cli.pipeline.catalog import Pipeline
+    from kfp_finetune.pipelines.catalog import Pipeline
 
 
 RunsDirOption = Annotated[Path, typer.Option("--runs-dir", help="The folder of runs.")]

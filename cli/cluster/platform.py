@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from kfp_finetune.cli.cluster.secrecy import looks_secret
-from kfp_finetune.cli.pipeline.config import read
-from kfp_finetune.cli.pipeline.preflight import check_templates
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.pipelines.checks import check_templates
+from kfp_finetune.pipelines.settings import read
 
 HUB_CACHE = "/mnt/hub-cache"
 CHECKPOINTS = "/mnt/checkpoints"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from kfp_finetune.cli.screen.lines import duration
+from kfp_finetune.progress.lines import duration
 
 # A report that is older says little of where the step is now.
 _LONGEST = 150.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kfp_finetune.cli.cluster.steps import Step
-from kfp_finetune.cli.screen.lines import clean
 from kfp_finetune.components.runtime import ERROR_LINE, parse_line
+from kfp_finetune.progress.lines import clean
 
 OUT_OF_MEMORY = "OOMKilled"
 _UNSCHEDULABLE = re.compile(r"Unschedulable: (?:\d+/\d+ nodes are available: )?(.*)", re.DOTALL)

@@ -14,13 +14,13 @@ from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.observed import ObservedRun, find
 from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, SubmissionFlags
 from kfp_finetune.cli.cluster.submit import EXPERIMENT, Spec, Submission
-from kfp_finetune.cli.pipeline import catalog
-from kfp_finetune.cli.pipeline.catalog import Pipeline
 from kfp_finetune.cli.pipeline.changes import changed, say_kept
-from kfp_finetune.cli.runs.folder import RECORD, RunFolder
-from kfp_finetune.cli.screen.lines import make_screen
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
+from kfp_finetune.pipelines import catalog
+from kfp_finetune.pipelines.catalog import Pipeline
+from kfp_finetune.progress.lines import make_screen
+from kfp_finetune.runs.folder import RECORD, RunFolder
 
 _NUMBERED = re.compile(r"(.+)-\d{1,2}")
 

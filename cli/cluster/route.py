@@ -19,10 +19,10 @@ from typing import IO, Any
 from urllib.parse import quote, urlencode
 
 from kfp_finetune.cli.cluster.client import Cluster
-from kfp_finetune.cli.screen.lines import clean
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.model_folder.tokenizer_files import TOKENIZER_FILES
 from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.progress.lines import clean
 
 _SOURCES = {"minio": "minio", "s3": "s3"}
 _CHUNK = 1 << 20

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from kfp_finetune.cli.pipeline import catalog, paths
+from kfp_finetune.pipelines import catalog, paths
 
 # A link that the Dockerfile makes; where the package itself lies depends on the version of Python.
 IN_IMAGE = "/opt/venv/sample"

@@ -92,7 +92,7 @@ def _described(run: Any) -> dict[str, Any]:
 
 def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     """A line for each schedule, and below it one for each of its last runs."""
-    from kfp_finetune.cli.screen.lines import clean
+    from kfp_finetune.progress.lines import clean
 
     lines = []
     for row in rows:

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.cli.cluster.store import Store
-from kfp_finetune.cli.pipeline import paths
-from kfp_finetune.cli.runs.trained_models import run_of
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.pipelines import paths
+from kfp_finetune.runs.trained_models import run_of
 
 # Written by a step, so there is nothing to upload.
 _WRITTEN = ("checkpoint_dir", "tensorboard_dir")

@@ -15,7 +15,7 @@ from kfp_finetune.cli.cluster.progress import Pace
 from kfp_finetune.cli.cluster.reasons import Reason, of_waiting
 from kfp_finetune.cli.cluster.steps import LONG_WAIT, Step
 from kfp_finetune.cli.cluster.watch import next_step, reasons_of
-from kfp_finetune.cli.screen.lines import clean, duration
+from kfp_finetune.progress.lines import clean, duration
 
 _WIDEST = 44
 # A step of a candidate that stands for the candidate, the first that there is.

@@ -13,16 +13,16 @@ from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.cron import Cron
 from kfp_finetune.cli.cluster.platform import Platform
 from kfp_finetune.cli.cluster.staging import stage
-from kfp_finetune.cli.pipeline import paths
-from kfp_finetune.cli.pipeline.catalog import Pipeline
 from kfp_finetune.cli.pipeline.compilation import compiled
-from kfp_finetune.cli.pipeline.parameters import FINGERPRINTS
-from kfp_finetune.cli.pipeline.preflight import check_settings
-from kfp_finetune.cli.runs.folder import dataset_name, default_name
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
 from kfp_finetune.components.uris import is_hidden, with_secrets
+from kfp_finetune.pipelines import paths
+from kfp_finetune.pipelines.catalog import Pipeline
+from kfp_finetune.pipelines.checks import check_settings
+from kfp_finetune.pipelines.parameters import FINGERPRINTS
+from kfp_finetune.runs.folder import dataset_name, default_name
 
 EXPERIMENT = "kfp-finetune"
 _ON_HUB = ("dataset", "validation_dataset", "test_dataset", "model")

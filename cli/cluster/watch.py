@@ -14,8 +14,8 @@ from kfp_finetune.cli.cluster.observed import NO_WORKFLOW, ObservedRun, observe,
 from kfp_finetune.cli.cluster.progress import Pace
 from kfp_finetune.cli.cluster.reasons import OUT_OF_MEMORY, Reason, of_failure, of_waiting
 from kfp_finetune.cli.cluster.steps import LONG_WAIT, Step
-from kfp_finetune.cli.screen.lines import FROM_CACHE, Screen, duration
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.progress.lines import FROM_CACHE, Screen, duration
 
 SECONDS_BETWEEN_LOOKS = 5.0
 # The workflow is a megabyte, and Argo passes progress on once a minute.

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from kfp_finetune.cli.cluster.options import RunsDirOption
-from kfp_finetune.cli.pipeline import parameters
+from kfp_finetune.cli.pipeline import options
+from kfp_finetune.pipelines import parameters
 
 ModelArgument = Annotated[
     str,
@@ -66,8 +67,8 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         offered: The parameters of the pipeline finetune.
     """
 
-    @app.command("evaluate", cls=parameters.GroupedCommand)
-    @parameters.as_options([p for p in offered if p.name in OTHER_DATA])
+    @app.command("evaluate", cls=options.GroupedCommand)
+    @options.as_options([p for p in offered if p.name in OTHER_DATA])
     def evaluate(
         flags: dict[str, Any],
         model: Annotated[
@@ -91,12 +92,12 @@ def register(app: typer.Typer, offered: tuple[parameters.Parameter, ...]) -> Non
         ] = None,
     ) -> None:
         """Score a trained model on other data; nothing is trained."""
-        from kfp_finetune.cli.local.evaluation import evaluate_model
+        from kfp_finetune.local.evaluation import evaluate_model
 
         evaluate_model(model, flags, split=split, runs_dir=runs_dir, output=output)
 
-    @app.command("predict", cls=parameters.GroupedCommand)
-    @parameters.as_options([p for p in offered if p.name in OF_A_FILE])
+    @app.command("predict", cls=options.GroupedCommand)
+    @options.as_options([p for p in offered if p.name in OF_A_FILE])
     def predict(
         flags: dict[str, Any],
         model: ModelArgument,

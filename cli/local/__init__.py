@@ -1,1 +1,1 @@
-"""Running a pipeline on this machine."""
+"""What the command does in a process of this machine, beside runs."""

@@ -9,18 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_finetune.cli.local.in_process import followed
-from kfp_finetune.cli.local.processes import Interrupted, interruptible
-from kfp_finetune.cli.pipeline.catalog import Pipeline
-from kfp_finetune.cli.pipeline.config import given
-from kfp_finetune.cli.pipeline.parameters import complete, load
-from kfp_finetune.cli.pipeline.preflight import check_installed
 from kfp_finetune.cli.screen.data_report import describe
 from kfp_finetune.cli.screen.output import writing
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.steps import check_step_parameters, count_steps
 from kfp_finetune.components.temporary import temporary_folder
+from kfp_finetune.local.in_process import followed
+from kfp_finetune.local.processes import Interrupted, interruptible
+from kfp_finetune.pipelines.catalog import Pipeline
+from kfp_finetune.pipelines.checks import check_installed
+from kfp_finetune.pipelines.parameters import complete, load
+from kfp_finetune.pipelines.settings import given
 
 if TYPE_CHECKING:
     from kfp_finetune.components.artifacts.data_report import DataReport

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kfp_finetune.cli.local.processes import interruptible
-from kfp_finetune.cli.pipeline.preflight import check_installed
-from kfp_finetune.cli.runs.trained_models import find_model, run_of
-from kfp_finetune.cli.screen.summary import shown
 from kfp_finetune.components.artifacts import data_report, metrics
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.quiet import import_tensorflow
 from kfp_finetune.components.temporary import temporary_folder
+from kfp_finetune.local.processes import interruptible
+from kfp_finetune.pipelines.checks import check_installed
+from kfp_finetune.progress.summary import shown
+from kfp_finetune.runs.trained_models import find_model, run_of
 
 
 def export(model: str, runs_dir: Path, output: Path, form: str) -> None:

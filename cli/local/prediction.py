@@ -11,10 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_finetune.cli.local.processes import Interrupted, interruptible
-from kfp_finetune.cli.pipeline.preflight import check_installed
-from kfp_finetune.cli.runs.trained_models import find_model
-from kfp_finetune.cli.screen.lines import clean
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.counts import counted
@@ -22,6 +18,10 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.quiet import import_tensorflow
 from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.problem_types import ENTITIES, MULTI_LABEL, REGRESSION
+from kfp_finetune.local.processes import Interrupted, interruptible
+from kfp_finetune.pipelines.checks import check_installed
+from kfp_finetune.progress.lines import clean
+from kfp_finetune.runs.trained_models import find_model
 
 if TYPE_CHECKING:
     from kfp_finetune.components.load_data.prediction_rows import Row

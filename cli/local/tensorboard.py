@@ -15,11 +15,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from kfp_finetune.cli.local.processes import Interrupted, interruptible
-from kfp_finetune.cli.runs.folder import STEPS, RunFolder, find, newest
-from kfp_finetune.cli.screen.trials import Trials
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.temporary import temporary_folder
+from kfp_finetune.local.processes import Interrupted, interruptible
+from kfp_finetune.progress.trials import Trials
+from kfp_finetune.runs.folder import STEPS, RunFolder, find, newest
 
 _LOGS = f"{STEPS}/finetune/tensorboard_logs"
 _PORTS_TRIED = 50

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_finetune.cli.pipeline import parameters as pipeline_parameters
-from kfp_finetune.cli.pipeline.parameters import FINGERPRINTS, in_order
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
 from kfp_finetune.components.repeating import MEANS
 from kfp_finetune.components.uris import is_hidden
+from kfp_finetune.pipelines import parameters as pipeline_parameters
+from kfp_finetune.pipelines.parameters import FINGERPRINTS, in_order
 
 if TYPE_CHECKING:
-    from kfp_finetune.cli.pipeline.catalog import Pipeline
+    from kfp_finetune.pipelines.catalog import Pipeline
 
 # Revisions belong to what they are of.
 _REVISED = ("dataset", "model")
@@ -123,9 +123,9 @@ def rerun_here(
     Raises:
         InputError: As `run.execute`, and if there is no such run.
     """
-    from kfp_finetune.cli.local.execution import execute
-    from kfp_finetune.cli.pipeline import catalog
-    from kfp_finetune.cli.runs.folder import RunFolder, find
+    from kfp_finetune.local.execution import execute
+    from kfp_finetune.pipelines import catalog
+    from kfp_finetune.runs.folder import RunFolder, find
 
     record = RunFolder.open(find(name, runs_dir)).record
     pipeline = catalog.find(record.pipeline)

@@ -12,14 +12,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli.local.processes import Interrupted
-from kfp_finetune.cli.runs import scores
-from kfp_finetune.cli.runs.folder import RECORD, RunFolder
-from kfp_finetune.cli.screen.lines import clean
-from kfp_finetune.cli.screen.summary import shown
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.local.processes import Interrupted
+from kfp_finetune.progress.lines import clean
+from kfp_finetune.progress.summary import shown
+from kfp_finetune.runs import scores
+from kfp_finetune.runs.folder import RECORD, RunFolder
 
 _OF_VALIDATION = "validation_"
 _NOTHING = "-"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kfp_finetune.cli.screen.lines import clean
 from kfp_finetune.components.artifacts.data_report import DataReport
+from kfp_finetune.progress.lines import clean
 
 _MOST_LABELS = 12  # more than this, and only the ends are shown
 _LABELS_PER_END = 5

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.pipeline.catalog import Pipeline
 from kfp_finetune.cli.pipeline.compilation import compile_pipeline
+from kfp_finetune.pipelines.catalog import Pipeline
 
 # The whole command, with the toy in the real pipeline's place.
 _COMMAND = """
-from kfp_finetune.cli.pipeline import catalog
+from kfp_finetune.pipelines import catalog
 toy = catalog.Pipeline("toy", "toy_pipeline", "toy")
 catalog.PIPELINES |= {"finetune": toy, "toy": toy}  # a run says which it was
 from kfp_finetune.cli.main import main

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from kfp import dsl
 
-from kfp_finetune.cli.local import environment
-from kfp_finetune.cli.local.cache import StepCache
-from kfp_finetune.cli.local.containers import Image
+from kfp_finetune.local import environment
+from kfp_finetune.local.cache import StepCache
+from kfp_finetune.local.containers import Image
 from tests.cli.conftest import Cli
 from tests.servers import Web
 

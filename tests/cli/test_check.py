@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.screen.lines import Pace, rate_text
+from kfp_finetune.progress.lines import Pace, rate_text
 from tests import tiny
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"

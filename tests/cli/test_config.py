@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.pipeline import parameters, paths
-from kfp_finetune.cli.pipeline.catalog import Pipeline
-from kfp_finetune.cli.pipeline.config import settings
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.pipelines import parameters, paths
+from kfp_finetune.pipelines.catalog import Pipeline
+from kfp_finetune.pipelines.settings import settings
 from tests.cli.conftest import Cli
 
 

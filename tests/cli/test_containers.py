@@ -18,10 +18,10 @@ from typing import Any
 import docker
 import pytest
 
-from kfp_finetune.cli.local.containers import Containers, find_image
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.image import IMAGE
 from kfp_finetune.components.load_data.fingerprints import of_path
+from kfp_finetune.local.containers import Containers, find_image
 from tests.cli.conftest import Cli
 
 COMMAND = Path(sys.executable).with_name("kfp-finetune")

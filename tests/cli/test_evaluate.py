@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.local.evaluation import evaluate_model
-from kfp_finetune.cli.runs.folder import RunFolder, RunRecord
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.local.evaluation import evaluate_model
+from kfp_finetune.runs.folder import RunFolder, RunRecord
 from tests import tiny
 from tests.finetune.runs import Run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import signal
 
-from kfp_finetune.cli.local.runner import killed
+from kfp_finetune.local.runner import killed
 
 
 def test_the_names_of_kfp_that_are_replaced_are_still_asked_for() -> None:
@@ -18,7 +18,7 @@ def test_the_names_of_kfp_that_are_replaced_are_still_asked_for() -> None:
     )
     from kfp.local.orchestrator import task_executor
 
-    from kfp_finetune.cli.local.cache import StepCache
+    from kfp_finetune.local.cache import StepCache
 
     for name in ("compute_key", "get", "put"):
         theirs = inspect.signature(getattr(cache.LocalCache, name))

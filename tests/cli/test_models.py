@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kfp_finetune.cli.runs.folder import RunFolder
-from kfp_finetune.cli.runs.trained_models import base_model, find_model, run_of
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.runs.folder import RunFolder
+from kfp_finetune.runs.trained_models import base_model, find_model, run_of
 from tests.cli.conftest import Cli
 
 

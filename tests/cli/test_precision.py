@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.local.precision import means, of_run
 from kfp_finetune.components.finetune import precision
+from kfp_finetune.local.precision import means, of_run
 
 AMD = "AMD EPYC 9654 (avx avx2 avx512_bf16 avx512f fma)"
 ARM = "aarch64 (asimd bf16 sve)"
@@ -52,7 +52,7 @@ def test_what_was_measured_is_passed_to_every_step(
         given.append(arguments)
         return "bfloat16"
 
-    monkeypatch.setattr("kfp_finetune.cli.local.precision.decide_before_run", measure)
+    monkeypatch.setattr("kfp_finetune.local.precision.decide_before_run", measure)
     config = {"hidden_size": 256, "intermediate_size": 1024}
     (tmp_path / "config.json").write_text(json.dumps(config))
     parameters = {**AUTO, "model": str(tmp_path), "batch_size": 8, "max_length": 64}

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.pipeline.catalog import find
-from kfp_finetune.cli.pipeline.parameters import complete, load
-from kfp_finetune.cli.pipeline.preflight import check_settings
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.pipelines.catalog import find
+from kfp_finetune.pipelines.checks import check_settings
+from kfp_finetune.pipelines.parameters import complete, load
 from tests import tiny
 from tests.commands import call
 

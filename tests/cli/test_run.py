@@ -247,7 +247,7 @@ def on_a_terminal(cli: Cli, environment: dict[str, str]) -> str:
 
 
 def test_runs_that_start_in_the_same_second_get_folders_of_their_own(tmp_path: Path) -> None:
-    from kfp_finetune.cli.runs.folder import RunFolder
+    from kfp_finetune.runs.folder import RunFolder
 
     made = [
         RunFolder.create(tmp_path, None, "toy", {"dataset": "a/b c.csv"}).record.name

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.runs.folder import RunFolder
+from kfp_finetune.runs.folder import RunFolder
 from tests.cli.conftest import Cli
 
 SCORES = {"first": 0.9, "second": 0.8, "failed": None, "killed": None}

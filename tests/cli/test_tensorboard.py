@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 
 from kfp_finetune.cli.local import tensorboard
-from kfp_finetune.cli.runs.folder import RunFolder
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.runs.folder import RunFolder
 from tests.evaluate.browser import CHROMIUM, Chromium
 
 COMMAND = Path(sys.executable).with_name("kfp-finetune")

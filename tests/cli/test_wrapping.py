@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from kfp_finetune.cli.screen.wrapping import wrapped
+from kfp_finetune.progress.wrapping import wrapped
 from tests.commands import COMMAND
 
 URL = "https://example.org/" + "a-long-path/" * 9
 NOTE = "a word-with-hyphens and a sentence that is a good deal longer than one line is wide"
 SHOW = f"""
-from kfp_finetune.cli.screen.terminal import TerminalScreen
+from kfp_finetune.progress.terminal import TerminalScreen
 screen = TerminalScreen()
 screen.started("finetune")
 screen.progress("finetune", 1, 1000, "steps", "epoch 1/12 · loss 0.123")

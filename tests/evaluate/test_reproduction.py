@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.pipeline import catalog, parameters
-from kfp_finetune.cli.pipeline.parameters import FINGERPRINTS
 from kfp_finetune.components.build_optimizer.parameters import Parameters, build_optimizer_config
 from kfp_finetune.components.evaluate.report import render_report
 from kfp_finetune.components.evaluate.reproduction import command
@@ -17,6 +15,8 @@ from kfp_finetune.components.finetune import parameters as finetune
 from kfp_finetune.components.finetune.parameters import all_changed
 from kfp_finetune.components.load_data import parameters as load_data
 from kfp_finetune.components.repeating import changed
+from kfp_finetune.pipelines import catalog, parameters
+from kfp_finetune.pipelines.parameters import FINGERPRINTS
 from tests.evaluate.inputs import make_inputs, names_of
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kfp_finetune.cli.runs.folder import RunFolder
 from kfp_finetune.components.artifacts import optimizer_config
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.finetune.parameters import grouped, trial_name
 from kfp_finetune.pipelines.compare_schedules.candidates import DEFAULTS, PRESETS, expand
+from kfp_finetune.runs.folder import RunFolder
 
 
 def test_every_trial_has_a_folder_of_its_own() -> None:

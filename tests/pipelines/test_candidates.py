@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.pipeline.catalog import find
-from kfp_finetune.cli.pipeline.config import settings
-from kfp_finetune.cli.pipeline.parameters import load
-from kfp_finetune.cli.pipeline.preflight import check_settings
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.pipelines.catalog import find
+from kfp_finetune.pipelines.checks import check_settings
 from kfp_finetune.pipelines.compare_schedules.candidates import DEFAULTS, PRESETS, expand
+from kfp_finetune.pipelines.parameters import load
+from kfp_finetune.pipelines.settings import settings
 
 GIVEN = {"dataset": "a/b", "model": "c/d"}
 

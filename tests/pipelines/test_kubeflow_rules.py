@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kfp import dsl
 
-from kfp_finetune.cli.pipeline.catalog import PIPELINES
-from kfp_finetune.cli.pipeline.parameters import read_spec
 from kfp_finetune.components import runtime
 from kfp_finetune.components.artifacts.optimizer_config import SCHEDULES
+from kfp_finetune.pipelines.catalog import PIPELINES
+from kfp_finetune.pipelines.parameters import read_spec
 from tests.components import COMPONENTS, outputs
 from tests.kubeflow_rules import problems_of_output, problems_of_run
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from kfp_finetune.cli.pipeline.catalog import PIPELINES
-from kfp_finetune.cli.pipeline.parameters import load
-from kfp_finetune.cli.pipeline.preflight import check_settings
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset as data_artifact
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import ZERO_IS_NOT_GIVEN, is_given
+from kfp_finetune.pipelines.catalog import PIPELINES
+from kfp_finetune.pipelines.checks import check_settings
+from kfp_finetune.pipelines.parameters import load
 from tests import tiny
 from tests.components import COMPONENTS, outputs, parameters
 

@@ -15,11 +15,8 @@ from google.protobuf import json_format
 from kfp import compiler
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
-from kfp_finetune.cli.pipeline.catalog import PIPELINES, Pipeline
 from kfp_finetune.cli.pipeline.choices import CHOICES
 from kfp_finetune.cli.pipeline.compilation import compiled as compile_text
-from kfp_finetune.cli.pipeline.parameters import defaults
-from kfp_finetune.cli.pipeline.preflight import check_settings
 from kfp_finetune.components.build_optimizer.component import build_optimizer
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.evaluate.component import evaluate
@@ -27,7 +24,10 @@ from kfp_finetune.components.finetune.component import finetune as finetune_mode
 from kfp_finetune.components.load_data.component import count_steps, load_data
 from kfp_finetune.components.not_given import is_given
 from kfp_finetune.components.tasks.problem_types import TOKEN_TYPES
+from kfp_finetune.pipelines.catalog import PIPELINES, Pipeline
+from kfp_finetune.pipelines.checks import check_settings
 from kfp_finetune.pipelines.finetune.pipeline import finetune
+from kfp_finetune.pipelines.parameters import defaults
 from tests.pipelines.conftest import run_in_kfp
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from kfp_finetune.cli.pipeline.catalog import PIPELINES
 from kfp_finetune.components.record_artifacts.component import record_artifacts
 from kfp_finetune.components.version import VERSION
+from kfp_finetune.pipelines.catalog import PIPELINES
 from tests.components import COMPONENTS, outputs
 
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from kfp_finetune.cli.cluster.platform import Platform
-from kfp_finetune.cli.pipeline.catalog import PIPELINES
 from kfp_finetune.cli.pipeline.compilation import compiled
+from kfp_finetune.pipelines.catalog import PIPELINES
 
 
 def artifact(run: Path, step: str, name: str) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from kfp_finetune.cli.cluster.platform import load
-from kfp_finetune.cli.pipeline import catalog
 from kfp_finetune.cli.pipeline.compilation import compiled
-from kfp_finetune.cli.pipeline.parameters import steps
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.pipelines import catalog
+from kfp_finetune.pipelines.parameters import steps
 
 FINETUNE = catalog.PIPELINES["finetune"]
 STEPS = steps(FINETUNE.definition)

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from kfp_finetune.cli.runs.folder import RunFolder
+from kfp_finetune.runs.folder import RunFolder
 from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.kubeflow import Kubeflow
 from tests.cli.cluster.replay import Replay, recording

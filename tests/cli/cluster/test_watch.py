@@ -233,7 +233,7 @@ def test_progress_is_carried_on_and_its_age_said(
     waits: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "_SECONDS_BETWEEN_WORKFLOWS", 0.0)
-    monkeypatch.setattr("kfp_finetune.cli.screen.lines.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("kfp_finetune.progress.lines.SECONDS_BETWEEN_LINES", 0.0)
     code, out, _ = waits(running(200), running(300), look("succeeded"))
     assert code == 0
     lines = [line for line in shown(out) if "/1,000 steps" in line]

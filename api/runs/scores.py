@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from kfp_finetune.cli.runs.folder import RunFolder
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.runs.folder import RunFolder
 
 # Of every problem type; a model has some of them.
 HEADLINE = (

@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Iterator
 
-from kfp_finetune.cli.screen.lines import Screen
 from kfp_finetune.components.runtime import parse_line
+from kfp_finetune.progress.lines import Screen
 
 
 @contextlib.contextmanager
@@ -20,7 +20,7 @@ def followed(step: str) -> Iterator[None]:
     """
     screen = None
     if sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
-        from kfp_finetune.cli.screen.terminal import TerminalScreen
+        from kfp_finetune.progress.terminal import TerminalScreen
 
         screen = TerminalScreen(stderr=True)
         screen.started(step)

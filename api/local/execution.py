@@ -14,23 +14,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli.local import environment
-from kfp_finetune.cli.local.containers import Image, remove_left
-from kfp_finetune.cli.local.events import Follower, StepError
-from kfp_finetune.cli.local.precision import means, of_run
-from kfp_finetune.cli.local.processes import Interrupted, ProcessGroup, interruptible
-from kfp_finetune.cli.pipeline import catalog
-from kfp_finetune.cli.pipeline.catalog import Pipeline
-from kfp_finetune.cli.pipeline.run_checks import check
-from kfp_finetune.cli.runs.folder import RECORD, RunError, RunFolder, Runner, find
-from kfp_finetune.cli.screen.failures import LoggedError
-from kfp_finetune.cli.screen.lines import Screen, make_screen
-from kfp_finetune.cli.screen.summary import command_on, shown, summary
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.runtime import parse_line
 from kfp_finetune.components.temporary import temporary_folder
 from kfp_finetune.components.uris import hide, is_hidden, without_secrets
+from kfp_finetune.local import environment
+from kfp_finetune.local.checks import check
+from kfp_finetune.local.containers import Image, remove_left
+from kfp_finetune.local.events import Follower, StepError
+from kfp_finetune.local.precision import means, of_run
+from kfp_finetune.local.processes import Interrupted, ProcessGroup, interruptible
+from kfp_finetune.pipelines import catalog
+from kfp_finetune.pipelines.catalog import Pipeline
+from kfp_finetune.progress.failures import LoggedError
+from kfp_finetune.progress.lines import Screen, make_screen
+from kfp_finetune.progress.summary import command_on, shown, summary
+from kfp_finetune.runs.folder import RECORD, RunError, RunFolder, Runner, find
 
 CACHE = ".cache"
 
@@ -186,7 +186,7 @@ def _run(
             "parameters": _means(folder, resume) | means(record.parameters, precision),
         }
         group = ProcessGroup(
-            [sys.executable, "-m", "kfp_finetune.cli.local.runner", json.dumps(job)],
+            [sys.executable, "-m", "kfp_finetune.local.runner", json.dumps(job)],
             _environment(temporary),
             inherited=[lock],  # the run is held until its steps are gone
         )

@@ -17,13 +17,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_finetune.cli.local.processes import GRACE_SECONDS
-from kfp_finetune.cli.pipeline import paths
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.image import IMAGE
 from kfp_finetune.components.numerics import numeric_variables
 from kfp_finetune.components.runtime import available_cpus
 from kfp_finetune.components.uris import VARIABLE
+from kfp_finetune.local.processes import GRACE_SECONDS
+from kfp_finetune.pipelines import paths
 
 if TYPE_CHECKING:
     import docker

@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from kfp_finetune.cli.pipeline import parameters, paths
-from kfp_finetune.cli.pipeline.catalog import Pipeline
 from kfp_finetune.components import uris
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, File
+from kfp_finetune.pipelines import parameters, paths
+from kfp_finetune.pipelines.catalog import Pipeline
 
 # The sample has its own of these.
 _NOT_WITH_THE_SAMPLE = (

@@ -1,6 +1,6 @@
 """Runs a pipeline with KFP's local runner, in a process of its own that the CLI can end.
 
-    python -m kfp_finetune.cli.local.runner '{"run": ..., "module": ..., ...}'
+    python -m kfp_finetune.local.runner '{"run": ..., "module": ..., ...}'
 
 It prints what KFP and the steps print; the lines meant for the CLI are events (`runtime.emit`).
 """
@@ -20,9 +20,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
-from kfp_finetune.cli.local.containers import Containers, remove_left
-from kfp_finetune.cli.runs.folder import RunFolder
 from kfp_finetune.components.runtime import ERROR_LINE, EVENT_LINE, available_memory, parse_line
+from kfp_finetune.local.containers import Containers, remove_left
+from kfp_finetune.runs.folder import RunFolder
 
 _terminated = threading.Event()
 
@@ -76,7 +76,7 @@ def run(
     from kfp.local import pipeline_orchestrator
     from kfp.pipeline_spec import pipeline_spec_pb2
 
-    from kfp_finetune.cli.local.cache import StepCache
+    from kfp_finetune.local.cache import StepCache
 
     set_parameters = {k: v for k, v in folder.record.parameters.items() if v is not None}
     spec = json_format.MessageToDict(pipeline.pipeline_spec)
@@ -116,8 +116,8 @@ def _take_over(cache: _StoppableCache, containers: Containers | None) -> None:
     from kfp.local import docker_task_handler, executor_input_utils, subprocess_task_handler
     from kfp.local.orchestrator import task_executor, task_spec_utils
 
-    from kfp_finetune.cli.local.cache import folder_of_trial, step_name
-    from kfp_finetune.cli.runs.folder import STEPS
+    from kfp_finetune.local.cache import folder_of_trial, step_name
+    from kfp_finetune.runs.folder import STEPS
 
     execute = task_executor.execute_single_task
 

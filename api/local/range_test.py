@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli.local.execution import execute
-from kfp_finetune.cli.pipeline import catalog
-from kfp_finetune.cli.runs.folder import default_name
-from kfp_finetune.cli.screen.lines import make_screen
-from kfp_finetune.cli.screen.summary import shown
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.model import read_training_log
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.local.execution import execute
+from kfp_finetune.pipelines import catalog
+from kfp_finetune.progress.lines import make_screen
+from kfp_finetune.progress.summary import shown
+from kfp_finetune.runs.folder import default_name
 
 PAGE = "find_lr.html"
 # At their defaults: what shapes a rate or a length, and where one run's training is saved.

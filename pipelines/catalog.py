@@ -66,7 +66,7 @@ def called_by(kubeflow: str) -> str:
     Args:
         kubeflow: The name that Kubeflow knows it by: "kfp-finetune-compare-schedules".
     """
-    from kfp_finetune.cli.pipeline.parameters import read_spec
+    from kfp_finetune.pipelines.parameters import read_spec
 
     names = {read_spec(p.definition)["pipelineInfo"]["name"]: n for n, p in PIPELINES.items()}
     return names.get(kubeflow, kubeflow)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kfp_finetune.cli.screen.lines import duration
+from kfp_finetune.progress.lines import duration
 
 _LONG = "finetune"  # the step that takes the time
 

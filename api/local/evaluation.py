@@ -8,21 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli.local.in_process import followed, quiet_libraries
-from kfp_finetune.cli.local.processes import interruptible
-from kfp_finetune.cli.pipeline import paths
-from kfp_finetune.cli.pipeline.preflight import check_installed
-from kfp_finetune.cli.runs import scores
-from kfp_finetune.cli.runs.folder import RunFolder, default_name
-from kfp_finetune.cli.runs.trained_models import find_model, run_of
-from kfp_finetune.cli.screen.lines import clean
-from kfp_finetune.cli.screen.summary import shown
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.temporary import temporary_folder
 from kfp_finetune.components.uris import hide, without_secrets
+from kfp_finetune.local.in_process import followed, quiet_libraries
+from kfp_finetune.local.processes import interruptible
+from kfp_finetune.pipelines import paths
+from kfp_finetune.pipelines.checks import check_installed
+from kfp_finetune.progress.lines import clean
+from kfp_finetune.progress.summary import shown
+from kfp_finetune.runs import scores
+from kfp_finetune.runs.folder import RunFolder, default_name
+from kfp_finetune.runs.trained_models import find_model, run_of
 
 # What a run was told is meant for other data too.
 _COLUMNS = ("text_column", "text_pair_column", "label_column")

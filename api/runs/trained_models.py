@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kfp_finetune.cli.runs.folder import RECORD, RunFolder, find
 from kfp_finetune.components.artifacts.model import MANIFEST
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.runs.folder import RECORD, RunFolder, find
 
 
 def find_model(name: str, runs_dir: Path) -> Path:

@@ -18,8 +18,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from kfp_finetune.cli.screen.lines import Pace, clean, rate_text
-from kfp_finetune.cli.screen.wrapping import wrapped
+from kfp_finetune.progress.lines import Pace, clean, rate_text
+from kfp_finetune.progress.wrapping import wrapped
 
 _SIGNS = {
     "done": "[green]✓[/]",

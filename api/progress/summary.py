@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kfp_finetune.cli.runs import scores
-from kfp_finetune.cli.runs.folder import RunFolder
-from kfp_finetune.cli.runs.results import PAGES
-from kfp_finetune.cli.screen.lines import duration
+from kfp_finetune.progress.lines import duration
+from kfp_finetune.runs import scores
+from kfp_finetune.runs.folder import RunFolder
+from kfp_finetune.runs.results import PAGES
 
 
 def command_on(command: str, folder: RunFolder) -> str:

@@ -1,31 +1,25 @@
-"""A pipeline's parameters as command-line options and as values from a config file.
+"""A pipeline's parameters: their names, types and defaults, and checks of values for them.
 
 Their one source is the compiled pipeline: names, types, defaults and descriptions are read from
-its YAML, so an option and the parameter it stands for cannot drift apart.
+its YAML, so options, config files and the Python API cannot drift apart from it.
 """
 
 from __future__ import annotations
 
 import difflib
-import inspect
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, wraps
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 import yaml
-from typer.core import TyperCommand
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
 
-# A learning rate that is found before the run begins.
-AUTO = "auto"
-_LEARNING_RATE = "learning_rate"
 # Filled in by the command line, from the content of the data and of the model.
 FINGERPRINTS = ("dataset_fingerprint", "model_fingerprint")
 _TYPES: dict[str, type] = {
@@ -182,127 +176,11 @@ def _steps_of_parameters(tasks: Mapping[str, Any]) -> dict[str, str]:
     return steps
 
 
-def as_options(
-    parameters: Sequence[Parameter], *, auto: bool = False
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command an option for every parameter.
-
-    The decorated function takes them all as one keyword argument, `flags`: a dict of those that
-    were given.
-
-    Args:
-        parameters: Which.
-        auto: Whether the learning rate may be "auto".
-    """
-    offered = [p for p in parameters if p.name not in FINGERPRINTS and p.type is not list]
-
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        @wraps(function)
-        def command(**given: Any) -> None:
-            flags = {p.name: given.pop(p.name) for p in offered}
-            if flags.get(_LEARNING_RATE) is not None:
-                flags[_LEARNING_RATE] = _rate(flags[_LEARNING_RATE], auto)
-            function(flags={k: v for k, v in flags.items() if v is not None}, **given)
-
-        own = inspect.signature(function, eval_str=True)
-        kept = [p for p in own.parameters.values() if p.name != "flags"]
-        added = [
-            inspect.Parameter(
-                p.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[
-                    (str if p.name == _LEARNING_RATE else p.type) | None, _option(p)
-                ],
-            )
-            for p in offered
-        ]
-        all_of_them = [q.replace(kind=inspect.Parameter.KEYWORD_ONLY) for q in kept] + added
-        command.__signature__ = own.replace(parameters=all_of_them)  # type: ignore[attr-defined]
-        command.__annotations__ = {q.name: q.annotation for q in all_of_them}
-        return command
-
-    return decorate
-
-
-def _whole(value: str) -> int:
-    try:
-        return int(_ascii_number(value))
-    except ValueError:
-        raise typer.BadParameter(f"{value!r} is not a valid integer.") from None
-
-
-def _number(value: str) -> float:
-    try:
-        return float(_ascii_number(value))
-    except ValueError:
-        raise typer.BadParameter(f"{value!r} is not a valid float.") from None
-
-
-# What reads an option, and what its help calls the value.
-_PARSERS: dict[type, tuple[Callable[[str], Any], str]] = {
-    int: (_whole, "<int>"),
-    float: (_number, "<float>"),
-}
-
-
-def _ascii_number(value: Any) -> Any:
+def ascii_number(value: Any) -> Any:
     """The same; a text that Python would read as a number, and other programs would not, quoted."""
     if isinstance(value, str) and not (value.isascii() and "_" not in value):
         return f"{value!r}"
     return value
-
-
-def _rate(text: str, auto: bool) -> float | str:
-    if text == AUTO and auto:
-        return text
-    try:
-        return float(_ascii_number(text))
-    except ValueError:
-        raise InputError(
-            f"--learning-rate is '{text}'",
-            where="--learning-rate",
-            expected="a number such as 5e-5",
-            remedy="kfp-finetune find-lr suggests one for your data" + ", or auto" * auto,
-        ) from None
-
-
-class GroupedCommand(TyperCommand):
-    """A command whose help shows the parameters under the step that takes them."""
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the options, group by group."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for option in self.get_params(ctx):
-            lines = option.get_help_record(ctx)
-            if lines:
-                panel = getattr(option, "rich_help_panel", None) or "Options"
-                groups.setdefault(panel, []).append(lines)
-        for panel, records in groups.items():
-            with formatter.section(panel):
-                formatter.write_dl(records)
-
-
-def _option(parameter: Parameter) -> Any:
-    names = parameter.option
-    if parameter.type is bool:
-        names += "/--no-" + parameter.option[2:]
-    default = "" if parameter.default in (None, "") else f" [{_in_yaml(parameter.default)}]"
-    parser, metavar = _PARSERS.get(parameter.type, (None, None))
-    if parameter.name == _LEARNING_RATE:  # or "auto"
-        parser = metavar = None
-    return typer.Option(
-        names,
-        help=f"{parameter.description}{default}",
-        show_default=False,
-        parser=parser,
-        metavar=metavar,
-        rich_help_panel=f"Parameters of {parameter.step}",
-    )
-
-
-def _in_yaml(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value}"
 
 
 def check(parameters: Sequence[Parameter], values: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -340,7 +218,7 @@ def _check_value(parameter: Parameter, value: Any, where: str) -> Any:
     if kind is float and type(value) in (int, str):
         # YAML 1.1 reads 5e-5 as text: it wants 5.0e-5.
         try:
-            return float(_ascii_number(value))
+            return float(ascii_number(value))
         except (ValueError, OverflowError):
             pass
     if type(value) is kind:

@@ -29,10 +29,10 @@ from typing import Any
 
 from kfp import dsl
 
-from kfp_finetune.cli.runs.links import copy
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.repeating import MEANS
 from kfp_finetune.components.runtime import emit
+from kfp_finetune.runs.links import copy
 
 _ENTRY = "entry.json"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli.local.containers import Image, find_image
-from kfp_finetune.cli.pipeline import paths
-from kfp_finetune.cli.pipeline.catalog import Pipeline
-from kfp_finetune.cli.pipeline.preflight import check_installed, check_settings
-from kfp_finetune.cli.runs.folder import Runner, check_name
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.fingerprints import DATASETS
 from kfp_finetune.components.load_data.model_location import resolve
 from kfp_finetune.components.load_data.readers.locations import missing
+from kfp_finetune.local.containers import Image, find_image
+from kfp_finetune.pipelines import paths
+from kfp_finetune.pipelines.catalog import Pipeline
+from kfp_finetune.pipelines.checks import check_installed, check_settings
+from kfp_finetune.runs.folder import Runner, check_name
 
 
 def check(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kfp_finetune.cli.runs.links import link_or_copy
-from kfp_finetune.cli.runs.folder import RunFolder
 from kfp_finetune.components.artifacts import leaderboard, metrics, model
+from kfp_finetune.runs.folder import RunFolder
+from kfp_finetune.runs.links import link_or_copy
 
 # Pages under names that a person finds and a browser opens: KFP gives artifacts no file type.
 PAGES = {

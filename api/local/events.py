@@ -6,12 +6,12 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli.runs.folder import RunFolder, StepRecord
-from kfp_finetune.cli.runs.results import collect
-from kfp_finetune.cli.screen.lines import Screen, clean, duration
-from kfp_finetune.cli.screen.trials import Trials
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.runtime import ERROR_LINE, parse_line
+from kfp_finetune.progress.lines import Screen, clean, duration
+from kfp_finetune.progress.trials import Trials
+from kfp_finetune.runs.folder import RunFolder, StepRecord
+from kfp_finetune.runs.results import collect
 
 _LINES_SHOWN = 5
 

@@ -15,7 +15,7 @@ from kfp_finetune.components.numerics import numeric_variables
 from kfp_finetune.components.runtime import available_cpus
 
 if TYPE_CHECKING:
-    from kfp_finetune.cli.local.containers import Image
+    from kfp_finetune.local.containers import Image
 
 _PACKAGES = (
     "datasets",
@@ -88,11 +88,11 @@ def _version(name: str) -> str:
 
 
 def _sources() -> str:
-    """A hash of the installed code of this package."""
-    from kfp_finetune import cli, components, pipelines
+    """A hash of the installed code that the steps' results come from."""
+    from kfp_finetune import components, local, pipelines, runs
 
     digest = hashlib.sha256()
-    for package in (cli, components, pipelines):
+    for package in (components, local, pipelines, runs):
         folder = Path(str(package.__file__)).parent
         for file in sorted(f for pattern in ("*.py", "*.jinja") for f in folder.rglob(pattern)):
             digest.update(f"{folder.name}/{file.relative_to(folder).as_posix()}\0".encode())

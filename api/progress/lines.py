@@ -51,7 +51,7 @@ def make_screen() -> Screen:
     )
     if plain:
         return PlainScreen()
-    from kfp_finetune.cli.screen.terminal import TerminalScreen
+    from kfp_finetune.progress.terminal import TerminalScreen
 
     return TerminalScreen()
 

@@ -9,8 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli.pipeline import catalog
-from kfp_finetune.cli.pipeline.parameters import defaults
 from kfp_finetune.components.build_optimizer.parameters import (
     Parameters,
     build_optimizer_config,
@@ -28,6 +26,8 @@ from kfp_finetune.components.load_data.steps import MOST_STEPS, check_step_param
 from kfp_finetune.components.not_given import ZERO_IS_NOT_GIVEN
 from kfp_finetune.components.tasks.choices import TASKS, check_metric, check_training_loss
 from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
+from kfp_finetune.pipelines import catalog
+from kfp_finetune.pipelines.parameters import defaults
 
 # The steps are counted from the data; until then a run is as long as can be.
 _NUM_TRAIN_STEPS = MOST_STEPS

@@ -1,0 +1,1 @@
+"""Fine-tune Hub encoders on TensorFlow, from scripts and notebooks."""
