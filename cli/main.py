@@ -92,33 +92,20 @@ def run(
     image: ImageOption = None,
 ) -> None:
     """Fine-tune a model here; without a dataset, on the bundled sample."""
-    from kfp_finetune.local.checks import check
-    from kfp_finetune.local.execution import execute
-    from kfp_finetune.pipelines.settings import settings
-    from kfp_finetune.runs.trained_models import base_model
+    from kfp_finetune.local.start import start
 
-    chosen = catalog.find(pipeline)
-    find = flags.get("learning_rate") == options.AUTO
-    if find:
-        del flags["learning_rate"]
-    values = settings(chosen, flags, config, preset, seeds)
-    values["model"] = base_model(values["model"], runs_dir)
-    how: dict[str, Any] = {"use_cache": not no_cache, "runner": runner.value, "image": image}
-    if find:
-        if chosen is not _FINETUNE:
-            raise InputError(
-                f"{chosen.name} does not take one learning rate",
-                where="--learning-rate",
-                expected="--learning-rate auto with the pipeline finetune",
-                remedy="leave it out",
-            )
-        from kfp_finetune.local.range_test import find_learning_rate
-
-        check(chosen, values, runs_dir, name, **how)  # before training for the rate
-        values["learning_rate"] = find_learning_rate(
-            values, parameters.defaults(_FINETUNE.definition), runs_dir, **how
-        )
-    execute(chosen, values, runs_dir=runs_dir, name=name, **how)
+    start(
+        catalog.find(pipeline),
+        flags,
+        config=config,
+        preset=preset,
+        seeds=seeds,
+        runs_dir=runs_dir,
+        name=name,
+        use_cache=not no_cache,
+        runner=runner.value,
+        image=image,
+    )
 
 
 @app.command("resume")

@@ -20,7 +20,9 @@ import yaml
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
 
-# Filled in by the command line, from the content of the data and of the model.
+# A learning rate that is found before the run begins.
+AUTO = "auto"
+# Filled in where a run starts, from the content of the data and of the model.
 FINGERPRINTS = ("dataset_fingerprint", "model_fingerprint")
 _TYPES: dict[str, type] = {
     "STRING": str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,45 @@ _COLUMNS = ("text_column", "text_pair_column", "label_column")
 METRICS, REPORT = "metrics.json", "report.html"
 
 
-def evaluate_model(
+@dataclass(frozen=True)
+class Evaluation:
+    """A trained model, other data, and where the result is written.
+
+    Attributes:
+        model: The model's folder.
+        run: The run that it is from; None: it stands alone.
+        given: Of the parameters that say how data is read, those that were given.
+        split: The dataset's split; None: "test" where there is one, else all of it.
+        folder: Where metrics.json and report.html are written.
+    """
+
+    model: Path
+    run: RunFolder | None
+    given: dict[str, Any]
+    split: str | None
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The name of the run, or of the model's folder."""
+        return (self.run.path if self.run else self.model).name
+
+    def score(self) -> Metrics:
+        """Score the model, and write metrics.json and report.html.
+
+        Raises:
+            InputError: If the data or the output is wrong; nothing is written then.
+        """
+        with temporary_folder() as temporary:
+            metrics = _evaluate(self, Path(temporary))
+            _keep(Path(temporary), self.folder)
+        return metrics
+
+
+def prepare(
     name: str, flags: Mapping[str, Any], *, split: str | None, runs_dir: Path, output: Path | None
-) -> None:
-    """Score a model, write metrics.json and report.html, and print the most important numbers.
+) -> Evaluation:
+    """Check what can be checked before a model is scored.
 
     Args:
         name: A run's name or folder, or a model's folder.
@@ -42,8 +78,7 @@ def evaluate_model(
         output: The folder to write into; None: a new one beside the run or the model.
 
     Raises:
-        InputError: If the model, the data or the output is wrong; nothing is written then.
-        Interrupted: If a signal ended it; nothing is written.
+        InputError: If the model is wrong, there is no dataset, or the output cannot be written.
     """
     check_installed()
     if "dataset" not in flags:
@@ -59,52 +94,65 @@ def evaluate_model(
     given = {**flags, "dataset": hide(paths.absolute("dataset", flags["dataset"], Path()))}
     folder = output or source.with_name(f"{source.name}-on-{default_name(given['dataset'])}")
     _check_writable(folder)
-    with interruptible(), temporary_folder() as temporary:
-        metrics = _evaluate(model, run, given, split, Path(temporary))
-        _keep(Path(temporary), folder)
-    title, *rest = _told(metrics, source.name, given["dataset"], folder)
+    return Evaluation(model, run, given, split, folder)
+
+
+def evaluate_model(
+    name: str, flags: Mapping[str, Any], *, split: str | None, runs_dir: Path, output: Path | None
+) -> None:
+    """Score a model, write metrics.json and report.html, and print the most important numbers.
+
+    Args:
+        name: As `prepare`, like all others.
+        flags: As `prepare`.
+        split: As `prepare`.
+        runs_dir: As `prepare`.
+        output: As `prepare`.
+
+    Raises:
+        InputError: If the model, the data or the output is wrong; nothing is written then.
+        Interrupted: If a signal ended it; nothing is written.
+    """
+    evaluation = prepare(name, flags, split=split, runs_dir=runs_dir, output=output)
+    with interruptible(), quiet_libraries(), followed("evaluate"):
+        metrics = evaluation.score()
+    title, *rest = _told(metrics, evaluation.name, evaluation.given["dataset"], evaluation.folder)
     print("\n".join([clean(title), *(f"  {clean(line)}" for line in rest)]))
 
 
-def _evaluate(
-    folder: Path,
-    run: RunFolder | None,
-    given: dict[str, Any],
-    split: str | None,
-    temporary: Path,
-) -> Metrics:
+def _evaluate(evaluation: Evaluation, temporary: Path) -> Metrics:
     from kfp_finetune.components.load_data.dataset import load_evaluation_data
     from kfp_finetune.components.load_data.parameters import Parameters
 
+    folder, given = evaluation.model, dict(evaluation.given)
     model = model_artifact.read(folder)
     settings = {n: given.pop(n) for n in ("precision", "texts_in_report") if n in given}
-    before = run.record.parameters if run else {}
+    before = evaluation.run.record.parameters if evaluation.run else {}
     columns = {n: before[n] for n in _COLUMNS if before.get(n)}
     parameters = Parameters(
         **{**columns, **given},
-        test_split=split,
+        test_split=evaluation.split,
         model=str(folder),
         task=model.task,
         max_length=model.max_length,
     )
     data = temporary / "tokenized_dataset"
-    with quiet_libraries(), followed("evaluate"):
-        load_evaluation_data(
-            parameters,
-            model.label_names,
-            model.problem_type,
-            str(data),
-            str(temporary / "data.html"),
-        )
-        from kfp_finetune.components.evaluate import evaluation  # TensorFlow: seconds
+    load_evaluation_data(
+        parameters,
+        model.label_names,
+        model.problem_type,
+        str(data),
+        str(temporary / "data.html"),
+    )
+    from kfp_finetune.components.evaluate import evaluation as step  # TensorFlow: seconds
 
-        return evaluation.evaluate(
-            tokenized_dataset_path=str(data),
-            model_path=str(folder),
-            metrics_path=str(temporary / METRICS),
-            report_path=str(temporary / REPORT),
-            **settings,
-        )
+    return step.evaluate(
+        tokenized_dataset_path=str(data),
+        model_path=str(folder),
+        metrics_path=str(temporary / METRICS),
+        report_path=str(temporary / REPORT),
+        **settings,
+    )
 
 
 def _check_writable(folder: Path) -> None:

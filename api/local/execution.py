@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ from kfp_finetune.local.precision import means, of_run
 from kfp_finetune.local.processes import Interrupted, ProcessGroup, interruptible
 from kfp_finetune.pipelines import catalog
 from kfp_finetune.pipelines.catalog import Pipeline
+from kfp_finetune.progress.display import make_screen
 from kfp_finetune.progress.failures import LoggedError
-from kfp_finetune.progress.lines import Screen, make_screen
+from kfp_finetune.progress.lines import Screen
 from kfp_finetune.progress.summary import command_on, shown, summary
 from kfp_finetune.runs.folder import RECORD, RunError, RunFolder, Runner, find
 
@@ -44,6 +46,7 @@ def execute(
     use_cache: bool = True,
     runner: Runner = "subprocess",
     image: str | None = None,
+    screen: Screen | None = None,
 ) -> RunFolder:
     """Run a pipeline in KFP's local runner and show how it goes.
 
@@ -55,6 +58,7 @@ def execute(
         use_cache: Whether finished steps of earlier runs are taken over, and this run's are kept.
         runner: Whether steps are processes of this machine or Docker containers.
         image: The containers' image; None: the one that `make image` builds.
+        screen: Where progress is shown; None: where standard output goes.
 
     Returns:
         The run.
@@ -70,12 +74,17 @@ def execute(
         record = folder.record
         record.use_cache, record.runner, record.image = use_cache, runner, image
         record.hidden = [name for name, value in parameters.items() if is_hidden(value)]
-        _execute(pipeline, folder, lock, found)
+        _execute(pipeline, folder, lock, found, screen)
     return folder
 
 
 def resume(
-    name: str, runs_dir: Path, *, allow_differences: bool = False, uris: Sequence[str] = ()
+    name: str,
+    runs_dir: Path,
+    *,
+    allow_differences: bool = False,
+    uris: Sequence[str] = (),
+    screen: Screen | None = None,
 ) -> RunFolder:
     """Go on with a run that was killed, interrupted or failed.
 
@@ -86,6 +95,7 @@ def resume(
         runs_dir: The folder of runs.
         allow_differences: Go on also where something differs that determines the result.
         uris: Those of its URIs that have a user, a password or a token.
+        screen: As `execute`.
 
     Returns:
         The run.
@@ -106,7 +116,8 @@ def resume(
         image = check(
             pipeline, record.parameters, runs_dir, None, runner=record.runner, image=record.image
         )
-        _execute(pipeline, folder, lock, image, "any" if allow_differences else "exact")
+        how = "any" if allow_differences else "exact"
+        _execute(pipeline, folder, lock, image, screen, how)
     return folder
 
 
@@ -115,95 +126,148 @@ def _execute(
     folder: RunFolder,
     lock: int,
     image: Image | None,
+    screen: Screen | None,
     resume: str | None = None,
 ) -> None:
     with interruptible():
-        screen = make_screen()
+        screen = screen or make_screen()
         try:
-            _run(pipeline, folder, lock, image, resume, screen)
+            _run(_Attempt(pipeline, folder, lock, image, screen, resume))
         except BaseException as error:
             end = Interrupted(signal.SIGPIPE) if isinstance(error, BrokenPipeError) else error
             if resume and isinstance(end, InputError):
                 _advise_rerun(end, folder)
             _record_end(folder, end, screen)
-            if isinstance(end, InputError | Interrupted):
+            if isinstance(end, InputError | Interrupted | KeyboardInterrupt):
                 raise end from None
             raise LoggedError(f"{end}\nlog: {shown(folder.log)}") from error
         finally:
             screen.close()
 
 
-def _run(
-    pipeline: Pipeline,
-    folder: RunFolder,
-    lock: int,
-    image: Image | None,
-    resume: str | None,
-    screen: Screen,
-) -> None:
-    record, runs_dir = folder.record, folder.path.parent
+@dataclass(frozen=True)
+class _Attempt:
+    """One attempt at a run: the first, or one that resumes it.
+
+    Attributes:
+        pipeline: The pipeline.
+        folder: The run's folder.
+        lock: The file descriptor that holds the run.
+        image: The image in which the steps run; None: they run in this environment.
+        screen: Where progress is shown.
+        resume: None for the first attempt; else "exact" or "any", as for `finetune`.
+    """
+
+    pipeline: Pipeline
+    folder: RunFolder
+    lock: int
+    image: Image | None
+    screen: Screen
+    resume: str | None
+
+
+def _run(attempt: _Attempt) -> None:
+    """Run the steps, and record that they succeeded."""
+    folder, screen = attempt.folder, attempt.screen
     precision = of_run(
-        record.parameters,
-        record.environment if resume else {},
-        here=image is None,
+        folder.record.parameters,
+        folder.record.environment if attempt.resume else {},
+        here=attempt.image is None,
         gpus=environment.has_gpus(),
     )
-    screen.heading(f"run {record.name} in {shown(folder.path)}")
-    record.parameters |= fingerprints.pinned_revisions(record.parameters)
+    screen.heading(f"run {folder.record.name} in {shown(folder.path)}")
+    _begin(attempt, precision)
+    follower = Follower(folder, screen)
+    follower.check(_run_steps(attempt, follower, precision))
+    folder.record.status = "succeeded"
+    folder.save()
+    shutil.rmtree(folder.checkpoints, ignore_errors=True)  # the model is there
+    screen.summary(f"run {folder.record.name} succeeded", summary(folder, follower.plan))
+
+
+def _begin(attempt: _Attempt, precision: str) -> None:
+    """Bring the record up to date: content of data and model, environment, and no steps yet.
+
+    Raises:
+        InputError: If data or model have changed since an attempt that is resumed exactly.
+    """
+    folder = attempt.folder
+    parameters = folder.record.parameters
+    parameters |= fingerprints.pinned_revisions(parameters)
     found = {
-        "dataset_fingerprint": fingerprints.of_dataset(record.parameters, screen.heading),
-        "model_fingerprint": fingerprints.of_model(record.parameters),
+        "dataset_fingerprint": fingerprints.of_dataset(parameters, attempt.screen.heading),
+        "model_fingerprint": fingerprints.of_model(parameters),
     }
-    if resume == "exact":
-        _check_unchanged(record.parameters, found)
-    if resume:
-        if image is not None:
+    if attempt.resume == "exact":
+        _check_unchanged(parameters, found)
+    if attempt.resume:
+        if attempt.image is not None:
             remove_left(folder.path)
         folder.begin_again()
-        record = folder.record
-    record.parameters |= found
-    record.environment = environment.describe(image, precision)
+    folder.record.parameters |= found
+    folder.record.environment = environment.describe(attempt.image, precision)
     folder.save()
-    use_cache = record.use_cache
-    if use_cache and not _reusable(record.parameters):
-        screen.heading("not cached: it cannot be told whether the data or the model has changed")
-        use_cache = False
 
-    cache = runs_dir.absolute() / CACHE / environment.cache_name(image, precision)
-    follower = Follower(folder, screen)
+
+def _run_steps(attempt: _Attempt, follower: Follower, precision: str) -> int:
+    """Run the steps in a process group, and log and follow what they print.
+
+    Returns:
+        The exit code of the local runner.
+    """
+    folder = attempt.folder
     with (
         temporary_folder() as temporary,
-        folder.log.open("a" if resume else "w", encoding="utf-8", buffering=1) as log,
+        folder.log.open("a" if attempt.resume else "w", encoding="utf-8", buffering=1) as log,
     ):
-        job = {
-            "parent": os.getpid(),
-            "temporary": temporary,
-            "run": str(folder.path),
-            "module": pipeline.module,
-            "function": pipeline.function,
-            "image": image.id if image else None,
-            "cache_root": str(cache) if use_cache else None,
-            "parameters": _means(folder, resume) | means(record.parameters, precision),
-        }
+
+        def write(line: str) -> None:
+            log.write(line if parse_line(line) else without_secrets(line))
+
         group = ProcessGroup(
-            [sys.executable, "-m", "kfp_finetune.local.runner", json.dumps(job)],
+            [
+                sys.executable,
+                "-m",
+                "kfp_finetune.local.runner",
+                _job(attempt, temporary, precision),
+            ],
             _environment(temporary),
-            inherited=[lock],  # the run is held until its steps are gone
+            inherited=[attempt.lock],  # the run is held until its steps are gone
         )
         try:
             for line in group.lines():
-                log.write(line if parse_line(line) else without_secrets(line))
+                write(line)
                 follower.follow(line)
-            code = group.wait()
+            return group.wait()
         except BaseException:
             for line in group.end():
-                log.write(line if parse_line(line) else without_secrets(line))
+                write(line)
             raise
-    follower.check(code)
-    record.status = "succeeded"
-    folder.save()
-    shutil.rmtree(folder.checkpoints, ignore_errors=True)  # the model is there
-    screen.summary(f"run {record.name} succeeded", summary(folder, follower.plan))
+
+
+def _job(attempt: _Attempt, temporary: str, precision: str) -> str:
+    """The argument of the local runner, as JSON."""
+    folder, image = attempt.folder, attempt.image
+    record = folder.record
+    use_cache = record.use_cache
+    if use_cache and not _reusable(record.parameters):
+        attempt.screen.heading(
+            "not cached: it cannot be told whether the data or the model has changed"
+        )
+        use_cache = False
+    cache = folder.path.parent.absolute() / CACHE / environment.cache_name(image, precision)
+    return json.dumps(
+        {
+            "parent": os.getpid(),
+            "temporary": temporary,
+            "run": str(folder.path),
+            "module": attempt.pipeline.module,
+            "function": attempt.pipeline.function,
+            "image": image.id if image else None,
+            "cache_root": str(cache) if use_cache else None,
+            "parameters": _means(folder, attempt.resume) | means(record.parameters, precision),
+        }
+    )
 
 
 def _advise_rerun(error: InputError, folder: RunFolder) -> None:
@@ -306,7 +370,7 @@ def _python3_in(folder: str) -> str:
 def _record_end(folder: RunFolder, error: BaseException, screen: Screen) -> None:
     """Leave a true record and nothing half-written of a run that did not succeed."""
     record = folder.record
-    interrupted = isinstance(error, Interrupted)
+    interrupted = isinstance(error, Interrupted | KeyboardInterrupt)
     record.status = "interrupted" if interrupted else "failed"
     unfinished = [name for name, step in record.steps.items() if step.status == "running"]
     for name in unfinished:

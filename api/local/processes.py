@@ -24,6 +24,7 @@ class Interrupted(BaseException):
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
+        self.signum = signum
         self.exit_code = 128 + signum
 
 
@@ -31,8 +32,12 @@ class Interrupted(BaseException):
 def interruptible() -> Iterator[None]:
     """Raise `Interrupted` on the first SIGINT, SIGTERM or SIGHUP; later ones are passed over.
 
-    A SIGHUP that is ignored stays so: that is how nohup works.
+    A SIGHUP that is ignored stays so: that is how nohup works. Only the main thread can be
+    interrupted; in another one nothing is changed.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def interrupt(signum: int, _frame: FrameType | None) -> None:
         for other in _SIGNALS:

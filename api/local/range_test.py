@@ -11,7 +11,7 @@ from kfp_finetune.components.artifacts.model import read_training_log
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.local.execution import execute
 from kfp_finetune.pipelines import catalog
-from kfp_finetune.progress.lines import make_screen
+from kfp_finetune.progress.display import make_screen
 from kfp_finetune.progress.summary import shown
 from kfp_finetune.runs.folder import default_name
 
@@ -38,7 +38,7 @@ def find_learning_rate(
         defaults: Theirs.
         runs_dir: Where the run is made.
         name: The run's name; None: find-lr, the dataset's and the time.
-        **how: `use_cache`, `runner` and `image`, as `run.execute` takes them.
+        **how: `use_cache`, `runner`, `image` and `screen`, as `run.execute` takes them.
 
     Returns:
         The suggested peak.
@@ -67,7 +67,7 @@ def find_learning_rate(
         error.remedy += f"; the run is {shown(folder.path)}"
         raise
     write_text(folder.path / PAGE, render_range_test(found))
-    screen = make_screen()
+    screen = how.get("screen") or make_screen()
     screen.summary(
         f"learning rate {found.learning_rate:g}",
         [("why", found.reason), ("picture", shown(folder.path / PAGE))],

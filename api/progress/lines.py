@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import unicodedata
@@ -40,20 +39,6 @@ class Screen(Protocol):
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-
-
-def make_screen() -> Screen:
-    """The screen for where standard output goes."""
-    plain = (
-        not sys.stdout.isatty()
-        or os.environ.get("TERM") in ("dumb", "unknown")
-        or os.environ.get("CI", "").lower() not in ("", "0", "false")
-    )
-    if plain:
-        return PlainScreen()
-    from kfp_finetune.progress.terminal import TerminalScreen
-
-    return TerminalScreen()
 
 
 def clean(text: str) -> str:
@@ -156,3 +141,28 @@ class PlainScreen:
 
     def _say(self, text: str) -> None:
         print(clean(text), flush=True)
+
+
+class SilentScreen:
+    """Shows nothing."""
+
+    def heading(self, text: str) -> None:
+        """See `Screen`."""
+
+    def started(self, step: str) -> None:
+        """See `Screen`."""
+
+    def progress(self, step: str, done: int, total: int | None, unit: str, detail: str) -> None:
+        """See `Screen`."""
+
+    def note(self, step: str, text: str) -> None:
+        """See `Screen`."""
+
+    def ended(self, step: str, outcome: str, remark: str) -> None:
+        """See `Screen`."""
+
+    def summary(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
+        """See `Screen`."""
+
+    def close(self) -> None:
+        """See `Screen`."""

@@ -19,7 +19,8 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.uris import without_secrets
 from kfp_finetune.local.processes import Interrupted, interruptible
 from kfp_finetune.pipelines.catalog import Pipeline
-from kfp_finetune.progress.lines import Screen, duration, make_screen
+from kfp_finetune.progress.display import make_screen
+from kfp_finetune.progress.lines import Screen, duration
 from kfp_finetune.progress.summary import shown, summary
 
 

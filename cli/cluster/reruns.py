@@ -19,7 +19,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
 from kfp_finetune.pipelines import catalog
 from kfp_finetune.pipelines.catalog import Pipeline
-from kfp_finetune.progress.lines import make_screen
+from kfp_finetune.progress.display import make_screen
 from kfp_finetune.runs.folder import RECORD, RunFolder
 
 _NUMBERED = re.compile(r"(.+)-\d{1,2}")

@@ -11,10 +11,8 @@ import typer
 from typer.core import TyperCommand
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.pipelines.parameters import FINGERPRINTS, Parameter, ascii_number
+from kfp_finetune.pipelines.parameters import AUTO, FINGERPRINTS, Parameter, ascii_number
 
-# A learning rate that is found before the run begins.
-AUTO = "auto"
 _LEARNING_RATE = "learning_rate"
 
 

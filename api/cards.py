@@ -1,0 +1,88 @@
+"""Runs and evaluations as HTML, for the output of a notebook's cell."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from kfp_finetune.calling import same_environment
+from kfp_finetune.components.artifacts import metrics as metrics_artifact
+from kfp_finetune.components.artifacts import model as model_artifact
+from kfp_finetune.components.inert import inert
+
+if TYPE_CHECKING:
+    from kfp_finetune.results import Evaluation, Run
+
+# Until the page has loaded; then the frame is as high as the page.
+_HEIGHT = 900
+_FIT = "this.style.height=this.contentDocument.documentElement.scrollHeight+8+'px'"
+
+
+def of_run(run: Run) -> str:
+    """The head of a run's report and its curves; of other runs their status or their trials."""
+    measured = run.folder / run.artifacts.get("metrics_json", "")
+    if run.model is None or not measured.is_file():
+        return _plain(run)
+    with same_environment():
+        from kfp_finetune.components.evaluate.card import render_card
+
+        return _framed(
+            render_card(
+                run.name,
+                metrics_artifact.read(measured),
+                model_artifact.read(run.model),
+                run.history(),
+            )
+        )
+
+
+def of_evaluation(evaluation: Evaluation) -> str:
+    """The head of an evaluation's report."""
+    with same_environment():
+        from kfp_finetune.components.evaluate.card import render_card
+
+        return _framed(
+            render_card(
+                evaluation.folder.name,
+                metrics_artifact.read(evaluation.folder / "metrics.json"),
+                model_artifact.read(evaluation.model),
+                [],
+            )
+        )
+
+
+def _framed(page: str) -> str:
+    """A page in a frame of its own: neither it nor the notebook changes the other's style."""
+    return (
+        f'<iframe srcdoc="{escape(page)}" onload="{_FIT}"'
+        f' style="width:100%;height:{_HEIGHT}px;border:0"></iframe>'
+    )
+
+
+def _plain(run: Run) -> str:
+    head = f"<div><b>{_text(run.name)}</b> ({_text(run.pipeline)}): {_text(run.status)}</div>"
+    rows = [("folder", str(run.folder)), *((n, f"{v:.4f}") for n, v in run.metrics.items())]
+    facts = "".join(f"<tr><th>{_text(n)}</th><td>{_text(v)}</td></tr>" for n, v in rows)
+    return f"{head}<table>{facts}</table>{_trials(run.trials)}"
+
+
+def _trials(trials: list[dict[str, Any]]) -> str:
+    if not trials:
+        return ""
+    columns = ("name", "mean", "spread", "diverged", "finding")
+    head = "".join(f"<th>{_text(name)}</th>" for name in columns)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{_cell(trial.get(name))}</td>" for name in columns) + "</tr>"
+        for trial in trials
+    )
+    return f"<table><tr>{head}</tr>{rows}</table>"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else _text(str(value))
+
+
+def _text(text: str) -> str:
+    return escape(inert(text))

@@ -1,0 +1,203 @@
+"""Fine-tuning from Python: the same path as `kfp-finetune run`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.calling import call
+from kfp_finetune.local.start import start
+from kfp_finetune.pipelines import catalog, parameters
+from kfp_finetune.pipelines.catalog import Pipeline
+from kfp_finetune.progress.display import screen_for
+from kfp_finetune.results import Run
+from kfp_finetune.runs.folder import RunFolder, Runner, find
+
+RUNS = "runs"
+
+
+def finetune(
+    dataset: str | Path | None = None,
+    *,
+    runs_dir: str | Path = RUNS,
+    name: str | None = None,
+    config: str | Path | None = None,
+    use_cache: bool = True,
+    runner: Runner = "subprocess",
+    image: str | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> Run:
+    """Fine-tune a model on this machine, and evaluate it.
+
+    The steps load_data, count_steps, build_optimizer, finetune and evaluate run in processes of
+    their own. Ctrl-C interrupts the run and raises
+    `KeyboardInterrupt`; `load_run(name).resume()` continues it after its last checkpoint.
+
+    Args:
+        dataset: The training data: a file, a folder, a URI or a Hub id; None: the bundled sample.
+        runs_dir: The folder of runs.
+        name: The run's name; None: the dataset's name and the time.
+        config: A YAML file of parameters; arguments override it.
+        use_cache: Whether to reuse finished steps of earlier runs.
+        runner: "subprocess" for processes of this machine, or "docker" for containers.
+        image: The image of the containers; None: the one that `make image` builds.
+        progress: Whether to show progress.
+        **settings: Parameters of the pipeline, by name; `help(finetune)` lists them.
+            `learning_rate` may be "auto", and `model` a Run.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: If an argument or the data is wrong.
+        LoggedError: If a step failed; the message has the path of the log.
+        KeyboardInterrupt: If Ctrl-C interrupted the run.
+    """
+    with call():
+        return Run.of(
+            start(
+                catalog.PIPELINES["finetune"],
+                _given("finetune()", "finetune", dataset, settings),
+                config=_path(config),
+                runs_dir=Path(runs_dir),
+                name=name,
+                use_cache=use_cache,
+                runner=runner,
+                image=image,
+                screen=screen_for(progress),
+            )
+        )
+
+
+def compare(
+    dataset: str | Path | None = None,
+    *,
+    preset: str | None = None,
+    candidates: Sequence[Mapping[str, Any]] | None = None,
+    seeds: Sequence[int] | None = None,
+    runs_dir: str | Path = RUNS,
+    name: str | None = None,
+    config: str | Path | None = None,
+    use_cache: bool = True,
+    runner: Runner = "subprocess",
+    image: str | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> Run:
+    """Train one model with several schedules and rank them: the pipeline compare_schedules.
+
+    Args:
+        dataset: As `finetune`.
+        preset: A set of candidates: "course", "shapes" or "rates".
+        candidates: Candidates of your own: dictionaries with a `name` and the settings that differ.
+        seeds: Train every candidate with each of these seeds.
+        runs_dir: As `finetune`, like all others.
+        name: As `finetune`.
+        config: As `finetune`.
+        use_cache: As `finetune`.
+        runner: As `finetune`.
+        image: As `finetune`.
+        progress: As `finetune`.
+        **settings: Parameters of the pipeline, by name; `help(compare)` lists them.
+
+    Returns:
+        The run, whose `trials` are the candidates, the best first.
+
+    Raises:
+        InputError: As `finetune`.
+        LoggedError: As `finetune`.
+        KeyboardInterrupt: As `finetune`.
+    """
+    with call():
+        if candidates is not None:
+            settings["candidates"] = [dict(candidate) for candidate in candidates]
+        return Run.of(
+            start(
+                catalog.PIPELINES["compare_schedules"],
+                _given("compare()", "compare_schedules", dataset, settings),
+                config=_path(config),
+                preset=preset,
+                seeds=None if seeds is None else ",".join(map(str, seeds)),
+                runs_dir=Path(runs_dir),
+                name=name,
+                use_cache=use_cache,
+                runner=runner,
+                image=image,
+                screen=screen_for(progress),
+            )
+        )
+
+
+def load_run(run: str | Path, *, runs_dir: str | Path = RUNS) -> Run:
+    """Load a run of this machine, whatever its status.
+
+    Args:
+        run: The run's name, or its folder.
+        runs_dir: The folder of runs.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: If there is no such run.
+    """
+    with call():
+        return Run.of(RunFolder.open(find(str(run), Path(runs_dir))))
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return None if value is None else Path(value)
+
+
+def _given(
+    where: str, pipeline: str, dataset: str | Path | None, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The parameters that were given, checked by name and type."""
+    values = {"dataset": dataset, **settings}
+    known = parameters.load(catalog.PIPELINES[pipeline].definition)
+    given = {name: plain(value) for name, value in values.items() if value is not None}
+    # "auto" is no number yet: the range test finds one before the run begins.
+    auto = {n: given.pop(n) for n in ("learning_rate",) if given.get(n) == parameters.AUTO}
+    return parameters.check(known, given, where) | auto
+
+
+def plain(value: Any) -> Any:
+    """A value as a parameter holds it: paths and runs as text, NumPy's numbers as Python's."""
+    if isinstance(value, Run):
+        return str(value.folder)
+    if isinstance(value, Path):
+        return str(value)
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        return value.item()
+    return value
+
+
+def _document(function: Callable[..., Run], pipeline: Pipeline) -> None:
+    """Give a function the parameters of its pipeline: in its signature and in its documentation."""
+    own = inspect.signature(function, eval_str=False)
+    kept = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    names = {p.name for p in kept} | {*parameters.FINGERPRINTS}
+    added = [p for p in parameters.load(pipeline.definition) if p.name not in names]
+    function.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[
+            *kept,
+            *(
+                inspect.Parameter(
+                    p.name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=p.default,
+                    annotation=p.type.__name__,
+                )
+                for p in added
+            ),
+        ]
+    )
+    lines = [f"    {p.name} ({p.step}): {p.description}" for p in added]
+    function.__doc__ = f"{inspect.getdoc(function)}\n\nParameters:\n" + "\n".join(lines)
+
+
+_document(finetune, catalog.PIPELINES["finetune"])
+_document(compare, catalog.PIPELINES["compare_schedules"])

@@ -1,0 +1,38 @@
+"""Chooses between the live screen of a terminal, one in a notebook, and plain lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from kfp_finetune.progress.lines import PlainScreen, Screen, SilentScreen
+
+
+def make_screen() -> Screen:
+    """Return the screen that suits standard output."""
+    if in_notebook():
+        from kfp_finetune.progress.notebook import NotebookScreen
+
+        return NotebookScreen()
+    plain = (
+        not sys.stdout.isatty()
+        or os.environ.get("TERM") in ("dumb", "unknown")
+        or os.environ.get("CI", "").lower() not in ("", "0", "false")
+    )
+    if plain:
+        return PlainScreen()
+    from kfp_finetune.progress.terminal import TerminalScreen
+
+    return TerminalScreen()
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook, which can show HTML."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and hasattr(shell, "kernel")
+
+
+def screen_for(progress: bool) -> Screen | None:
+    """The screen of a call: None for the one that suits standard output."""
+    return None if progress else SilentScreen()

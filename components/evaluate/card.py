@@ -1,0 +1,44 @@
+"""The head of the report and the curves, as a small page for the output of a notebook's cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.evaluate.diagnosis import diagnose
+from kfp_finetune.components.evaluate.headline import headline
+from kfp_finetune.components.evaluate.metric_table import tiles
+from kfp_finetune.components.evaluate.training_curves import training_curves
+from kfp_finetune.components.pages.page import templates
+
+
+def render_card(
+    title: str, metrics: Metrics, model: ModelManifest, training_log: Iterable[dict[str, Any]]
+) -> str:
+    """Write the page.
+
+    Args:
+        title: The heading.
+        metrics: The metrics of the evaluated split.
+        model: The model's manifest.
+        training_log: Its records in order; empty: no curves are drawn.
+
+    Returns:
+        The page, without any reference to the network.
+    """
+    records = list(training_log)
+    page = templates(Path(__file__).parent).get_template("card.html.jinja")
+    return page.render(
+        title=title,
+        split=metrics.split,
+        verdict=headline(model.problem_type).verdict(metrics),
+        diagnosis=diagnose(records, model, metrics.baseline.get("loss", math.inf))
+        if records
+        else {"finding": ""},
+        tiles=tiles(metrics, model.problem_type),
+        curves=training_curves(records, model) if records else [],
+    )

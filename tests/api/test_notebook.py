@@ -1,0 +1,97 @@
+"""The notebook's cells do what its text promises, and leave the process as it was."""
+
+from __future__ import annotations
+
+import ast
+import html
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kfp_finetune import InputError, load_run
+from kfp_finetune.components.artifacts import metrics as metrics_artifact
+from tests.api.conftest import Executed
+
+
+def test_the_process_is_left_as_it_was(notebook: Executed) -> None:
+    assert notebook.after == notebook.before
+
+
+def test_progress_is_printed(notebook: Executed) -> None:
+    for step in ("load_data", "count_steps", "build_optimizer", "finetune", "evaluate"):
+        assert f"{step}: done" in notebook.output
+
+
+def test_a_run_is_shown_with_its_verdict_and_curves(notebook: Executed) -> None:
+    frame = notebook.shown[1]
+    assert frame.startswith("<iframe srcdoc=")
+    page = html.unescape(frame)
+    for part in ("first-steps", "Accuracy", "Learning rate applied", "Loss", "<svg"):
+        assert part in page, part
+    assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
+
+
+def test_the_picture_of_a_run_in_a_browser(notebook: Executed, tmp_path: Path) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    page = tmp_path / "cell.html"
+    page.write_text(f'<!doctype html><meta charset="utf-8"><body>{notebook.shown[1]}')
+    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    command += ["--virtual-time-budget=3000", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=120)
+    # The frame has fitted itself to its page, so the page has been laid out.
+    assert "height: 900px" not in done.stdout and "px;border" not in done.stdout.split("srcdoc")[0]
+
+
+def test_the_table_has_intervals(notebook: Executed) -> None:
+    table = notebook.shown[2]
+    for column in ("value", "low", "high", "baseline", "accuracy"):
+        assert column in table
+
+
+def test_predictions_are_labels_with_probabilities(notebook: Executed) -> None:
+    predicted = ast.literal_eval(notebook.shown[3])
+    assert len(predicted) == 2 and all(isinstance(label, str) for label, _ in predicted)
+    assert all(1 / 7 <= probability <= 1 for _, probability in predicted)
+
+
+def test_errors_name_arguments(notebook: Executed) -> None:
+    assert "batch_size is 0" in notebook.output
+    assert "remedy:   batch_size=32" in notebook.output
+
+
+def test_a_loaded_run_is_what_its_folder_says(notebook: Executed) -> None:
+    run = load_run("first-steps", runs_dir=notebook.folder / "runs")
+    assert load_run(run.folder) == run
+    record = json.loads((run.folder / "run.json").read_text())
+    assert run.status == "succeeded" and run.metrics == record["metrics"]
+    assert run.parameters == record["parameters"] and run.parameters["num_train_epochs"] == 1
+    assert run.model is not None and run.report is not None and run.log.is_file()
+    rates = [entry["learning_rate"] for entry in run.history() if "learning_rate" in entry]
+    assert len(rates) == run.num_train_steps == 46
+
+
+def test_a_frame_has_the_metrics_of_the_file(notebook: Executed) -> None:
+    run = load_run("first-steps", runs_dir=notebook.folder / "runs")
+    measured = metrics_artifact.read(run.folder / run.artifacts["metrics_json"])
+    frame = run.frame()
+    assert dict(frame["value"]) == run.metrics
+    assert tuple(frame.loc["accuracy", ["low", "high"]]) == tuple(measured.intervals["accuracy"])
+
+
+def test_an_evaluation_is_written_beside_the_run(notebook: Executed) -> None:
+    (folder,) = (notebook.folder / "runs").glob("first-steps-on-messages-*")
+    measured = metrics_artifact.read(folder / "metrics.json")
+    assert measured.num_examples == 1816
+    assert "1,816" in html.unescape(notebook.shown[4]) and (folder / "report.html").is_file()
+
+
+def test_a_succeeded_run_is_not_resumed(notebook: Executed) -> None:
+    run = load_run("first-steps", runs_dir=notebook.folder / "runs")
+    with pytest.raises(InputError) as error:
+        run.resume(progress=False)
+    assert error.value.found == "run 'first-steps' has succeeded"
