@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -215,7 +217,7 @@ CONFIGURATIONS: Mapping[str, Callable[[], SearchStrategy[Config]]] = {
 
 @st.composite
 def cases(draw: DrawFn, family: str) -> dict[str, Any]:
-    """What `torch_side.py` is asked: a configuration, a class, a seed and a padded batch."""
+    """The input of `torch_side.py`: a configuration, a class, a seed and a padded batch."""
     config = draw(CONFIGURATIONS[family]())
     longest = longest_text(config)
     lengths = draw(st.lists(st.sampled_from([1, 2, 3, 5, longest]), min_size=1, max_size=3))
@@ -261,14 +263,21 @@ def longest_text(config: Config) -> int:
     return positions - (config["pad_token_id"] + 1 if after else 0)
 
 
+def families_of(request: pytest.FixtureRequest) -> list[str]:
+    """The families that this session tests in the requesting module (`-k` selects some)."""
+    items = [item for item in request.session.items if item.path == request.path]
+    specs = [item.callspec for item in items if hasattr(item, "callspec")]
+    return sorted({spec.params["family"] for spec in specs})
+
+
 def drawn(strategy: SearchStrategy[Any], count: int) -> list[Any]:
-    """Examples as hypothesis draws them, the same each time; the first is the smallest."""
+    """Examples drawn by hypothesis from PARITY_SEED; the first is the smallest."""
     examples: list[Any] = []
 
+    @seed(int(os.environ.get("PARITY_SEED", "0")))
     @settings(
         max_examples=count,
         phases=[Phase.generate],
-        derandomize=True,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),

@@ -13,7 +13,7 @@ from hypothesis.strategies import DrawFn
 
 from kfp_finetune.components.models import registry
 from kfp_finetune.components.models.names import weights_of
-from tests.models.parity.cases import LABELS, cases, drawn
+from tests.models.parity.cases import LABELS, cases, drawn, families_of
 from tests.models.parity.pytorch import ask, load, needs_torch, run_torch
 
 CASES = 3
@@ -21,15 +21,25 @@ CASES = 3
 OF_ITS_OWN, OF_ALL = 1e-3, 1e-6
 
 
+@pytest.fixture(scope="module")
+def asked(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, list[dict[str, Any]]]]:
+    """Random cases of every tested family, and PyTorch's models and gradients of them."""
+    folder = tmp_path_factory.mktemp("gradients")
+    asked = {family: drawn(_with_direction(family), CASES) for family in families_of(request)}
+    for family, some in asked.items():
+        ask(folder / family, some)
+    run_torch("make", folder)
+    return folder, asked
+
+
 @pytest.mark.slow
 @needs_torch
 @pytest.mark.parametrize("family", registry.FAMILIES)
-def test_gradients_are_pytorchs(family: str, tmp_path: Path) -> None:
-    some = drawn(_with_direction(family), CASES)
-    ask(tmp_path, some)
-    run_torch("make", tmp_path)
-    for number, case in enumerate(some):
-        folder = tmp_path / f"{number:02}"
+def test_gradients_are_pytorchs(family: str, asked: tuple[Path, Any]) -> None:
+    for number, case in enumerate(asked[1][family]):
+        folder = asked[0] / family / f"{number:02}"
         ours = _gradients(folder, case)
         theirs = {
             weight.name: np.asarray(weight.variable)
@@ -48,7 +58,7 @@ def test_gradients_are_pytorchs(family: str, tmp_path: Path) -> None:
 
 @st.composite
 def _with_direction(draw: DrawFn, family: str) -> dict[str, Any]:
-    """A case, and what each logit is multiplied by; nothing is asked of padding."""
+    """A case, and a factor for each logit, 0 on padding."""
     case: dict[str, Any] = draw(cases(family))
     mask = np.array(case["inputs"]["attention_mask"])
     # Padding on the left is read by the head for texts; PyTorch never trains its embedding.
