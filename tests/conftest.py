@@ -1,11 +1,14 @@
-"""What every test runs under: offline, and in CI without skips."""
+"""Fixtures of all tests, which run offline, and in CI without skips."""
 
 from __future__ import annotations
 
+import gc
 import os
+import resource
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
@@ -14,7 +17,7 @@ import pytest
 from tests import tiny
 from tests.servers import Bucket
 
-# Set before anything imports Transformers or datasets: no test reaches for the network.
+# Set before anything imports Transformers or datasets: no test may use the network.
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -22,16 +25,59 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Real datasets and a real checkpoint, where they lie beside the project."""
+    """The folder beside the project with real datasets and a real checkpoint."""
     if not SHARED.is_dir():
         pytest.skip("the real data is not beside the project")
     return SHARED
 
 
+# The files that take longest, the longest first: a worker gets whole files, and none may begin with
+# one of these when the others are done.
+LONGEST = (
+    "finetune/test_checkpoints.py",
+    "test_end_to_end.py",
+    "cli/test_containers.py",
+    "test_resume.py",
+    "finetune/test_training.py",
+    "finetune/test_distribution.py",
+    "test_comparison.py",
+    "test_token_classification.py",
+    "models/parity/test_logits.py",
+    "test_reproduction.py",
+    "finetune/test_vocabulary.py",
+    "test_find_lr.py",
+)
+
+
+PEAKS: list[str] = []
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with the longest tests first, so that no worker ends with one of them."""
+    """Put the longest files first, and after them those with a slow test."""
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(LONGEST)}
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (places.get(item.path, len(places)), item.path not in slow))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Report a worker's peak memory to the process that started it."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    peak = getattr(node, "workeroutput", {}).get("peak")
+    if peak:
+        unit = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB here
+        PEAKS.append(f"{peak / unit:.1f} GB")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if PEAKS:
+        terminalreporter.write_line(f"peak memory of the workers: {', '.join(PEAKS)}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -43,6 +89,15 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped under REQUIRE_ALL=1: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _released() -> Iterator[None]:
+    """Free the models and graphs of a file's tests: a worker is to stay below 3 GB."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].backend.clear_session()
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +182,7 @@ def gcs(cloud_storage: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     from kfp_finetune.components.load_data.readers import remote
 
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", cloud_storage)
-    monkeypatch.setenv("NO_GCE_CHECK", "true")  # is this a machine of Google's? It is not
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # do not ask whether this is a machine of Google's
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     remote.fetch.cache_clear()
@@ -142,6 +197,6 @@ def gcs(cloud_storage: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
 
 @pytest.fixture(params=["s3", "gcs"])
 def bucket(request: pytest.FixtureRequest) -> Bucket:
-    """A bucket in either of them."""
+    """A bucket in S3, then one in Google Cloud Storage."""
     found: Bucket = request.getfixturevalue(request.param)
     return found
