@@ -1,7 +1,7 @@
-"""A pipeline's parameters: their names, types and defaults, and checks of values for them.
+"""The parameters of a pipeline: name, type, default, choices, description and group of each.
 
-Their one source is the compiled pipeline: names, types, defaults and descriptions are read from
-its YAML, so options, config files and the Python API cannot drift apart from it.
+They are read from the compiled pipeline's YAML. The command line, config files, the Python API and
+the reference take them from here, so that none of them can differ from the pipeline.
 """
 
 from __future__ import annotations
@@ -22,6 +22,30 @@ from kfp_finetune.components.not_given import is_given
 
 # A learning rate that is found before the run begins.
 AUTO = "auto"
+MOST_USED_TITLE = "Most used"
+# Shown first in help, in this order.
+MOST_USED = (
+    "dataset",
+    "model",
+    "text_column",
+    "label_column",
+    "task",
+    "max_length",
+    "batch_size",
+    "num_train_epochs",
+    "learning_rate",
+    "lr_scheduler_type",
+    "warmup_ratio",
+    "seed",
+)
+# Titles of the other parameters in help, by the first step that takes them.
+GROUPS = {
+    "load_data": "Data (load_data)",
+    "count_steps": "Length of training (count_steps)",
+    "build_optimizer": "Optimizer and schedule (build_optimizer)",
+    "finetune": "Training (finetune)",
+    "evaluate": "Evaluation (evaluate)",
+}
 # Filled in where a run starts, from the content of the data and of the model.
 FINGERPRINTS = ("dataset_fingerprint", "model_fingerprint")
 _TYPES: dict[str, type] = {
@@ -55,6 +79,7 @@ class Parameter:
         required: Whether it must be given.
         description: One or more sentences.
         step: The first step that takes it.
+        choices: The words that it may be; empty if it may be anything of its type.
     """
 
     name: str
@@ -63,6 +88,12 @@ class Parameter:
     required: bool
     description: str
     step: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> str:
+        """The title that help shows it under."""
+        return MOST_USED_TITLE if self.name in MOST_USED else GROUPS.get(self.step, self.step)
 
     @property
     def option(self) -> str:
@@ -164,6 +195,7 @@ def _parameter(name: str, declared: Mapping[str, Any], step: str) -> Parameter:
         required="defaultValue" not in declared,
         description=description,
         step=step,
+        choices=tuple(declared.get("literals", ())),
     )
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from kfp_finetune.cli.cluster import submit as submitting
 from kfp_finetune.cli.cluster.client import Cluster
+from kfp_finetune.cli.cluster.connection import Connection
 from kfp_finetune.cli.cluster.fetch import fetch as fetch_run
 from kfp_finetune.cli.cluster.observed import find, is_over, status_of
-from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, SubmissionFlags
+from kfp_finetune.cli.cluster.platform import Platform
 from kfp_finetune.cli.cluster.submit import Spec, Submission
 from kfp_finetune.cli.cluster.watch import wait
 from kfp_finetune.components.errors import InputError
@@ -28,22 +29,22 @@ def submit(
     pipeline: Pipeline,
     values: Mapping[str, Any],
     connection: Connection,
-    flags: SubmissionFlags,
-    platform_flags: PlatformFlags,
+    submission: Submission,
+    platform: Platform,
+    *,
+    waits: bool,
 ) -> None:
-    """Submit a pipeline, and wait for it if asked to.
+    """Submit a pipeline, and optionally wait until the run has ended.
 
     Raises:
         InputError: If something is wrong with the input.
         ClusterError: If the cluster or the run fails.
     """
-    submission = flags.as_submission()
     screen = make_screen()
-    platform = platform_flags.load(pipeline)
     spec = submitting.compiled_spec(pipeline, platform)
     cluster = Cluster(connection)
     arguments = submitting.prepare(pipeline, values, platform, submission, screen.heading)
-    start(cluster, arguments, spec, submission, screen, waits=flags.wait)
+    start(cluster, arguments, spec, submission, screen, waits=waits)
 
 
 def start(

@@ -13,8 +13,8 @@ from kfp_finetune.cli.cluster.answers import (
     explained,
     kind_of,
 )
+from kfp_finetune.cli.cluster.connection import Connection
 from kfp_finetune.cli.cluster.login import connect, host_of
-from kfp_finetune.cli.cluster.options import Connection
 
 # Seconds to connect, and to wait for an answer.
 TIMEOUT = (10, 60)

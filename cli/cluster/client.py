@@ -16,8 +16,8 @@ from urllib.parse import quote, urlencode
 
 from kfp_finetune.cli.cluster.answers import BusyError, no_kubeflow, place
 from kfp_finetune.cli.cluster.calls import TIMEOUT, Calls
+from kfp_finetune.cli.cluster.connection import Connection
 from kfp_finetune.cli.cluster.login import POD
-from kfp_finetune.cli.cluster.options import Connection
 from kfp_finetune.cli.cluster.recurring_runs import Schedules
 from kfp_finetune.cli.cluster.registry import Registry, equals
 from kfp_finetune.components.errors import InputError

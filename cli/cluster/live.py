@@ -10,8 +10,8 @@ from pathlib import Path
 
 from kfp_finetune.cli.cluster.answers import ClusterError
 from kfp_finetune.cli.cluster.client import Cluster
+from kfp_finetune.cli.cluster.connection import Connection
 from kfp_finetune.cli.cluster.observed import find
-from kfp_finetune.cli.cluster.options import Connection
 from kfp_finetune.cli.cluster.outputs import Outputs, no_outputs
 from kfp_finetune.cli.cluster.sources import Sources
 from kfp_finetune.cli.cluster.steps import Step

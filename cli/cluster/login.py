@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from kfp_finetune.cli.cluster.options import Connection
+from kfp_finetune.cli.cluster.connection import Connection
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.uris import without_secrets
 

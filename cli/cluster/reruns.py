@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ from typing import Any
 from kfp_finetune.cli.cluster import submit as submitting
 from kfp_finetune.cli.cluster.actions import start
 from kfp_finetune.cli.cluster.client import Cluster
+from kfp_finetune.cli.cluster.connection import Connection
 from kfp_finetune.cli.cluster.observed import ObservedRun, find
-from kfp_finetune.cli.cluster.options import Connection, PlatformFlags, SubmissionFlags
+from kfp_finetune.cli.cluster.platform import Platform
 from kfp_finetune.cli.cluster.submit import EXPERIMENT, Spec, Submission
-from kfp_finetune.cli.pipeline.changes import changed, say_kept
+from kfp_finetune.cli.pipeline.changes import changed, print_reused
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
 from kfp_finetune.pipelines import catalog
@@ -30,8 +31,10 @@ def rerun(
     changes: Mapping[str, Any],
     runs_dir: Path,
     connection: Connection,
-    flags: SubmissionFlags,
-    platform_flags: PlatformFlags,
+    submission: Submission,
+    platform_of: Callable[[Pipeline], Platform] | None,
+    *,
+    waits: bool,
 ) -> None:
     """Submit a run again.
 
@@ -43,14 +46,14 @@ def rerun(
         changes: The parameters to change, paths made absolute.
         runs_dir: The folder of local runs.
         connection: Which Kubeflow.
-        flags: How it is started.
-        platform_flags: What the cluster gives the steps.
+        submission: How it is started.
+        platform_of: Returns the platform of a pipeline; None: no platform is given.
+        waits: Whether to wait until the run has ended.
 
     Raises:
         InputError: As `actions.submit`, and if there is no such run.
         ClusterError: As `actions.submit`.
     """
-    submission = flags.as_submission()
     screen = make_screen()
     cluster = Cluster(connection)
     local = next((p for p in (runs_dir / name, Path(name)) if (p / RECORD).is_file()), None)
@@ -62,8 +65,8 @@ def rerun(
         run = find(cluster, fetched or name)
         pipeline, before = _pipeline(run), run.parameters
         submission = _as_before(cluster, run, submission)
-    platform = platform_flags.load(pipeline)
-    keeps = run is not None and platform_flags == PlatformFlags()
+    platform = platform_of(pipeline) if platform_of is not None else Platform()
+    keeps = run is not None and platform_of is None
     spec = run.spec if run is not None and keeps else submitting.compiled_spec(pipeline, platform)
     after = changed(before, changes, pipeline)
     arguments = submitting.prepare(pipeline, after, platform, submission, screen.heading)
@@ -72,8 +75,8 @@ def rerun(
     if keeps:
         arguments = _known(arguments, changes, spec)
         if submission.use_cache:
-            say_kept(spec.pipeline, _given(before), arguments)
-    start(cluster, arguments, spec, submission, screen, waits=flags.wait)
+            print_reused(spec.pipeline, _given(before), arguments)
+    start(cluster, arguments, spec, submission, screen, waits=waits)
 
 
 def _pipeline(run: ObservedRun) -> Pipeline:

@@ -8,7 +8,7 @@ from kfp_finetune.cli.cluster.watch import reasons_of
 from kfp_finetune.components.errors import InputError
 
 
-def resume(cluster: Cluster, name: str) -> None:
+def resume_on_cluster(cluster: Cluster, name: str) -> None:
     """Have KFP retry what failed or was not reached; steps that are done stay so.
 
     Raises:

@@ -5,58 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from kfp_finetune.cli.cluster.options import Connection, takes
-from kfp_finetune.components.errors import InputError
+from kfp_finetune.cli.cluster.connection import Connection
 
 _LAST_RUNS = 3
-
-
-class Action(StrEnum):
-    """What is done with a schedule."""
-
-    pause = "pause"
-    resume = "resume"
-    delete = "delete"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-
-    @app.command("schedules")
-    @takes(connection=Connection)
-    def schedules(
-        connection: Connection,
-        action: Annotated[
-            Action | None,
-            typer.Argument(help="Omit it to list the schedules.", show_default=False),
-        ] = None,
-        schedule: Annotated[
-            str | None,
-            typer.Argument(
-                metavar="SCHEDULE",
-                help="The schedule's id, or its name if only one has it.",
-                show_default=False,
-            ),
-        ] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
-    ) -> None:
-        """List what submit --cron made: next start and last runs; or pause, resume, delete it."""
-        if action is None:
-            list_schedules(connection, as_json=as_json)
-        elif schedule is None:
-            raise InputError(
-                "no schedule is given",
-                where="the command line",
-                expected=f"kfp-finetune schedules {action} SCHEDULE",
-                remedy=f"kfp-finetune schedules{connection.flags} lists them",
-            )
-        else:
-            change(action, schedule, connection)
 
 
 def list_schedules(connection: Connection, *, as_json: bool) -> None:
@@ -105,7 +58,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     return [line[: len(line) - len(line.lstrip())] + clean(line.lstrip()) for line in lines]
 
 
-def change(action: Action, name: str, connection: Connection) -> None:
+def change(action: str, name: str, connection: Connection) -> None:
     """Pause, resume or delete a schedule, and print what that means.
 
     Raises:
@@ -117,12 +70,12 @@ def change(action: Action, name: str, connection: Connection) -> None:
     cluster = Cluster(connection)
     found = cluster.schedules.find(name)
     flags = connection.flags
-    if action is Action.delete:
+    if action == "delete":
         cluster.schedules.delete(found)
         runs = f"kfp-finetune runs{flags}"
         print(f"schedule {found.display_name} is deleted")
         print(f"its runs stay, under the names that Kubeflow gave them; {runs} lists them")
-    elif action is Action.pause:
+    elif action == "pause":
         cluster.schedules.pause(found)
         resume = f"kfp-finetune schedules resume {found.recurring_run_id}{flags}"
         print(f"schedule {found.display_name} is paused; {resume} resumes it")

@@ -1,1 +1,1 @@
-"""The commands, one file each."""
+"""The commands, one file each: options, help, and the call that does the work."""

@@ -15,7 +15,7 @@ from kfp_finetune.progress.summary import shown
 from kfp_finetune.runs.trained_models import find_model, run_of
 
 
-def export(model: str, runs_dir: Path, output: Path, form: str) -> None:
+def export_model(model: str, runs_dir: Path, output: Path, form: str) -> None:
     """Write a model with its tokenizer and its card into a folder of its own.
 
     Args:
@@ -32,10 +32,11 @@ def export(model: str, runs_dir: Path, output: Path, form: str) -> None:
     folder = find_model(model, runs_dir)
     with interruptible():
         difference = _export(folder, output, output.absolute().name, form)
-    print(f"wrote {shown(output.absolute())}; read back, its logits differ by {difference:.1g}")
+    check = "identical" if difference == 0 else f"equal within {difference:.1g}"
+    print(f"wrote {shown(output.absolute())}; verified: reloaded logits are {check}")
 
 
-def push(model: str, runs_dir: Path, hub_id: str, *, private: bool) -> None:
+def push_model(model: str, runs_dir: Path, hub_id: str, *, private: bool) -> None:
     """Upload a model with its tokenizer and its card to the Hugging Face Hub.
 
     Args:

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,43 +30,53 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 5
 
 
-def predict(
+@dataclass(frozen=True)
+class Output:
+    """How predictions are made and printed.
+
+    Attributes:
+        batch_size: Texts per batch.
+        top_k: Number of labels to print with their probabilities; None: the predicted ones.
+        calibrated: Whether to calibrate probabilities with the fitted temperature.
+        with_texts: Whether to print the texts of a file beside their predictions.
+    """
+
+    batch_size: int = 32
+    top_k: int | None = None
+    calibrated: bool = True
+    with_texts: bool = True
+
+
+def predict_texts(
     model: str,
     texts: Sequence[str],
     flags: Mapping[str, Any],
     *,
     runs_dir: Path,
     file: str | None,
-    batch_size: int,
-    top_k: int | None,
-    calibrated: bool,
-    with_texts: bool = True,
+    output: Output,
 ) -> None:
     """Print a prediction for every text: readable for texts given here, JSON lines for a file's.
 
     Args:
         model: A run's name, a run's folder, or a model's folder.
-        texts: From the command line; of a model for pairs, two make one.
-        flags: `precision`, and how a file is read: those of load_data's parameters that were
-            given.
+        texts: From the command line; for a model of text pairs, two make one example.
+        flags: `precision`, and the given parameters of load_data for reading the file.
         runs_dir: The folder of runs.
         file: A file of texts, or "-" for standard input.
-        batch_size: Texts per batch.
-        top_k: How many labels are printed with their probabilities; None: those that are predicted.
-        calibrated: Whether probabilities are made with the temperature that was fitted.
-        with_texts: Whether a file's texts are printed beside their predictions.
+        output: How to predict and print.
 
     Raises:
-        InputError: If there is no such model, no text, or one cannot be read; the predictions for
-            the rows before a bad one have been printed then.
-        Interrupted: If a signal ended it, or nobody reads on.
+        InputError: If there is no such model, no text, or a row cannot be read; the predictions
+            for the rows before it have been printed.
+        Interrupted: If a signal ended it, or standard output was closed.
     """
     check_installed()
     folder = find_model(model, runs_dir)
     flags = dict(flags)
     precision = flags.pop("precision", "auto")
     manifest = model_artifact.read(folder)
-    _check(manifest, texts, file, flags, top_k)
+    _check(manifest, texts, file, flags, output.top_k)
     with interruptible():
         rows = _Rows(_of_command_line(texts, manifest))
         notes: tuple[str, ...] = ()
@@ -79,12 +89,12 @@ def predict(
         from kfp_finetune.components.finetune import devices
 
         devices.configure(manifest.seed)
-        predictor = Predictor.load(folder, calibrated=calibrated, precision=precision)
+        predictor = Predictor.load(folder, calibrated=output.calibrated, precision=precision)
         try:
-            for text, prediction in predictor.stream(rows.texts(), batch_size):
-                answer = told(prediction, manifest.problem_type, top_k)
+            for text, prediction in predictor.stream(rows.texts(), output.batch_size):
+                answer = told(prediction, manifest.problem_type, output.top_k)
                 row = {"row": rows.numbers.popleft()}
-                if with_texts:
+                if output.with_texts:
                     row |= _named(text)
                 print(json.dumps(row | answer) if file else _readable(text, answer))
             sys.stdout.flush()

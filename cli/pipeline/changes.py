@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
-from kfp_finetune.components.repeating import MEANS
-from kfp_finetune.components.uris import is_hidden
 from kfp_finetune.pipelines import parameters as pipeline_parameters
 from kfp_finetune.pipelines.parameters import FINGERPRINTS, in_order
 
@@ -61,7 +58,7 @@ def changed(
     return after
 
 
-def steps_kept(
+def steps_reused(
     tasks: Mapping[str, Any],
     before: Mapping[str, Any],
     after: Mapping[str, Any],
@@ -97,56 +94,12 @@ def _may_be_cached(task: Mapping[str, Any]) -> bool:
     return is_loop or bool((task.get("cachingOptions") or {}).get("enableCache"))
 
 
-def say_kept(
+def print_reused(
     spec: Mapping[str, Any],
     before: Mapping[str, Any],
     after: Mapping[str, Any],
     ignored: tuple[str, ...] = (),
 ) -> None:
-    """Say what `steps_kept` tells; the cache may have lost it, or be another version's."""
-    kept = steps_kept(spec["root"]["dag"]["tasks"], before, after, ignored)
+    """Say what `steps_reused` tells; the cache may have lost it, or be another version's."""
+    kept = steps_reused(spec["root"]["dag"]["tasks"], before, after, ignored)
     print("from the cache, if it still has it: " + (", ".join(kept) or "nothing"), flush=True)
-
-
-def rerun_here(
-    name: str, changes: Mapping[str, Any], *, runs_dir: Path, new_name: str | None, use_cache: bool
-) -> None:
-    """Run a local run again, here, with something changed.
-
-    Args:
-        name: The run's name, or its folder.
-        changes: What is named anew.
-        runs_dir: The folder of runs.
-        new_name: The new run's name; None for the dataset's name and the time.
-        use_cache: Whether finished steps are taken over.
-
-    Raises:
-        InputError: As `run.execute`, and if there is no such run.
-    """
-    from kfp_finetune.local.execution import execute
-    from kfp_finetune.pipelines import catalog
-    from kfp_finetune.runs.folder import RunFolder, find
-
-    record = RunFolder.open(find(name, runs_dir)).record
-    pipeline = catalog.find(record.pipeline)
-    kept = (name for name in record.hidden if name not in changes)
-    if gone := [name for name in kept if not is_hidden(record.parameters[name])]:
-        raise InputError(
-            "what is stored of a URI is without its user, password or token",
-            where=", ".join(f"{n}: {record.parameters[n]}" for n in gone),
-            expected="the whole URI",
-            remedy=" ".join(f"--{n.replace('_', '-')} 'THE WHOLE URI'" for n in gone),
-        )
-    after = changed(record.parameters, changes, pipeline)
-    before = {n: v for n, v in record.parameters.items() if n not in FINGERPRINTS}
-    if use_cache:
-        say_kept(pipeline_parameters.read_spec(pipeline.definition), before, after, MEANS)
-    execute(
-        pipeline,
-        after,
-        runs_dir=runs_dir,
-        name=new_name,
-        use_cache=use_cache,
-        runner=record.runner,
-        image=record.image,
-    )

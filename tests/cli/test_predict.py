@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,10 @@ def work(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def predict(model: str, *texts: str, **options: Any) -> None:
-    settings = {
-        "runs_dir": Path("runs"),
-        "file": None,
-        "batch_size": 32,
-        "top_k": None,
-        "calibrated": True,
-    }
-    own = {name: options.pop(name) for name in (*settings, "with_texts") if name in options}
-    command.predict(model, texts, options, **(settings | own))
+    names = [field.name for field in fields(command.Output)]
+    output = command.Output(**{name: options.pop(name) for name in names if name in options})
+    runs_dir, file = options.pop("runs_dir", Path("runs")), options.pop("file", None)
+    command.predict_texts(model, texts, options, runs_dir=runs_dir, file=file, output=output)
 
 
 def answers(capsys: pytest.CaptureFixture[str], model: str, **options: Any) -> list[Any]:

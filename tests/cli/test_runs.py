@@ -47,23 +47,30 @@ def change(cli: Cli, name: str, **values: Any) -> None:
 
 
 def names(out: str) -> list[str]:
-    return [line.split()[0] for line in out.splitlines()[1:]]
+    return [line.split()[0] for line in rows(out)]
+
+
+def rows(out: str) -> list[str]:
+    """The rows of the table, without its head and the lines below it."""
+    return out.partition("\n\n")[0].splitlines()[1:]
 
 
 def test_the_newest_come_first_and_what_was_killed_is_told(filled: Cli) -> None:
     code, out, err = filled("runs")
     assert (code, err) == (0, "")
-    head, *rows = out.splitlines()
-    assert head.split()[:5] == ["run", "dataset", "model", "schedule", "steps"]
-    assert head.split()[-4:] == ["accuracy", "loss", "status", "started"]
-    assert [(row.split()[0], row.split()[-3]) for row in rows] == [
+    head = out.splitlines()[0]
+    assert head.split() == ["run", "steps", "accuracy", "loss", "status", "started"]
+    assert [(row.split()[0], row.split()[-3]) for row in rows(out)] == [
         ("killed", "interrupted"),
         ("failed", "failed"),
         ("second", "succeeded"),
         ("first", "succeeded"),
     ]
-    assert rows[3].split()[1:6] == ["data.csv", "owner/model", "linear", "5e-05", "12"]
-    assert "0.9000" in rows[3]
+    assert rows(out)[3].split()[1:4] == ["12", "0.9000", "0.9000"]
+    assert out.endswith(
+        "\n\nthe same in all rows: task text-classification, dataset data.csv, model\n"
+        "  owner/model, schedule linear 5e-05\n"
+    )
     assert filled.record("killed")["status"] == "running"  # a table changes nothing
 
 
@@ -98,9 +105,42 @@ def test_a_metric_that_is_not_told_is_shown_when_it_is_asked_for(filled: Cli) ->
 def test_runs_of_different_kinds_are_each_told_by_their_own_metrics(filled: Cli) -> None:
     change(filled, "second", metrics={"micro_f1": 0.7, "macro_f1": 0.6})
     change(filled, "first", metrics={"accuracy": 0.9, "micro_f1": 0.9})
-    head, *rows = filled("runs")[1].splitlines()
-    assert head.split()[5:-2] == ["accuracy", "macro_f1", "micro_f1"]
-    assert rows[2].split()[-6:-3] == ["-", "0.6000", "0.7000"]
+    out = filled("runs", "--wide")[1]
+    assert out.splitlines()[0].split()[6:-2] == ["accuracy", "macro_f1", "micro_f1"]
+    assert rows(out)[2].split()[-6:-3] == ["-", "0.6000", "0.7000"]
+
+
+def test_different_tasks_are_pointed_out(filled: Cli) -> None:
+    parameters = filled.record("second")["parameters"]
+    change(filled, "second", parameters=parameters | {"task": "token-classification"})
+    code, out, err = filled("runs", "--sort", "accuracy")
+    assert (code, rows(out)[1].split()[1]) == (0, "token-classification")
+    assert "metrics of different tasks cannot be compared" in err
+
+
+def test_the_newer_of_equal_runs_comes_first_and_undefined_metrics_last(filled: Cli) -> None:
+    change(filled, "first", metrics={"accuracy": 0.8})
+    change(filled, "failed", metrics={"accuracy": float("nan")})
+    change(filled, "killed", metrics={"accuracy": 0.7})
+    out = filled("runs", "--sort", "accuracy")[1]
+    assert names(out) == ["second", "first", "killed", "failed"]
+
+
+def test_the_table_fits_80_columns_and_wide_shows_all(filled: Cli) -> None:
+    for number, name in enumerate(SCORES):
+        parameters = filled.record(name)["parameters"] | {
+            "dataset": f"owner/quite-a-long-name-of-a-dataset-{number}",
+            "model": f"owner/another-name-that-is-long-{number}",
+        }
+        change(filled, name, parameters=parameters)
+    out = filled("runs")[1]
+    assert max(map(len, out.splitlines())) <= 80
+    assert "not shown: " in out and "--wide shows all columns" in out
+    wide = filled("runs", "--wide")[1]
+    assert wide.splitlines()[0].split() == [
+        *("run", "task", "dataset", "model", "schedule", "steps", "accuracy", "loss", "status"),
+        "started",
+    ]
 
 
 def test_an_unknown_metric_is_told(filled: Cli) -> None:
@@ -129,7 +169,7 @@ def test_on_a_narrow_terminal_no_line_is_wider_than_it(filled: Cli) -> None:
     lines = os.read(parent, 100_000).decode().splitlines()
     os.close(parent)
     assert any("first" in line for line in lines)
-    assert any("accuracy 0.9000" in line for line in lines)
+    assert any("0.9000" in line for line in lines)
     assert max(map(len, lines)) <= 50
 
 
@@ -138,7 +178,7 @@ def test_a_damaged_record_hides_no_other_run(filled: Cli) -> None:
     code, out, err = filled("runs")
     assert code == 0
     assert names(out) == ["killed", "failed", "first"]
-    assert "passed over runs/second" in err
+    assert "skipped runs/second" in err
 
 
 def test_no_folder_and_no_runs(cli: Cli) -> None:
@@ -153,7 +193,7 @@ def test_no_folder_and_no_runs(cli: Cli) -> None:
 def test_what_came_to_nothing_is_removed_only_by_agreement(filled: Cli) -> None:
     code, out, err = filled("runs", "--prune")
     assert code == 2
-    assert "give --yes" in err
+    assert "kfp-finetune runs --prune --yes" in err
     assert "failed: failed" in out
     runs = filled.folder / "runs"
     assert (runs / "failed").is_dir()

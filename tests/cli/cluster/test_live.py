@@ -16,8 +16,8 @@ import pytest
 from kfp_finetune.cli.cluster import live
 from kfp_finetune.cli.cluster.answers import ClusterError
 from kfp_finetune.cli.cluster.client import Cluster
+from kfp_finetune.cli.cluster.connection import Connection
 from kfp_finetune.cli.cluster.live import ClusterLogs
-from kfp_finetune.cli.cluster.options import Connection
 from tests.cli.cluster.artifact_route import ArtifactRoute
 from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.kubeflow import Kubeflow

@@ -13,9 +13,9 @@ import pytest
 
 from kfp_finetune.cli.cluster import logs
 from kfp_finetune.cli.cluster.client import Cluster
+from kfp_finetune.cli.cluster.connection import Connection
 from kfp_finetune.cli.cluster.logs import Wanted
 from kfp_finetune.cli.cluster.observed import find
-from kfp_finetune.cli.cluster.options import Connection
 from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.kubeflow import Kubeflow
 from tests.cli.cluster.replay import Replay, argo_nodes, recording

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from kfp_finetune.cli.cluster.client import Cluster
+from kfp_finetune.cli.cluster.connection import Connection
 from kfp_finetune.cli.cluster.observed import ObservedRun, find
-from kfp_finetune.cli.cluster.options import Connection
 from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.replay import NAMES, Replay, recording, workflow
 

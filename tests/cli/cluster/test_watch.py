@@ -11,7 +11,7 @@ import pytest
 
 from kfp_finetune.cli.cluster import watch
 from kfp_finetune.cli.cluster.actions import cluster_runs
-from kfp_finetune.cli.cluster.options import Connection
+from kfp_finetune.cli.cluster.connection import Connection
 from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.kubeflow import Kubeflow
 from tests.cli.cluster.replay import Replay, as_run, recording

@@ -1,0 +1,56 @@
+"""Repeats a run of this machine with some parameters changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kfp_finetune.cli.pipeline.changes import changed, print_reused
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.repeating import MEANS
+from kfp_finetune.components.uris import is_hidden
+from kfp_finetune.local.execution import execute
+from kfp_finetune.pipelines import catalog, parameters
+from kfp_finetune.pipelines.parameters import FINGERPRINTS
+from kfp_finetune.runs.folder import RunFolder, find
+
+
+def rerun_here(
+    name: str, changes: Mapping[str, Any], *, runs_dir: Path, new_name: str | None, use_cache: bool
+) -> None:
+    """Run a local run again, here, with something changed.
+
+    Args:
+        name: The run's name, or its folder.
+        changes: What is named anew.
+        runs_dir: The folder of runs.
+        new_name: The new run's name; None for the dataset's name and the time.
+        use_cache: Whether finished steps are taken over.
+
+    Raises:
+        InputError: As `run.execute`, and if there is no such run.
+    """
+    record = RunFolder.open(find(name, runs_dir)).record
+    pipeline = catalog.find(record.pipeline)
+    kept = (name for name in record.hidden if name not in changes)
+    if gone := [name for name in kept if not is_hidden(record.parameters[name])]:
+        raise InputError(
+            "what is stored of a URI is without its user, password or token",
+            where=", ".join(f"{n}: {record.parameters[n]}" for n in gone),
+            expected="the whole URI",
+            remedy=" ".join(f"--{n.replace('_', '-')} 'THE WHOLE URI'" for n in gone),
+        )
+    after = changed(record.parameters, changes, pipeline)
+    before = {n: v for n, v in record.parameters.items() if n not in FINGERPRINTS}
+    if use_cache:
+        print_reused(parameters.read_spec(pipeline.definition), before, after, MEANS)
+    execute(
+        pipeline,
+        after,
+        runs_dir=runs_dir,
+        name=new_name,
+        use_cache=use_cache,
+        runner=record.runner,
+        image=record.image,
+    )
