@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 from collections.abc import Iterator
 from importlib import import_module
@@ -67,12 +66,6 @@ def call() -> Iterator[None]:
             raise SystemExit(error.exit_code) from None
 
 
-# An option, the value after it, and the word "no-" before the name of a switch.
-_OPTION = re.compile(r"--(no-)?([a-z][a-z-]*[a-z])(?:[ =]([A-Za-z0-9_.:/-]+))?")
-# Words that can follow an option without being its value.
-_NO_VALUES = {"and", "or", "is", "with", "to", "in", "such", "only", "lists", "for", "where", "if"}
-
-
 def in_python(error: Any) -> Any:
     """An InputError with its options as arguments: `--batch-size 8` is `batch_size=8`.
 
@@ -83,27 +76,9 @@ def in_python(error: Any) -> Any:
 
 
 def _rewritten(parts: dict[str, Any]) -> dict[str, Any]:
+    from kfp_finetune.components.options import as_arguments
+
     return {
         name: [_rewritten(part) for part in value] if name == "problems" else as_arguments(value)
         for name, value in parts.items()
     }
-
-
-def as_arguments(text: str) -> str:
-    """A text with options of the command line written as arguments of a function."""
-    before, command, after = text.partition("kfp-finetune ")
-    return (
-        _OPTION.sub(_as_argument, before).replace("the command line", "the call") + command + after
-    )
-
-
-def _as_argument(option: re.Match[str]) -> str:
-    switched_off, name, value = option[1], option[2].replace("-", "_"), option[3]
-    if value is None or value.rstrip(".,;:") in _NO_VALUES:
-        rest = option[0][len(f"--{switched_off or ''}{option[2]}") :]
-        return (f"{name}=False" if switched_off else name) + rest
-    try:
-        float(value)
-    except ValueError:
-        value = f"'{value}'"
-    return f"{name}={value}"

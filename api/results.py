@@ -11,7 +11,8 @@ from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import read_training_log
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.runs.folder import RunFolder
+from kfp_finetune.runs.folder import LOG, RunFolder
+from kfp_finetune.runs.results import PAGES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ class Run:
     pipeline: str
     status: str
     parameters: dict[str, Any] = field(repr=False)
-    metrics: dict[str, float]
+    metrics: dict[str, float] = field(repr=False)
     validation_metrics: dict[str, float] = field(repr=False)
     trials: list[dict[str, Any]] = field(repr=False)
     num_train_steps: int | None = field(repr=False)
@@ -71,12 +72,13 @@ class Run:
     @property
     def report(self) -> Path | None:
         """The HTML report; None if the run has none."""
-        return self._artifact("report")
+        page = self.folder / PAGES["report"]
+        return page if page.is_file() else None
 
     @property
     def log(self) -> Path:
-        """Everything that the steps and their libraries printed."""
-        return self.folder / "run.log"
+        """The file of everything that the steps and their libraries printed."""
+        return self.folder / LOG
 
     def history(self) -> list[dict[str, Any]]:
         """The training log: one record per step or evaluation, in order.

@@ -1,4 +1,4 @@
-"""How a reader gives a parameter: as an option of the command line, or in Kubeflow's form."""
+"""How a reader gives a parameter: as an option, in Kubeflow's form, or as a Python argument."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 import re
 
 _OPTION = re.compile(r"(?<![\w-])--(no-)?([a-z][a-z0-9]*(?:-[a-z0-9]+)*)")
+
+# An option, and what may be its value.
+_WITH_VALUE = re.compile(_OPTION.pattern + r"(?:[ =](\w[\w./:-]*))?")
+# Words that follow an option without being its value.
+_NO_VALUES = {"and", "or", "is", "with", "to", "in", "such", "only", "for", "where", "if", "lists"}
 
 
 def on_cluster() -> bool:
@@ -24,3 +29,33 @@ def as_given(text: str) -> str:
     if not on_cluster():
         return text
     return _OPTION.sub(lambda m: m[2].replace("-", "_") + (" = false" if m[1] else ""), text)
+
+
+def as_arguments(text: str) -> str:
+    """A text with its options as arguments of a Python function: --batch-size 8 is batch_size=8.
+
+    A command, which comes last in a text, stays what it is: it works when it is pasted.
+
+    Args:
+        text: A sentence with options of the command line.
+    """
+    before, command, after = text.partition("kfp-finetune ")
+    before = before.replace("the command line", "the call")
+    return _WITH_VALUE.sub(_as_argument, before) + command + after
+
+
+def _as_argument(option: re.Match[str]) -> str:
+    negated, name, following = option[1], option[2].replace("-", "_"), option[3]
+    if negated:
+        name += "=False"
+    if following is None:
+        return name
+    value = following.rstrip(".:,;")
+    end = following[len(value) :]
+    if negated or value in _NO_VALUES:
+        return f"{name} {following}"
+    try:
+        float(value)
+    except ValueError:
+        value = repr(value)
+    return f"{name}={value}{end}"

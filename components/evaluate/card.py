@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from kfp_finetune.components.evaluate.diagnosis import diagnose
 from kfp_finetune.components.evaluate.headline import headline
 from kfp_finetune.components.evaluate.metric_table import tiles
 from kfp_finetune.components.evaluate.training_curves import training_curves
+from kfp_finetune.components.options import as_arguments
 from kfp_finetune.components.pages.page import templates
 
 
@@ -31,14 +33,14 @@ def render_card(
         The page, without any reference to the network.
     """
     records = list(training_log)
+    found = diagnose(records, model, metrics.baseline.get("loss", math.inf))
     page = templates(Path(__file__).parent).get_template("card.html.jinja")
     return page.render(
         title=title,
         split=metrics.split,
         verdict=headline(model.problem_type).verdict(metrics),
-        diagnosis=diagnose(records, model, metrics.baseline.get("loss", math.inf))
-        if records
-        else {"finding": ""},
+        # A notebook's reader changes arguments, not options.
+        diagnosis=replace(found, remedy=as_arguments(found.remedy)),
         tiles=tiles(metrics, model.problem_type),
         curves=training_curves(records, model) if records else [],
     )

@@ -15,7 +15,7 @@ import pytest
 
 import kfp_finetune
 from kfp_finetune import InputError, compare, evaluate, finetune, load_run
-from kfp_finetune.calling import as_arguments
+from kfp_finetune.components.options import as_arguments
 from kfp_finetune.finetuning import plain
 from kfp_finetune.pipelines import catalog, parameters
 
@@ -90,6 +90,10 @@ def test_signatures_have_the_parameters_of_the_pipeline(function: object, pipeli
         ("give another with --runs-dir", "give another with runs_dir"),
         ("kfp-finetune resume demo --uri X", "kfp-finetune resume demo --uri X"),
         ("the command line", "the call"),
+        (
+            "Try --optimizer adamw, or --learning-rate 0.002.",
+            "Try optimizer='adamw', or learning_rate=0.002.",
+        ),
     ],
 )
 def test_remedies_are_arguments(option: str, argument: str) -> None:
@@ -129,6 +133,7 @@ def test_values_of_other_types() -> None:
 def test_calls_work_in_a_thread(tmp_path: Path) -> None:
     """Signals are the main thread's; a call in another one must not touch them."""
     found: list[str] = []
+    before = signal.getsignal(signal.SIGINT)
 
     def call() -> None:
         try:
@@ -140,4 +145,4 @@ def test_calls_work_in_a_thread(tmp_path: Path) -> None:
     thread.start()
     thread.join()
     assert found == ["batch_size is 0"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
