@@ -1,17 +1,31 @@
-"""The notebook of the documents, executed once for all tests of the Python API."""
+"""The notebook of the documents, executed once in a real kernel for all tests of the API."""
 
 from __future__ import annotations
 
+import ast
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
+# What a call could leave behind in the process.
+STATE = """
+import json, logging, os, signal
+def state():
+    return {
+        "environment": dict(os.environ),
+        "handlers": [repr(signal.getsignal(s)) for s in (signal.SIGINT, signal.SIGTERM)],
+        "folder": os.getcwd(),
+        "logging": [len(logging.getLogger().handlers), logging.getLogger().level],
+    }
+before = state()
+"""
 
 
 @dataclass(frozen=True)
@@ -19,34 +33,41 @@ class Executed:
     """A notebook that has been executed.
 
     Attributes:
-        folder: The working directory; its runs are in runs/.
-        shown: What each code cell shows, in order.
+        folder: The working directory of the kernel; its runs are in runs/.
+        outputs: The outputs of every code cell of the document, in order.
         before: The state of the process before the first cell.
         after: The state after the last one.
-        output: What was printed.
     """
 
     folder: Path
-    shown: list[str]
+    outputs: list[list[Any]]
     before: dict[str, Any]
     after: dict[str, Any]
-    output: str
+
+    def shown(self, cell: int, kind: str) -> str:
+        """What a cell shows: "html", "plain" or "printed"."""
+        found = [
+            output.get("text", "") if kind == "printed" else output["data"][f"text/{kind}"]
+            for output in self.outputs[cell]
+            if (output["output_type"] == "stream") == (kind == "printed")
+        ]
+        return "".join(found)
 
 
 @pytest.fixture(scope="session")
 def notebook(tmp_path_factory: pytest.TempPathFactory) -> Executed:
-    """docs/first-steps.ipynb, with fewer epochs."""
+    """docs/first-steps.ipynb, with one epoch."""
     folder = tmp_path_factory.mktemp("notebook")
     source = (ROOT / "docs" / "first-steps.ipynb").read_text()
     assert source.count("num_train_epochs=8") == 1
-    (folder / "notebook.ipynb").write_text(source.replace("epochs=8", "epochs=1"))
-    script = Path(__file__).with_name("execute_notebook.py")
-    done = subprocess.run(
-        [sys.executable, script, "notebook.ipynb", "result.json"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    result = json.loads((folder / "result.json").read_text())
-    return Executed(folder, output=done.stdout, **result)
+    document = nbformat.reads(source.replace("epochs=8", "epochs=1"), as_version=4)
+    first = nbformat.v4.new_code_cell(STATE)
+    last = nbformat.v4.new_code_cell("json.dumps([before, state()])")
+    document.cells = [first, *document.cells, last]
+    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")
+    NotebookClient(
+        document, km=kernel, timeout=1200, resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    outputs = [cell.outputs for cell in document.cells if cell.cell_type == "code"]
+    before, after = json.loads(ast.literal_eval(outputs[-1][0]["data"]["text/plain"]))
+    return Executed(folder, outputs[1:-1], before, after)
