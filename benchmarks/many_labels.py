@@ -20,10 +20,10 @@ import numpy as np
 import pyarrow as pa
 
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
-from kfp_finetune.components.tasks import text_classification
 from kfp_finetune.components.tasks.predictions import Predictions
-from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
 from kfp_finetune.components.tasks.scores.pieces import new_logits, release
+from kfp_finetune.components.tasks.text_classification.problem_types import SINGLE_LABEL
+from kfp_finetune.components.tasks.text_classification.task import TASK
 
 _AT_ONCE = 500
 
@@ -48,7 +48,7 @@ def main(kinds: int = 20_000, rows: int = 60_000) -> None:
     )
     data: Any = SimpleNamespace(slice_columns=[], max_length=32)
     start_time = time.monotonic()
-    found = text_classification.score(predictions, table, model, data, "test", with_texts=True)
+    found = TASK.score(predictions, table, model, data, "test", with_texts=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "metrics.json")
         metrics_artifact.write(path, found)

@@ -19,15 +19,14 @@ from typer.main import get_command
 
 from kfp_finetune.cli import main
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.problem_types import (
-    ENTITIES,
+from kfp_finetune.components.tasks.text_classification.measure import measure
+from kfp_finetune.components.tasks.text_classification.problem_types import (
     MULTI_LABEL,
     REGRESSION,
     SINGLE_LABEL,
-    TAGS,
 )
-from kfp_finetune.components.tasks.scores.measure import measure
 from kfp_finetune.components.tasks.token_classification.entity_scores import measure_entities
+from kfp_finetune.components.tasks.token_classification.problem_types import ENTITIES, TAGS
 from kfp_finetune.components.tasks.token_classification.sentences import Sentence
 from kfp_finetune.pipelines import parameters
 from kfp_finetune.pipelines.catalog import PIPELINES

@@ -24,8 +24,7 @@ from kfp_finetune.components.load_data import checks as load_data
 from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, File
 from kfp_finetune.components.load_data.steps import MOST_STEPS, check_step_parameters
 from kfp_finetune.components.not_given import ZERO_IS_NOT_GIVEN
-from kfp_finetune.components.tasks.choices import TASKS, check_metric, check_training_loss
-from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
+from kfp_finetune.components.tasks.registry import TASKS
 from kfp_finetune.pipelines import catalog
 from kfp_finetune.pipelines.parameters import defaults
 
@@ -122,6 +121,7 @@ def find_problems(pipeline: str, parameters: Mapping[str, Any]) -> list[InputErr
 
 def _of_finetune(parameters: Mapping[str, Any]) -> list[InputError]:
     """What the steps' own checks find, and what only all parameters together show."""
+    task = parameters["task"]
     optimizer = {field.name: parameters[field.name] for field in fields(Parameters)}
     steps = {name: parameters[name] for name in _STEP_PARAMETERS}
     planned = max(parameters["max_steps"] or 0, 0) or _NUM_TRAIN_STEPS
@@ -135,37 +135,11 @@ def _of_finetune(parameters: Mapping[str, Any]) -> list[InputError]:
     problems = [
         *load_data.check_parameters(parameters),
         *(problem for check in checks for problem in InputError.found_by(check)),
-        *_of_task(parameters),
+        *(TASKS[task].check_training_parameters(parameters) if task in TASKS else ()),
     ]
     told = {problem.where for problem in problems}
     more = [*_of_selection(parameters), *_zeros(parameters)]
     return problems + [problem for problem in more if problem.where not in told]
-
-
-def _of_task(parameters: Mapping[str, Any]) -> list[InputError]:
-    """What does not go with the task or the problem type."""
-    task, kind = parameters["task"], parameters["problem_type"]
-    if task not in TASKS or (kind != "auto" and kind not in TASKS[task].metrics):
-        return []  # which is a problem of its own
-    per_word, metric = TASKS[task].per_word, parameters["metric_for_best_model"]
-    problems = InputError.found_by(lambda: check_metric(task, kind, metric))
-    problems += InputError.found_by(
-        lambda: check_training_loss(
-            parameters["label_smoothing_factor"],
-            parameters["class_weights"],
-            SINGLE_LABEL if per_word else kind,
-        )
-    )
-    if parameters["label_all_tokens"] and not per_word:
-        problems.append(
-            InputError(
-                f"label_all_tokens is true, and {task} does not use it",
-                where="label_all_tokens",
-                expected="a task in which every word has a label",
-                remedy="omit --label-all-tokens, or --task token-classification",
-            )
-        )
-    return problems
 
 
 def _of_selection(parameters: Mapping[str, Any]) -> list[InputError]:

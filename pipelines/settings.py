@@ -11,6 +11,7 @@ import yaml
 from kfp_finetune.components import uris
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, File
+from kfp_finetune.components.tasks.registry import task_of_layout
 from kfp_finetune.pipelines import parameters, paths
 from kfp_finetune.pipelines.catalog import Pipeline
 
@@ -134,7 +135,7 @@ def _with_task(values: dict[str, Any]) -> dict[str, Any]:
     """The same with the task that the dataset's format leaves no doubt about, if none is named."""
     file = File(Path(str(values.get("dataset") or "")), "")
     if file.format in CONLL_FORMATS and "task" not in values:
-        return {**values, "task": "token-classification"}
+        return {**values, "task": task_of_layout("conll").name}
     return values
 
 

@@ -1,4 +1,4 @@
-"""The command under "How to reproduce it" is pasted, and gives the same metrics."""
+"""The command under "How to reproduce this run" is pasted, and gives the same metrics."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_a_run_learns_entities(folder: Path) -> None:
     assert {"loss", "f1", "accuracy"} == set(model.validation_metrics)
     found = metrics_artifact.read(folder / "runs/ner" / record["artifacts"]["metrics_json"])
     assert [scores.label for scores in found.per_class] == ["payment", "place"]
-    assert "What became of the entities" in (folder / "runs/ner/report.html").read_text()
+    assert "Entity outcomes" in (folder / "runs/ner/report.html").read_text()
 
 
 def test_predictions_stand_where_they_are_in_the_text(folder: Path) -> None:

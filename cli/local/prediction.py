@@ -7,7 +7,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,7 @@ from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.quiet import import_tensorflow
-from kfp_finetune.components.tasks import get_task
-from kfp_finetune.components.tasks.problem_types import ENTITIES, MULTI_LABEL, REGRESSION
+from kfp_finetune.components.tasks.registry import get_problem_type
 from kfp_finetune.local.processes import Interrupted, interruptible
 from kfp_finetune.pipelines.checks import check_installed
 from kfp_finetune.progress.lines import clean
@@ -25,7 +24,6 @@ from kfp_finetune.runs.trained_models import find_model
 
 if TYPE_CHECKING:
     from kfp_finetune.components.load_data.prediction_rows import Row
-    from kfp_finetune.components.tasks.predictions import Prediction
 
 _MOST_SHOWN = 5
 
@@ -76,6 +74,7 @@ def predict_texts(
     flags = dict(flags)
     precision = flags.pop("precision", "auto")
     manifest = model_artifact.read(folder)
+    kind = get_problem_type(manifest.problem_type)
     _check(manifest, texts, file, flags, output.top_k)
     with interruptible():
         rows = _Rows(_of_command_line(texts, manifest))
@@ -92,11 +91,11 @@ def predict_texts(
         predictor = Predictor.load(folder, calibrated=output.calibrated, precision=precision)
         try:
             for text, prediction in predictor.stream(rows.texts(), output.batch_size):
-                answer = told(prediction, manifest.problem_type, output.top_k)
+                answer = kind.record(prediction, output.top_k)
                 row = {"row": rows.numbers.popleft()}
                 if output.with_texts:
                     row |= _named(text)
-                print(json.dumps(row | answer) if file else _readable(text, answer))
+                print(json.dumps(row | answer) if file else _readable(text, kind.lines(answer)))
             sys.stdout.flush()
         except BrokenPipeError:
             raise Interrupted(signal.SIGPIPE) from None
@@ -183,13 +182,12 @@ def _check(
             expected="a second column only for a model of pairs",
             remedy="omit --text-pair-column",
         )
-    of_words = get_task(manifest.task).PER_WORD
-    if top_k is not None and (of_words or manifest.problem_type == REGRESSION):
-        gives = "tags to words" if of_words else "a number, and no labels"
+    instead = get_problem_type(manifest.problem_type).no_top_k
+    if top_k is not None and instead:
         raise InputError(
-            f"the model gives {gives}",
+            f"the model predicts {instead}",
             where="--top-k",
-            expected="a model for labels of texts",
+            expected="a model that predicts labels of texts",
             remedy="omit --top-k",
         )
 
@@ -199,46 +197,14 @@ def _named(text: Any) -> dict[str, Any]:
     return {"text": text[0], "text_pair": text[1]} if isinstance(text, tuple) else {"text": text}
 
 
-def told(prediction: Prediction, problem_type: str, top_k: int | None) -> dict[str, Any]:
-    """A prediction as the object of a JSON line.
-
-    Returns:
-        `label` and `probability`, or `labels`, or `value`; with `probabilities` of the most
-        probable labels where there are several. Of a model for words `entities`, or `words`: each
-        with its label, text, first character, the one after its last, and probability.
-    """
-    if prediction.spans is not None:
-        spans = [asdict(s) | {"probability": round(s.probability, 6)} for s in prediction.spans]
-        return {"entities" if problem_type == ENTITIES else "words": spans}
-    if problem_type == REGRESSION:
-        return {"value": prediction.value}
-    probabilities = {name: round(p, 6) for name, p in prediction.probabilities.items()}
-    shown = list(probabilities)[:top_k] if top_k else prediction.labels
-    answer: dict[str, Any] = {"labels": list(prediction.labels)}
-    if problem_type != MULTI_LABEL:
-        label = prediction.labels[0]
-        answer = {"label": label, "probability": probabilities[label]}
-        if top_k is None:
-            return answer
-    return answer | {"probabilities": {name: probabilities[name] for name in shown}}
-
-
-def _readable(text: Any, answer: dict[str, Any]) -> str:
-    """The text, and under it what was predicted, the most probable first."""
+def _readable(text: Any, lines: list[tuple[float | None, str]]) -> str:
+    """The text, and under it the lines of its prediction with their probabilities."""
     parts = (text,) if isinstance(text, str) else text
-    spans = answer.get("entities", answer.get("words"))
-    if spans is not None:
-        width = max((len(span["label"]) for span in spans), default=0)
-        lines = [
-            f"  {span['probability']:6.1%}  {clean(span['label']):<{width}}  {clean(span['text'])}"
-            for span in spans
-        ] or ["  no entity"]
-    elif "value" in answer:
-        lines = [f"  {answer['value']:g}"]
-    else:
-        shown = answer.get("probabilities", {answer.get("label"): answer.get("probability")})
-        lines = [f"  {probability:6.1%}  {clean(name)}" for name, probability in shown.items()]
-    return "\n".join([*map(clean, parts), *(lines or ["  no label"])])
+    shown = [
+        f"  {clean(line)}" if probability is None else f"  {probability:6.1%}  {clean(line)}"
+        for probability, line in lines
+    ]
+    return "\n".join([*map(clean, parts), *shown])
 
 
 def _of_command_line(texts: Sequence[str], manifest: ModelManifest) -> Iterator[Row]:

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from kfp_finetune.components.artifacts.optimizer_config import OPTIMIZERS, SCHEDULES
 from kfp_finetune.components.finetune.parameters import ON_DIVERGENCE, PRECISIONS, RESUME
-from kfp_finetune.components.load_data.choices import ON_BAD_ROW, QUOTING
-from kfp_finetune.components.tasks.choices import TASKS
-from kfp_finetune.components.tasks.problem_types import CLASS_WEIGHTS, PROBLEM_TYPES, TOKEN_TYPES
+from kfp_finetune.components.load_data.choices import QUOTING
+from kfp_finetune.components.tasks.declaration import CLASS_WEIGHTS
+from kfp_finetune.components.tasks.registry import PROBLEM_TYPES, TASKS
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "class_weights": CLASS_WEIGHTS,
     "lr_scheduler_type": SCHEDULES,
-    "on_bad_row": ON_BAD_ROW,
+    "on_bad_row": tuple(dict.fromkeys(v for t in TASKS.values() for v in t.on_bad_row)),
     "on_divergence": ON_DIVERGENCE,
     "optimizer": OPTIMIZERS,
     "precision": PRECISIONS,
-    "problem_type": ("auto", *PROBLEM_TYPES, *TOKEN_TYPES),
+    "problem_type": ("auto", *PROBLEM_TYPES),
     "quoting": QUOTING,
     "resume_from_checkpoint": RESUME,
     "task": tuple(TASKS),

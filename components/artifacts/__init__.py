@@ -1,1 +1,1 @@
-"""The formats that one step writes and another reads: one module each, and nothing else."""
+"""The formats that one pipeline step writes and another reads, one module each."""

@@ -1,4 +1,4 @@
-"""What load_data found: for `check --json`, for the HTML page, for whoever asks later."""
+"""The data report of load_data: for `check --json` and the HTML page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE = "data_report.json"
 
 
 class Example(BaseModel):
-    """One row, as a person would look at it."""
+    """One row to look at."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,21 +37,21 @@ class DataReport(BaseModel):
     rows_dropped: dict[str, dict[str, int]] = Field(description="by split and reason")
     divided: dict[str, int] = Field(
         default_factory=dict,
-        description="examples more than rows kept, for long ones became several, by split",
+        description="additional examples because long rows were divided, by split",
     )
-    unit: str = Field(default="rows", description="what has a label: rows or words")
+    unit: str = Field(default="rows", description="unit that has a label: rows or words")
     problem_type: str
-    labels: dict[str, dict[str, int]] = Field(description="rows of each label, by label and split")
-    columns: dict[str, str] = Field(description="which column is the text, the label, ...")
+    labels: dict[str, dict[str, int]] = Field(description="rows by label and split")
+    columns: dict[str, str] = Field(description="column of the text, the label, ...")
     max_length: int
-    length_percentiles: dict[str, int] = Field(description="tokens per row before cutting")
+    length_percentiles: dict[str, int] = Field(description="tokens per row before truncation")
     truncated_share: float
-    max_length_for_1_percent: int = Field(description="smallest that cuts under 1 % of the rows")
-    unknown_token_share: float = Field(description="share of tokens the tokenizer does not know")
+    max_length_for_1_percent: int = Field(description="truncates fewer than 1 % of the rows")
+    unknown_token_share: float = Field(description="share of tokens unknown to the tokenizer")
     steps_per_epoch: int | None = None
     num_train_steps: int | None = None
     step_plan: str | None = None
-    notes: list[str] = Field(description="what was detected, guessed or assumed")
+    notes: list[str] = Field(description="what was inferred or assumed")
     warnings: list[str]
     examples: list[Example]
 

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Write files atomically, so that a reader never sees a partial one."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Manifest = TypeVar("Manifest", bound=BaseModel)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically: it has its old content or all of the new.
+    """Write a UTF-8 text file atomically: it has its old content or all of the new content.
 
-    That holds also after the machine has lost its power.
+    This also holds after a power failure.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -32,16 +32,19 @@ def write_text(path: Path, text: str) -> None:
 
 
 def flush(path: Path) -> None:
-    """Have the disk write down a file's content, or a folder's names.
+    """Flush the content of a file, or the names in a folder, to the disk.
 
     Raises:
-        OSError: If it cannot: the disk may be full.
+        OSError: If this fails, for example because the disk is full.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems have no folders'
+        if error.errno not in (
+            errno.EINVAL,
+            errno.ENOTSUP,
+        ):  # not every file system can
             raise
     finally:
         os.close(descriptor)
@@ -56,16 +59,16 @@ def read_manifest(path: Path, kind: type[Manifest]) -> Manifest:
     """Read and validate a manifest.
 
     Raises:
-        InputError: If the file is not there or is not a valid manifest of this kind.
+        InputError: If the file does not exist or is not a valid manifest of this kind.
     """
     try:
         return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError(
-            f"{path.name} is not there",
+            f"there is no {path.name}",
             where=str(path.parent),
-            expected=f"a folder that holds a {kind.__name__} in {path.name}",
-            remedy="give the folder that the step before this one wrote",
+            expected=f"a folder with a {kind.__name__} in {path.name}",
+            remedy="give a folder that kfp-finetune wrote",
         ) from None
     except ValidationError as error:
         problems = "; ".join(

@@ -1,4 +1,4 @@
-"""What came of several trainings on the same data, the best first: leaderboard.json."""
+"""Ranked trials on the same data, the best first: leaderboard.json."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Attempt(_Part):
-    """One training: a candidate with one seed."""
+class RankedTrial(_Part):
+    """One trial: a candidate with one seed."""
 
-    index: int = Field(description="its place among what was trained, from 0")
+    index: int = Field(description="its position in the order of training, from 0")
     seed: int
     value: float | None = Field(
-        description="of the metric that decides; None: nothing was measured"
+        description="value of the deciding metric; None: nothing was measured"
     )
-    best_step: int | None = Field(description="the evaluation at which it was best")
+    best_step: int | None = Field(description="step of its best evaluation")
     diverged_at: int | None = None
     validation_metrics: dict[str, float]
     test_metrics: dict[str, float]
-    seconds: float = Field(description="in updates, evaluations left out")
+    seconds: float = Field(description="duration of its updates, without evaluations")
 
 
 class Candidate(_Part):
@@ -34,30 +34,30 @@ class Candidate(_Part):
 
     name: str
     settings: dict[str, Any]
-    mean: float | None = Field(description="of the values of the seeds that did not diverge")
-    spread: float | None = Field(description="their standard deviation; None for less than two")
-    diverged: int = Field(description="how many seeds diverged")
-    diagnosis: str = Field(description="what the curves of its best seed say, in a word")
-    finding: str = Field(description="the same in a sentence, and what to try next")
-    attempts: list[Attempt]
+    mean: float | None = Field(description="mean value of the seeds that did not diverge")
+    spread: float | None = Field(description="their standard deviation; None for fewer than two")
+    diverged: int = Field(description="number of seeds that diverged")
+    diagnosis: str = Field(description="diagnosis of its best seed, in a word")
+    finding: str = Field(description="the same as a sentence, and what to try next")
+    attempts: list[RankedTrial]
 
 
 class Leaderboard(_Part):
     """All candidates, the best first."""
 
     schema_version: Literal[1] = 1
-    metric: str = Field(description="that decides")
-    split: Literal["validation", "test"] = Field(description="on which it was measured")
+    metric: str = Field(description="the deciding metric")
+    split: Literal["validation", "test"] = Field(description="split on which it was measured")
     less_is_better: bool
     verdict: str
     candidates: list[Candidate]
 
 
 def read(path: str | Path) -> Leaderboard:
-    """Read and validate it."""
+    """Read and validate a leaderboard."""
     return read_manifest(Path(path), Leaderboard)
 
 
 def write(path: str | Path, leaderboard: Leaderboard) -> None:
-    """Write it."""
+    """Write a leaderboard."""
     write_manifest(Path(path), leaderboard)

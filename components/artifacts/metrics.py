@@ -1,4 +1,4 @@
-"""The metrics of one split, for machines: metrics.json."""
+"""The metrics of one split: metrics.json."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
 
-# Scalars of which less is better; of all others, more is.
+# Scalars that are better if smaller; all others are better if larger.
 LESS_IS_BETTER = ("loss", "mae", "mse", "rmse", "hamming_loss", "ece", "calibrated_ece")
 
 
@@ -18,7 +18,7 @@ class _Part(BaseModel):
 
 
 class ClassScores(_Part):
-    """One row of the per-class table."""
+    """The scores of one class."""
 
     label: str
     precision: float
@@ -26,24 +26,24 @@ class ClassScores(_Part):
     f1: float
     support: int
     roc_auc: float | None = Field(
-        default=None, description="this label against the rest; None without examples of both"
+        default=None, description="one against the rest; None without examples of both"
     )
     average_precision: float | None = None
     threshold: float | None = Field(
-        default=None, description="multi-label: the probability above which the label is given"
+        default=None, description="multi-label: probability above which the label is predicted"
     )
 
 
 class ReliabilityBin(_Part):
-    """The examples whose predictions were about equally confident."""
+    """Examples whose predictions have similar probabilities."""
 
-    confidence: float = Field(description="mean probability of what was predicted")
-    accuracy: float = Field(description="share of it that was right")
+    confidence: float = Field(description="mean probability of the predictions")
+    accuracy: float = Field(description="share of the predictions that is correct")
     count: int
 
 
 class Reliability(_Part):
-    """How far probabilities can be believed."""
+    """How reliable probabilities are."""
 
     ece: float = Field(description="expected calibration error: mean |confidence - accuracy|")
     loss: float = Field(description="mean negative log-likelihood, in nats")
@@ -51,7 +51,7 @@ class Reliability(_Part):
 
 
 class Calibration(_Part):
-    """Reliability of the model's probabilities as they are, and divided by its temperature."""
+    """Reliability of uncalibrated probabilities, and of those with the temperature."""
 
     temperature: float
     before: Reliability
@@ -59,7 +59,7 @@ class Calibration(_Part):
 
 
 class Slice(_Part):
-    """Scores of some of the examples."""
+    """Scores of a part of the examples."""
 
     by: str = Field(description="tokens, label, or a column's name")
     value: str
@@ -68,23 +68,23 @@ class Slice(_Part):
 
 
 class Example(_Part):
-    """One example that was predicted wrongly."""
+    """One example with a wrong prediction."""
 
-    row: int = Field(description="in the source it was read from, counted from 1")
-    label: str = Field(description="as the data has it; several are joined by commas")
+    row: int = Field(description="number in its source, counted from 1")
+    label: str = Field(description="label in the data; several are joined by commas")
     predicted: str
     about: str | None = Field(
-        default=None, description="multi-label: the one label that `confidence` is about"
+        default=None, description="multi-label: the label that `confidence` refers to"
     )
     confidence: float | None = Field(
-        default=None, description="probability of what was predicted; None for numbers"
+        default=None, description="probability of the prediction; None for numbers"
     )
-    text: str | None = Field(default=None, description="its beginning; None: left out on request")
+    text: str | None = Field(default=None, description="its beginning; None: omitted on request")
     text_pair: str | None = None
 
 
 class ConfusedPair(_Part):
-    """A label that was taken for another."""
+    """A label that was mistaken for another."""
 
     label: str
     predicted: str
@@ -94,7 +94,7 @@ class ConfusedPair(_Part):
 
 
 class RocCurve(_Part):
-    """Of two labels: the trade-off between missing the second one and giving it wrongly."""
+    """The ROC curve of the second of two labels."""
 
     false_positive_rates: list[float]
     true_positive_rates: list[float]
@@ -102,43 +102,43 @@ class RocCurve(_Part):
 
 
 class EntityErrors(_Part):
-    """What became of the entities of one type; those that are there are in exactly one of five."""
+    """The outcomes of the entities of one type; each true entity is in one of five counts."""
 
     label: str = Field(description="the type")
     correct: int = 0
-    wrong_type: int = Field(default=0, description="found, and taken for another type")
-    wrong_boundary: int = Field(default=0, description="of the right type, with other words")
-    wrong_both: int = Field(default=0, description="another type was found in some of its words")
-    missed: int = Field(default=0, description="nothing was found in its words")
-    spurious: int = Field(default=0, description="predicted where there is no entity")
-    predicted: int = Field(default=0, description="predicted of this type, right or wrong")
+    wrong_type: int = Field(default=0, description="right span, predicted as another type")
+    wrong_boundary: int = Field(default=0, description="right type, wrong span")
+    wrong_both: int = Field(default=0, description="wrong span and type, overlapping")
+    missed: int = Field(default=0, description="no prediction overlaps it")
+    spurious: int = Field(default=0, description="predictions where there is no entity")
+    predicted: int = Field(default=0, description="predictions of this type, correct or wrong")
 
 
 class MarkedSpan(_Part):
-    """An entity, or a word, in a sentence: what it is and what was predicted."""
+    """An entity or a word in a sentence, with its label and prediction."""
 
-    start: int = Field(description="its first word, from 0")
-    stop: int = Field(description="the word after its last")
+    start: int = Field(description="index of its first word, from 0")
+    stop: int = Field(description="index after its last word")
     label: str | None = Field(default=None, description="None: there is no entity")
-    predicted: str | None = Field(default=None, description="None: nothing was found")
-    predicted_start: int | None = Field(default=None, description="of what was predicted for it")
+    predicted: str | None = Field(default=None, description="None: nothing was predicted")
+    predicted_start: int | None = Field(default=None, description="start of the prediction")
     predicted_stop: int | None = None
     kind: str = Field(description="one of the fields of EntityErrors")
 
 
 class MarkedSentence(_Part):
-    """A sentence with what is in it and what was found in it."""
+    """A sentence with its true and predicted spans."""
 
-    row: int = Field(description="in the source it was read from, counted from 1")
+    row: int = Field(description="number in its source, counted from 1")
     words: list[str]
-    more_words: int = Field(default=0, description="that are left out")
+    more_words: int = Field(default=0, description="number of words omitted")
     spans: list[MarkedSpan]
 
 
 class Metrics(_Part):
-    """What evaluate measured on one split.
+    """The metrics of one split.
 
-    What was added since the first version has a default, so files of both are of version 1.
+    Fields that were added later have a default, so that older files remain valid.
     """
 
     schema_version: Literal[1] = 1
@@ -146,25 +146,24 @@ class Metrics(_Part):
     num_examples: int
     metrics: dict[str, float] = Field(description="scalars: accuracy, macro_f1, loss, ...")
     intervals: dict[str, tuple[float, float]] = Field(
-        default_factory=dict, description="95 % bootstrap interval of some of them, over examples"
+        default_factory=dict, description="95 % bootstrap intervals of some of them, over examples"
     )
     baseline: dict[str, float] = Field(
-        default_factory=dict, description="the same scalars of always giving the same answer"
+        default_factory=dict, description="the same scalars of the constant-answer baseline"
     )
-    per_class: list[ClassScores] = Field(description="one per label name, in their order")
+    per_class: list[ClassScores] = Field(description="one per label name, in the same order")
     confusion_matrix: list[list[int]] = Field(
         description="row i, column j: examples of label i predicted as label j; empty unless every"
-        " example has one label, and of more than 200 labels"
+        " example has one label, and for more than 200 labels"
     )
     confusion_cells: list[tuple[int, int, int]] = Field(
         default_factory=list,
-        description="of more than 200 labels the cells of that matrix that are not 0: row, column,"
-        " examples",
+        description="for more than 200 labels its non-zero cells: row, column, examples",
     )
     label_names: list[str] = Field(
         description="the label of id i is label_names[i]; empty for regression"
     )
-    roc_curve: RocCurve | None = Field(default=None, description="where there are two labels")
+    roc_curve: RocCurve | None = Field(default=None, description="only with two labels")
     calibration: Calibration | None = Field(default=None, description="None for numbers")
     slices: list[Slice] = Field(default_factory=list)
     mistakes: list[Example] = Field(
@@ -172,13 +171,14 @@ class Metrics(_Part):
     )
     confused_pairs: list[ConfusedPair] = Field(default_factory=list)
     entity_errors: list[EntityErrors] = Field(
-        default_factory=list, description="one per type, where entities are recognized"
+        default_factory=list, description="one per type of entity"
     )
     sentences: list[MarkedSentence] = Field(
-        default_factory=list, description="with mistakes, the surest first, where words have labels"
+        default_factory=list, description="sentences with mistakes, the most confident first"
     )
     suspected_label_errors: list[Example] = Field(
-        default_factory=list, description="where the data's label may be wrong, likeliest first"
+        default_factory=list,
+        description="possible label errors, the most probable first",
     )
 
 

@@ -1,4 +1,4 @@
-"""The model: weights, config and tokenizer as Transformers saves them, and how it was trained.
+"""The model: weights, config and tokenizer as Transformers saves them, and its training.
 
 model/
     config.json  model.safetensors  tokenizer.json ...
@@ -24,7 +24,7 @@ TRAINING_LOG = "training_log.jsonl"
 
 
 class StoppedAt(BaseModel):
-    """Where training ended before its plan did, and why."""
+    """The step after which training ended early, and the reason."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -33,7 +33,7 @@ class StoppedAt(BaseModel):
 
 
 class ModelManifest(BaseModel):
-    """What evaluate, predict and a person need to know about a model."""
+    """The manifest of a model: how it was trained, and how it predicts."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
@@ -42,8 +42,8 @@ class ModelManifest(BaseModel):
     problem_type: str
     label_names: list[str]
     max_length: int
-    text_column: str = Field(default="", description="of the data that it was trained on")
-    text_pair_column: str | None = Field(default=None, description="not None: it reads pairs")
+    text_column: str = Field(default="", description="text column of the training data")
+    text_pair_column: str | None = Field(default=None, description="second text column of pairs")
     base_model: str
     base_model_fingerprint: str = ""
     dataset: str
@@ -53,25 +53,26 @@ class ModelManifest(BaseModel):
     gradient_accumulation_steps: int
     num_train_epochs: float
     steps_per_epoch: int
-    num_train_steps: int = Field(description="updates planned")
-    updates_done: int = Field(description="updates counted as they were made")
+    num_train_steps: int = Field(description="steps planned")
+    updates_done: int = Field(description="steps made")
     training_seconds: float = Field(
         default=0.0,
-        exclude=True,  # not written: the same training leaves the same bytes
-        description="that they took, evaluations left out",
+        exclude=True,  # not written, so that the same training writes the same bytes
+        description="duration of the steps, without evaluations",
     )
     stopped_at: StoppedAt | None = None
     diverged_at: int | None = Field(
-        default=None, description="the update whose loss was not finite, where that is a result"
+        default=None, description="step whose loss was not finite, with on_divergence=report"
     )
     best_step: int | None = Field(
-        default=None, description="the evaluation whose weights these are, if not the last ones"
+        default=None, description="step of the evaluation whose weights were kept, if not the last"
     )
     resumed_at: list[int] = Field(
-        default_factory=list, description="updates after which training was gone on with"
+        default_factory=list, description="steps after which training was resumed"
     )
     differences: list[str] = Field(
-        default_factory=list, description="what differed then; not bit-identical if anything did"
+        default_factory=list,
+        description="differences on resuming; if any, not bit-identical",
     )
     optimizer: OptimizerConfig
     seed: int
@@ -82,21 +83,21 @@ class ModelManifest(BaseModel):
     temperature: float = Field(
         default=1.0,
         gt=0,
-        description="single-label: logits are divided by it for probabilities that can be believed;"
-        " fitted on the validation split",
+        description="single-label: divides logits to calibrate probabilities; fitted on the"
+        " validation split",
     )
     thresholds: list[float] | None = Field(
         default=None,
-        description="multi-label: the probability of each label above which it is given, fitted on"
-        " the validation split; None: 0.5",
+        description="multi-label: probability above which each label is predicted, fitted on the"
+        " validation split; None: 0.5",
     )
     weights_format: Literal["pt", "tf"] = Field(
-        default="tf", description="whose names and layouts the weights have"
+        default="tf", description="names and layouts of the weights: PyTorch's or TensorFlow's"
     )
     environment: dict[str, Any] = Field(default_factory=dict)
     parameters: dict[str, Any] | None = Field(
         default=None,
-        description="all that are not at the pipeline's defaults; None: they were not recorded",
+        description="parameters that are not at their defaults; None: not recorded",
     )
 
 
@@ -106,7 +107,7 @@ def read(path: str | Path) -> ModelManifest:
 
 
 def write(path: str | Path, manifest: ModelManifest) -> None:
-    """Write the manifest; the last thing written, so that a folder with one is whole."""
+    """Write the manifest, last, so that a folder with a manifest is complete."""
     write_manifest(Path(path) / MANIFEST, manifest)
 
 
@@ -115,9 +116,9 @@ def write_training_log(path: str | Path, records: Iterable[dict[str, Any]]) -> N
 
     Args:
         path: The model's folder.
-        records: In order. One per update: `{"step": i, "learning_rate": r, "loss": l}`, where i
-            counts updates from 0 and r is the rate that update i used. One per evaluation:
-            `{"step": n, "validation": {"loss": ..., "accuracy": ...}}` after n updates.
+        records: In order. One per step: `{"step": i, "learning_rate": r, "loss": l}`, where i
+            counts from 0 and r is the rate that step i used. One per evaluation after n steps:
+            `{"step": n, "validation": {"loss": ..., "accuracy": ...}}`.
     """
     write_text(Path(path) / TRAINING_LOG, "".join(json.dumps(r) + "\n" for r in records))
 
@@ -137,6 +138,6 @@ def read_training_log(path: str | Path) -> Iterator[dict[str, Any]]:
         raise InputError(
             f"the training log cannot be read: {error}",
             where=str(file),
-            expected="one JSON object a line, as finetune writes it",
+            expected="one JSON object per line, as finetune writes it",
             remedy="give a model that finetune wrote",
         ) from None

@@ -1,7 +1,6 @@
-"""The optimizer's description: JSON that crosses containers, validated at both ends.
+"""The optimizer config: JSON that crosses containers, validated on both sides.
 
-Nothing here computes a rate or imports TensorFlow; `build_optimizer` does the first, and finetune
-asks it for the second.
+This module neither computes rates nor imports TensorFlow; `build_optimizer` does.
 """
 
 from __future__ import annotations
@@ -32,23 +31,23 @@ OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 
 
 class Schedule(BaseModel):
-    """A learning rate for every update of a run.
+    """A learning rate for every step of a run.
 
-    The rate rises from 0 over `warmup_steps` updates to `learning_rate`, then follows `name` until
-    `num_train_steps` updates are made. A field that `name` does not use has no meaning.
+    The rate rises from 0 to `learning_rate` over `warmup_steps` steps, then follows `name` until
+    `num_train_steps` steps are made. A field that `name` does not use has no meaning.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: ScheduleName = "polynomial"
-    learning_rate: float = Field(default=5e-5, gt=0, description="the peak")
-    end_learning_rate: float = Field(default=0.0, ge=0, description="after the last update")
-    power: float = Field(default=1.0, gt=0, description="of the polynomial")
-    num_cycles: int = Field(default=1, ge=1, description="decays of cosine_with_restarts")
-    decay_rate: float = Field(default=0.1, gt=0, description="exponential: last ÷ first rate")
-    decay_steps: int = Field(default=0, ge=0, description="last updates, warmup_stable_decay")
+    learning_rate: float = Field(default=5e-5, gt=0, description="peak learning rate")
+    end_learning_rate: float = Field(default=0.0, ge=0, description="rate after the last step")
+    power: float = Field(default=1.0, gt=0, description="exponent of the polynomial")
+    num_cycles: int = Field(default=1, ge=1, description="cycles of cosine_with_restarts")
+    decay_rate: float = Field(default=0.1, gt=0, description="exponential: last rate ÷ first rate")
+    decay_steps: int = Field(default=0, ge=0, description="warmup_stable_decay: steps of the decay")
     boundaries: tuple[tuple[int, float], ...] = Field(
-        default=(), description="piecewise_constant: first update and rate of every later piece"
+        default=(), description="piecewise_constant: first step and rate of every later piece"
     )
     warmup_steps: int = Field(default=0, ge=0)
     num_train_steps: int = Field(gt=0)
@@ -61,7 +60,7 @@ class Schedule(BaseModel):
             or starts != sorted(starts)
             or any(not self.warmup_steps < start <= self.num_train_steps for start in starts)
         ):
-            raise ValueError("warmup, decay and pieces do not fit the number of updates")
+            raise ValueError("warmup, decay and pieces do not fit the number of steps")
         return self
 
 
@@ -81,15 +80,15 @@ class OptimizerConfig(BaseModel):
     max_grad_norm: float | None = Field(default=None, gt=0, description="global norm; None: off")
     parameters: dict[str, Any] = Field(
         default_factory=dict,
-        description="those that it was built from, where they are not at their defaults",
+        description="parameters of build_optimizer that are not at their defaults",
     )
 
 
 def read(path: str | Path) -> OptimizerConfig:
-    """Read and validate an optimizer's description."""
+    """Read and validate an optimizer config."""
     return read_manifest(Path(path) / FILE, OptimizerConfig)
 
 
 def write(path: str | Path, config: OptimizerConfig) -> None:
-    """Write an optimizer's description."""
+    """Write an optimizer config."""
     write_manifest(Path(path) / FILE, config)

@@ -31,20 +31,20 @@ TOKENIZER = "tokenizer"
 
 
 class SplitCounts(BaseModel):
-    """Where the rows of one split went: `rows_read = rows - divided + sum(dropped)`."""
+    """The rows of one split: `rows_read = rows - divided + sum(dropped)`."""
 
     model_config = ConfigDict(extra="forbid")
 
     rows_read: int = Field(ge=0, description="data rows that were read for this split")
     rows: int = Field(ge=0, description="rows in the split's Arrow file")
     divided: int = Field(
-        default=0, ge=0, description="rows more than there were, for long ones became several"
+        default=0, ge=0, description="additional rows because long ones were divided"
     )
-    dropped: dict[str, int] = Field(default_factory=dict, description="rows left out, by reason")
+    dropped: dict[str, int] = Field(default_factory=dict, description="rows dropped, by reason")
 
 
 class TokenizedDatasetManifest(BaseModel):
-    """What the steps after load_data need to know about the data."""
+    """The manifest of a tokenized dataset."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -57,21 +57,19 @@ class TokenizedDatasetManifest(BaseModel):
     text_column: str
     text_pair_column: str | None = None
     label_column: str
-    slice_columns: list[str] = Field(
-        default_factory=list, description="columns that scores are compared by"
-    )
-    max_length: int = Field(gt=0, description="tokens per example, special tokens included")
+    slice_columns: list[str] = Field(default_factory=list, description="columns for slices")
+    max_length: int = Field(gt=0, description="tokens per example, including special tokens")
     pad_token_id: int
-    vocab_size: int = Field(description="token ids are below this")
+    vocab_size: int = Field(description="larger than every token id")
     has_token_type_ids: bool = Field(description="whether there is a token_type_ids column")
-    truncated_share: float = Field(ge=0, le=1, description="share of rows cut at max_length")
-    dataset: str = Field(description="where the data came from")
-    model: str = Field(description="whose tokenizer it is")
+    truncated_share: float = Field(ge=0, le=1, description="share of rows truncated at max_length")
+    dataset: str = Field(description="source of the data")
+    model: str = Field(description="model of the tokenizer")
     dataset_fingerprint: str = ""
     model_fingerprint: str = ""
     splits: dict[str, SplitCounts]
     parameters: dict[str, Any] = Field(
-        default_factory=dict, description="load_data's that are not at their defaults"
+        default_factory=dict, description="parameters of load_data that are not at their defaults"
     )
 
 
@@ -81,7 +79,7 @@ def read(path: str | Path) -> TokenizedDatasetManifest:
 
 
 def write(path: str | Path, manifest: TokenizedDatasetManifest) -> None:
-    """Write the manifest; the last thing written, so that a folder with one is whole."""
+    """Write the manifest, last, so that a folder with a manifest is complete."""
     write_manifest(Path(path) / MANIFEST, manifest)
 
 
@@ -95,12 +93,12 @@ def schema(
 ) -> pa.Schema:
     """The columns of a split.
 
-    `input_ids` (and `token_type_ids`, where the tokenizer tells two texts apart) are lists of
-    int32, 1 to max_length long; `label` is what the task stores, e.g. the label's id; `row` is the
-    row's number in the source it was read from, starting at 0; a row that became several examples
-    gives all of them its number. The texts, where they are kept as `text`, and the slice columns as
-    texts under their `slice_name`, are those of the splits that are evaluated; lists of words are
-    kept of all splits, and each example has the words that are predicted in it.
+    `input_ids` (and `token_type_ids`, if the tokenizer distinguishes two texts) are lists of int32,
+    1 to max_length long. `label` is the stored label of the task, e.g. an id. `row` is the number
+    of the row in its source, from 0; all examples of a divided row have its number. Splits that are
+    evaluated also have the texts as `text`, and the slice columns as texts under their
+    `slice_name`. Lists of words are stored for all splits: each example has the words that are
+    predicted in it.
     """
     import pyarrow as pa
 
@@ -116,7 +114,7 @@ def schema(
 
 
 def slice_name(column: str) -> str:
-    """What a slice column is called in a split, whatever the data calls it."""
+    """The name of a slice column in a split."""
     return f"slice:{column}"
 
 
@@ -141,10 +139,10 @@ def split_writers(
 
 
 def open_split(path: str | Path, split: str) -> pa.Table:
-    """Open one split, mapped into memory rather than read.
+    """Open one split as a memory map.
 
     Raises:
-        InputError: If the split is not there or its file is damaged.
+        InputError: If the split is missing or its file is damaged.
     """
     import pyarrow as pa
 

@@ -13,13 +13,14 @@ from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, 
 from kfp_finetune.components.build_optimizer.checks import USED_BY
 from kfp_finetune.components.build_optimizer.schedules import learning_rate_at
 from kfp_finetune.components.load_data.sampling import kept_steps
+from kfp_finetune.components.number_text import count_text, rate_text
 from kfp_finetune.components.pages.charts import (
     Note,
     Series,
     line_chart,
     thin,
 )
-from kfp_finetune.components.pages.page import count_text, rate_text, templates
+from kfp_finetune.components.pages.page import templates
 
 _NAMES = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "lion": "Lion"}
 

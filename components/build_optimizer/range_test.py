@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.number_text import count_text, number_text, rate_text
 from kfp_finetune.components.pages.charts import Note, Series, line_chart
-from kfp_finetune.components.pages.page import count_text, number_text, rate_text, templates
+from kfp_finetune.components.pages.page import templates
 
 LOWEST, HIGHEST, STEPS = 1e-7, 1.0, 200
 # What build_optimizer and finetune are told; a divergence is how the test ends.

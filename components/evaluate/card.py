@@ -11,11 +11,11 @@ from typing import Any
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.evaluate.diagnosis import diagnose
-from kfp_finetune.components.evaluate.headline import headline
 from kfp_finetune.components.evaluate.metric_table import tiles
 from kfp_finetune.components.evaluate.training_curves import training_curves
 from kfp_finetune.components.options import as_arguments
 from kfp_finetune.components.pages.page import templates
+from kfp_finetune.components.tasks.registry import get_problem_type
 
 
 def render_card(
@@ -32,15 +32,16 @@ def render_card(
     Returns:
         The page, without any reference to the network.
     """
+    kind = get_problem_type(model.problem_type)
     records = list(training_log)
     found = diagnose(records, model, metrics.baseline.get("loss", math.inf))
     page = templates(Path(__file__).parent).get_template("card.html.jinja")
     return page.render(
         title=title,
         split=metrics.split,
-        verdict=headline(model.problem_type).verdict(metrics),
+        verdict=kind.verdict(metrics),
         # A notebook's reader changes arguments, not options.
         diagnosis=replace(found, remedy=as_arguments(found.remedy)),
-        tiles=tiles(metrics, model.problem_type),
+        tiles=tiles(metrics, kind),
         curves=training_curves(records, model) if records else [],
     )

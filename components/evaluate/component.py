@@ -23,21 +23,22 @@ def evaluate(
     """Score a model on the test split and write the report.
 
     Args:
-        tokenized_dataset: What load_data wrote.
-        model: What finetune wrote.
-        precision: Of matrix products: auto (bfloat16 where the processor is faster with it and the
-            probabilities of a sample stay within 0.01 of those in float32), float32 or bfloat16.
-        texts_in_report: Show examples with their texts; false leaves them out, for private data.
+        tokenized_dataset: The dataset that load_data wrote.
+        model: The model that finetune wrote.
+        precision: Precision of matrix products: auto (bfloat16 if the processor is faster with it
+            and the probabilities of a sample stay within 0.01 of those in float32), float32 or
+            bfloat16.
+        texts_in_report: Show examples with their texts; false omits the texts, for private data.
 
     Returns:
         metrics: Loss, accuracy, macro-F1 and the other scalars of the problem type.
-        classification_metrics: Where every example has one label: the confusion matrix, of many
-            labels those that are confused most; of two labels also the ROC curve.
+        classification_metrics: If every example has one label, the confusion matrix, limited to the
+            most confused labels if there are many; with two labels also the ROC curve.
         metrics_json: All metrics with intervals, tables, calibration, slices and mistakes, for
             machines.
         report: One self-contained page: curves, confusion matrix, tables, calibration, mistakes.
-        summary: Verdict, model, data and five metrics, for Compare.
-        artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
+        summary: Verdict, model, data and five metrics, for the Compare page.
+        artifact_uris: The URI of each artifact, by output; KFP's cache keeps it.
     """
     from kfp_finetune.components import runtime
 

@@ -10,15 +10,15 @@ from scipy.sparse import csr_array
 from kfp_finetune.components.artifacts.metrics import Metrics
 
 SHADES = 10
-_DRAWN = 500  # labels; a picture of more has cells of less than a pixel
+_DRAWN = 500  # labels; with more, a cell would be smaller than a pixel
 NUMBERS_UP_TO = 20  # labels; beyond, cells are too small to write in
 
 
 def confusion_matrices(metrics: Metrics) -> list[tuple[list[str], list[list[int]]]]:
-    """The label names and the confusion matrix; none where examples do not have one label each.
+    """The label names and the confusion matrix; empty unless every example has one label.
 
-    The interface of Kubeflow Pipelines shows about 20 labels. Of more, those that are confused most
-    have rows and columns of their own, and the others one together.
+    The interface of Kubeflow Pipelines shows about 20 labels. With more, the most confused labels
+    have rows and columns of their own, and the others share one.
     """
     matrix = matrix_of(metrics)
     if matrix is None:
@@ -28,7 +28,7 @@ def confusion_matrices(metrics: Metrics) -> list[tuple[list[str], list[list[int]
 
 
 def matrix_of(metrics: Metrics) -> csr_array | None:
-    """The confusion matrix; None where examples do not have one label each."""
+    """The confusion matrix; None unless every example has one label."""
     if metrics.confusion_matrix:
         return csr_array(np.array(metrics.confusion_matrix, dtype=np.int64))
     if not metrics.confusion_cells:
@@ -39,7 +39,7 @@ def matrix_of(metrics: Metrics) -> csr_array | None:
 
 
 def _grouped(matrix: csr_array, names: list[str], most: int) -> tuple[csr_array, list[str]]:
-    """A matrix of so many rows at most: the most confused labels, and the others as one."""
+    """A matrix of at most this many rows: the most confused labels, and the others as one."""
     if len(names) <= most:
         return matrix, names
     chosen = np.sort(by_errors(matrix)[: most - 1])
@@ -53,14 +53,14 @@ def _grouped(matrix: csr_array, names: list[str], most: int) -> tuple[csr_array,
 
 
 def by_errors(matrix: np.ndarray | csr_array) -> np.ndarray:
-    """Labels by the mistakes that they have a part in, as the true or the given one."""
+    """Labels by their mistakes, as the true or the predicted label, the most first."""
     wrong = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * matrix.diagonal()
     order: np.ndarray = np.argsort(-wrong, kind="stable")
     return order
 
 
 def roc_curves(metrics: Metrics) -> list[tuple[list[float], list[float], list[float]]]:
-    """False and true positive rates and thresholds; none unless there are two labels."""
+    """False and true positive rates and thresholds; empty unless there are two labels."""
     curve = metrics.roc_curve
     if curve is None:
         return []
@@ -68,15 +68,15 @@ def roc_curves(metrics: Metrics) -> list[tuple[list[float], list[float], list[fl
 
 
 def confusion_picture(metrics: Metrics) -> dict[str, Any] | None:
-    """What report.js.jinja draws the confusion matrix from, in whatever order is asked for.
+    """The data from which report.js.jinja draws the confusion matrix in any order.
 
-    A cell's shade is its share of the row, the examples of one true label. Mistakes are shaded by
-    the square root of that share, because one in fifty should still be seen.
+    The shade of a cell is its share of the row, the examples of one true label. Mistakes are shaded
+    by the square root of that share, so that one in fifty is still visible.
 
     Returns:
-        Labels, the counts of every row as [column, count] pairs, the labels' places in order of
-        their mistakes, and how much of the colour each shade shows; None without a matrix. Of more
-        than 500 labels those that are confused most, and the others as one.
+        Labels, the counts of every row as [column, count] pairs, the labels' positions in order of
+        their mistakes, and the opacity of each shade; None without a matrix. With more than 500
+        labels the most confused ones, and the others as one.
     """
     whole = matrix_of(metrics)
     if whole is None:

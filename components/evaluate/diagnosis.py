@@ -1,4 +1,4 @@
-"""What the curves of a training say about it, and what to try next."""
+"""Diagnose a training from its curves, and suggest what to try next."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ from typing import Any, Literal
 import numpy as np
 
 from kfp_finetune.components.artifacts.model import ModelManifest
-from kfp_finetune.components.pages.page import count_text, number_text, rate_text
+from kfp_finetune.components.number_text import count_text, number_text, rate_text
+from kfp_finetune.components.tasks.registry import get_problem_type
 
 Kind = Literal["diverged", "not learned", "overfitted", "undertrained", "fine", "unknown"]
 
-_FEWEST_UPDATES = 20
-# Shares of what a constant answer loses.
+_FEWEST_STEPS = 20
+# Shares of the loss of a constant answer.
 _NOT_LEARNED = 0.95
 _STILL_FALLING = 0.03
 _LEARNED = 0.25
 _JUMPED = 0.3
-_KNOWN = 0.5  # with less at the start, a model knew its labels before
+_KNOWN = 0.5  # with less at the start, the model already knew the labels
 # Of the lowest validation loss.
 _ROSE = 0.05
-# A fresh head on a pretrained model is trained with less than this, where it is trained at all.
+# A new head on a pretrained model needs a lower rate than this.
 _HIGH_RATE = 2e-4
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the curves say.
+    """The diagnosis of a training.
 
     Attributes:
-        kind: In a word.
-        finding: A sentence; empty where there is too little to tell.
-        remedy: What to try next, as a sentence; empty where there is nothing to mend.
+        kind: The diagnosis in a word.
+        finding: The reason, as a sentence; empty if there are too few steps.
+        remedy: What to try next, as a sentence; empty if nothing is wrong.
     """
 
     kind: Kind
@@ -45,25 +46,25 @@ class Diagnosis:
 def diagnose(
     records: Sequence[dict[str, Any]], model: ModelManifest, constant_loss: float
 ) -> Diagnosis:
-    """Read the curves of a training log.
+    """Diagnose a training from its log.
 
-    Losses are compared as means over stretches of the run: its first fiftieth, its third fifth (for
-    at the end a rate that decays to 0 levels every curve out) and its last. What is small beside
-    the loss of a constant answer is nothing.
+    Losses are compared as means over parts of the run: its first fiftieth, its third fifth (a rate
+    that decays to 0 flattens every curve at the end) and its last fifth. Differences that are small
+    beside the loss of a constant answer are ignored.
 
     Args:
-        records: The training log's, in order.
+        records: The records of the training log, in order.
         model: The model's manifest.
-        constant_loss: The loss of always giving the same answer; infinite where it is not known.
+        constant_loss: The loss of a constant answer; infinite if it is not known.
     """
     losses = [float(r["loss"]) for r in records if r.get("loss") is not None]
     if broken := sum(not math.isfinite(loss) for loss in losses):
         return Diagnosis(
             "diverged",
-            f"Training diverged: the loss of {count_text(broken)} updates was not finite.",
+            f"Training diverged: the loss of {count_text(broken)} steps was not finite.",
             _lower_rate(model),
         )
-    if len(losses) < _FEWEST_UPDATES:
+    if len(losses) < _FEWEST_STEPS:
         return Diagnosis("unknown")
     curve = np.array(losses)
     fifth = len(curve) // 5
@@ -80,7 +81,7 @@ def diagnose(
     if end - lowest > _JUMPED * whole and end > 1.5 * lowest:
         return Diagnosis(
             "diverged",
-            f"Training diverged: the loss had come down to {number_text(lowest)} and ended at"
+            f"Training diverged: the loss had fallen to {number_text(lowest)} and ended at"
             f" {number_text(end)}.",
             _lower_rate(model),
         )
@@ -92,11 +93,12 @@ def diagnose(
             f" {number_text(end)} at the end, no less than that of a constant answer.",
             _lower_rate(model) if high else _more(model, factor=10),
         )
-    if model.validation_metrics.get("f1") == 0:  # of words most are O: the loss is low all the same
+    kind = get_problem_type(model.problem_type)
+    if kind.nothing_learned and model.validation_metrics.get(kind.metric) == 0:
         high = model.optimizer.schedule.learning_rate > _HIGH_RATE
         return Diagnosis(
             "not learned",
-            "Nothing was learned: no entity of the validation split was found.",
+            f"Nothing was learned: {kind.nothing_learned}.",
             _lower_rate(model) if high else _more(model, factor=10),
         )
     if checks and (risen := _overfitted(checks, model)):
@@ -111,7 +113,7 @@ def diagnose(
             f" {number_text(end)} at the end{with_it}.",
             _more(model, factor=2),
         )
-    return Diagnosis("fine", "The curves look as they should: the loss fell and levelled out.")
+    return Diagnosis("fine", "The curves look normal: the loss fell and levelled out.")
 
 
 def _overfitted(checks: list[tuple[int, float]], model: ModelManifest) -> Diagnosis | None:

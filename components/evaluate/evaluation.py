@@ -1,4 +1,4 @@
-"""What the evaluate step does: predict, measure, report."""
+"""The work of evaluate: predict, measure, report."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.metrics import Metrics
-from kfp_finetune.components.evaluate.predictions import predict_split
-from kfp_finetune.components.evaluate.report import render_report
+from kfp_finetune.components.evaluate.report_page import render_report
+from kfp_finetune.components.evaluate.split_logits import predict_split
 from kfp_finetune.components.evaluate.summary import render_summary
-from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks.registry import get_task
 
 SPLIT = "test"
 
@@ -30,25 +30,25 @@ def evaluate(
     """Score a model on the test split.
 
     Args:
-        tokenized_dataset_path: What load_data wrote.
-        model_path: What finetune wrote.
-        metrics_path: Where metrics.json is written.
-        report_path: Where the HTML report is written.
-        summary_path: Where a summary in Markdown is written; None: nowhere.
-        precision: Of matrix products, as `Forward` takes it.
-        texts_in_report: Whether examples have their texts, in both.
+        tokenized_dataset_path: The dataset that load_data wrote.
+        model_path: The model that finetune wrote.
+        metrics_path: The path for metrics.json.
+        report_path: The path for the HTML report.
+        summary_path: The path for the summary in Markdown; None: no summary.
+        precision: Precision of matrix products, as in `Forward`.
+        texts_in_report: Whether examples are shown with their texts.
 
     Returns:
-        The written metrics.
+        The metrics.
 
     Raises:
-        InputError: If the test split is empty, or its labels are not the model's.
+        InputError: If the test split is empty, or has other labels than the model.
     """
     data = tokenized_dataset.read(tokenized_dataset_path)
     model = model_artifact.read(model_path)
     predictions = predict_split(tokenized_dataset_path, data, model_path, model, SPLIT, precision)
     train = tokenized_dataset.open_split(tokenized_dataset_path, "train")
-    metrics: Metrics = get_task(model.task).score(
+    metrics = get_task(model.task).score(
         predictions, train, model, data, SPLIT, with_texts=texts_in_report
     )
     log = model_artifact.read_training_log(model_path)

@@ -1,4 +1,4 @@
-"""A trained model as a function: texts in, what it says of them out."""
+"""A trained model as a function from texts to predictions."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from kfp_finetune.components.finetune.inputs import batches_of, padded_width
 from kfp_finetune.components.load_data.pretrained import load_tokenizer
 from kfp_finetune.components.models.classifier import Classifier
 from kfp_finetune.components.models.loading import load_trained
-from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.predictions import Prediction
+from kfp_finetune.components.tasks.registry import get_task
 from kfp_finetune.components.tasks.tokenization import Examples, Tokens
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Input = str | tuple[str, str] | list[str]
 BATCH_SIZE = 32
-# Texts are sorted by length within so many batches: little padding, and little memory.
+# Texts are sorted by length within this many batches: little padding, and little memory.
 _BATCHES_AT_A_TIME = 32
 
 
@@ -40,9 +40,9 @@ class Predictor:
     Args:
         network: The model.
         tokenizer: Its tokenizer.
-        manifest: What finetune says of it.
-        temperature: What logits are divided by before softmax; 1 leaves them as they are.
-        precision: Of matrix products, as `Forward` takes it.
+        manifest: Its manifest.
+        temperature: Logits are divided by it before softmax; 1 leaves them unchanged.
+        precision: Precision of matrix products, as in `Forward`.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Predictor:
         self._forward = Forward(network, precision)
         self._pad = tokenizer.pad_token_id
         self._task = get_task(manifest.task)
-        self._tokenize = self._task.tokenize(tokenizer, manifest.max_length, pairs=self.pairs)
+        self._tokenize = self._task.row_tokenizer(tokenizer, manifest.max_length, pairs=self.pairs)
 
     @classmethod
     def load(
@@ -69,13 +69,12 @@ class Predictor:
         """Load a model from its folder.
 
         Args:
-            path: What finetune wrote.
-            calibrated: Whether probabilities are made with the temperature that was fitted on the
-                validation split.
-            precision: Of matrix products, as `Forward` takes it.
+            path: The folder that finetune wrote.
+            calibrated: Whether to apply the temperature that was fitted on the validation split.
+            precision: Precision of matrix products, as in `Forward`.
 
         Raises:
-            InputError: If the folder is no such model, or a file of it is damaged.
+            InputError: If the folder is not such a model, or one of its files is damaged.
         """
         folder = Path(path)
         manifest = model_artifact.read(folder)
@@ -83,7 +82,7 @@ class Predictor:
         temperature = manifest.temperature if calibrated else 1.0
         return cls(network, tokenizer, manifest, temperature, precision)
 
-    @overload  # a text is a sequence of texts, too: that it is one comes first
+    @overload  # first, because a text is also a sequence of texts
     def __call__(  # type: ignore[overload-overlap]
         self, texts: str | tuple[str, str], batch_size: int = ...
     ) -> Prediction: ...
@@ -94,27 +93,27 @@ class Predictor:
     def __call__(
         self, texts: str | Sequence[Input], batch_size: int = BATCH_SIZE
     ) -> Prediction | list[Prediction]:
-        """Predict for texts, for pairs of them if the model was trained on pairs.
+        """Predict for texts, or for pairs of texts if the model was trained on pairs.
 
-        A model that was trained on words takes lists of words, too; it cuts texts into words.
+        A model that was trained on words also takes lists of words; it splits texts into words.
 
         Args:
-            texts: In any order; they are cut, or divided, at the length that the model was trained
-                with. Or one text, or one pair as a tuple.
+            texts: One text, one pair as a tuple, or a sequence of them. Long texts are truncated or
+                divided at the length that the model was trained with.
             batch_size: Texts per batch.
 
         Returns:
-            A prediction per text, in their order; of one text or pair its prediction.
+            A prediction per text, in order; for one text or pair its prediction.
 
         Raises:
-            InputError: If one is not what the model reads.
+            InputError: If one is not a text that the model reads.
         """
         if self._is_one(texts):
             return next(prediction for _, prediction in self.stream([texts]))  # type: ignore[list-item]
         return [prediction for _, prediction in self.stream(texts, batch_size)]
 
     def _is_one(self, texts: Any) -> bool:
-        """Whether it is one text or pair; a text is a sequence of characters, too."""
+        """Whether this is one text or pair; a text is also a sequence of characters."""
         if isinstance(texts, str):
             return True
         pair = self.pairs and isinstance(texts, tuple) and len(texts) == 2
@@ -123,7 +122,7 @@ class Predictor:
     def stream(
         self, texts: Iterable[Input], batch_size: int = BATCH_SIZE
     ) -> Iterator[tuple[Input, Prediction]]:
-        """The same for any number of texts, of which few are in memory at a time.
+        """Predict for any number of texts, few of which are in memory at a time.
 
         Yields:
             Each text and its prediction.
@@ -140,7 +139,7 @@ class Predictor:
         """The model's outputs for each text, before temperature and softmax.
 
         Returns:
-            Of each text an array of shape [1, outputs]; of a model for words [words, outputs].
+            For each text an array of shape [1, outputs], or [words, outputs] if words have labels.
         """
         texts = [texts] if self._is_one(texts) else texts  # type: ignore[list-item]
         return self._logits(self._examples(texts), len(texts), batch_size)
@@ -148,7 +147,7 @@ class Predictor:
     def _tokenized(
         self, texts: Iterator[Input], size: int
     ) -> Iterator[tuple[list[Input], Future[Examples]]]:
-        """So many texts at a time; the next ones are tokenized while the caller works on these."""
+        """Texts in groups of this size; the next group is tokenized while the caller works."""
         waiting: deque[tuple[list[Input], Future[Examples]]] = deque()
         with ThreadPoolExecutor(1) as tokenizer:
             try:
@@ -162,10 +161,10 @@ class Predictor:
             yield from waiting
 
     def _checked(self, texts: Iterator[Input], size: int) -> Iterator[list[Input]]:
-        """So many texts at a time.
+        """Texts in groups of this size.
 
         Raises:
-            InputError: At one that is not what the model reads.
+            InputError: At a text that the model cannot read.
         """
         done = 0
         while window := list(islice(texts, size)):
@@ -178,10 +177,10 @@ class Predictor:
         """Tokenize texts."""
         columns = self._task.columns_of(texts, pairs=self.pairs)
         encoded = self._tokenize.encode(columns)
-        return self._tokenize.examples(encoded, columns, [None] * len(texts))  # type: ignore[no-any-return]
+        return self._tokenize.examples(encoded, columns, [None] * len(texts))
 
     def _logits(self, examples: Examples, count: int, batch_size: int) -> list[NDArray[np.float32]]:
-        """The outputs for each of `count` texts, of which there is an example or more."""
+        """The outputs for each of `count` texts, each of which has one or more examples."""
         lengths = np.diff(examples.tokens.starts)
         order = np.argsort(lengths, kind="stable")
         self._forward.choose(len(order), lambda part: self._features(examples.tokens, order[part]))
@@ -201,7 +200,7 @@ class Predictor:
         lengths = np.diff(tokens.starts)[rows]
         width = padded_width(int(lengths.max()))
         mask = np.arange(width) < lengths[:, np.newaxis]
-        # Where each row's tokens are among all; what stands on padding is overwritten.
+        # The positions of each row's tokens among all; those of padding are overwritten.
         places = np.where(mask, tokens.starts[rows, np.newaxis] + np.arange(width), 0)
         features = {
             "input_ids": np.where(mask, tokens.input_ids[places], self._pad),
@@ -212,13 +211,13 @@ class Predictor:
         return {name: tf.constant(value, tf.int32) for name, value in features.items()}
 
     def _check(self, text: Any, number: int) -> None:
-        """Refuse what is no text, or no pair."""
+        """Refuse a value that is not a text, or not a pair of texts."""
         parts = text if self.pairs and isinstance(text, tuple) and len(text) == 2 else (text,)
-        wrong = [self._task.what_is_no_text(part) for part in parts]
+        wrong = [self._task.text_problem(part) for part in parts]
         if len(parts) != 1 + self.pairs or any(wrong):
             raise InputError(
                 wrong[0] if len(parts) == 1 and wrong[0] else f"{text!r} is not a text",
                 where=f"text {number:,}",
-                expected="two texts, as the model was trained on pairs" if self.pairs else "a text",
-                remedy="leave it out, or give what the model is to read",
+                expected="two texts: the model was trained on pairs" if self.pairs else "a text",
+                remedy="omit it, or give a text",
             )

@@ -1,22 +1,22 @@
-"""The reliability diagram: how often what was given a probability came true."""
+"""The reliability diagram: the share of correct predictions by their probability."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from kfp_finetune.components.artifacts.metrics import Calibration, Reliability
-from kfp_finetune.components.pages.page import count_text, number_text, percent_text
-from kfp_finetune.components.tasks.scores.calibration import BINS
+from kfp_finetune.components.number_text import count_text, number_text, percent_text
+from kfp_finetune.components.tasks.calibration import BINS
 
 
 def reliability_pictures(calibration: Calibration) -> list[dict[str, Any]]:
-    """A diagram of the probabilities as they are, and one with the temperature, where there is one.
+    """A diagram of the uncalibrated probabilities, and one with the temperature if there is one.
 
     Returns:
-        Titles, and for every bin its place and height as shares of the plot, how strongly it is
-        coloured (the more examples, the more strongly) and what is told of it.
+        Titles, and for every bin its position and height as shares of the plot, its opacity (the
+        more predictions, the higher) and the lines of its tooltip.
     """
-    pictures = [_picture("Probabilities as the model gives them", calibration.before)]
+    pictures = [_picture("Uncalibrated probabilities", calibration.before)]
     if calibration.after:
         title = f"Logits divided by the temperature {calibration.temperature:.3g}"
         pictures.append(_picture(title, calibration.after))
@@ -35,8 +35,8 @@ def _picture(title: str, reliability: Reliability) -> dict[str, Any]:
                 "height": one.accuracy,
                 "gap": one.confidence - one.accuracy,
                 "strength": round(0.25 + 0.75 * (one.count / most) ** 0.5, 2),
-                "told": [
-                    f"{percent_text(one.accuracy)} were right",
+                "tooltip": [
+                    f"{percent_text(one.accuracy)} were correct",
                     f"probability {percent_text(one.confidence)} on average",
                     f"{count_text(one.count)} predictions",
                 ],

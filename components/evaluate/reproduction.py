@@ -1,4 +1,4 @@
-"""How a model was trained, and the command that trains it again."""
+"""The training of a model: its facts, and the command that repeats it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.build_optimizer.curve import describe, settings
 from kfp_finetune.components.counts import counted
-from kfp_finetune.components.evaluate.headline import headline
-from kfp_finetune.components.pages.page import count_text, number_text
+from kfp_finetune.components.number_text import count_text, number_text
 from kfp_finetune.components.repeating import as_options
+from kfp_finetune.components.tasks.registry import get_problem_type
 from kfp_finetune.components.uris import without_secrets
 
 
 def training_facts(model: ModelManifest) -> dict[str, Any]:
-    """The schedule in a sentence, the plan, and everything else that is known, by name."""
-    told = headline(model.problem_type)
-    names = {told.followed: told.followed_name}
+    """The schedule as a sentence, the step plan, and all other facts by name."""
+    kind = get_problem_type(model.problem_type)
+    names = {kind.metric: kind.metric_name}
     done = count_text(model.updates_done)
     facts = [
         ("Base model", model.base_model),
@@ -25,7 +25,7 @@ def training_facts(model: ModelManifest) -> dict[str, Any]:
         ("Data", without_secrets(model.dataset)),
         *_if("Data's fingerprint", model.dataset_fingerprint),
         ("Task", f"{model.task}, {model.problem_type}"),
-        ("Updates", f"{done} of {count_text(model.num_train_steps)} planned"),
+        ("Steps", f"{done} of {count_text(model.num_train_steps)} planned"),
         ("Batch size", count_text(model.batch_size)),
         ("Gradient accumulation", count_text(model.gradient_accumulation_steps)),
         ("Seed", str(model.seed)),
@@ -53,7 +53,7 @@ def _if(name: str, value: str) -> list[tuple[str, str]]:
 
 
 def _plan(model: ModelManifest) -> str:
-    """How the number of updates came about, in the manifest's own numbers; nothing is recounted."""
+    """The formula of the number of steps, from the numbers in the manifest."""
     batch = count_text(model.batch_size)
     if model.gradient_accumulation_steps > 1:
         batch = f"({batch} × {count_text(model.gradient_accumulation_steps)} accumulated)"
@@ -66,15 +66,15 @@ def _plan(model: ModelManifest) -> str:
 
 
 def command(model: ModelManifest, *, texts_in_report: bool = True) -> list[str]:
-    """The command that trains the model again: every parameter that is not at its default.
+    """The command that repeats the training, with every parameter that is not at its default.
 
     Args:
         model: The model's manifest.
         texts_in_report: The parameter of evaluate.
 
     Returns:
-        The command and each option with its value, quoted for a shell; nothing if the parameters
-        were not recorded.
+        The command and each option with its value, quoted for a shell; empty if the parameters were
+        not recorded.
     """
     if model.parameters is None:
         return []

@@ -1,4 +1,4 @@
-"""The evaluation in a few lines of Markdown, which Kubeflow's Compare shows side by side."""
+"""The evaluation in a few lines of Markdown, for Kubeflow's Compare page."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
-from kfp_finetune.components.evaluate.headline import headline
 from kfp_finetune.components.evaluate.metric_table import tiles
-from kfp_finetune.components.evaluate.report import short
+from kfp_finetune.components.evaluate.report_page import short
 from kfp_finetune.components.inert import inert
-from kfp_finetune.components.pages.page import count_text
+from kfp_finetune.components.number_text import count_text
+from kfp_finetune.components.tasks.registry import get_problem_type
 from kfp_finetune.components.uris import without_secrets
 
 _METRICS = 5
@@ -24,15 +24,16 @@ def render_summary(
     """Write the summary: verdict, model, data and the five most important metrics.
 
     Args:
-        metrics: What was measured.
+        metrics: The metrics of the split.
         model: The model's manifest.
         dataset: The manifest of the data.
     """
-    strong, rest = headline(model.problem_type).verdict(metrics)
-    # A list: the UI's tables have no space between their columns.
+    kind = get_problem_type(model.problem_type)
+    strong, rest = kind.verdict(metrics)
+    # A list, because the UI's tables have no space between columns.
     rows = [
         f"- {_text(name)}: **{_text(value)}**" + (f" ({_text(note)})" if note else "")
-        for name, value, note in tiles(metrics, model.problem_type)[:_METRICS]
+        for name, value, note in tiles(metrics, kind)[:_METRICS]
     ]
     lines = [
         f"**{_text(strong)}** {_text(rest)}",
@@ -49,5 +50,5 @@ def render_summary(
 
 
 def _text(text: str) -> str:
-    """Text from data or a model as plain text of Markdown, on one line."""
+    """Text from data or a model, escaped for Markdown, on one line."""
     return _SYNTAX.sub(r"\\\1", " ".join(inert(text).split()))

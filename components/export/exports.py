@@ -1,4 +1,4 @@
-"""A trained model as a folder that stands alone: written, read back, compared, then named."""
+"""Export a trained model as a self-contained folder, verified before it gets its name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CARD = "README.md"
-# How far a logit may be from the model's own. Weights that are read back are the same weights.
+# Largest allowed difference from the model's own logits; reloaded weights are identical.
 _TOLERANCES = {"pt": 0.0, "savedmodel": 1e-5, "onnx": 1e-4}
 _MODULES: dict[str, Any] = {"savedmodel": saved_model, "onnx": onnx_model}
 _ROWS, _WIDTH = 8, 24
@@ -36,24 +36,24 @@ _ROWS, _WIDTH = 8, 24
 def export(model_path: Path, manifest: ModelManifest, card: str, form: str, output: Path) -> float:
     """Write a model, its tokenizer and its card into a new folder.
 
-    All of it is written beside the folder, read back and compared with the model, and only then
-    gets its name.
+    The export is written beside the folder, reloaded and compared with the model, and only then
+    renamed.
 
     Args:
-        model_path: What finetune wrote.
+        model_path: The folder that finetune wrote.
         manifest: Its manifest.
         card: The model card.
         form: "pt": safetensors in PyTorch's names; "savedmodel": TensorFlow's, with a signature
             from token ids to logits; "onnx": the same as ONNX.
-        output: The folder; not there, or empty.
+        output: The folder; must be new or empty.
 
     Returns:
-        The largest difference between a logit of what was written and the model's.
+        The largest difference between a logit of the export and of the model.
 
     Raises:
         InputError: If the folder cannot be written, the model cannot be read, or its weights do
             not fit into one file of this format.
-        RuntimeError: If what was written does not give the model's logits.
+        RuntimeError: If the logits of the export differ from the model's.
     """
     output = output.absolute()
     _check_output(output)
@@ -67,7 +67,7 @@ def export(model_path: Path, manifest: ModelManifest, card: str, form: str, outp
         write_text(temporary / CARD, card)
         difference = float(np.abs(logits - _logits(network, features)).max())
         if not difference <= _TOLERANCES[form]:
-            raise RuntimeError(f"what was written gives logits that differ by {difference:g}")
+            raise RuntimeError(f"the logits of the export differ by {difference:g}")
         temporary.replace(output)
     except OSError as error:
         raise _unwritable(output, error.strerror or str(error)) from None
@@ -79,7 +79,7 @@ def export(model_path: Path, manifest: ModelManifest, card: str, form: str, outp
 def _write(
     form: str, network: Classifier, manifest: ModelManifest, features: Any, folder: Path
 ) -> NDArray[np.float32]:
-    """Write a model in a format, and answer with what was written."""
+    """Write a model in a format, and return the logits of the export."""
     if form == "pt":
         saving.write(network, folder)
         return _logits(load_trained(folder, manifest), features)
@@ -93,10 +93,10 @@ def _write(
 def _some_features(
     tokenizer: PreTrainedTokenizerFast, manifest: ModelManifest
 ) -> dict[str, NDArray[np.int32]]:
-    """Rows of 3 tokens and more, to compare logits on; the longest has none that pads.
+    """Rows of 3 or more tokens to compare logits on; the longest one has no padding.
 
     Returns:
-        What the model is called with, each of shape [8, width].
+        Inputs of the model, each of shape [8, width].
     """
     random = np.random.default_rng(0)
     width = min(_WIDTH, manifest.max_length)
@@ -120,21 +120,21 @@ def _check_output(output: Path) -> None:
         return
     if output.exists() or output.is_symlink():
         raise InputError(
-            "there already is something",
+            "the folder is not empty" if output.is_dir() else "there is already a file",
             where=str(output),
-            expected="the name of a new folder, or an empty one",
-            remedy="give another with -o, or remove what is there",
+            expected="a new or an empty folder",
+            remedy="give another folder with -o, or remove this one",
         )
     if not output.parent.is_dir():
-        raise _unwritable(output, "the folder that it is to be in is not there")
+        raise _unwritable(output, "its parent folder does not exist")
     if not os.access(output.parent, os.W_OK):
-        raise _unwritable(output, "the folder that it is to be in cannot be written to")
+        raise _unwritable(output, "its parent folder is not writable")
 
 
 def _unwritable(output: Path, why: str) -> InputError:
     return InputError(
         f"the export cannot be written: {why}",
         where=str(output),
-        expected="a new folder in one that exists and can be written",
-        remedy="give another with -o",
+        expected="a new folder in a writable one",
+        remedy="give another folder with -o",
     )

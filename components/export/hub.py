@@ -1,4 +1,4 @@
-"""Uploading to the Hugging Face Hub."""
+"""Upload to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from kfp_finetune.components.load_data.readers.hub import why_not_reached
 
 TOKEN = "HF_TOKEN"  # noqa: S105 - its name
 _EXPECTED = "a repository that the token may write to"
-# What the Hub's answers mean here, by HTTP status, and what to do.
+# The meaning of the Hub's answers by HTTP status, and the remedy.
 _REFUSALS = {
-    401: ("the Hub does not know the token", "make one at {endpoint}/settings/tokens"),
-    403: ("the token may not write there", "give it the role `write`, or give another owner"),
-    404: ("the Hub has no such owner", "check the spelling, or give your own name"),
+    401: ("the Hub rejects the token", "create a token at {endpoint}/settings/tokens"),
+    403: ("the token has no write access", "give it the role `write`, or name another owner"),
+    404: ("the Hub has no such owner", "check the spelling, or use your own name"),
 }
 
 
@@ -30,7 +30,7 @@ def check(hub_id: str) -> None:
     """Check what can be checked before anything is uploaded.
 
     Raises:
-        InputError: If it is no id, there is no token, or the Hub is switched off.
+        InputError: If the id is not valid, there is no token, or the Hub is disabled.
     """
     try:
         validate_repo_id(hub_id)
@@ -39,14 +39,14 @@ def check(hub_id: str) -> None:
         valid = False
     if not valid:
         raise InputError(
-            f"'{hub_id}' is no id of a model on the Hub",
+            f"'{hub_id}' is not a valid model id",
             where="HUB_ID",
             expected="owner/name: letters, digits, '-', '_' and '.'",
             remedy="kfp-finetune push RUN your-name/a-name",
         )
     if constants.HF_HUB_OFFLINE:
         raise InputError(
-            "the Hub is switched off by HF_HUB_OFFLINE",
+            "the Hub is disabled by HF_HUB_OFFLINE",
             where="the environment",
             expected="a connection to the Hub",
             remedy="unset HF_HUB_OFFLINE",
@@ -55,24 +55,24 @@ def check(hub_id: str) -> None:
         raise InputError(
             "there is no token for the Hub",
             where=f"the environment variable {TOKEN}",
-            expected="a token that may write; it is read from there and nowhere else",
-            remedy=f"make one at {constants.ENDPOINT}/settings/tokens",
+            expected="a token with write access; it is read only from this variable",
+            remedy=f"create a token at {constants.ENDPOINT}/settings/tokens",
         )
 
 
 def upload(folder: Path, hub_id: str, *, private: bool) -> str:
-    """Upload a folder in one commit; the repository is made if it is not there.
+    """Upload a folder in one commit; a missing repository is created.
 
     Args:
-        folder: What is uploaded.
+        folder: The folder.
         hub_id: "owner/name".
-        private: Whether a repository that has to be made is private.
+        private: Whether a new repository is private.
 
     Returns:
-        The model's address.
+        The URL of the model.
 
     Raises:
-        InputError: If the Hub refuses it or cannot be reached.
+        InputError: If the Hub refuses the upload or cannot be reached.
     """
     if not sys.stderr.isatty():
         disable_progress_bars()
@@ -83,13 +83,13 @@ def upload(folder: Path, hub_id: str, *, private: bool) -> str:
         hub.upload_folder(
             folder_path=folder,
             repo_id=hub_id,
-            commit_message="Upload a model that kfp-finetune trained",
+            commit_message="Upload a model fine-tuned with kfp-finetune",
         )
     except hub_client.errors() as error:
         status = getattr(getattr(error, "response", None), "status_code", 0)
         found, remedy = _REFUSALS.get(status, (why_not_reached(error), "try again"))
         raise InputError(
-            f"the model cannot be uploaded: {found}",
+            f"the upload failed: {found}",
             where=hub_id,
             expected=_EXPECTED,
             remedy=remedy.format(endpoint=constants.ENDPOINT),

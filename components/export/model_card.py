@@ -15,18 +15,12 @@ from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.build_optimizer.curve import describe
 from kfp_finetune.components.inert import inert
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
-from kfp_finetune.components.pages.page import number_text, templates
-from kfp_finetune.components.tasks import get_task
-from kfp_finetune.components.tasks.problem_types import (
-    ENTITIES,
-    MULTI_LABEL,
-    REGRESSION,
-    SINGLE_LABEL,
-    TAGS,
-)
+from kfp_finetune.components.number_text import number_text
+from kfp_finetune.components.pages.page import templates
+from kfp_finetune.components.tasks.registry import get_problem_type, get_task
 from kfp_finetune.components.uris import is_uri, without_secrets
 
-# The Hub's names of metrics, where it has one: huggingface.co/metrics.
+# Names of metrics on the Hub: huggingface.co/metrics.
 _ON_THE_HUB = {
     "f1": "f1",
     "precision": "precision",
@@ -40,13 +34,6 @@ _ON_THE_HUB = {
     "spearman": "spearmanr",
 }
 _MOST_LABELS = 200
-_KINDS = {
-    SINGLE_LABEL: "gives a text one of {} labels",
-    MULTI_LABEL: "gives a text any of {} labels",
-    ENTITIES: "finds entities in a text, each word of which gets one of {} tags",
-    TAGS: "gives every word of a text one of {} tags",
-    REGRESSION: "predicts a number for a text",
-}
 
 
 def render_model_card(
@@ -56,16 +43,14 @@ def render_model_card(
     data: DataReport | None = None,
     form: str = "pt",
 ) -> str:
-    """Write a model's card.
-
-    Nothing in it tells where files lay on the machine that trained the model.
+    """Write a model card, without any local path.
 
     Args:
-        name: What the model is called: its id on the Hub, or its folder.
-        model: Its manifest.
-        metrics: What evaluate measured; None where there is nothing.
-        data: What load_data found; None where there is nothing.
-        form: Which of the export formats it is told how to load.
+        name: The id on the Hub, or the name of the folder.
+        model: The manifest of the model.
+        metrics: The metrics of evaluate; None without an evaluation.
+        data: The data report; None without one.
+        form: The export format that the card explains.
 
     Returns:
         The card: YAML between two lines of dashes, and Markdown.
@@ -73,17 +58,22 @@ def render_model_card(
     environment = templates(Path(__file__).parent)
     environment.filters["escaped"] = _escaped
     pairs = model.text_pair_column is not None
-    kind = _KINDS[model.problem_type].format(len(model.label_names))
+    task, kind = get_task(model.task), get_problem_type(model.problem_type)
+    does = kind.card.format(len(model.label_names))
+    sample = task.sample_code_of_pairs if pairs else task.sample_code
     return environment.get_template(
         "model_card.md.jinja"
     ).render(
         metadata=Markup(inert(_metadata(name, model, metrics).to_yaml())),  # noqa: S704 - YAML
         name=name,
         literal=Markup(json.dumps(name)),  # noqa: S704 - Python
+        sample_code=Markup(  # noqa: S704 - Python
+            sample.format(model=json.dumps(name), max_length=model.max_length)
+        ),
         form=form,
-        kind=kind.replace("a text", "a pair of texts") if pairs else kind,
+        does=does.replace("a text", "a pair of texts") if pairs else does,
+        limit=kind.card_limit,
         pairs=pairs,
-        per_word=get_task(model.task).PER_WORD,
         model=model,
         base_model=_public(model.base_model),
         dataset=_public(model.dataset),
@@ -148,13 +138,13 @@ def _is_on_hub(source: str) -> bool:
 
 
 def _public(source: str) -> str:
-    """What a model or dataset is called, without the place where it lies on a disk."""
+    """The name of a model or dataset, without a local path."""
     if is_uri(source):
         return without_secrets(source)
     return source if _is_on_hub(source) else Path(source).name
 
 
 def _escaped(text: str) -> Markup:
-    """Text from data, in a cell of a Markdown table."""
+    """Text from data, escaped for a cell of a Markdown table."""
     line = inert(" ".join(text.split())).replace("&", "&amp;")
     return Markup("".join(f"\\{c}" if c in "\\`*_[]<>|~#" else c for c in line))  # noqa: S704

@@ -1,4 +1,4 @@
-"""A model as ONNX, as onnxruntime and Transformers' ONNX runtimes take it."""
+"""Export a model as ONNX, for onnxruntime and Transformers' ONNX runtimes."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _BYTES = 4  # of a float32
 
 
 def check_installed() -> None:
-    """Check that what writes and what runs ONNX is there.
+    """Check that the packages for ONNX are installed.
 
     Raises:
-        InputError: If it is not.
+        InputError: If one is missing.
     """
     missing = [name for name in ("tf2onnx", "onnxruntime") if find_spec(name) is None]
     if missing:
         raise InputError(
             f"not installed: {', '.join(missing)}",
             where="--format onnx",
-            expected="what writes ONNX, and what it is checked with",
+            expected="the packages that write and verify ONNX",
             remedy="pip install 'kfp-finetune[onnx]'",
         )
 
@@ -43,13 +43,13 @@ def check_installed() -> None:
 def write(network: Classifier, names: Sequence[str], folder: Path) -> None:
     """Write a model as model.onnx.
 
-    It takes token ids by name, int64 as is usual there, shape [batch, width], and gives `logits`,
-    float32, shape [batch, outputs].
+    Its inputs are token ids by name, int64 as usual in ONNX, shape [batch, width]; its output is
+    `logits`, float32, shape [batch, outputs].
 
     Args:
         network: The model.
-        names: What it takes: `input_ids`, `attention_mask`, maybe `token_type_ids`.
-        folder: Where to; it exists.
+        names: Its inputs: `input_ids`, `attention_mask`, maybe `token_type_ids`.
+        folder: An existing folder.
 
     Raises:
         InputError: If the weights do not fit into one file.
@@ -59,7 +59,7 @@ def write(network: Classifier, names: Sequence[str], folder: Path) -> None:
         raise InputError(
             f"the weights take {size / 1e9:.1f} GB",
             where="--format onnx",
-            expected="less than 2.1 GB, which is what an ONNX file holds",
+            expected="less than 2.1 GB, the limit of an ONNX file",
             remedy="--format savedmodel, or --format pt",
         )
     logits = logits_of(network)
@@ -74,11 +74,11 @@ def write(network: Classifier, names: Sequence[str], folder: Path) -> None:
 
 
 def _converted(function: Any) -> Any:
-    """A concrete function as a model of ONNX.
+    """Convert a concrete function to an ONNX model.
 
     `tf2onnx.convert.from_function` does the same with all of its optimizers. One of them writes 0
-    for a size that a reshape keeps, and another then makes one of two reshapes in a row, where the
-    0 is another size; onnxruntime does the other's work itself when it opens a model.
+    for a size that a reshape keeps; another then merges two reshapes in a row, where the 0 is a
+    different size. onnxruntime does the work of the latter when it opens a model.
     """
     from tf2onnx import optimizer, tf_loader
     from tf2onnx.tfonnx import process_tf_graph
@@ -110,7 +110,7 @@ def _converted(function: Any) -> Any:
 
 
 def _erfc(graph: Any, node: Any, _name: str, _arguments: list[Any]) -> None:
-    """Write erfc(x) as 1 - erf(x): TensorFlow's optimizer made it of that, and ONNX has no erfc."""
+    """Write erfc(x) as 1 - erf(x): TensorFlow's optimizer introduced it, and ONNX has no erfc."""
     one = graph.make_const(f"{node.name}_one", np.array(1, np.float32))
     erf = graph.make_node(
         "Erf",
@@ -122,12 +122,12 @@ def _erfc(graph: Any, node: Any, _name: str, _arguments: list[Any]) -> None:
 
 
 def _where(graph: Any, node: Any, _name: str, _arguments: list[Any]) -> None:
-    """Choose, where tf2onnx multiplies by 0 and 1: 0 times the NaN that is not chosen is NaN."""
+    """Write Where; tf2onnx multiplies by 0 and 1, and 0 times a NaN is NaN."""
     _replace(graph, node, "Where", list(node.input))
 
 
 def _replace(graph: Any, node: Any, kind: str, inputs: list[str]) -> None:
-    """Put an ONNX operation in a node's place."""
+    """Replace a node by an ONNX operation."""
     shape, dtype = graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
     graph.remove_node(node.name)
     graph.make_node(
@@ -136,7 +136,7 @@ def _replace(graph: Any, node: Any, kind: str, inputs: list[str]) -> None:
 
 
 def logits(folder: Path, features: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
-    """What a written model answers in onnxruntime, float32, shape [batch, outputs]."""
+    """The logits of an exported model in onnxruntime, float32, shape [batch, outputs]."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(folder / FILE, providers=["CPUExecutionProvider"])

@@ -9,8 +9,8 @@ from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDataset
 from kfp_finetune.components.finetune.inputs import Rows
 from kfp_finetune.components.finetune.predictions import predict
 from kfp_finetune.components.runtime import Progress, check_not_terminated, emit
-from kfp_finetune.components.tasks.problem_types import REGRESSION
-from kfp_finetune.components.tasks.scores.calibration import Fitted, fit
+from kfp_finetune.components.tasks.calibration import Fitted
+from kfp_finetune.components.tasks.registry import get_problem_type, get_task
 
 _STEP = "finetune"
 
@@ -29,7 +29,7 @@ def calibrate(
     Raises:
         Terminated: If the step was told to end; nothing has changed since the last checkpoint.
     """
-    if data.problem_type == REGRESSION:
+    if not get_problem_type(data.problem_type).has_probabilities:
         return Fitted()
     if not data.splits["validation"].rows:
         emit("note", _STEP, text="no validation rows: probabilities and thresholds as they are")
@@ -42,4 +42,5 @@ def calibrate(
         check_not_terminated()
         shown.update(done, "calibrating")
 
-    return fit(data.problem_type, rows.labels, predict(network, rows, progress, batch_size))
+    logits = predict(network, rows, progress, batch_size)
+    return get_task(data.task).calibrate(data.problem_type, rows.labels, logits)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from kfp_finetune.components.finetune.precision import BFLOAT16, FLOAT32, decide, use_for_products
 from kfp_finetune.components.models.classifier import Classifier
 from kfp_finetune.components.models.forward import forward
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
+from kfp_finetune.components.tasks.registry import get_problem_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,10 +36,10 @@ class Forward:
     """
 
     def __init__(self, model: Classifier, precision: str = "float32") -> None:
-        self._model = model
+        self._type = get_problem_type(model.problem_type)
         self._forward = forward(model)
-        # Numbers have no probabilities that could be compared; GPUs have a policy of their own.
-        exact = model.problem_type == REGRESSION or tf.config.list_physical_devices("GPU")
+        # Without probabilities there is nothing to compare; GPUs have a policy of their own.
+        exact = not self._type.has_probabilities or tf.config.list_physical_devices("GPU")
         self._wanted = FLOAT32 if exact else decide(precision, [])
         self.precision = FLOAT32
 
@@ -58,7 +58,8 @@ class Forward:
             return
         sample = batch_of(slice(None, None, -(-rows // _COMPARED)))
         low, exact = (
-            self._probabilities(self._run(sample, precision)) for precision in (BFLOAT16, FLOAT32)
+            self._type.probabilities(self._run(sample, precision))
+            for precision in (BFLOAT16, FLOAT32)
         )
         real = np.asarray(sample["attention_mask"], bool) if low.ndim == 3 else slice(None)
         if float(np.abs(low - exact)[real].max()) <= _TOLERANCE:
@@ -70,12 +71,6 @@ class Forward:
         with _products_in(precision):
             logits: NDArray[np.float32] = self._forward(features).numpy()
         return logits
-
-    def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        from scipy.special import expit, softmax
-
-        several = self._model.problem_type == MULTI_LABEL
-        return expit(logits) if several else softmax(logits, axis=-1)  # type: ignore[no-any-return]
 
 
 @contextlib.contextmanager

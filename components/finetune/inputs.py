@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
 from kfp_finetune.components.load_data.batches import updates
-from kfp_finetune.components.tasks import get_task
 from kfp_finetune.components.tasks.list_column import ListColumn
+from kfp_finetune.components.tasks.registry import get_task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,7 +61,7 @@ class Rows:
         self._columns = {n: ListColumn(table[n]) for n in self._pad if n in table.column_names}
         self.lengths = self._columns["input_ids"].lengths
         self.features = (*self._columns, "attention_mask")
-        self._of_words = task.word_labels(table["label"], data.label_names)
+        self._token_labels = task.token_labels(table["label"], data.label_names)
         self._label_all_tokens = label_all_tokens
 
     def batch(self, indices: NDArray[np.int64], width: int) -> dict[str, NDArray[np.int32]]:
@@ -97,17 +97,14 @@ class Rows:
             Labels, and weights of 1; where words have labels of shape [batch, width], with weights
             of 0 for tokens that have none.
         """
-        if self._of_words is None:
+        if self._token_labels is None:
             return self.labels[indices], np.ones(len(indices), np.float32)
-        of_words: tuple[Any, Any] = self._of_words.batch(
-            indices, width, all_tokens=self._label_all_tokens
-        )
-        return of_words
+        return self._token_labels.batch(indices, width, all_tokens=self._label_all_tokens)
 
     @property
     def shapes(self) -> tuple[list[int | None], list[int | None]]:
         """The shapes of a row's labels and weights, as far as they are known."""
-        return (list(self.labels.shape[1:]), []) if self._of_words is None else ([None], [None])
+        return (list(self.labels.shape[1:]), []) if self._token_labels is None else ([None], [None])
 
     def gather(
         self, outputs: NDArray[np.float32], indices: NDArray[np.int64]
@@ -118,10 +115,9 @@ class Rows:
             outputs: Shape [batch, outputs], or where words have labels [batch, width, outputs].
             indices: The batch's row numbers, shape [batch].
         """
-        if self._of_words is None:
+        if self._token_labels is None:
             return indices, outputs
-        of_words: tuple[Any, Any] = self._of_words.gather(outputs, indices)
-        return of_words
+        return self._token_labels.gather(outputs, indices)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from kfp_finetune.components.artifacts import optimizer_config
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.repeating import changed
-from kfp_finetune.components.tasks.choices import unknown_metric
+from kfp_finetune.components.tasks.declaration import unknown_metric
 from kfp_finetune.components.uris import without_secrets
 
 if TYPE_CHECKING:

@@ -51,8 +51,8 @@ from kfp_finetune.components.load_data.steps import StepPlan, count_steps
 from kfp_finetune.components.models.loading import load_classifier
 from kfp_finetune.components.models.saving import save
 from kfp_finetune.components.runtime import emit
-from kfp_finetune.components.tasks import get_task
-from kfp_finetune.components.tasks.problem_types import num_outputs
+from kfp_finetune.components.tasks.labels import num_outputs
+from kfp_finetune.components.tasks.registry import get_task
 from kfp_finetune.components.uris import hide
 
 
@@ -153,7 +153,7 @@ def finetune(
     with strategy.scope():
         network = load_classifier(
             model_location.resolve(base_model, model_revision, weights=True),
-            per_token=task.PER_WORD,
+            per_token=task.per_token,
             num_labels=num_outputs(data.label_names),
             label_names=data.label_names,
             problem_type=data.problem_type,

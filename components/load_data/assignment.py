@@ -26,7 +26,7 @@ from kfp_finetune.components.load_data.splitting import (
 )
 from kfp_finetune.components.load_data.targets import Targets, check_seen_in_training
 from kfp_finetune.components.tasks.labels import Labels
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, SINGLE_LABEL
+from kfp_finetune.components.tasks.registry import task_of
 from kfp_finetune.components.tasks.values import Values
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _assign_whole(
             if len(without):
                 rows.problems[f"no label in column {targets.column}"] = array("q", without)
         if how.on_bad_row == "error":
-            refuse_bad_rows(rows, of_words=targets.labels.of_words is not None)
+            refuse_bad_rows(rows, task_of(targets.labels.problem_type))
     assigned = {
         name: SplitRows(rows, np.full(len(rows), SPLITS.index(name), np.int8))
         for name, rows in parts.items()
@@ -198,7 +198,7 @@ def _check_sets(targets: Targets, numbers: NDArray[np.int32], where: str) -> Non
 
     Of words it is the tags in a sentence, which may well be the same in all.
     """
-    if targets.labels.problem_type != MULTI_LABEL:
+    if not targets.labels.several or targets.labels.words is not None:
         return
     sets, of_rows = targets.label_sets(np.unique(numbers))
     if len(np.unique(of_rows)) == 1:
@@ -231,7 +231,7 @@ def _check_learnable(labels: Labels, used: set[Any], rows: int, where: str) -> N
             expected="at least two different labels",
             remedy="name another --label-column, or data with more labels",
         )
-    if labels.problem_type == SINGLE_LABEL and len(used) > rows / 2:
+    if not (labels.several or labels.numeric) and len(used) > rows / 2:
         raise InputError(
             f"{len(used):,} different labels in {counted(rows, 'row')}",
             where=where,

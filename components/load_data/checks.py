@@ -6,15 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.choices import ON_BAD_ROW
 from kfp_finetune.components.load_data.readers.delimiters import parse_delimiter
 from kfp_finetune.components.load_data.readers.source import ReadOptions, check_options
-from kfp_finetune.components.tasks.choices import (
-    TASKS,
-    check_problem_type,
-    check_task,
-    check_text_pair,
-)
+from kfp_finetune.components.tasks.registry import TASKS, get_task
 
 _FRACTIONS = ("validation_fraction", "test_fraction")
 
@@ -26,7 +20,7 @@ def read_options(values: Mapping[str, Any]) -> ReadOptions:
         values: The parameters of load_data, by name.
     """
     names = values["column_names"]
-    plain_text = TASKS[values["task"]].plain_text
+    plain_text: str = get_task(values["task"]).plain_text
     if plain_text == "lines" and values["delimiter"] is not None:
         plain_text = "table"
     return ReadOptions(
@@ -47,24 +41,13 @@ def check_parameters(values: Mapping[str, Any]) -> list[InputError]:
         values: The parameters of load_data, by name.
     """
     task = values["task"]
-    problems = InputError.found_by(lambda: check_task(task))
-    if not problems:
-        problems += InputError.found_by(lambda: check_problem_type(task, values["problem_type"]))
-        problems += InputError.found_by(lambda: check_text_pair(task, values["text_pair_column"]))
+    problems = InputError.found_by(lambda: get_task(task))
+    if task in TASKS:
+        problems += TASKS[task].check_data_parameters(values)
         problems += InputError.found_by(lambda: check_options(read_options(values)))
     problems += _fractions({name: values[name] for name in _FRACTIONS})
     if values["delimiter"]:
         problems += InputError.found_by(lambda: parse_delimiter(values["delimiter"]))
-    per_word, on_bad_row = task in TASKS and TASKS[task].per_word, values["on_bad_row"]
-    if on_bad_row not in ON_BAD_ROW or (on_bad_row == "mend" and not per_word):
-        problems.append(
-            InputError(
-                f"on_bad_row is '{on_bad_row}'",
-                where="on_bad_row",
-                expected="error, drop or mend" if per_word else "error or drop",
-                remedy="--on-bad-row drop",
-            )
-        )
     return problems + _numbers(values)
 
 

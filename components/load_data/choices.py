@@ -3,4 +3,3 @@
 from __future__ import annotations
 
 QUOTING = ("auto", "minimal", "none")
-ON_BAD_ROW = ("error", "drop", "mend")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from shlex import quote
-from types import ModuleType
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.opening import Source
 from kfp_finetune.components.load_data.readers.header import no_names
-from kfp_finetune.components.tasks.choices import TASKS
+from kfp_finetune.components.tasks.registry import TASKS, task_of_lists
+from kfp_finetune.components.tasks.task import Task
 from kfp_finetune.components.tasks.usual_names import ANSWERS, matching, pair_among
 
 
@@ -59,7 +59,7 @@ class ColumnMapping:
 
 def map_columns(
     source: Source,
-    task: ModuleType,
+    task: Task,
     text_column: str | None = None,
     text_pair_column: str | None = None,
     label_column: str | None = None,
@@ -119,7 +119,7 @@ def map_columns(
         labels = (guess,)
         notes.append(f"using column '{guess}' as label: {why}")
         taken.append(guess)
-    pair = pair_among([n for n in source.columns if n not in taken]) if task.PAIRS else None
+    pair = pair_among([n for n in source.columns if n not in taken]) if task.takes_pairs else None
     if text_column is None and text_pair_column is None and pair is not None:
         text_column, text_pair_column = pair
         notes.append(
@@ -162,9 +162,9 @@ def _listed(source: Source, value: str | None) -> tuple[str, ...]:
     return names or (value,)
 
 
-def _guess(source: Source, task: ModuleType, parameter: str, taken: list[str]) -> tuple[str, str]:
+def _guess(source: Source, task: Task, parameter: str, taken: list[str]) -> tuple[str, str]:
     texts = parameter == "text_column"
-    usual = task.TEXT_COLUMNS if texts else task.LABEL_COLUMNS
+    usual = task.text_columns if texts else task.label_columns
     free = [name for name in source.columns if name not in taken]
     candidates = matching(free, usual)
     why = "the only one with a usual name"
@@ -180,15 +180,15 @@ def _guess(source: Source, task: ModuleType, parameter: str, taken: list[str]) -
             remedy="check --delimiter, and that this is the right file",
         )
     flag = "--" + parameter.replace("_", "-")
-    others = task.LABEL_COLUMNS if texts else task.TEXT_COLUMNS
+    others = task.label_columns if texts else task.text_columns
     likely = [name for name in free if not matching([name], others)]
     raise InputError(
         f"it is not clear which column is the {parameter.removesuffix('_column')}: "
         + (", ".join(map(repr, candidates)) or "none has a usual name"),
         where=source.name,
         expected=f"{parameter} to name one of {_samples(source)}",
-        remedy="if every word has a label: --task token-classification"
-        if not task.PER_WORD and _lists(source) > 1
+        remedy=f"if every word has a label: --task {task_of_lists().name}"
+        if not task.reads_lists and _lists(source) > 1
         else f"{flag} {quote((candidates or likely or free or source.columns)[0])}",
     )
 

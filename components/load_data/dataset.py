@@ -29,7 +29,7 @@ from kfp_finetune.components.model_folder.sizes import check_against_weights
 from kfp_finetune.components.model_folder.weight_files import weight_files
 from kfp_finetune.components.repeating import changed
 from kfp_finetune.components.runtime import Progress, emit
-from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks.registry import get_task
 from kfp_finetune.components.tasks.tokenization import check_max_length
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _write(
 ) -> TokenizedDatasetManifest:
     """Tokenize what has been understood, and write it and the report."""
     task = get_task(parameters.task)
-    tokenize = task.tokenize(
+    tokenize = task.row_tokenizer(
         tokenizer,
         parameters.max_length,
         pairs=data.columns.text_pair is not None,
@@ -174,7 +174,11 @@ def _open_tokenizer(parameters: Parameters) -> tuple[PreTrainedTokenizerFast, li
 
 def _summary(manifest: TokenizedDatasetManifest) -> str:
     sizes = " / ".join(f"{manifest.splits[split].rows:,}" for split in SPLITS)
-    labels = counted(len(manifest.label_names), "label") if manifest.label_names else "regression"
+    labels = (
+        counted(len(manifest.label_names), "label")
+        if manifest.label_names
+        else manifest.problem_type
+    )
     return (
         f"{sizes} train / validation / test rows, {labels}, "
         f"{manifest.truncated_share:.1%} cut at {manifest.max_length} tokens"

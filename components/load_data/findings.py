@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from kfp_finetune.components.artifacts.data_report import DataReport, Example
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS, TokenizedDatasetManifest
-from kfp_finetune.components.tasks import get_task
-from kfp_finetune.components.tasks.problem_types import ENTITIES
+from kfp_finetune.components.tasks.registry import get_problem_type, get_task
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kfp_finetune.components.tasks.tokenization import Counts
+    from kfp_finetune.components.tasks.tokenization import RowTokenizer
 
 _PERCENTILES = (50, 90, 95, 99, 100)
 _MUCH_UNKNOWN = 0.05
@@ -25,7 +24,7 @@ _FEW_ROWS = 5
 def describe_data(
     manifest: TokenizedDatasetManifest,
     counts: dict[str, NDArray[np.int64]],
-    tokenize: Counts,
+    tokenize: RowTokenizer,
     examples: list[Example],
 ) -> DataReport:
     """Put together what reading and tokenizing the data has shown.
@@ -52,7 +51,7 @@ def describe_data(
         },
         rows_dropped={split: counts.dropped for split, counts in manifest.splits.items()},
         divided={split: counts.divided for split, counts in manifest.splits.items()},
-        unit="words" if get_task(manifest.task).PER_WORD else "rows",
+        unit=get_task(manifest.task).unit,
         problem_type=manifest.problem_type,
         labels=labels,
         columns=columns,
@@ -83,9 +82,10 @@ def _warnings(report: DataReport) -> list[str]:
         )
     if not report.rows_kept["train"]:  # read to be evaluated on
         return warnings
-    train = {label: counts["train"] for label, counts in report.labels.items()}
-    if report.problem_type == ENTITIES:  # of each type there are as many as tags that begin one
-        train = {label: count for label, count in train.items() if label.startswith("B-")}
+    is_compared = get_problem_type(report.problem_type).is_compared
+    train = {
+        label: counts["train"] for label, counts in report.labels.items() if is_compared(label)
+    }
     if train and min(train.values()) < _FEW_ROWS:
         few = [label for label, count in train.items() if count < _FEW_ROWS]
         warnings.append(

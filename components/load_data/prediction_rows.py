@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, BinaryIO
 
 from kfp_finetune.components.errors import InputError
@@ -25,7 +24,8 @@ from kfp_finetune.components.load_data.readers.text_files import (
     line_blocks,
 )
 from kfp_finetune.components.load_data.readers.unpacking import disk_full, new_folder
-from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks.registry import get_task
+from kfp_finetune.components.tasks.task import Task
 from kfp_finetune.components.tasks.usual_names import matching
 
 STDIN = "standard input"
@@ -89,7 +89,7 @@ def open_rows(parameters: Parameters, columns: Sequence[str], *, stdin: BinaryIO
         file = File(Path(parameters.dataset), parameters.dataset)
     if file.format == ".txt" and file.path.is_file() and options.plain_text != "table":
         text = examine(file, options.encoding)
-        if not (task.PER_WORD and _has_words(text)):
+        if not (task.reads_lists and _has_words(text)):
             count_lines(text)  # finds what cannot be decoded before anything is predicted
             return Rows(_of_lines(text, pairs=len(columns) == 2), notes)
     source = (
@@ -107,7 +107,7 @@ def _kept(
     parameters: Parameters,
     columns: Sequence[str],
     options: ReadOptions,
-    task: ModuleType,
+    task: Task,
 ) -> File:
     """Standard input as a file whose suffix says what it holds."""
     path = new_folder() / "stdin.txt"
@@ -127,7 +127,7 @@ def _kept(
         suffix = ".jsonl"
     elif lines and lines[0].lstrip().startswith("[{"):
         suffix = ".json"
-    elif task.PER_WORD and _has_words(text):
+    elif task.reads_lists and _has_words(text):
         suffix = ".conll"
     elif (
         options.delimiter
@@ -180,7 +180,7 @@ def _of_lines(text: Text, *, pairs: bool) -> Iterator[Row]:
 
 
 def _find(
-    source: Source, columns: Sequence[str], task: ModuleType, *, named: bool
+    source: Source, columns: Sequence[str], task: Task, *, named: bool
 ) -> tuple[list[str], tuple[str, ...]]:
     """The columns of a file, and what was assumed about them."""
     missing = [name for name in columns if name not in source.columns]
@@ -188,7 +188,7 @@ def _find(
         return list(columns), ()
     if source.unnamed:
         raise no_names(source.name, source.columns, source.unnamed)
-    usual = matching(source.columns, task.TEXT_COLUMNS)
+    usual = matching(source.columns, task.text_columns)
     if not named and len(source.columns) == len(columns):
         usual = source.columns
     if not named and len(usual) == len(columns):
@@ -204,9 +204,7 @@ def _find(
     )
 
 
-def _of_columns(
-    source: Source, columns: Sequence[str], task: ModuleType, *, mend: bool
-) -> Iterator[Row]:
+def _of_columns(source: Source, columns: Sequence[str], task: Task, *, mend: bool) -> Iterator[Row]:
     number = 0
     for batch in source.read():
         cells = [batch.columns[column] for column in columns]
@@ -214,7 +212,7 @@ def _of_columns(
             number += 1
             if mend and isinstance(row[0], list):
                 row = ([word for word in row[0] if not isinstance(word, str) or word.strip()],)
-            problem = batch.problems.get(i) or _problem(row, columns, of_words=task.PER_WORD)
+            problem = batch.problems.get(i) or _problem(row, columns, lists=task.reads_lists)
             if problem:
                 yield Row(number, None, problem, _place(batch, i, f"{source.name}, row {number:,}"))
             else:
@@ -227,9 +225,9 @@ def _place(batch: Batch, row: int, default: str) -> str:
     return batch.places.get(row) or default
 
 
-def _problem(row: tuple[Any, ...], columns: Sequence[str], *, of_words: bool) -> str:
+def _problem(row: tuple[Any, ...], columns: Sequence[str], *, lists: bool) -> str:
     for value, column in zip(row, columns, strict=True):
-        words = value if of_words and isinstance(value, list) else [value]
+        words = value if lists and isinstance(value, list) else [value]
         if not words or not all(isinstance(word, str) and word.strip() for word in words):
             return f"no text in column '{column}'"
     return ""

@@ -6,16 +6,9 @@ from pathlib import Path
 
 from kfp_finetune.components.artifacts.data_report import DataReport
 from kfp_finetune.components.counts import counted
-from kfp_finetune.components.pages.page import count_text, percent_text, templates
-from kfp_finetune.components.tasks.token_classification.tags import OUTSIDE
-
-_KINDS = {
-    "single_label_classification": "one label per row",
-    "multi_label_classification": "several labels per row",
-    "regression": "a number per row",
-    "entity_recognition": "tags of entities, as IOB2",
-    "word_tagging": "one tag per word",
-}
+from kfp_finetune.components.number_text import count_text, percent_text
+from kfp_finetune.components.pages.page import templates
+from kfp_finetune.components.tasks.registry import get_problem_type
 
 
 def render_data_report(report: DataReport) -> str:
@@ -27,7 +20,8 @@ def render_data_report(report: DataReport) -> str:
     Returns:
         The page, without any reference to the network. The same input gives the same bytes.
     """
-    counted = [counts["train"] for name, counts in report.labels.items() if name != OUTSIDE]
+    kind = get_problem_type(report.problem_type)
+    counted = [counts["train"] for name, counts in report.labels.items() if name != kind.background]
     most = max(counted, default=0)
     labels = sorted(report.labels.items(), key=lambda item: (-item[1]["train"], item[0]))
     lengths = report.length_percentiles
@@ -41,7 +35,7 @@ def render_data_report(report: DataReport) -> str:
             ("Training rows", count_text(report.rows_kept["train"]), "after everything dropped"),
             ("Validation rows", count_text(report.rows_kept["validation"]), ""),
             ("Test rows", count_text(report.rows_kept["test"]), ""),
-            ("Labels", count_text(len(report.labels)), _KINDS[report.problem_type]),
+            ("Labels", count_text(len(report.labels)), kind.label_kind),
             ("Cut", percent_text(report.truncated_share), f"at {report.max_length} tokens"),
             ("Unknown tokens", percent_text(unknown), "not in the vocabulary"),
         ],

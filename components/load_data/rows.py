@@ -20,6 +20,8 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.columns import ColumnMapping
 from kfp_finetune.components.load_data.opening import Batch, Source
 from kfp_finetune.components.tasks.labels import Labels
+from kfp_finetune.components.tasks.registry import task_of_lists
+from kfp_finetune.components.tasks.task import Task
 from kfp_finetune.components.tasks.values import LabelValues, Values
 
 if TYPE_CHECKING:
@@ -213,13 +215,13 @@ def mark_invalid(rows: Rows, labels: Labels, columns: ColumnMapping) -> None:
 
 def _place_in(source: Source, row: int, labels: Labels, columns: ColumnMapping) -> str:
     """Read a source again, as far as a row whose label is invalid: where that is."""
-    if labels.of_words is None:  # only words have lines of their own
+    if labels.words is None:  # only words have lines of their own
         return ""
     read = 0
     for batch in source.read():
         if row < read + len(batch):
             tags = label_cells(batch, source, columns, read)[row - read]
-            return place_of(batch, row - read, labels.of_words.wrong_word(tags))
+            return place_of(batch, row - read, labels.words.wrong_word(tags))
         read += len(batch)
     return ""
 
@@ -268,12 +270,12 @@ def described(rows: Rows) -> str:
     )
 
 
-def refuse_bad_rows(rows: Rows, *, of_words: bool) -> None:
+def refuse_bad_rows(rows: Rows, task: Task) -> None:
     """Raise an error that lists every problem with its rows, if there is any.
 
     Args:
         rows: Of a source.
-        of_words: Whether every word has a label.
+        task: The task of the labels.
 
     Raises:
         InputError: If a row cannot be used.
@@ -281,17 +283,15 @@ def refuse_bad_rows(rows: Rows, *, of_words: bool) -> None:
     if rows.problems:
         lists = all(problem.startswith("a list for a text") for problem in rows.problems)
         remedy = "mend the rows, or --on-bad-row drop to leave them out"
-        if of_words:
+        if "mend" in task.on_bad_row:
             remedy += ", or --on-bad-row mend to leave out those alone that cannot be mended"
         elif _of_quotes(rows):
             remedy += ", or --quoting none if quotes are plain characters"
         raise InputError(
             described(rows),
             where=rows.place or rows.source.name,
-            expected="words, and a tag for each, in every row"
-            if of_words
-            else "a text and a label in every row",
-            remedy="if every word has a label: --task token-classification" if lists else remedy,
+            expected=task.expected_row,
+            remedy=f"if every word has a label: --task {task_of_lists().name}" if lists else remedy,
         )
 
 

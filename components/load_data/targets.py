@@ -12,7 +12,6 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.rows import ROWS_SHOWN, Rows, in_rows
 from kfp_finetune.components.load_data.stratification import strata_of_numbers
 from kfp_finetune.components.tasks.labels import Labels
-from kfp_finetune.components.tasks.problem_types import REGRESSION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +41,7 @@ class Targets:
 
         Where every word has a label the cells as they are, for words and labels are read together.
         """
-        if self.labels.of_words is not None:
+        if self.labels.words is not None:
             return cells
         return [self.labels.targets[number] for number in numbers.tolist()]
 
@@ -52,7 +51,7 @@ class Targets:
         In the smallest type that holds them, for there will be one for every row.
         """
         targets = self.labels.targets
-        if self.labels.problem_type == REGRESSION:
+        if self.labels.numeric:
             values = np.array([0.0 if t is None else t for t in targets], np.float32)
             return strata_of_numbers(values, values[numbers])
         smallest = np.min_scalar_type(len(self.labels.names))
@@ -95,7 +94,7 @@ def check_seen_in_training(
     Raises:
         InputError: Naming the labels that they do not, and the rows.
     """
-    if targets.labels.problem_type == REGRESSION:
+    if targets.labels.numeric:
         return
     names = targets.labels.names
     numbers = rows.labels[chosen]

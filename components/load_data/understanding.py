@@ -30,7 +30,8 @@ from kfp_finetune.components.load_data.rows import (
 from kfp_finetune.components.load_data.split_rows import SplitRows, source_of
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.runtime import Progress
-from kfp_finetune.components.tasks import get_task
+from kfp_finetune.components.tasks.labels import LabelContext
+from kfp_finetune.components.tasks.registry import get_task
 from kfp_finetune.components.tasks.values import LabelValues, Values
 from kfp_finetune.components.uris import is_uri, without_secrets
 
@@ -77,7 +78,7 @@ def understand(parameters: Parameters) -> Understood:
     for source in sources.values():
         check_columns(source, columns, sources["train"])
     known = read_label_names(parameters.label_names) if parameters.label_names else None
-    labels = task.label_values(known or (), mend=parameters.mend)
+    labels = task.label_values(known or (), repair=parameters.mend)
     splits = Values()
     rows = {
         name: _read_rows(source, columns, labels, splits, name) for name, source in sources.items()
@@ -86,12 +87,14 @@ def understand(parameters: Parameters) -> Understood:
     understood = task.understand_labels(
         labels,
         parameters.problem_type,
-        columns=columns.labels,
-        declared=declared,
-        known=known,
-        rows_of=lambda numbers: _rows_with(numbers, rows.values()),
-        counts=_counts(rows.values(), labels),
-        decimal_comma=any(source.decimal_comma for source in sources.values()),
+        LabelContext(
+            columns=columns.labels,
+            declared=declared,
+            known=known,
+            rows_of=lambda numbers: _rows_with(numbers, rows.values()),
+            counts=_counts(rows.values(), labels),
+            decimal_comma=any(source.decimal_comma for source in sources.values()),
+        ),
     )
     for part in rows.values():
         mark_invalid(part, understood, columns)
@@ -132,18 +135,20 @@ def understand_for_evaluation(
     notes.extend(columns.notes)
     # What numbers count is only known where it is given: their order need not be the model's.
     numbered = read_label_names(parameters.label_names) if parameters.label_names else []
-    labels = task.label_values(numbered, mend=parameters.mend)
+    labels = task.label_values(numbered, repair=parameters.mend)
     rows = _read_rows(source, columns, labels, Values(), "test")
     understood = task.understand_labels(
         labels,
         problem_type,
-        columns=columns.labels,
-        known=label_names or None,
-        known_from="score a model that was trained with them",
-        numbered=numbered,
-        rows_of=lambda numbers: _rows_with(numbers, [rows]),
-        counts=_counts([rows], labels),
-        decimal_comma=source.decimal_comma,
+        LabelContext(
+            columns=columns.labels,
+            known=label_names or None,
+            known_from="score a model that was trained with them",
+            numbered=numbered,
+            rows_of=lambda numbers: _rows_with(numbers, [rows]),
+            counts=_counts([rows], labels),
+            decimal_comma=source.decimal_comma,
+        ),
     )
     mark_invalid(rows, understood, columns)
     if understood.problem_type != problem_type:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from kfp_finetune.components.load_data.split_rows import LEFT_OUT, SplitRows
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.runtime import Progress
 from kfp_finetune.components.tasks.label_names import clean
+from kfp_finetune.components.tasks.task import Task
 from kfp_finetune.components.tasks.tokenization import Examples
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class DatasetWriter:
 
     def __init__(
         self,
-        task: ModuleType,
+        task: Task,
         tokenize: Any,
         columns: ColumnMapping,
         targets: Targets,
@@ -91,7 +91,9 @@ class DatasetWriter:
                 label=self._task.label_type(self._targets.labels.problem_type),
                 has_token_type_ids=self._tokenize.has_token_type_ids,
                 # Which entities a model has seen is known from the words it was trained on.
-                text=self._task.text_type() if split != "train" or self._task.PER_WORD else None,
+                text=self._task.text_type()
+                if split != "train" or self._task.keeps_training_texts
+                else None,
                 has_text_pair=self._columns.text_pair is not None,
                 slice_columns=self._columns.slices if split != "train" else (),
             )

@@ -24,8 +24,8 @@ from kfp_finetune.components.models.checkpoint import Checkpoint, open_checkpoin
 from kfp_finetune.components.models.classifier import Classifier
 from kfp_finetune.components.models.names import Weight, weights_of
 from kfp_finetune.components.models.weights import Loaded, draw, load_weights
-from kfp_finetune.components.tasks import get_task
-from kfp_finetune.components.tasks.problem_types import num_outputs
+from kfp_finetune.components.tasks.labels import num_outputs
+from kfp_finetune.components.tasks.registry import get_task
 
 _logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def load_trained(folder: Path, manifest: ModelManifest) -> Classifier:
     """
     return load_classifier(
         folder,
-        per_token=get_task(manifest.task).PER_WORD,
+        per_token=get_task(manifest.task).per_token,
         num_labels=num_outputs(manifest.label_names),
         label_names=manifest.label_names,
         problem_type=manifest.problem_type,

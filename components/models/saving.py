@@ -15,7 +15,7 @@ from kfp_finetune.components.model_folder.tokenizer_files import copy_known
 from kfp_finetune.components.model_folder.weight_files import WEIGHTS
 from kfp_finetune.components.models.classifier import Classifier
 from kfp_finetune.components.models.names import weights_of
-from kfp_finetune.components.tasks.problem_types import PROBLEM_TYPES
+from kfp_finetune.components.tasks.registry import get_problem_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,7 +78,9 @@ def config_of(model: Classifier) -> dict[str, Any]:
         "dtype": "float32",
         "id2label": {str(i): name for i, name in enumerate(names)},
         "label2id": {name: i for i, name in enumerate(names)},
-        "problem_type": model.problem_type if model.problem_type in PROBLEM_TYPES else None,
+        "problem_type": model.problem_type
+        if get_problem_type(model.problem_type).in_hub_config
+        else None,
     }
 
 

@@ -1,1 +1,1 @@
-"""What every HTML page shares: type and colours, charts, tables, and how numbers are written."""
+"""The base of every HTML page: fonts and colours, charts and tables."""

@@ -1,7 +1,7 @@
-"""Line charts: the geometry is computed here and drawn by chart.html.jinja.
+"""Line charts: computes the geometry that chart.html.jinja draws.
 
-Positions are shares of the plot area, so that one picture fits a desk and a phone with text of the
-same size on both; colours are the page's CSS variables, so that it fits light and dark.
+Positions are shares of the plot area, so that one chart fits a desktop and a phone with text of the
+same size; colours are CSS variables of the page, for light and dark mode.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from kfp_finetune.components.pages.page import count_text, rate_text
+from kfp_finetune.components.number_text import count_text, rate_text
 
 MAX_POINTS = 2000
-_PHONE = ((270, 550), 220, 3)  # widths from and to, height, lines of a note; as in page.html.jinja
-_UNITS = 1000  # the plot's viewBox is 1000 x 1000, whatever its size on the screen
+# Smallest and largest width, height, lines of a note; as in page.html.jinja.
+_PHONE = ((270, 550), 220, 3)
+_UNITS = 1000  # the viewBox of a plot is 1000 x 1000 at every size
 
 
 _Box = tuple[float, float, float, float]  # left, low, right, high
@@ -37,7 +38,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Note:
-    """A number written at a point of the curve; the detail goes on a line of its own on a phone."""
+    """A number at a point of the curve; on a phone the detail has its own line."""
 
     x: float
     y: float
@@ -47,22 +48,22 @@ class Note:
 
 
 def thin(values: np.ndarray, keep: Sequence[int] = (), limit: int = MAX_POINTS) -> np.ndarray:
-    """Choose at most `limit` points that draw the same picture.
+    """Choose at most `limit` points that draw the same curve.
 
     Args:
         values: Finite numbers, shape [points].
-        keep: Indices that must be among the chosen.
-        limit: The most points to choose; at least `len(keep) + 4`.
+        keep: Indices that must be chosen.
+        limit: The maximum number of points; at least `len(keep) + 4`.
 
     Returns:
-        Increasing indices: the ends, `keep`, and the lowest and highest value of every stretch.
+        Increasing indices: the ends, `keep`, and the lowest and highest value of every interval.
     """
     count = len(values)
     if count <= limit:
         return np.arange(count)
     edges = np.linspace(0, count, (limit - len(keep) - 2) // 2 + 1).astype(int)
-    stretches = [(a, values[a:b]) for a, b in pairwise(edges)]
-    chosen = [a + f for a, s in stretches for f in (int(s.argmin()), int(s.argmax()))]
+    intervals = [(a, values[a:b]) for a, b in pairwise(edges)]
+    chosen = [a + f for a, s in intervals for f in (int(s.argmin()), int(s.argmax()))]
     return np.unique([0, count - 1, *keep, *chosen])
 
 
@@ -97,18 +98,18 @@ def line_chart(
     """Lay out a chart over training steps, for the macro `line_chart` in chart.html.jinja.
 
     Args:
-        title: What is drawn; also the picture's name for screen readers.
-        series: The lines, the first drawn first. Their points should be few (see `thin`).
-        text: How a value is written in the read-out.
-        top: The value at the upper edge; what lies above is cut off.
+        title: The title; also read by screen readers.
+        series: The lines, the first one at the back. They should have few points (see `thin`).
+        text: Formats a value for the tooltip.
+        top: The value at the upper edge; higher values are clipped.
         bottom: The value at the lower edge.
         last_step: The step at the right edge; the left edge is 0.
-        height: Of the plot in pixels; a phone's is 220.
-        axis: How a value is written on the axis.
-        notes: Numbers to write at points of the last series.
+        height: Height of the plot in pixels; 220 on a phone.
+        axis: Formats a value for the axis.
+        notes: Numbers at points of the last series.
 
     Returns:
-        What the macro draws, in shares of the plot area and in plot units.
+        The input of the macro, in shares of the plot area and in plot units.
     """
     width, depth = max(last_step, 1.0), (top - bottom) or 1.0
 
@@ -118,7 +119,7 @@ def line_chart(
     def up(y: Any) -> Any:
         return (np.asarray(y, dtype=float) - bottom) / depth
 
-    drawn, read_out = [], []
+    drawn, tooltips = [], []
     for one in series:
         xs, ys = right(one.x) * _UNITS, (1 - up(one.y)) * _UNITS
         points = [f"{x:.1f} {min(max(y, -9999), 9999):.1f}" for x, y in zip(xs, ys, strict=True)]
@@ -130,7 +131,7 @@ def line_chart(
                 "dots": "".join(f"M{p}h0" for p in points) if one.dots else "",
             }
         )
-        read_out.append(
+        tooltips.append(
             {
                 "name": one.name,
                 "style": one.style,
@@ -156,7 +157,7 @@ def line_chart(
         "x_ticks": [(float(right(t)), _step_text(t)) for t in ticks(0, width, whole=True)],
         "y_ticks": [(float(up(t)), axis(t)) for t in ticks(bottom, top, 4)],
         "notes": placed,
-        "read_out": read_out,
+        "tooltips": tooltips,
     }
 
 
@@ -171,10 +172,10 @@ def _place(
     height: int,
     lines: int,
 ) -> list[dict[str, Any]]:
-    """Find room for notes of 2 or 3 lines in a plot that is between two widths, in pixels.
+    """Place notes of 2 or 3 lines in a plot whose width is between two widths, in pixels.
 
-    A note stands like a flag above or below its point, or beside it, as near as it can be without
-    touching the curve or another note at either width.
+    A note is above, below or beside its point, as near as possible without touching the curve or
+    another note at either width.
     """
     taken: dict[int, list[_Box]] = {width: [] for width in widths}
     result = []
@@ -188,7 +189,7 @@ def _place(
         offsets.sort(key=lambda offset: abs(offset[0]) + abs(offset[1]))
         places = [(*offset, end) for offset in offsets for end in (x > 0.5, x <= 0.5)]
         chosen = places[0]
-        # Where no place is free at both widths, the narrow one counts, and then the wide one.
+        # If no position is free at both widths, prefer the narrow one.
         for checked, (out, up, end) in product((widths, widths[:1], widths[1:]), places):
             lefts = [x * width - out - long if end else x * width + out for width in checked]
             boxes = [(left, y * height + up, left + long, y * height + up + tall) for left in lefts]
@@ -211,7 +212,7 @@ def _is_free(
     height: int,
     taken: list[_Box],
 ) -> bool:
-    """Whether a box lies inside the plot and touches neither the curve nor another box."""
+    """Whether a box is inside the plot and touches neither the curve nor another box."""
     left, low, right, high = box
     if left < -1 or right > width + 4 or low < 0 or high > height:
         return False

@@ -1,4 +1,4 @@
-"""What every page shares: the templates' environment and how numbers are written."""
+"""The environment of the templates of all pages."""
 
 from __future__ import annotations
 
@@ -11,49 +11,30 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from kfp_finetune.components.inert import inert
+from kfp_finetune.components.number_text import count_text, number_text, percent_text
 from kfp_finetune.components.options import as_given
 
 
-def rate_text(value: float) -> str:
-    """A learning rate as people write it: 5e-05, 0.001, 0."""
-    return f"{value:.3g}"
-
-
-def number_text(value: float) -> str:
-    """A loss or a score: three decimals, more digits where those would be zeros."""
-    return f"{value:.3f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
-
-
-def percent_text(value: float) -> str:
-    """A share: 92.1%."""
-    return f"{value:.1%}"
-
-
-def count_text(value: float) -> str:
-    """A count: 12,345."""
-    return f"{value:,.0f}"
-
-
 def unbroken(text: str) -> Markup:
-    """Text in which a rate is not broken at its minus sign."""
+    """Text in which a rate is not wrapped at its minus sign."""
     return Markup(re.sub(r"\d[\d.]*e-\d+", r'<span class="whole">\g<0></span>', str(escape(text))))  # noqa: S704
 
 
 def breakable(text: str) -> Markup:
-    """A label that may go on in the next line after an underscore."""
+    """A label that may be wrapped after an underscore."""
     return Markup(str(escape(text)).replace("_", "_<wbr>"))  # noqa: S704
 
 
 def _finalize(value: Any) -> Any:
-    """What a template puts out, before it is escaped."""
+    """The output of an expression, before it is escaped."""
     return inert(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def templates(folder: Path) -> Environment:
-    """The templates of a folder, on top of the page and the charts that lie beside this module.
+    """The templates of a folder, and the base page and charts in this folder.
 
-    Text that comes from data is escaped and inert; a name the template misspells is an error. The
-    templates are in a sandbox: what somebody else wrote into one could not leave it.
+    Text from data is escaped and inert; an undefined name is an error. Templates run in a sandbox,
+    which injected code cannot leave.
     """
     environment = ImmutableSandboxedEnvironment(
         finalize=_finalize,

@@ -1,1 +1,1 @@
-"""The step rank: which of several trainings is best, and whether that is more than chance."""
+"""Rank trials: which one is best, and whether the difference is noise."""

@@ -19,20 +19,20 @@ def rank(
     metrics_json: dsl.Output[dsl.Artifact],
     best_metrics: dsl.Output[dsl.Metrics],
 ) -> NamedTuple("Uris", [("artifact_uris", dict)]):
-    """Put trainings on the same data in order, and pass on the best model.
+    """Rank trials on the same data, and return the best model.
 
     Args:
-        candidates: What was trained: settings by name, and a seed; with every key.
-        models: What finetune wrote, in the same order.
-        metrics: What evaluate wrote, in the same order.
+        candidates: The settings of each trial by name, and its seed; every key is present.
+        models: The models that finetune wrote, in the same order.
+        metrics: The metrics that evaluate wrote, in the same order.
 
     Returns:
         leaderboard: All candidates with their metrics, the best first, for machines.
-        report: One page: verdict, leaderboard, all learning rates, all validation curves.
-        model: The best one.
-        metrics_json: The best one's metrics.
+        report: One page: verdict, leaderboard, learning rates and validation curves.
+        model: The best model.
+        metrics_json: The metrics of the best model.
         best_metrics: The same as scalars.
-        artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
+        artifact_uris: The URI of each artifact, by output; KFP's cache keeps it.
     """
     from kfp_finetune.components import runtime
 
@@ -41,7 +41,7 @@ def rank(
         from kfp_finetune.components import metadata
         from kfp_finetune.components.rank import ranking
 
-        best = ranking.rank_trainings(
+        best = ranking.rank_trials(
             candidates=candidates,
             model_paths=[artifact.path for artifact in models],
             metrics_paths=[artifact.path for artifact in metrics],

@@ -1,4 +1,4 @@
-"""The step's work: read, rank, write."""
+"""The work of rank: read, rank, write."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from kfp_finetune.components.artifacts import leaderboard as leaderboard_artifact
 from kfp_finetune.components.artifacts.files import write_text
-from kfp_finetune.components.rank.leaderboard import rank, read_trainings
-from kfp_finetune.components.rank.report import render_comparison
+from kfp_finetune.components.rank.comparison_page import render_comparison
+from kfp_finetune.components.rank.trials import rank, read_trials
 from kfp_finetune.components.runtime import emit
 
 
-def rank_trainings(
+def rank_trials(
     *,
     candidates: Sequence[Mapping[str, Any]],
     model_paths: Sequence[str],
@@ -25,27 +25,27 @@ def rank_trainings(
     model_path: str,
     best_metrics_path: str,
 ) -> dict[str, float]:
-    """Put trainings in order, write leaderboard and report, and copy the best one's artifacts.
+    """Rank trials, write the leaderboard and the page, and copy the artifacts of the best trial.
 
     Args:
-        candidates: As `leaderboard.Training` has them.
-        model_paths: What finetune wrote, in the same order.
-        metrics_paths: What evaluate wrote, in the same order.
-        seconds: How long their updates took.
-        leaderboard_path: Where leaderboard.json is written.
-        report_path: Where the HTML page is written.
-        model_path: Where the best model is copied to.
-        best_metrics_path: Where its metrics are copied to.
+        candidates: The settings of each trial, as `trials.Trial` has them.
+        model_paths: The models that finetune wrote, in the same order.
+        metrics_paths: The metrics that evaluate wrote, in the same order.
+        seconds: The duration of the updates of each trial.
+        leaderboard_path: The path for leaderboard.json.
+        report_path: The path for the HTML page.
+        model_path: The path for the best model.
+        best_metrics_path: The path for its metrics.
 
     Returns:
-        The best one's metrics on the test split.
+        The metrics of the best model on the test split.
     """
-    trainings = read_trainings(candidates, model_paths, metrics_paths, seconds)
-    board = rank(trainings)
+    trials = read_trials(candidates, model_paths, metrics_paths, seconds)
+    board = rank(trials)
     best = board.candidates[0].attempts[0]
     emit("note", "rank", text=board.verdict)
     shutil.copyfile(metrics_paths[best.index], best_metrics_path)
-    write_text(Path(report_path), render_comparison(board, trainings))
+    write_text(Path(report_path), render_comparison(board, trials))
     leaderboard_artifact.write(leaderboard_path, board)
     shutil.copytree(model_paths[best.index], model_path, dirs_exist_ok=True)
     return best.test_metrics

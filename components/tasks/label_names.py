@@ -1,21 +1,22 @@
-"""The name of one label, and the names there may be."""
+"""Label names: from values to names, and checks against the allowed names."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.tasks.label_spelling import is_missing_mark
+from kfp_finetune.components.tasks.labels import LabelContext
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _SHOWN = 5
 
 
 def clean(value: Any) -> Any:
-    """A value without what only its file format put there; None where there is none."""
+    """A value without the artefacts of its file format; None if it is empty."""
     if value is None or value != value:  # NaN is not itself
         return None
     if isinstance(value, str):
@@ -30,9 +31,9 @@ def name_of(value: Any, listed: Sequence[str], where: str, known: Sequence[str] 
 
     Args:
         value: As the data has it.
-        listed: The names that whole numbers count from 0, unless they are whole numbers.
-        where: The place of the value, for messages.
-        known: All names there may be, which are taken as they are.
+        listed: The names that whole numbers refer to, from 0, unless they are whole numbers.
+        where: The column of the value, for messages.
+        known: All allowed names, which are used unchanged.
 
     Raises:
         InputError: If the value cannot be a label.
@@ -48,10 +49,10 @@ def name_of(value: Any, listed: Sequence[str], where: str, known: Sequence[str] 
         value = int(value)
     if value is None:
         raise InputError(
-            "a list of labels holds null, or an empty text",
+            "a list of labels contains null or an empty text",
             where=where,
             expected="texts or whole numbers in every list",
-            remedy="mend the lists; a text without labels has an empty list",
+            remedy="fix the lists; a text without labels has an empty list",
         )
     if not isinstance(value, int):
         raise InputError(
@@ -67,9 +68,9 @@ def name_of(value: Any, listed: Sequence[str], where: str, known: Sequence[str] 
         return str(value)
     if not 0 <= value < len(listed):
         raise InputError(
-            f"label {value} is not among the {len(listed)} named ones",
+            f"label {value} is not one of the {len(listed)} named labels",
             where=where,
-            expected=f"numbers from 0 to {len(listed) - 1}, which the names count",
+            expected=f"numbers from 0 to {len(listed) - 1}, one for each label name",
             remedy="check --label-names, or the column",
         )
     return listed[value]
@@ -83,16 +84,16 @@ def is_whole(name: str) -> bool:
 def check_known(
     named: Sequence[Sequence[str] | None], ids: dict[str, int], where: str, known_from: str
 ) -> None:
-    """Check that every name is one of those there may be.
+    """Check that every name is allowed.
 
     Args:
-        named: The names that stand in each place; None where there is no label.
-        ids: The id of every name there may be.
+        named: The labels of each value; None without a label.
+        ids: The id of every allowed name.
         where: Where the labels come from.
-        known_from: Where the known names come from.
+        known_from: Where the allowed names come from, as a remedy.
 
     Raises:
-        InputError: If one is not.
+        InputError: If a name is not allowed.
     """
     unknown = sorted({name for group in named for name in group or () if name not in ids})
     if unknown:
@@ -104,14 +105,14 @@ def check_known(
             expected="one of "
             + ", ".join(map(repr, list(ids)[:_SHOWN]))
             + ", ..." * (len(ids) > _SHOWN),
-            remedy=f"mend the labels ({unknown[0]!r} may mean {near[0]!r}), or {known_from}"
+            remedy=f"fix the labels ({unknown[0]!r} may mean {near[0]!r}), or {known_from}"
             if near
-            else f"mend the labels, or {known_from}",
+            else f"fix the labels, or {known_from}",
         )
 
 
 def by_number_then_name(name: str) -> tuple[int, int, str]:
-    """A sort key: whole numbers in their order, then all other names in theirs."""
+    """A sort key: whole numbers by value, then all other names by name."""
     try:
         return 0, int(name), name
     except ValueError:
@@ -119,7 +120,7 @@ def by_number_then_name(name: str) -> tuple[int, int, str]:
 
 
 def unnamed_marks(values: Sequence[Any], names: Sequence[str]) -> dict[int, str]:
-    """The marks for a missing label, by place, that are none of the names there may be."""
+    """Marks for a missing label that are not allowed names: the reason, by position."""
     return {
         i: f"{value!r} for a label, which marks a missing one"
         for i, value in enumerate(values)
@@ -128,26 +129,32 @@ def unnamed_marks(values: Sequence[Any], names: Sequence[str]) -> dict[int, str]
 
 
 def refuse_numbers(
-    named: Sequence[Sequence[str] | None],
-    unknown: Sequence[int],
-    listed: Sequence[str],
-    where: str,
-    rows_of: Callable[[Sequence[int]], str],
+    named: Sequence[Sequence[str] | None], unknown: Sequence[int], context: LabelContext
 ) -> None:
-    """Refuse numbers where a model's labels have names: which number is which is not known."""
+    """Refuse numbers for a model's labels that have names: their order is unknown.
+
+    Args:
+        named: The labels of each value.
+        unknown: The positions of the values with a label that is not known.
+        context: Where the labels come from.
+
+    Raises:
+        InputError: If one of these labels is a number, and the known labels are not.
+    """
+    listed = context.listed
     numbers = sorted({n for i in unknown for n in named[i] or () if is_whole(n)}, key=int)
     if numbers and not all(map(is_whole, listed)):
         raise InputError(
-            f"the labels are numbers such as {numbers[0]}, and the model's labels have names",
-            where=where + rows_of(unknown),
+            f"the labels are numbers such as {numbers[0]}, but the model's labels have names",
+            where=context.refused_at(unknown),
             expected="one of " + ", ".join(map(repr, listed[:5])) + ", ..." * (len(listed) > 5),
-            remedy="list the names that the numbers stand for, from 0, one a line in a file:"
+            remedy="list the names that the numbers refer to, from 0, one per line in a file:"
             " --label-names FILE",
         )
 
 
 def rows_of_names(named: Sequence[Sequence[str] | None], counts: Sequence[int]) -> dict[str, int]:
-    """How many rows have each label."""
+    """The number of rows with each label."""
     rows: dict[str, int] = {}
     for group, count in zip(named, counts, strict=True):
         for name in dict.fromkeys(group or ()):

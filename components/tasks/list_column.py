@@ -1,4 +1,4 @@
-"""A column of lists in a split, of which batches are gathered."""
+"""A column of lists in a split, to be gathered into batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ListColumn:
-    """A column of lists of int32 in a file that is mapped into memory."""
+    """A column of lists of int32 in a memory-mapped file."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
         self._values = [chunk.values.to_numpy() for chunk in column.chunks]
@@ -23,7 +23,7 @@ class ListColumn:
         self.lengths = np.concatenate([np.zeros(0, np.int64), *(np.diff(o) for o in offsets)])
 
     def padded(self, indices: NDArray[np.int64], width: int, pad: int) -> NDArray[np.int32]:
-        """Lists, filled up to a width: int32, shape [len(indices), width]."""
+        """Lists padded to a width: int32, shape [len(indices), width]."""
         rows = np.full([len(indices), width], pad, np.int32)
         for row, index in zip(rows, indices, strict=True):
             start, length = self._start[index], self.lengths[index]

@@ -1,13 +1,12 @@
-"""A model's outputs for a split, beside what is true."""
+"""The outputs of a model: for one text, and for a whole split."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -18,11 +17,11 @@ class Span:
 
     Attributes:
         label: The type of the entity, or the tag.
-        text: As it is in the text.
-        start: Its first character in the text, from 0; of a list of words in these with spaces
-            between.
-        end: The character after its last.
-        probability: Of a word's tag; of an entity, of the least probable of its words' tags.
+        text: The text of the span.
+        start: Position of its first character, from 0; in a list of words, in the words joined by
+            spaces.
+        end: Position after its last character.
+        probability: That of the tag; of an entity, that of its least probable tag.
     """
 
     label: str
@@ -34,15 +33,14 @@ class Span:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one text.
+    """The prediction for one text.
 
     Attributes:
-        labels: The most probable label; of a model for several labels, those above their
-            thresholds, the most probable first; of one for numbers or for words none.
-        probabilities: Of every label, the most probable first; of a model for numbers or for words
-            empty.
-        value: The number, of a model for numbers.
-        spans: The entities, or all words, of a model for words.
+        labels: The most probable label; with several labels per text, those above their thresholds,
+            the most probable first; empty for numbers and tags.
+        probabilities: Of every label, the most probable first; empty for numbers and tags.
+        value: The predicted number; None for labels and tags.
+        spans: The entities, or all words with their tags; None for labels and numbers.
     """
 
     labels: tuple[str, ...] = ()
@@ -50,15 +48,19 @@ class Prediction:
     value: float | None = None
     spans: tuple[Span, ...] | None = None
 
+    def rounded(self) -> dict[str, float]:
+        """The probabilities with six decimals."""
+        return {name: round(p, 6) for name, p in self.probabilities.items()}
+
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of a split, in the split's own order.
+    """The logits for a split, in the order of the split.
 
     Attributes:
         table: The split.
-        labels: As the task's `targets` gives them; of words one for each, row after row.
-        logits: Shape [rows, outputs], or of words [words, outputs].
+        labels: As the task's `targets` returns them.
+        logits: Shape [rows, outputs]; for tags [words, outputs].
         lengths: Tokens of every row, shape [rows].
     """
 

@@ -1,7 +1,8 @@
-"""Texts to token ids: once, with the fast tokenizer, without padding."""
+"""Tokenize texts once, with the fast tokenizer, without padding."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -24,11 +25,11 @@ class Tokens:
     """The token ids of a batch of examples, unpadded, one example after the other.
 
     Attributes:
-        starts: Where each one's ids start, and where the last one's end, int32, shape
+        starts: Start of each example's ids, and the end of the last one's, int32, shape
             [examples + 1].
-        input_ids: At most max_length of each example, special tokens included, int32.
-        token_type_ids: 0 for the first text and 1 for the second; None where the model has no use
-            for them.
+        input_ids: At most max_length of each example, including special tokens, int32.
+        token_type_ids: 0 for the first text and 1 for the second; None if the model does not use
+            them.
     """
 
     starts: NDArray[np.int32]
@@ -38,13 +39,13 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Examples:
-    """What is written of a batch of rows.
+    """The examples of a batch of rows.
 
     Attributes:
-        of_row: The row that each example is, or is a part of, int64, shape [examples].
-        labels: What is stored as each one's label.
+        of_row: The row that each example comes from, int64, shape [examples].
+        labels: The stored label of each.
         tokens: Their token ids.
-        texts: What is stored as their texts, by column.
+        texts: Their stored texts, by column.
     """
 
     of_row: NDArray[np.int64]
@@ -53,18 +54,23 @@ class Examples:
     texts: Sequence[list[Any]]
 
 
-class Counts:
-    """How long texts are, and how many of their tokens are known.
+class RowTokenizer(ABC):
+    """Tokenizes batches of rows in two steps, and counts tokens.
+
+    The first step needs no Python and may overlap with other work.
 
     Args:
         tokenizer: A fast tokenizer.
-        max_length: Tokens per example, special tokens included.
+        max_length: Tokens per example, including special tokens.
 
     Attributes:
-        lengths: How many texts had so many tokens before they were cut, by number of tokens.
-        kept: Tokens kept, special ones included.
-        unknown: How many of them the tokenizer does not know.
+        has_token_type_ids: Whether its examples have token type ids.
+        lengths: The number of texts by their tokens before truncation.
+        kept: Tokens kept, including special ones.
+        unknown: The number of them that are unknown to the tokenizer.
     """
+
+    has_token_type_ids = False
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, max_length: int) -> None:
         unknown = tokenizer.unk_token_id
@@ -75,11 +81,11 @@ class Counts:
         self.unknown = 0
 
     def count(self, lengths: NDArray[np.int64], input_ids: NDArray[np.int32]) -> None:
-        """Count texts.
+        """Count the tokens of texts.
 
         Args:
-            lengths: Tokens of each text before it is cut, shape [texts].
-            input_ids: The tokens kept of all of them.
+            lengths: Tokens of each text before truncation, shape [texts].
+            input_ids: The tokens that are kept of all texts.
         """
         self.kept += len(input_ids)
         self.unknown += int(np.count_nonzero(input_ids == self._unknown))
@@ -90,31 +96,50 @@ class Counts:
 
     @property
     def notes(self) -> Sequence[str]:
-        """What a person should know, as sentences."""
+        """Notes for the data report, as sentences."""
         return ()
 
     @property
     def truncated_share(self) -> float:
-        """The share of texts that were cut."""
+        """The share of texts that were truncated."""
         total = int(self.lengths.sum())
         return float(self.lengths[self.max_length + 1 :].sum() / total) if total else 0.0
 
     def percentile(self, share: float) -> int:
-        """The smallest number of tokens that at least this share of the texts stays within."""
+        """The smallest number of tokens that is enough for at least this share of the texts."""
         cumulated = np.cumsum(self.lengths)
         return int(np.searchsorted(cumulated, share * cumulated[-1]))
 
+    @abstractmethod
+    def encode(self, texts: Sequence[list[Any]], labels: Sequence[Any] = ()) -> list[Any]:
+        """Tokenize one batch; may be called from several threads at a time.
 
-class Tokenize(Counts):
+        Args:
+            texts: The texts, by column.
+            labels: The labels as the data has them; empty without labels.
+        """
+
+    @abstractmethod
+    def examples(
+        self, encoded: list[Any], texts: Sequence[list[Any]], labels: Sequence[Any]
+    ) -> Examples:
+        """The examples of a batch.
+
+        Args:
+            encoded: As `encode` returns it.
+            texts: The texts, by column.
+            labels: The target of each row.
+        """
+
+
+class TextTokenizer(RowTokenizer):
     """Tokenizes batches of texts, or of pairs of texts, on all processors.
-
-    In two steps, for the first needs no Python and can go on while others run.
 
     Args:
         tokenizer: A fast tokenizer. Its backend is used directly: the same ids as calling it,
             without building Python objects that are thrown away.
-        max_length: Tokens per example, special tokens included; of a pair, the longer text is cut
-            first.
+        max_length: Tokens per example, including special tokens; of a pair, the longer text is
+            truncated first.
         pairs: Whether there are pairs.
     """
 
@@ -126,15 +151,15 @@ class Tokenize(Counts):
         self._backend.no_padding()
         self._backend.enable_truncation(max_length, direction=tokenizer.truncation_side)
         self._special = tokenizer.num_special_tokens_to_add(pair=pairs)
-        # For single texts they would be all 0, which is what models take for granted.
+        # For single texts they would all be 0, the default of the models.
         self.has_token_type_ids = pairs and "token_type_ids" in tokenizer.model_input_names
 
     def encode(self, texts: Sequence[list[str]], labels: Sequence[Any] = ()) -> list[Any]:
-        """Let the backend work on one batch; safe to call from several threads at a time.
+        """Tokenize one batch; may be called from several threads at a time.
 
         Args:
             texts: One list of texts, or two of the same length.
-            labels: Not used: a text's label does not depend on its tokens.
+            labels: Not used.
         """
         inputs: list[Any] = texts[0] if len(texts) == 1 else list(zip(*texts, strict=True))
         with panics_as(cannot_tokenize):
@@ -142,7 +167,7 @@ class Tokenize(Counts):
         return encodings
 
     def tokens(self, encodings: list[Any]) -> Tokens:
-        """Take the ids out of what `encode` made of a batch, and count them."""
+        """The token ids of an encoded batch, which are also counted."""
         ids = [encoding.ids for encoding in encodings]
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
         tokens = Tokens(
@@ -158,45 +183,45 @@ class Tokenize(Counts):
         return tokens
 
     def examples(
-        self, encodings: list[Any], texts: Sequence[list[Any]], labels: Sequence[Any]
+        self, encoded: list[Any], texts: Sequence[list[Any]], labels: Sequence[Any]
     ) -> Examples:
-        """What is written of a batch: an example a row.
+        """The examples of a batch, one per row.
 
         Args:
-            encodings: What `encode` made of it.
-            texts: Its texts, by column.
-            labels: What each row's label stands for.
+            encoded: As `encode` returns it.
+            texts: The texts, by column.
+            labels: The target of each row.
         """
-        return Examples(np.arange(len(encodings)), labels, self.tokens(encodings), texts)
+        return Examples(np.arange(len(encoded)), labels, self.tokens(encoded), texts)
 
 
 def starts_of(lengths: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Where each of several lists starts, one after the other, and where the last one ends."""
+    """The start of each of several joined lists, and the end of the last one."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
 
 
 def joined(lists: Iterable[Sequence[int]]) -> NDArray[np.int32]:
-    """All ids of several lists."""
-    # Ten times as fast as letting Arrow look at every list.
+    """The ids of several lists, joined."""
+    # Ten times as fast as passing every list to Arrow.
     return np.fromiter(chain.from_iterable(lists), np.int32)
 
 
 def check_max_length(max_length: int, longest: int, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Check that a model takes so many tokens.
+    """Check that the model takes this many tokens.
 
     Args:
         max_length: Tokens per example.
-        longest: The most that the model takes.
+        longest: The maximum of the model.
         tokenizer: The model's tokenizer.
 
     Raises:
-        InputError: If it does not.
+        InputError: If there are too few or too many.
     """
     smallest = tokenizer.num_special_tokens_to_add(pair=True) + 1
     if not smallest <= max_length <= longest:
         raise InputError(
             f"max_length is {max_length}",
             where="max_length",
-            expected=f"{smallest} to {longest} tokens, which is what the model takes",
+            expected=f"{smallest} to {longest} tokens, the limits of the model",
             remedy=f"--max-length {min(longest, 128)}",
         )

@@ -1,7 +1,7 @@
-"""Names that datasets commonly give to columns, the most usual ones first.
+"""Usual names of columns in datasets, the most common ones first.
 
-Of several columns with usual names the one whose name is in the earlier group is meant; two of one
-group are not chosen between.
+If several columns have usual names, the one in the earlier group is used; two of the same group are
+ambiguous.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ TAGS: Groups = (
     ),
     ("tag", "ner_tag", "pos_tag", "chunk_tag", "xpos", "iob", "bio"),
 )
-ANSWERS = {"question", "context", "answers"}  # as SQuAD calls the columns of its rows
+ANSWERS = {"question", "context", "answers"}  # the columns of SQuAD
 
 
 def matching(names: list[str], groups: Groups) -> list[str]:
-    """Those of some columns that are in the earliest group of usual names that has one."""
+    """The columns whose names are in the earliest group that has any of them."""
     for group in groups:
         if found := [name for name in names if name.strip().lower() in group]:
             return found
@@ -47,9 +47,9 @@ def matching(names: list[str], groups: Groups) -> list[str]:
 
 
 def pair_among(names: list[str]) -> tuple[str, str] | None:
-    """The two columns that are commonly a pair of texts; None if there is none, or more than one.
+    """The two columns with usual names of a pair of texts; None if there is none, or several.
 
-    A column with the most usual name of a single text leaves that open.
+    With a column named `text`, a pair would be ambiguous.
     """
     lower = {name.strip().lower(): name for name in names}
     found = [(lower[one], lower[two]) for one, two in PAIRS if {one, two} <= lower.keys()]
@@ -57,6 +57,6 @@ def pair_among(names: list[str]) -> tuple[str, str] | None:
 
 
 def is_usual(name: str) -> bool:
-    """Whether a column of texts, labels, words or tags commonly has this name."""
+    """Whether this is a usual name of a column of texts, labels, words or tags."""
     groups = (*TEXTS, *LABELS, *WORDS, *TAGS, *PAIRS)
     return any(name.strip().lower() in group for group in groups)

@@ -16,7 +16,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 class Chromium:
-    """A headless browser over the DevTools pipe; what its page complains about or asks for."""
+    """A headless browser over the DevTools pipe, with the errors and requests of its page."""
 
     def __init__(self, folder: Path) -> None:
         down, up = os.pipe(), os.pipe()
@@ -98,7 +98,7 @@ class Chromium:
         return found["result"].get("value")
 
     def picture(self, selector: str) -> Any:
-        """The pixels of a part of the page, as shown: an array of height × width × 3."""
+        """The pixels of a part of the page: an array of height × width × 3."""
         import numpy as np
         from PIL import Image
 
@@ -111,7 +111,7 @@ class Chromium:
         return np.asarray(image.convert("RGB"), dtype=int)
 
     def hover(self, selector: str, across: float, down: float, scroll_to: str = "") -> str:
-        """Move the pointer over a part of the page and read what the page then tells."""
+        """Move the pointer over a part of the page and return the tooltip."""
         box = self.run(
             "var at = name => document.querySelector(name);"
             f"at({scroll_to or selector!r}).scrollIntoView({{block: 'center'}});"

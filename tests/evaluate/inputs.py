@@ -16,9 +16,13 @@ from kfp_finetune.components.artifacts.tokenized_dataset import (
     slice_name,
 )
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
-from kfp_finetune.components.tasks import text_classification
 from kfp_finetune.components.tasks.predictions import Predictions
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
+from kfp_finetune.components.tasks.text_classification.task import TASK
 
 FOLLOWED = {SINGLE_LABEL: "accuracy", MULTI_LABEL: "micro_f1", REGRESSION: "mae"}
 
@@ -30,7 +34,7 @@ def names_of(count: int) -> list[str]:
 def make_outputs(
     random: np.random.Generator, problem_type: str, count: int, skill: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Synthetic labels and logits that fit each other, the better the higher the skill."""
+    """Synthetic labels and logits, the more accurate the higher the skill."""
     if problem_type == REGRESSION:
         labels = random.normal(3, 1, (600, 1))
         return labels, labels + random.normal(size=labels.shape) * 2 / skill
@@ -120,9 +124,7 @@ def make_inputs(
         },
     )
     predictions = synthetic_predictions(random, labels, logits, text, column)
-    metrics = text_classification.score(
-        predictions, pa.table({}), model, dataset, "test", with_texts=with_texts
-    )
+    metrics = TASK.score(predictions, pa.table({}), model, dataset, "test", with_texts=with_texts)
     return metrics, model, log, dataset
 
 

@@ -1,4 +1,4 @@
-"""What is read off curves that anybody would call by their name."""
+"""Diagnoses of unmistakable curves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JUMPED = np.where(X < 0.5, CHANCE * (1 - X), CHANCE)
 
 
 def record(losses: np.ndarray, validation: list[float]) -> list[dict[str, Any]]:
-    """A training log, with noise as batches of 32 make it, and an evaluation after each epoch."""
+    """A training log with the noise of batches of 32, and an evaluation after each epoch."""
     noise = np.random.default_rng(0).gamma(40, 1 / 40, len(losses))
     log: list[dict[str, Any]] = []
     for step, loss in enumerate(losses * noise):
@@ -89,16 +89,14 @@ def model(**changes: Any) -> ModelManifest:
         pytest.param(np.zeros(0), [], "unknown", "", id="nothing"),
     ],
 )  # fmt: skip
-def test_curves_by_their_name(
-    losses: np.ndarray, validation: list[float], kind: str, remedy: str
-) -> None:
+def test_diagnoses(losses: np.ndarray, validation: list[float], kind: str, remedy: str) -> None:
     found = diagnose(record(losses, validation), model(), CHANCE)
     assert (found.kind, remedy in found.remedy) == (kind, True), found
     if kind in ("fine", "unknown"):
         assert found.remedy == ""
 
 
-def test_a_rate_that_is_high_and_learns_nothing_is_to_be_lowered() -> None:
+def test_a_high_rate_that_learns_nothing_should_be_lowered() -> None:
     log = record(np.full(STEPS, CHANCE), [CHANCE] * 3)
     schedule = {"learning_rate": 1e-2, "warmup_steps": 0}
     assert "--learning-rate 0.002, with --warmup-ratio 0.1" in (
@@ -106,14 +104,14 @@ def test_a_rate_that_is_high_and_learns_nothing_is_to_be_lowered() -> None:
     )
 
 
-def test_where_the_best_weights_were_kept_there_is_nothing_to_mend() -> None:
+def test_kept_best_weights_need_no_remedy() -> None:
     log = record(FALLING, [0.9, 1.2, 1.6])
     found = diagnose(log, model(best_step=STEPS // EPOCHS), CHANCE)
     assert found.kind == "fine"
     assert "the weights of that epoch were kept" in found.finding
 
 
-def test_several_labels_that_are_only_known_by_their_frequency_are_not_learned() -> None:
+def test_learning_only_the_label_frequencies_is_not_learning() -> None:
     log = record(0.55 * np.exp(-40 * X) + 0.16, [0.16] * 3)
     assert diagnose(log, model(), 0.16).kind == "not learned"
     assert diagnose(log, model(), 0.3).kind == "fine"
@@ -123,9 +121,13 @@ def test_several_labels_that_are_only_known_by_their_frequency_are_not_learned()
 @pytest.mark.parametrize(
     ("rate", "remedy"), [(8e-4, "Try --learning-rate 0.00016"), (5e-5, "or --learning-rate 0.0005")]
 )
-def test_a_low_loss_is_nothing_where_no_entity_is_found(rate: float, remedy: str) -> None:
-    """Most words are no part of one: the loss comes down without any."""
-    made = model(schedule={"learning_rate": rate}, validation_metrics={"loss": 0.2, "f1": 0.0})
+def test_a_low_loss_without_a_found_entity_is_not_learning(rate: float, remedy: str) -> None:
+    """Most words are outside of entities: the loss falls without any found."""
+    made = model(
+        schedule={"learning_rate": rate},
+        problem_type="entity_recognition",
+        validation_metrics={"loss": 0.2, "f1": 0.0},
+    )
     found = diagnose(record(FALLING, [1.6, 0.6, 0.4]), made, CHANCE)
     assert found.kind == "not learned" and "no entity" in found.finding
     assert remedy in found.remedy

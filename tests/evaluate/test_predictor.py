@@ -1,4 +1,4 @@
-"""A predictor answers as evaluate does, in the order of the texts, however they are batched."""
+"""A predictor predicts like evaluate, in the order of the texts, in any batches."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEXTS = [row["text"] for row in tiny.rows(50, seed=3)]
 
 @pytest.fixture
 def load(tiny_model: Path, tmp_path: Path) -> Any:
-    """Makes a predictor of a model whose manifest is so."""
+    """A predictor for a model with these changes to its manifest."""
 
     def made(calibrated: bool = True, **changes: Any) -> Predictor:
         folder = write_trained(tmp_path / "model", tiny_model, **changes)
@@ -36,7 +36,9 @@ def load(tiny_model: Path, tmp_path: Path) -> Any:
     return made
 
 
-def test_it_answers_as_evaluate_does(tiny_model: Path, tiny_data: Path, tmp_path: Path) -> None:
+def test_predictions_equal_those_of_evaluate(
+    tiny_model: Path, tiny_data: Path, tmp_path: Path
+) -> None:
     data = tokenized_dataset.read(tiny_data)
     folder = write_trained(
         tmp_path, tiny_model, label_names=data.label_names, max_length=data.max_length
@@ -58,9 +60,7 @@ def test_it_answers_as_evaluate_does(tiny_model: Path, tiny_data: Path, tmp_path
     assert [p.labels for p in predictor(texts)] == [(label,) for label in most_probable]
 
 
-def test_order_is_kept_however_texts_are_batched(
-    load: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batching_keeps_the_order(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     predictor = load()
     expected = {text: predictor([text])[0].probabilities for text in TEXTS}
     monkeypatch.setattr(module, "_BATCHES_AT_A_TIME", 2)
@@ -87,7 +87,7 @@ def test_few_texts_are_in_memory_at_a_time(load: Any, monkeypatch: pytest.Monkey
     assert taken == 32  # the next ones are being tokenized
 
 
-def test_probabilities_are_calibrated_unless_they_are_not_to_be(load: Any) -> None:
+def test_probabilities_are_calibrated_on_request(load: Any) -> None:
     logits = load().logits(TEXTS[:1])[0][0].astype(float)
     for calibrated, temperature in ((True, 2.0), (False, 1.0)):
         prediction = load(calibrated, temperature=2.0)(TEXTS[:1])[0]
@@ -110,7 +110,7 @@ def test_several_labels_are_those_above_their_thresholds(load: Any) -> None:
     assert set(load(**several)(TEXTS[:1])[0].labels) == above_half
 
 
-def test_pairs_are_told_apart(load: Any) -> None:
+def test_pairs_and_single_texts_are_distinguished(load: Any) -> None:
     predictor = load(text_pair_column="other")
     one, turned = predictor.logits([("good parcel", "bad"), ("bad", "good parcel")])
     assert np.abs(one - turned).max() > 1e-4
@@ -143,7 +143,7 @@ def test_a_single_text_or_pair_gives_one_prediction(load: Any) -> None:
         ("other", ("a", ""), "('a', '') is not a text"),
     ],
 )
-def test_what_is_no_text_is_refused(load: Any, pair: str | None, text: Any, found: str) -> None:
+def test_invalid_texts_are_refused(load: Any, pair: str | None, text: Any, found: str) -> None:
     predictor = load(text_pair_column=pair)
     right = ("good", "bad") if pair else "good"
     with pytest.raises(InputError) as caught:
@@ -152,8 +152,8 @@ def test_what_is_no_text_is_refused(load: Any, pair: str | None, text: Any, foun
     assert caught.value.where == "text 2"
 
 
-def test_what_is_no_model_is_refused(tiny_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"manifest\.json is not there"):
+def test_invalid_models_are_refused(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no manifest\.json"):
         Predictor.load(tiny_model)
     folder = write_trained(tmp_path / "model", tiny_model)
     (folder / "model.safetensors").unlink()

@@ -21,9 +21,13 @@ from kfp_finetune.components.evaluate.confusion import (
     confusion_picture,
     roc_curves,
 )
-from kfp_finetune.components.evaluate.report import render_report
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
-from kfp_finetune.components.tasks.scores.measure import measure
+from kfp_finetune.components.evaluate.report_page import render_report
+from kfp_finetune.components.tasks.text_classification.measure import measure
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
 from tests.evaluate.browser import CHROMIUM, Chromium
 from tests.evaluate.inputs import make_inputs, names_of
 
@@ -31,7 +35,7 @@ HOSTILE = "</script><script>alert(\"x\")</script> 'quoted' & <b>bold</b>"
 
 
 class Outline(HTMLParser):
-    """What a page consists of: ids in order, texts, and everything that could fetch."""
+    """The parts of a page: ids in order, texts, and everything that could send a request."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -137,19 +141,19 @@ def test_text_from_data_is_escaped_everywhere(problem_type: str) -> None:
     assert "<b>bold</b>" in outline.text
 
 
-def test_the_verdict_says_accuracy_f1_examples_labels_and_the_baseline(page: str) -> None:
+def test_the_verdict_has_accuracy_f1_examples_labels_and_baseline(page: str) -> None:
     metrics = make_inputs(names_of(6))[0]
     scores = metrics.metrics
     text = Outline(page).text
     for part in (
         f"{scores['accuracy']:.1%} of {metrics.num_examples} test examples of 6 labels",
-        f"{scores['majority_baseline_accuracy']:.1%} for always giving the most frequent label",
+        f"{scores['majority_baseline_accuracy']:.1%} for always predicting the most frequent label",
         f"macro-F1 is {scores['macro_f1']:.3f}",
     ):
         assert part in text
 
 
-def test_a_model_no_better_than_a_constant_answer_is_called_that() -> None:
+def test_a_model_no_better_than_a_constant_answer_is_reported() -> None:
     _, model, log, dataset = make_inputs(["a", "b"])
     metrics = measure(
         SINGLE_LABEL, np.array([0, 0, 1]), np.array([[1.0, 0.0]] * 3), ["a", "b"], "test"
@@ -157,12 +161,12 @@ def test_a_model_no_better_than_a_constant_answer_is_called_that() -> None:
     assert "no better than a constant answer" in render_report(metrics, model, log, dataset)
 
 
-def test_the_page_of_several_labels_tells_f1_its_baseline_and_its_curve() -> None:
+def test_the_multi_label_page_shows_f1_baseline_and_curve() -> None:
     inputs = make_inputs(names_of(28), problem_type=MULTI_LABEL)
     scores, text = inputs[0].metrics, Outline(render_report(*inputs)).text
     for part in (
         f"Micro-F1 is {scores['micro_f1']:.3f} on 1,680 test examples of 28 labels",
-        f"against {scores['constant_baseline_micro_f1']:.3f} for always giving the same labels",
+        f"against {scores['constant_baseline_micro_f1']:.3f} for always predicting the same labels",
         f"{scores['subset_accuracy']:.1%} have exactly the right labels",
         "Validation micro-F1",
         f"Log loss {scores['loss']:.3f}",
@@ -170,12 +174,12 @@ def test_the_page_of_several_labels_tells_f1_its_baseline_and_its_curve() -> Non
         assert part in text
 
 
-def test_the_page_of_numbers_tells_the_error_its_baseline_and_its_curve() -> None:
+def test_the_regression_page_shows_error_baseline_and_curve() -> None:
     inputs = make_inputs([], problem_type=REGRESSION)
     scores, text = inputs[0].metrics, Outline(render_report(*inputs)).text
     for part in (
         f"Predictions are off by {scores['mae']:.3f} on average over 600 test examples",
-        f"against {scores['mean_baseline_mae']:.3f} for always giving the mean",
+        f"against {scores['mean_baseline_mae']:.3f} for always predicting the mean",
         f"R² is {scores['r2']:.3f}",
         "Validation mean absolute error",
     ):
@@ -192,7 +196,7 @@ def test_the_page_of_numbers_tells_the_error_its_baseline_and_its_curve() -> Non
         (REGRESSION, [[2], [2]], [[1], [3]]),
     ],
 )
-def test_a_constant_answer_to_other_questions_is_called_that_too(
+def test_other_constant_answers_are_reported_too(
     problem_type: str, labels: list[list[int]], logits: list[list[int]]
 ) -> None:
     names = ["a", "b"] if problem_type == MULTI_LABEL else []
@@ -220,7 +224,7 @@ def test_only_one_label_per_example_has_a_confusion_matrix(
     assert confusion_matrices(metrics) == [(names_of(3), metrics.confusion_matrix)] * matrices
 
 
-def test_many_labels_are_told_by_those_that_are_confused_most() -> None:
+def test_with_many_labels_the_most_confused_ones_are_shown() -> None:
     metrics = make_inputs(names_of(77))[0]
     ((names, small),) = confusion_matrices(metrics)
     whole = np.array(metrics.confusion_matrix)
@@ -233,7 +237,7 @@ def test_many_labels_are_told_by_those_that_are_confused_most() -> None:
         assert small[i][i] == whole[label, label]
 
 
-def test_the_picture_of_very_many_labels_has_a_size_that_can_be_looked_at() -> None:
+def test_the_matrix_of_very_many_labels_is_limited() -> None:
     metrics = make_inputs(names_of(600))[0]
     assert metrics.confusion_matrix == []
     ((names, small),) = confusion_matrices(metrics)
@@ -252,7 +256,7 @@ def test_two_labels_have_a_roc_curve() -> None:
     assert roc_curves(make_inputs(names_of(3))[0]) == []
 
 
-def test_the_page_tells_intervals_calibration_slices_and_mistakes(page: str) -> None:
+def test_the_page_shows_intervals_calibration_slices_and_mistakes(page: str) -> None:
     metrics = make_inputs(names_of(6))[0]
     text = Outline(page).text
     low, high = metrics.intervals["accuracy"]
@@ -272,7 +276,7 @@ def test_the_page_tells_intervals_calibration_slices_and_mistakes(page: str) -> 
 
 
 @pytest.mark.parametrize("problem_type", [SINGLE_LABEL, MULTI_LABEL, REGRESSION])
-def test_texts_that_are_to_be_left_out_are_nowhere(problem_type: str) -> None:
+def test_omitted_texts_are_nowhere(problem_type: str) -> None:
     names = [] if problem_type == REGRESSION else names_of(6)
     inputs = make_inputs(names, problem_type=problem_type, text="secret", with_texts=False)
     assert inputs[0].mistakes
@@ -282,7 +286,7 @@ def test_texts_that_are_to_be_left_out_are_nowhere(problem_type: str) -> None:
     assert "secret" in render_report(*shown)
 
 
-def test_the_plan_and_the_counts_of_rows_can_be_read(page: str) -> None:
+def test_the_page_shows_the_plan_and_row_counts(page: str) -> None:
     text = Outline(page).text
     assert "9,003 examples ÷ 32 = 282 steps × 3 epochs = 846 steps" in text
     assert "empty text 7, missing label 3" in text
@@ -297,21 +301,21 @@ def test_a_label_without_examples_has_no_scores() -> None:
     assert page.index('<th scope="row">c</th>') > page.index('<th scope="row">b</th>')
 
 
-def test_a_run_that_stopped_early_or_diverged_is_reported_as_it_was() -> None:
+def test_a_run_that_stopped_early_or_diverged_is_reported() -> None:
     metrics, model, log, dataset = make_inputs(names_of(6))
     stopped = StoppedAt(step=500, reason="no better validation loss for 2 epochs")
     log = [r for r in log if r["step"] <= 500]
     log[10]["loss"] = float("nan")
     manifest = model.model_copy(update={"stopped_at": stopped, "updates_done": 500})
     text = Outline(render_report(metrics, manifest, log, dataset)).text
-    assert "stopped after update 500: no better validation loss for 2 epochs" in text
-    assert "The loss of 1 update was not a finite number" in text
+    assert "stopped after step 500: no better validation loss for 2 epochs" in text
+    assert "The loss of 1 step was not finite" in text
     assert "500 of 846 planned" in text
 
 
 @pytest.mark.parametrize("problem_type", [SINGLE_LABEL, MULTI_LABEL, REGRESSION])
 @pytest.mark.parametrize("log", [[], [{"step": 0, "learning_rate": 1e-4, "loss": 0.7}]])
-def test_a_log_of_nothing_or_one_update_makes_a_page(
+def test_a_log_with_at_most_one_step_makes_a_page(
     log: list[dict[str, Any]], problem_type: str
 ) -> None:
     names = [] if problem_type == REGRESSION else ["a", "b"]
@@ -350,7 +354,7 @@ def test_a_browser_finds_no_error_no_request_and_nothing_too_wide(
     file = tmp_path / "page.html"
     file.write_text(page, encoding="utf-8")
     chromium.show(file, width, dark=dark)
-    assert "update" in chromium.hover("[data-chart]", 0.4, 0.5)
+    assert "step" in chromium.hover("[data-chart]", 0.4, 0.5)
     if 'id="matrix"' in page:
         assert "true: label_0" in chromium.hover("#matrix svg", 0.003, 0.003, ".corner")
         chromium.run("document.querySelector('[data-order=errors]').click()")
@@ -361,7 +365,7 @@ def test_a_browser_finds_no_error_no_request_and_nothing_too_wide(
         told = chromium.hover("#matrix svg", 0.003, 0.003, ".corner")
         assert f"true: {order[0]}\npredicted: {order[0]}" in told
     if 'id="calibration"' in page:
-        assert "were right" in chromium.hover(".hover:last-of-type", 0.5, 0.5)
+        assert "were correct" in chromium.hover(".hover:last-of-type", 0.5, 0.5)
     if 'id="per-class"' in page:
         chromium.run("document.querySelector('#per-class thead th:last-child button').click()")
         shown = chromium.run(

@@ -1,4 +1,4 @@
-"""The command in the report is one that the command line takes, and means the same training."""
+"""The command in the report is valid and repeats the same training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kfp_finetune.components.build_optimizer.parameters import Parameters, build_optimizer_config
-from kfp_finetune.components.evaluate.report import render_report
+from kfp_finetune.components.evaluate.report_page import render_report
 from kfp_finetune.components.evaluate.reproduction import command
 from kfp_finetune.components.finetune import parameters as finetune
 from kfp_finetune.components.finetune.parameters import all_changed
@@ -31,7 +31,7 @@ from tests.evaluate.inputs import make_inputs, names_of
         {"lr_scheduler_type": "piecewise_constant", "lr_boundaries": "0.33:1e-5,0.81:1e-6"},
     ],
 )
-def test_it_describes_the_same_optimizer(given: dict[str, Any]) -> None:
+def test_the_command_describes_the_same_optimizer(given: dict[str, Any]) -> None:
     model = make_inputs(names_of(2), steps_per_epoch=47)[1]
     optimizer = build_optimizer_config(model.num_train_steps, **given)
     told = all_changed(
@@ -45,7 +45,7 @@ def test_it_describes_the_same_optimizer(given: dict[str, Any]) -> None:
     assert values == {"dataset": "it's here", "model": "m", "seed": 7, **given}
 
 
-def test_what_was_not_recorded_gives_no_command() -> None:
+def test_without_recorded_parameters_there_is_no_command() -> None:
     model = make_inputs(names_of(2))[1]
     assert model.parameters is None and command(model) == []
 
@@ -63,7 +63,7 @@ def test_a_step_has_the_defaults_of_the_pipeline(pipeline: str, step: Any) -> No
     assert {n: "" if n in FINGERPRINTS else v for n, v in given.items()} == own
 
 
-def test_a_password_in_an_address_is_not_told() -> None:
+def test_a_password_in_a_uri_is_not_printed() -> None:
     metrics, model, log, dataset = make_inputs(names_of(2))
     secret = {"dataset": "https://me:hunter2@example.org/data.csv?token=hunter2"}
     told = {"model": "m", "test_dataset": "https://me:hunter2@example.org/data.csv", **secret}

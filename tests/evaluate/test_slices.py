@@ -1,4 +1,4 @@
-"""Parts of a split, and the mistakes in it."""
+"""Slices of a split, and its mistakes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ import pytest
 from kfp_finetune.components.artifacts.metrics import Slice
 from kfp_finetune.components.artifacts.tokenized_dataset import slice_name
 from kfp_finetune.components.tasks.predictions import Predictions
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
-from kfp_finetune.components.tasks.scores.measure import measure
-from kfp_finetune.components.tasks.scores.mistakes import MOST_EXAMPLES, find_mistakes
-from kfp_finetune.components.tasks.scores.slices import MOST_VALUES, score_slices
+from kfp_finetune.components.tasks.scores.slices import MOST_VALUES
+from kfp_finetune.components.tasks.text_classification.measure import measure
+from kfp_finetune.components.tasks.text_classification.mistakes import MOST_EXAMPLES, find_mistakes
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
+from kfp_finetune.components.tasks.text_classification.slices import score_slices
 from tests.evaluate.inputs import make_inputs, names_of
 
 TYPES = [(SINGLE_LABEL, 6), (MULTI_LABEL, 6), (REGRESSION, 0)]
@@ -25,7 +30,7 @@ def by(slices: list[Slice], what: str) -> dict[str, Slice]:
 
 
 def of_one_label(count: int = 900, columns: dict[str, Any] | None = None) -> Any:
-    """Predictions of 3 labels that are sure and right, and the manifest they belong to."""
+    """Confident and correct predictions of 3 labels, and their manifest."""
     random = np.random.default_rng(3)
     labels = np.arange(count) % 3
     logits = (4 * np.eye(3)[labels] + random.normal(size=(count, 3))).astype(np.float32)
@@ -41,7 +46,7 @@ def of_one_label(count: int = 900, columns: dict[str, Any] | None = None) -> Any
 
 
 @pytest.mark.parametrize(("problem_type", "labels"), TYPES)
-def test_slices_of_a_kind_hold_every_example_once(problem_type: str, labels: int) -> None:
+def test_each_grouping_has_every_example_once(problem_type: str, labels: int) -> None:
     metrics = make_inputs(names_of(labels), problem_type=problem_type)[0]
     kinds = ("tokens", "channel", *(() if problem_type == MULTI_LABEL else ("label",)))
     for kind in kinds:
@@ -80,10 +85,10 @@ def test_lengths_are_grouped_by_powers_of_two_and_the_longest_stand_alone() -> N
     predictions, model = of_one_label()
     parts = by(score_slices(predictions, model, [], 20), "tokens")
     sizes = {name: part.num_examples for name, part in parts.items()}
-    assert sizes == {"1 to 8": 360, "9 to 16": 360, "17 to 19": 135, "20 (the most)": 45}
+    assert sizes == {"1 to 8": 360, "9 to 16": 360, "17 to 19": 135, "20 (the maximum)": 45}
 
 
-def test_the_rarest_of_many_values_are_taken_together() -> None:
+def test_the_rarest_of_many_values_share_a_slice() -> None:
     values = [f"value {i % 30}" for i in range(900)]
     values[:100] = [None] * 100
     predictions, model = of_one_label(columns={"c": values})
@@ -93,7 +98,7 @@ def test_the_rarest_of_many_values_are_taken_together() -> None:
     assert list(parts)[-1] == "11 rarer values"
 
 
-def test_wrong_labels_are_found_first_where_the_model_is_good() -> None:
+def test_label_errors_are_found() -> None:
     predictions, model = of_one_label()
     flipped = np.random.default_rng(0).choice(900, MOST_EXAMPLES, replace=False)
     labels = predictions.labels.copy()
@@ -109,7 +114,7 @@ def test_wrong_labels_are_found_first_where_the_model_is_good() -> None:
     assert not rows & right
 
 
-def test_mistakes_are_mistakes_the_surest_first_with_the_text_of_their_row() -> None:
+def test_mistakes_are_ordered_by_confidence_and_have_their_text() -> None:
     predictions, model = of_one_label(3000)
     found = find_mistakes(predictions, model, with_texts=True)
     confidences = [example.confidence for example in found["mistakes"]]
@@ -124,7 +129,7 @@ def test_mistakes_are_mistakes_the_surest_first_with_the_text_of_their_row() -> 
     assert [p.count for p in pairs] == sorted((p.count for p in pairs), reverse=True)
 
 
-def test_several_labels_name_the_one_that_is_surely_wrong() -> None:
+def test_a_multi_label_mistake_names_its_most_confident_label() -> None:
     metrics = make_inputs(names_of(6), problem_type=MULTI_LABEL)[0]
     for example in metrics.mistakes:
         true, given = (set(text.split(", ")) for text in (example.label, example.predicted))
@@ -132,7 +137,7 @@ def test_several_labels_name_the_one_that_is_surely_wrong() -> None:
         assert example.confidence is not None and 0 < example.confidence < 1
 
 
-def test_of_numbers_the_largest_errors_are_shown() -> None:
+def test_the_largest_errors_of_numbers_are_shown() -> None:
     metrics = make_inputs([], problem_type=REGRESSION)[0]
     errors = [abs(float(e.label) - float(e.predicted)) for e in metrics.mistakes]
     assert errors == pytest.approx(sorted(errors, reverse=True), abs=1e-3)  # as they are written

@@ -1,4 +1,4 @@
-"""The report on tagged words: what became of every entity, and sentences with what was found."""
+"""The report on tagged words: entity outcomes, and sentences with predictions."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.evaluate.confusion import confusion_matrices
-from kfp_finetune.components.evaluate.report import render_report
-from kfp_finetune.components.tasks.problem_types import ENTITIES, TAGS
+from kfp_finetune.components.evaluate.report_page import render_report
 from kfp_finetune.components.tasks.token_classification.entity_scores import measure_entities
+from kfp_finetune.components.tasks.token_classification.problem_types import ENTITIES, TAGS
 from kfp_finetune.components.tasks.token_classification.sentences import Sentence
 from kfp_finetune.components.tasks.token_classification.tags import iob2_names
 from tests.evaluate.inputs import make_inputs
@@ -64,25 +64,25 @@ def test_every_tag_is_closed_and_no_text_is_markup(page: str) -> None:
     assert outline.addresses == ["data:,"]
 
 
-def test_it_says_what_became_of_the_entities(page: str) -> None:
+def test_the_page_shows_entity_outcomes(page: str) -> None:
     text = Outline(page).text
     assert "F1 is 0.375" in text and "8 entities in 4 test sentences" in text
-    assert "Of the entities that are in the training data, 25.0% were found." in text
+    assert "Of the entities seen in training, 25.0% were found." in text
     for told in ("missed", "→ person", "Ada"):
         assert told in text
     for kind in ("correct", "wrong_type", "wrong_boundary", "wrong_both", "missed", "spurious"):
         assert f'<mark class="{kind}">' in page
 
 
-def test_plain_tags_are_told_in_words() -> None:
+def test_the_verdict_on_tags() -> None:
     metrics = make_inputs(["NOUN", "VERB", "X"], steps_per_epoch=20)[0]
     metrics.mistakes, metrics.confused_pairs = [], []
     text = Outline(rendered(metrics, TAGS, ["NOUN", "VERB", "X"])).text
     assert "test words of 3 tags are tagged correctly" in text
-    assert "always giving the most frequent tag" in text
+    assert "always predicting the most frequent tag" in text
 
 
-def test_kubeflow_is_given_the_matrix_of_tags() -> None:
+def test_kubeflow_gets_the_confusion_matrix_of_tags() -> None:
     metrics = measure_entities(sentences(), NAMES, "test", set(), with_texts=False)
     ((names, matrix),) = confusion_matrices(metrics)
     assert names == NAMES and np.sum(matrix) == 24

@@ -1,4 +1,4 @@
-"""The real commands, one after the other: train, export, predict, go on from what was trained."""
+"""The real commands in sequence: train, export, predict, fine-tune the result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.commands import call
 
 
 @pytest.mark.slow
-def test_a_trained_model_is_given_away_and_gone_on_from(tmp_path: Path) -> None:
+def test_a_model_is_exported_and_fine_tuned_again(tmp_path: Path) -> None:
     tiny.write_model(tmp_path / "base")
     tiny.write_csv(tmp_path / "train.csv", tiny.rows(120))
     data = ["--dataset", "train.csv", "--max-length", "16", "--batch-size", "8"]
@@ -36,7 +36,7 @@ def test_a_trained_model_is_given_away_and_gone_on_from(tmp_path: Path) -> None:
     assert accuracy.metric_value == pytest.approx(metrics["accuracy"], abs=1e-6)
     assert "| delivery | 32 | 4 | 4 |" in card.text
     again = call(tmp_path, "export", "first", "-o", "out")
-    assert again.returncode == 2 and "there already is something" in again.stderr
+    assert again.returncode == 2 and "the folder is not empty" in again.stderr
 
     second = call(
         tmp_path, "run", *data, "--model", "first", "--name", "second", "--max-steps", "1"

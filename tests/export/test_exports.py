@@ -1,4 +1,4 @@
-"""What is exported gives the model's logits where it is used, or is not there at all."""
+"""An export has the model's logits where it is used, or does not exist."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_an_export_stands_alone(form: str, model: Path, tmp_path: Path) -> None:
+def test_an_export_is_self_contained(form: str, model: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()  # an empty one may be there
     assert export(model, tmp_path / "out", form) <= 1e-5
     files = {path.name for path in (tmp_path / "out").iterdir()}
@@ -54,7 +54,7 @@ def test_an_export_stands_alone(form: str, model: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["savedmodel", "onnx"])
-def test_the_cards_own_lines_run(form: str, model: Path, tmp_path: Path) -> None:
+def test_the_code_on_the_card_runs(form: str, model: Path, tmp_path: Path) -> None:
     export(model, tmp_path / "out", form)
     card = (tmp_path / "out" / "README.md").read_text()
     (lines,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
@@ -99,32 +99,32 @@ def test_every_family_and_both_heads(family: str, tiny_model: Path, tmp_path: Pa
             assert export(folder, tmp_path / f"{task}-{form}", form) <= 1e-4, config
 
 
-def test_what_is_not_right_leaves_nothing(
+def test_a_wrong_export_leaves_no_file(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = saved_model.logits
     monkeypatch.setattr(saved_model, "logits", lambda *given: right(*given) + np.float32(1e-3))
-    with pytest.raises(RuntimeError, match=r"logits that differ by 0\.00"):
+    with pytest.raises(RuntimeError, match=r"export differ by 0\.00"):
         export(model, tmp_path / "out", "savedmodel")
     assert not list(tmp_path.iterdir())
 
 
-def test_where_it_cannot_be_written(model: Path, tmp_path: Path) -> None:
+def test_invalid_output_folders_are_refused(model: Path, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("years of work")
     (tmp_path / "file").write_text("")
     for output, found in {
-        "full": "there already is something",
-        "file": "there already is something",
-        "nowhere/out": "the folder that it is to be in is not there",
-        "file/out": "the folder that it is to be in is not there",
+        "full": "the folder is not empty",
+        "file": "there is already a file",
+        "nowhere/out": "its parent folder does not exist",
+        "file/out": "its parent folder does not exist",
     }.items():
         with pytest.raises(InputError, match=found):
             export(model, tmp_path / output, "pt")
     assert (tmp_path / "full" / "thesis.tex").read_text() == "years of work"
 
 
-def test_weights_cut_short_leave_nothing(tiny_model: Path, tmp_path: Path) -> None:
+def test_truncated_weights_leave_no_file(tiny_model: Path, tmp_path: Path) -> None:
     folder = write_trained(tmp_path / "model", tiny_model)
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
@@ -133,7 +133,7 @@ def test_weights_cut_short_leave_nothing(tiny_model: Path, tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_onnx_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_onnx_packages_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_model, "find_spec", lambda name: None)
     with pytest.raises(InputError) as caught:
         onnx_model.check_installed()

@@ -1,4 +1,4 @@
-"""The card is one that the Hub reads, and tells nobody where files lay."""
+"""The Hub can read the card, and it has no local paths."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DATA = DataReport(
 )
 
 
-def test_what_it_says() -> None:
+def test_the_content_of_the_card() -> None:
     text = render_model_card("someone/texts", manifest(temperature=1.5), METRICS, DATA)
     card = ModelCard(text)
     assert card.data.to_dict()["pipeline_tag"] == "text-classification"
@@ -55,10 +55,10 @@ def test_what_it_says() -> None:
     assert "the 1,234 examples of the test split" in text
     assert "| all | 100 | 1,234 |\n" in text
     assert "| a\\|b \\[x\\](y) \\<i\\> | 40 | 1,234 |\n" in text
-    assert "12.5 % of the texts were cut at 24 tokens" in text
-    assert "divided by a temperature of\n1.5" in text
+    assert "12.5 % of the texts were truncated at 24 tokens" in text
+    assert "divide the logits by a temperature of\n1.5" in text
     assert "polynomial decay (power 1) from 5e-05 to 0 over 30 updates" in text
-    assert "30 of 30 planned updates" in text
+    assert "30 of 30 planned steps" in text
     assert "somebody" not in text and "secret" not in text
     assert "\n\n\n" not in text
 
@@ -84,7 +84,7 @@ def test_what_it_says() -> None:
         ),
     ],
 )
-def test_what_differs(changes: dict[str, Any], said: list[str]) -> None:
+def test_the_card_of_other_models(changes: dict[str, Any], said: list[str]) -> None:
     text = render_model_card("a/b", manifest(**changes))
     metadata = ModelCard(text).data.to_dict()
     assert metadata.get("datasets") == ("someone/emotions" if changes.get("thresholds") else None)
@@ -95,8 +95,8 @@ def test_what_differs(changes: dict[str, Any], said: list[str]) -> None:
     assert "pw" not in text and "somebody" not in text
 
 
-def test_text_from_data_cannot_steer_a_reader() -> None:
-    """Neither a terminal, nor the order in which what stands around it is shown."""
+def test_control_characters_in_data_are_removed() -> None:
+    """Neither those for terminals nor those for the direction of text."""
     label = "gut\u202e\u2066\x1b[2J\x00\u2028<script>&lt;"
     data = DATA.model_copy(update={"labels": {label: {"train": 1}}, "rows_kept": {"train": 1}})
     changes = {"label_names": [label, "b", "c"], "dataset": f"/x/{label}", "base_model": label}

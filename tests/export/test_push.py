@@ -1,4 +1,4 @@
-"""What arrives on the Hub, and what is said when it refuses; the server is our own."""
+"""Uploads to the Hub and its refusals, on a server of our own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REFUSALS = {"nobody": 401, "readonly": 403, "gone": 404}
 
 
 class Hub(BaseHTTPRequestHandler):
-    """As much of the Hub's protocol as an upload needs. Weights go another way than the rest."""
+    """The part of the Hub's protocol for uploads. Weights are uploaded separately."""
 
     files: dict[str, dict[str, bytes]]
     made: list[dict[str, Any]]
@@ -94,7 +94,7 @@ class Hub(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def test_all_of_a_folder_arrives(hub: str, folder: Path) -> None:
+def test_a_folder_is_uploaded(hub: str, folder: Path) -> None:
     assert upload(folder, "someone/texts", HF_ENDPOINT=hub) == [f"{hub}/someone/texts"]
     (made,) = Hub.made
     assert (made["organization"], made["name"]) == ("someone", "texts")
@@ -158,26 +158,26 @@ def test_all_of_a_folder_arrives(hub: str, folder: Path) -> None:
     }
 
 
-def test_refusals_are_told_apart(hub: str, folder: Path) -> None:
+def test_refusals_are_distinguished(hub: str, folder: Path) -> None:
     assert upload(folder, "nobody/a", "readonly/a", "gone/a", HF_ENDPOINT=hub) == [
-        "the model cannot be uploaded: the Hub does not know the token",
-        "the model cannot be uploaded: the token may not write there",
-        "the model cannot be uploaded: the Hub has no such owner",
+        "the upload failed: the Hub rejects the token",
+        "the upload failed: the token has no write access",
+        "the upload failed: the Hub has no such owner",
     ]
     assert Hub.files == {}
 
 
-def test_what_can_be_known_before(folder: Path) -> None:
+def test_checks_before_the_upload(folder: Path) -> None:
     nowhere = "http://127.0.0.1:9"
     assert upload(folder, "texts", "a/b/c", "someone/a b", "someone/a", HF_ENDPOINT=nowhere) == [
-        "'texts' is no id of a model on the Hub",
-        "'a/b/c' is no id of a model on the Hub",
-        "'someone/a b' is no id of a model on the Hub",
-        f"the model cannot be uploaded: the Hub cannot be reached at {nowhere}",
+        "'texts' is not a valid model id",
+        "'a/b/c' is not a valid model id",
+        "'someone/a b' is not a valid model id",
+        f"the upload failed: the Hub cannot be reached at {nowhere}",
     ]
     assert upload(folder, "someone/a", HF_TOKEN="") == ["there is no token for the Hub"]
     assert upload(folder, "someone/a", HF_HUB_OFFLINE="1") == [
-        "the Hub is switched off by HF_HUB_OFFLINE"
+        "the Hub is disabled by HF_HUB_OFFLINE"
     ]
 
 

@@ -26,8 +26,8 @@ from kfp_finetune.components.finetune.trainer import (
 )
 from kfp_finetune.components.load_data.steps import count_steps
 from kfp_finetune.components.models.loading import load_classifier
-from kfp_finetune.components.tasks import text_classification as task
-from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
+from kfp_finetune.components.tasks.text_classification.problem_types import SINGLE_LABEL
+from kfp_finetune.components.tasks.text_classification.task import TASK
 from tests import tiny
 from tests.finetune.runs import without_dropout
 
@@ -101,9 +101,9 @@ def test_accumulated_batches_make_the_update_of_one_big_batch(
     accumulated, at_once = [], []
     for result, of in ((accumulated, lambda u: u), (at_once, lambda u: merged(rows, u))):
         network.set_weights(initial)
-        loss = task.training_loss(SINGLE_LABEL, *loss_parameters, rows.labels)
+        loss = TASK.training_loss(SINGLE_LABEL, *loss_parameters, rows.labels)
         trainer = Trainer(network, plan.num_train_steps, loss)
-        trainer.compile(optimizer=build_optimizer(config), loss=task.loss(SINGLE_LABEL))
+        trainer.compile(optimizer=build_optimizer(config), loss=TASK.loss(SINGLE_LABEL))
         for update in training_dataset(rows, plan, SEED):
             trainer.train_step(of(update))
         result += [trainer.update_log.numpy(), network.get_weights()]
@@ -145,7 +145,7 @@ def test_clipping_is_of_the_accumulated_gradient(
     config = build_optimizer_config(1, optimizer="sgd", learning_rate=1.0, max_grad_norm=0.01)
     network.set_weights(initial)
     trainer = Trainer(network, 1)
-    trainer.compile(optimizer=build_optimizer(config), loss=task.loss(SINGLE_LABEL))
+    trainer.compile(optimizer=build_optimizer(config), loss=TASK.loss(SINGLE_LABEL))
     (update,) = training_dataset(rows, plan, SEED)
     before = [v.numpy().astype(np.float64) for v in network.trainable_variables]
     trainer.train_step(update)

@@ -25,7 +25,7 @@ from kfp_finetune.components.finetune.inputs import Rows, training_dataset
 from kfp_finetune.components.finetune.parameters import Selection
 from kfp_finetune.components.load_data.steps import count_steps
 from kfp_finetune.components.models.loading import load_classifier
-from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
+from kfp_finetune.components.tasks.text_classification.problem_types import SINGLE_LABEL
 from tests import tiny
 from tests.finetune.runs import CURVES, Run
 

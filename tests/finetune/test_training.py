@@ -40,8 +40,8 @@ from kfp_finetune.components.models.dropout import Dropout
 from kfp_finetune.components.models.embeddings import Embedding
 from kfp_finetune.components.models.loading import load_classifier
 from kfp_finetune.components.models.norms import LayerNorm
-from kfp_finetune.components.tasks.problem_types import SINGLE_LABEL
-from kfp_finetune.components.tasks.text_classification import loss
+from kfp_finetune.components.tasks.text_classification.losses import loss
+from kfp_finetune.components.tasks.text_classification.problem_types import SINGLE_LABEL
 from tests import checkpoints, tiny
 from tests.finetune.runs import without_dropout
 

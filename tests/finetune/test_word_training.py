@@ -19,8 +19,8 @@ from kfp_finetune.components.finetune.predictions import predict
 from kfp_finetune.components.finetune.trainer import EXAMPLES, LOSS, Trainer
 from kfp_finetune.components.load_data.steps import count_steps
 from kfp_finetune.components.models.loading import load_classifier
-from kfp_finetune.components.tasks import token_classification as task
-from kfp_finetune.components.tasks.problem_types import ENTITIES
+from kfp_finetune.components.tasks.token_classification.problem_types import ENTITIES
+from kfp_finetune.components.tasks.token_classification.task import TASK
 from tests import tiny
 from tests.finetune.runs import without_dropout
 
@@ -66,8 +66,8 @@ def compiled(network: Any, steps: int) -> Trainer:
     config = build_optimizer_config(steps, optimizer="sgd", learning_rate=0.3)
     trainer.compile(
         optimizer=build_optimizer(config),
-        loss=task.loss(ENTITIES),
-        weighted_metrics=task.training_metrics(ENTITIES, network.label_names),
+        loss=TASK.loss(ENTITIES),
+        weighted_metrics=TASK.training_metrics(ENTITIES, network.label_names),
     )
     return trainer
 

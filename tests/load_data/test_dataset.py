@@ -24,7 +24,7 @@ from kfp_finetune.components.load_data.opening import open_source
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.rows import read_rows
 from kfp_finetune.components.load_data.stratification import assign_splits, stratified_sample
-from kfp_finetune.components.tasks import text_classification
+from kfp_finetune.components.tasks.text_classification.task import TASK
 from kfp_finetune.components.tasks.values import LabelValues, Values
 from tests import tiny
 
@@ -180,7 +180,7 @@ def test_rows_that_cannot_be_read_are_named_or_dropped(tiny_model: Path, tmp_pat
 
 def test_rows_that_are_read_and_rows_that_are_counted_agree(tmp_path: Path) -> None:
     source = open_source(str(write(tmp_path / "data.csv", tiny.rows(9))))
-    columns = map_columns(source, text_classification)
+    columns = map_columns(source, TASK)
     read_rows(source, columns, LabelValues(), Values())
     wrong = replace(source, rows=10)
     with pytest.raises(RuntimeError, match="9 rows were read, and 10 counted; this is a bug"):
@@ -301,7 +301,7 @@ WRONG = {
         {"max_length": 41},
         "max_length is 41\n"
         "  where:    max_length\n"
-        "  expected: 4 to 40 tokens, which is what the model takes\n"
+        "  expected: 4 to 40 tokens, the limits of the model\n"
         "  remedy:   --max-length 40",
     ),
     "a test label that cannot be learned": (

@@ -13,7 +13,11 @@ from kfp_finetune.components.artifacts import tokenized_dataset as artifact
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.dataset import load_evaluation_data
 from kfp_finetune.components.load_data.parameters import Parameters
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
 from tests import tiny
 
 NAMES = ["returns", "payment", "delivery"]  # not in the order of a sort
@@ -75,7 +79,7 @@ def test_numbers_are_scored_only_where_it_is_said_what_they_count(
     load: Any, tmp_path: Path
 ) -> None:
     rows = [{"text": "good card", "label": value} for value in (0, 2)]
-    with pytest.raises(InputError, match="numbers such as 0, and the model's labels have names"):
+    with pytest.raises(InputError, match="numbers such as 0, but the model's labels have names"):
         load(rows, NAMES, SINGLE_LABEL)
     (tmp_path / "names.txt").write_text("delivery\npayment\nreturns\n")  # in the data's order
     given = str(tmp_path / "names.txt")
@@ -113,12 +117,12 @@ def test_bad_rows_are_counted(load: Any) -> None:
         (NAMES, [{"text": "card", "label": "paymnt"}], {},
          "1 unknown label: 'paymnt'\n  where:    column 'label', row 1 of {dir}/data.jsonl\n"
          "  expected: one of 'returns', 'payment', 'delivery'\n"
-         "  remedy:   mend the labels ('paymnt' may mean 'payment'), or score a model that was"
+         "  remedy:   fix the labels ('paymnt' may mean 'payment'), or score a model that was"
          " trained with them"),
         (["1", "2"], [{"text": "card", "label": 0}], {}, "1 unknown label: '0'\n"),
         (NAMES, [{"text": "card", "delivery": 1, "returns": 0}],
          {"label_column": "delivery,returns"},
-         "the problem type is single_label_classification, and there are several label columns\n"),
+         "the problem type is single_label_classification, but there are several label columns\n"),
     ],
 )  # fmt: skip
 def test_labels_the_model_does_not_know(

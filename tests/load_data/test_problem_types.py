@@ -22,7 +22,11 @@ from kfp_finetune.components.load_data.repeats import find_groups
 from kfp_finetune.components.load_data.stratification import assign_splits
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.tasks.labels import Labels
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
 from tests import tiny
 
 TEXTS = [row["text"] for row in tiny.rows(60)]

@@ -18,7 +18,11 @@ from kfp_finetune.components.load_data.rows import Rows
 from kfp_finetune.components.load_data.splitting import Splitting
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.tasks.labels import Labels
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
 from kfp_finetune.components.tasks.values import Values
 
 # A few hashes of equal texts, from all over their range.

@@ -193,7 +193,7 @@ def test_bad_rows_are_dropped_or_mended(tiny_model: Path, tmp_path: Path) -> Non
     dropped = load(tmp_path, tiny_model, dataset=str(path), on_bad_row="drop")
     assert dropped.splits["train"].dropped == {
         "tags that are not IOB2: I-payment after O": 1,
-        "a word without a character": 1,
+        "an empty word": 1,
         "2 tags for 1 word": 1,
     }
     mended = load(tmp_path, tiny_model, dataset=str(path), on_bad_row="mend")
@@ -202,7 +202,7 @@ def test_bad_rows_are_dropped_or_mended(tiny_model: Path, tmp_path: Path) -> Non
     assert found[60] == (["late", "money"], ["O", "B-payment"])
     assert found[61] == (["late", "shop"], ["O", "B-place"])
     notes = data_report.read(tmp_path / "out").notes
-    assert any("of 1 sentence they were not valid, and are mended" in note for note in notes)
+    assert any("repaired the order of the tags in 1 sentence" in note for note in notes)
 
 
 def test_other_data_has_the_tags_of_a_model(tiny_model: Path, tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ CASES: dict[str, Any] = {
     "an empty word": (
         {"data.conll": "late\tO\n\tO\n\n" + GOOD},
         TAGGED,
-        ("1 row (1) with a word without a character", "{dir}/data.conll, line 2", EVERY, DROP),
+        ("1 row (1) with an empty word", "{dir}/data.conll, line 2", EVERY, DROP),
     ),
     "a word without a tag": (
         {"data.conll": GOOD + "\n\nlate\t\nshop\tO\n"},
@@ -303,7 +303,7 @@ CASES: dict[str, Any] = {
         {"data.conll": "late\tpayment\n\n" + GOOD},
         TAGGED,
         (
-            "1 row (1) with the tag 'payment', which is neither O nor of a letter and a type",
+            "1 row (1) with the tag 'payment', which is neither O nor a letter and a type",
             "{dir}/data.conll, line 1",
             EVERY,
             DROP,
@@ -593,6 +593,6 @@ def test_words_left_out_are_counted(tiny_model: Path, tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     manifest = load(tmp_path, tiny_model, dataset=str(path), on_bad_row="mend")
     assert next(iter(written(tmp_path / "out", manifest.label_names).values()))[0] in WORDS
-    told = f"{2 * len(DATA)} words without a character are left out of the sentences"
+    told = f"dropped {2 * len(DATA)} empty words from the sentences"
     assert any(note.startswith(told) for note in data_report.read(tmp_path / "out").notes)
     assert told in (tmp_path / "data.html").read_text()

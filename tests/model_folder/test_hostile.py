@@ -22,8 +22,8 @@ from kfp_finetune.components.load_data.pretrained import (
 )
 from kfp_finetune.components.model_folder.sizes import check_against_weights
 from kfp_finetune.components.model_folder.weight_files import weight_files
-from kfp_finetune.components.tasks.token_classification.windows import TokenizeWords
-from kfp_finetune.components.tasks.tokenization import Tokenize
+from kfp_finetune.components.tasks.token_classification.windows import WordTokenizer
+from kfp_finetune.components.tasks.tokenization import TextTokenizer
 from tests.checkpoints import record, write_checkpoint
 from tests.commands import call
 
@@ -132,7 +132,7 @@ def test_a_regular_expression_that_never_ends(words: bool, model: Path) -> None:
     split = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Removed"}
     described(model / "tokenizer.json", pre_tokenizer=split | {"invert": False}, normalizer=None)
     tokenizer, text = load_tokenizer(model), "a" * 40 + "b"
-    tokenize = TokenizeWords(tokenizer, 8) if words else Tokenize(tokenizer, 8)
+    tokenize = WordTokenizer(tokenizer, 8) if words else TextTokenizer(tokenizer, 8)
     with pytest.raises(InputError, match="the tokenizer fails on a text: Onig"):
         tokenize.encode([[[text]]] if words else [[text]])
 

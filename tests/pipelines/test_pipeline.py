@@ -23,7 +23,7 @@ from kfp_finetune.components.evaluate.component import evaluate
 from kfp_finetune.components.finetune.component import finetune as finetune_model
 from kfp_finetune.components.load_data.component import count_steps, load_data
 from kfp_finetune.components.not_given import is_given
-from kfp_finetune.components.tasks.problem_types import TOKEN_TYPES
+from kfp_finetune.components.tasks.registry import TASKS
 from kfp_finetune.pipelines.catalog import PIPELINES, Pipeline
 from kfp_finetune.pipelines.checks import check_settings
 from kfp_finetune.pipelines.finetune.pipeline import finetune
@@ -62,14 +62,21 @@ def test_the_form_offers_every_word_that_a_parameter_may_be(pipeline: Pipeline) 
         assert name not in offered or how.default_value.string_value in offered[name]
 
 
+def task_with(word: str) -> str:
+    """The first task that has this word among its own."""
+    own = {
+        t.name: (*t.on_bad_row, *(kind.name for kind in t.problem_types)) for t in TASKS.values()
+    }
+    return next((name for name, words in own.items() if word in words), "text-classification")
+
+
 @pytest.mark.parametrize("name", CHOICES)
 def test_every_word_is_one_that_is_checked(name: str) -> None:
     settings = defaults(PIPELINES["finetune"].definition)
     for word in (*CHOICES[name], "no-such-word"):
         boundaries = "0.5:1e-5" if word == "piecewise_constant" else None
         said = ""
-        task = "token-classification" if word in ("mend", *TOKEN_TYPES) else "text-classification"
-        given = settings | {"task": task, "lr_boundaries": boundaries, name: word}
+        given = settings | {"task": task_with(word), "lr_boundaries": boundaries, name: word}
         try:
             check_settings("finetune", given)
         except InputError as error:

@@ -1,4 +1,4 @@
-"""Who is best, and how sure that is."""
+"""The ranking of trials, and its certainty."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import StoppedAt
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
-from kfp_finetune.components.rank.leaderboard import Training, rank, read_trainings
-from kfp_finetune.components.rank.report import render_comparison
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.rank.comparison_page import render_comparison
+from kfp_finetune.components.rank.trials import Trial, rank, read_trials
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
 from kfp_finetune.pipelines.compare_schedules.candidates import DEFAULTS, PRESETS, expand
 from tests.evaluate.inputs import FOLLOWED, make_inputs, names_of
 
 
 def training(
     name: str, value: float, seed: int = 1, diverged: bool = False, kind: str = SINGLE_LABEL
-) -> Training:
+) -> Trial:
     names = [] if kind == REGRESSION else names_of(4)
     metrics, model, log, _ = make_inputs(names, problem_type=kind, steps_per_epoch=20)
     model.validation_metrics = {"loss": 1.0, FOLLOWED[kind]: value}
@@ -28,21 +32,21 @@ def training(
     if diverged:
         model.stopped_at = StoppedAt(step=7, reason="training diverged: ...")
         model.diverged_at = 7
-    return Training(DEFAULTS | {"name": name, "seed": seed}, model, log, metrics)
+    return Trial(DEFAULTS | {"name": name, "seed": seed}, model, log, metrics)
 
 
-def order(*trainings: Training) -> list[str]:
-    return [candidate.name for candidate in rank(trainings).candidates]
+def order(*trials: Trial) -> list[str]:
+    return [candidate.name for candidate in rank(trials).candidates]
 
 
 @pytest.mark.parametrize("kind", [SINGLE_LABEL, MULTI_LABEL, REGRESSION])
-def test_the_best_mean_is_first_and_of_errors_the_least(kind: str) -> None:
+def test_the_best_mean_is_first_also_if_less_is_better(kind: str) -> None:
     made = [training(n, v, kind=kind) for n, v in (("low", 0.2), ("high", 0.9), ("middle", 0.5))]
     expected = ["high", "middle", "low"]
     assert order(*made) == (expected if kind != REGRESSION else expected[::-1])
 
 
-def test_seeds_are_averaged_and_the_best_of_them_stands_for_its_candidate() -> None:
+def test_seeds_are_averaged_and_the_best_one_represents_its_candidate() -> None:
     made = [training("even", v, s) for s, v in enumerate((0.7, 0.72, 0.71))]
     made += [training("lucky", v, s) for s, v in enumerate((0.5, 0.8, 0.5))]
     board = rank(made)
@@ -57,15 +61,15 @@ def test_seeds_are_averaged_and_the_best_of_them_stands_for_its_candidate() -> N
     assert "The difference, 11.0%, is not larger than the spread over the seeds" in board.verdict
 
 
-def test_a_difference_is_larger_than_the_spread_or_cannot_be_told() -> None:
+def test_a_difference_is_compared_with_the_spread() -> None:
     made = [training(n, v, s) for n, vs in (("a", (0.9, 0.91)), ("b", (0.5, 0.52)))
             for s, v in enumerate(vs)]  # fmt: skip
     assert "is larger than the spread over the seeds, 1.4%" in rank(made).verdict
     alone = rank([made[0], made[2]]).verdict
-    assert "whether the difference is more than chance cannot be told" in alone
+    assert "The difference may be noise, with one seed each." in alone
 
 
-def test_what_diverged_is_last_whatever_it_had_reached() -> None:
+def test_diverged_trials_are_last() -> None:
     board = rank([training("wild", 0.99, diverged=True), training("tame", 0.3)])
     assert [c.name for c in board.candidates] == ["tame", "wild"]
     wild = board.candidates[1]
@@ -76,25 +80,25 @@ def test_what_diverged_is_last_whatever_it_had_reached() -> None:
     half = rank([training("half", 0.99, 1, diverged=True), training("half", 0.6, 2)])
     assert half.candidates[0].mean == pytest.approx(0.6)
     assert half.candidates[0].attempts[0].seed == 2
-    assert "60.0% (of 2 seeds 1 diverged)" in half.verdict
+    assert "60.0% (1 of 2 seeds diverged)" in half.verdict
     beside = rank([training("half", 0.99, 1, diverged=True), training("half", 0.6, 2),
                    training("tame", 0.3, 1), training("tame", 0.3, 2)])  # fmt: skip
-    assert "Of one a single seed is left: whether the difference" in beside.verdict
+    assert "may be noise, with only one seed left of one of them" in beside.verdict
 
 
-def test_what_was_undertrained_is_told_from_a_wrong_shape() -> None:
+def test_undertrained_trials_are_reported() -> None:
     made = [training("best", 0.9), training("short", 0.5)]
     for record in made[1].log:  # both losses fall as steeply at the end as at the start
         losses = record.get("validation", record)
         losses["loss"] = 1.3 - 0.7 * record["step"] / made[1].model.num_train_steps
     board = rank(made)
     assert board.candidates[1].diagnosis == "undertrained"
-    assert board.verdict.endswith("short was undertrained: that says nothing of the shape.")
+    assert board.verdict.endswith("short was undertrained: not a fault of the schedule.")
 
 
-def test_a_page_without_a_single_update() -> None:
+def test_a_page_without_a_step() -> None:
     made = training("wild", 0.1, diverged=True)
-    empty = Training(made.candidate, made.model, [], made.metrics)
+    empty = Trial(made.candidate, made.model, [], made.metrics)
     assert "Every candidate diverged." in render_comparison(rank([empty]), [empty])
 
 
@@ -116,8 +120,8 @@ def test_the_page_shows_every_candidate_and_no_name_as_markup() -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_what_was_trained_is_what_was_asked_for(tmp_path: Path, preset: str) -> None:
-    """Else one candidate would be given the other's metrics."""
+def test_trials_are_matched_with_their_candidates(tmp_path: Path, preset: str) -> None:
+    """Otherwise a candidate would get the metrics of another one."""
     candidates = expand(PRESETS[preset], [1, 2])
     made = [training(c["name"], 0.5, c["seed"]) for c in candidates]
     paths: list[tuple[str, str]] = []
@@ -132,10 +136,10 @@ def test_what_was_trained_is_what_was_asked_for(tmp_path: Path, preset: str) -> 
         paths.append((str(folder), str(folder / "metrics.json")))
     models, metrics = zip(*paths, strict=True)
     seconds = [1.0] * len(made)
-    found = read_trainings(candidates, models, metrics, seconds)
+    found = read_trials(candidates, models, metrics, seconds)
     assert [t.candidate["name"] for t in found] == [c["name"] for c in candidates]
     for first, second in pairwise(range(len(candidates))):
         swapped = list(candidates)
         swapped[first], swapped[second] = swapped[second], swapped[first]
-        with pytest.raises(RuntimeError, match="is not what was trained"):
-            read_trainings(swapped, models, metrics, seconds)
+        with pytest.raises(RuntimeError, match="was not trained with its settings"):
+            read_trials(swapped, models, metrics, seconds)

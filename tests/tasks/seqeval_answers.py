@@ -1,4 +1,4 @@
-"""Run by a Python that has seqeval, and nothing of this project.
+"""Run by a Python with seqeval and without this project.
 
     python seqeval_answers.py FILE
 

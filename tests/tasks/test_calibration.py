@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.metrics import f1_score
 
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
-from kfp_finetune.components.tasks.scores import calibration
-from kfp_finetune.components.tasks.scores.measure import measure
+from kfp_finetune.components.tasks import calibration
+from kfp_finetune.components.tasks.registry import task_of
+from kfp_finetune.components.tasks.text_classification.measure import measure
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
+
+
+def fit(problem_type: str, labels: np.ndarray, logits: np.ndarray) -> calibration.Fitted:
+    return task_of(problem_type).calibrate(problem_type, labels, logits)
 
 
 def sure(factor: float, count: int = 4000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -21,8 +30,8 @@ def sure(factor: float, count: int = 4000, seed: int = 0) -> tuple[np.ndarray, n
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 2.0, 3.0])
-def test_the_temperature_takes_back_how_much_too_sure_a_model_is(factor: float) -> None:
-    fitted = calibration.fit(SINGLE_LABEL, *sure(factor))
+def test_the_temperature_undoes_overconfidence(factor: float) -> None:
+    fitted = fit(SINGLE_LABEL, *sure(factor))
     assert fitted.temperature == pytest.approx(factor, rel=0.1)
     assert fitted.thresholds is None
     labels, logits = sure(factor, seed=1)
@@ -36,7 +45,7 @@ def test_the_temperature_takes_back_how_much_too_sure_a_model_is(factor: float) 
     assert found.metrics["loss"] == pytest.approx(found.calibration.before.loss)
 
 
-def test_the_calibration_error_is_that_of_a_hand_count() -> None:
+def test_the_calibration_error_equals_a_count_by_hand() -> None:
     # Sure by 0.9 four times and right three times: one bin, and a gap of 0.15.
     logits = np.array([[np.log(9), 0.0]] * 4)
     found = measure(SINGLE_LABEL, np.array([0, 0, 0, 1]), logits, ["a", "b"], "test")
@@ -46,10 +55,10 @@ def test_the_calibration_error_is_that_of_a_hand_count() -> None:
     assert (only.count, only.accuracy, only.confidence) == (4, 0.75, pytest.approx(0.9))
 
 
-def test_a_split_that_is_all_right_or_all_wrong_does_not_run_away() -> None:
+def test_the_temperature_is_bounded_if_all_predictions_are_correct_or_wrong() -> None:
     labels, logits = np.arange(4), np.eye(4)
-    assert 0.2 < calibration.fit(SINGLE_LABEL, labels, logits).temperature < 0.3
-    assert 3.9 < calibration.fit(SINGLE_LABEL, labels, -logits).temperature < 4.1
+    assert 0.2 < fit(SINGLE_LABEL, labels, logits).temperature < 0.3
+    assert 3.9 < fit(SINGLE_LABEL, labels, -logits).temperature < 4.1
 
 
 def marks(count: int, frequencies: list[float], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -58,9 +67,9 @@ def marks(count: int, frequencies: list[float], seed: int = 0) -> tuple[np.ndarr
     return truth, random.normal(size=truth.shape) + 2 * truth - 3  # too reluctant by far
 
 
-def test_a_threshold_has_the_best_f1_there_is() -> None:
+def test_a_threshold_has_the_best_f1() -> None:
     truth, logits = marks(300, [0.5, 0.2, 0.1])
-    thresholds = calibration.fit(MULTI_LABEL, truth.astype(np.float32), logits).thresholds
+    thresholds = fit(MULTI_LABEL, truth.astype(np.float32), logits).thresholds
     assert thresholds is not None
     probabilities = expit(logits)
     for has, of_label, threshold in zip(truth.T, probabilities.T, thresholds, strict=True):
@@ -68,25 +77,26 @@ def test_a_threshold_has_the_best_f1_there_is() -> None:
         assert f1_score(has, of_label > threshold) == pytest.approx(best)
 
 
-def test_rare_labels_share_the_threshold_of_all_and_few_examples_have_one_half() -> None:
+def test_rare_labels_share_a_threshold_and_few_examples_get_one_half() -> None:
     truth, logits = marks(300, [0.5, 0.3, 0.0, 0.01])
-    thresholds = calibration.fit_thresholds(truth, expit(logits))
+    thresholds = fit(MULTI_LABEL, truth, logits).thresholds
+    assert thresholds is not None
     assert truth[:, 3].sum() < calibration.MIN_POSITIVES
     assert thresholds[2] == thresholds[3] not in thresholds[:2]
     pooled = f1_score(truth.ravel(), expit(logits).ravel() > thresholds[2])
     assert pooled >= f1_score(truth.ravel(), expit(logits).ravel() > 0.5)
-    assert calibration.fit_thresholds(truth[:3], expit(logits[:3])) == [0.5] * 4
+    assert fit(MULTI_LABEL, truth[:3], logits[:3]).thresholds == [0.5] * 4
 
 
-def test_equal_probabilities_are_decided_together() -> None:
+def test_no_threshold_separates_equal_probabilities() -> None:
     truth = np.array([[True], [False]] * 10)
-    thresholds = calibration.fit_thresholds(truth, np.full((20, 1), 0.3))
-    assert thresholds == [0.15]
+    thresholds = fit(MULTI_LABEL, truth, np.full((20, 1), logit(0.3))).thresholds
+    assert thresholds == [pytest.approx(0.15)]
 
 
-def test_tuned_thresholds_decide_and_what_one_half_gives_is_told() -> None:
+def test_fitted_thresholds_are_used_and_the_untuned_score_is_reported() -> None:
     truth, logits = marks(2000, [0.4, 0.2])
-    fitted = calibration.fit(MULTI_LABEL, *marks(2000, [0.4, 0.2], seed=1))
+    fitted = fit(MULTI_LABEL, *marks(2000, [0.4, 0.2], seed=1))
     found = measure(MULTI_LABEL, truth, logits, ["a", "b"], "test", thresholds=fitted.thresholds)
     plain = measure(MULTI_LABEL, truth, logits, ["a", "b"], "test")
     assert found.metrics["micro_f1"] > plain.metrics["micro_f1"] + 0.2
@@ -95,7 +105,7 @@ def test_tuned_thresholds_decide_and_what_one_half_gives_is_told() -> None:
     assert [row.threshold for row in plain.per_class] == [0.5, 0.5]
 
 
-def test_there_is_nothing_to_fit_for_numbers_or_where_outputs_are_not_finite() -> None:
+def test_nothing_is_fitted_for_numbers_or_non_finite_logits() -> None:
     nothing = calibration.Fitted()
-    assert calibration.fit(REGRESSION, np.ones((3, 1)), np.ones((3, 1))) == nothing
-    assert calibration.fit(SINGLE_LABEL, np.zeros(1, int), np.array([[np.nan, 1]])) == nothing
+    assert fit(REGRESSION, np.ones((3, 1)), np.ones((3, 1))) == nothing
+    assert fit(SINGLE_LABEL, np.zeros(1, int), np.array([[np.nan, 1]])) == nothing

@@ -41,7 +41,7 @@ def random_sentences(random: np.random.Generator, count: int) -> list[Sentence]:
 
 
 @pytest.mark.slow
-def test_they_are_those_of_seqeval(tmp_path: Path) -> None:
+def test_scores_equal_seqeval(tmp_path: Path) -> None:
     python = os.environ.get("TORCH_PYTHON")
     if python is None:
         pytest.skip("TORCH_PYTHON names no Python that has seqeval; .ci/run makes one")
@@ -64,8 +64,8 @@ def test_they_are_those_of_seqeval(tmp_path: Path) -> None:
             )
 
 
-def test_they_are_the_same_while_training() -> None:
-    """In batches with gaps between the words, and rows that only fill a batch up."""
+def test_the_training_metric_equals_the_score() -> None:
+    """In batches with gaps between the words, and with padding rows."""
     random = np.random.default_rng(2)
     for _ in range(30):
         metric = EntityF1(NAMES)
@@ -91,7 +91,7 @@ TAGS = st.lists(st.sampled_from(NAMES), min_size=6, max_size=6)
 
 @settings(max_examples=200)
 @given(st.lists(st.tuples(TAGS, TAGS), min_size=1, max_size=4))
-def test_every_entity_is_told_once(pairs: list[tuple[list[str], list[str]]]) -> None:
+def test_every_entity_has_one_outcome(pairs: list[tuple[list[str], list[str]]]) -> None:
     sentences = [sentence(*pair) for pair in pairs]
     metrics = measure_entities(sentences, NAMES, "test", set(), with_texts=True)
     true = sum(len(entities(s.tags)) for s in sentences)
@@ -123,13 +123,13 @@ def test_every_entity_is_told_once(pairs: list[tuple[list[str], list[str]]]) -> 
         ((3, 4, "person"), "missed"),
     ],
 )
-def test_what_became_of_an_entity(predicted: tuple[int, int, str], kind: str) -> None:
+def test_the_outcome_of_an_entity(predicted: tuple[int, int, str], kind: str) -> None:
     spans = compare([(1, 3, "person")], [predicted])
     assert [span.kind for span in spans if span.label] == [kind]
     assert [span.kind for span in spans if not span.label] == ["spurious"] * (kind == "missed")
 
 
-def test_recall_is_told_of_entities_that_training_had_not() -> None:
+def test_recall_of_entities_unseen_in_training() -> None:
     tags = ["B-person", "I-person", "O", "B-org"]
     found = sentence(tags, ["B-person", "I-person", "O", "O"])
     metrics = measure_entities([found], NAMES, "test", {("word3", "org")}, with_texts=True)
@@ -138,7 +138,7 @@ def test_recall_is_told_of_entities_that_training_had_not() -> None:
     assert "unseen_recall" not in nothing_known.metrics
 
 
-def test_texts_are_left_out_on_request() -> None:
+def test_texts_are_omitted_on_request() -> None:
     wrong = sentence(["B-org"], ["O"])
     assert measure_entities([wrong], NAMES, "test", set(), with_texts=True).sentences
     assert not measure_entities([wrong], NAMES, "test", set(), with_texts=False).sentences

@@ -6,10 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.label_cells import printed_list
 from kfp_finetune.components.tasks.label_spelling import is_missing_mark, stripped
-from kfp_finetune.components.tasks.labels import Labels, understand_labels
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from kfp_finetune.components.tasks.labels import LabelContext, Labels
+from kfp_finetune.components.tasks.text_classification import understanding
+from kfp_finetune.components.tasks.text_classification.cells import printed_list
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
+
+
+def understand_labels(values: list[Any], problem_type: str = "auto", **context: Any) -> Labels:
+    return understanding.understand_labels(values, problem_type, LabelContext(**context))
 
 
 @pytest.mark.parametrize(
@@ -32,7 +41,7 @@ from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION,
     ],
     ids=str,
 )
-def test_the_problem_type_is_read_off_the_values(
+def test_the_problem_type_is_inferred_from_the_values(
     values: list[Any], problem_type: str, names: list[str], targets: list[Any]
 ) -> None:
     labels = understand_labels(values)
@@ -40,24 +49,24 @@ def test_the_problem_type_is_read_off_the_values(
     assert bool(labels.note) == (problem_type != SINGLE_LABEL)
 
 
-def test_the_user_rules() -> None:
+def test_a_given_problem_type_is_used() -> None:
     assert understand_labels([1, 2, 3], REGRESSION).targets == [1.0, 2.0, 3.0]
     assert understand_labels(["1.5", "2.5"], SINGLE_LABEL).names == ["1.5", "2.5"]
     assert understand_labels(["1,2", "1"], SINGLE_LABEL).names == ["1", "1,2"]
     assert understand_labels(["a", "b"], MULTI_LABEL).targets == [[0], [1]]
 
 
-def test_declared_names_keep_their_order_and_minus_one_is_no_label() -> None:
+def test_declared_names_keep_their_order_and_minus_one_is_missing() -> None:
     labels = understand_labels([1, 0], declared=["neg", "pos", "unused"])
     assert (labels.names, labels.targets) == (["neg", "pos", "unused"], [1, 0])
     missing = understand_labels([-1, 1], declared=["neg", "pos"])
     assert missing.targets == [None, 1]
     assert missing.invalid == {0: "-1 for a label, which marks a missing one"}
-    with pytest.raises(InputError, match="label 2 is not among the 2 named ones"):
+    with pytest.raises(InputError, match="label 2 is not one of the 2 named labels"):
         understand_labels([2], declared=["neg", "pos"])
 
 
-def test_numbers_count_the_names_of_a_file() -> None:
+def test_numbers_refer_to_the_names_of_a_file() -> None:
     names = ["admiration", "amusement", "anger"]
     labels = understand_labels(["2,0", "1"], known=names)
     assert (labels.names, labels.targets) == (names, [[0, 2], [1]])
@@ -113,19 +122,19 @@ def test_one_column_per_label() -> None:
             "1 unknown label: 'angre'\n"
             "  where:    column 'label'\n"
             "  expected: one of 'anger', 'joy'\n"
-            "  remedy:   mend the labels ('angre' may mean 'anger'), or --label-names",
+            "  remedy:   fix the labels ('angre' may mean 'anger'), or --label-names",
         ),
         (
             [("0", "2")],
             {"columns": ["a", "b"]},
             "'2' is neither 0 nor 1\n"
             "  where:    column 'b'\n"
-            "  expected: 0 or 1 in every one of several label columns\n"
+            "  expected: 0 or 1 in each of several label columns\n"
             "  remedy:   name one --label-column, or columns of 0 and 1",
         ),
     ],
 )
-def test_what_is_no_label_is_refused(
+def test_invalid_labels_are_refused(
     values: list[Any], arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError) as error:
@@ -138,7 +147,7 @@ def _is_name(text: str) -> bool:
 
 
 @given(st.lists(st.text(min_size=1).filter(_is_name) | st.integers(), min_size=1, unique=True))
-def test_texts_and_numbers_are_either_labels_or_a_clean_error(values: list[Any]) -> None:
+def test_any_values_are_labels_or_an_input_error(values: list[Any]) -> None:
     try:
         labels = understand_labels(values, SINGLE_LABEL)
     except InputError:
@@ -149,13 +158,13 @@ def test_texts_and_numbers_are_either_labels_or_a_clean_error(values: list[Any])
         assert labels.names[target] == stripped(str(value))  # type: ignore[index]
 
 
-def test_vectors_of_0_and_1_mark_the_labels_by_place() -> None:
+def test_vectors_of_0_and_1_mark_labels_by_position() -> None:
     names = ["joy", "love", "fear"]
     vectors = [(1.0, 0.0, 0.0), (0, 1, 1), (0, 0, 0), (True, False, True)]
     labels = understand_labels(vectors, known=names)
     assert (labels.problem_type, labels.names) == (MULTI_LABEL, names)
     assert labels.targets == [[0], [1, 2], [], [0, 2]]
-    assert "vectors of 3 marks" in labels.note
+    assert "vectors of 0 and 1 with 3 positions" in labels.note
     unnamed = understand_labels(["[1, 0, 0]", "[0 1 1]"])  # printed by Python, and by numpy
     assert (unnamed.names, unnamed.targets) == (["0", "1", "2"], [[0], [1, 2]])
     # Lists of numbers of labels: of several lengths, or with a number that no vector has.
@@ -165,9 +174,9 @@ def test_vectors_of_0_and_1_mark_the_labels_by_place() -> None:
 
 @pytest.mark.parametrize("vectors", [[(1, 0, 0), (0, 0, 1)], [(1, 0, 0, 0), (0, 0, 1)]])
 def test_vectors_of_another_length_are_refused(vectors: list[Any]) -> None:
-    with pytest.raises(InputError, match="is a vector of 3 marks, 0 or 1, and there are 2 label"):
+    with pytest.raises(InputError, match="with 3 positions, but there are 2 label names"):
         understand_labels(vectors[-1:], known=["a", "b"])
-    with pytest.raises(InputError, match=r"is a vector of . marks, 0 or 1"):
+    with pytest.raises(InputError, match=r"is a vector of 0 and 1 with . positions"):
         understand_labels(vectors, known=["a", "b", "c", "d"])
 
 
@@ -189,7 +198,7 @@ def test_printed_lists_are_read(values: list[str], targets: list[list[int]]) -> 
     labels = understand_labels(values)
     assert labels.problem_type == MULTI_LABEL
     assert labels.targets == [sorted(group) for group in targets]
-    with pytest.raises(InputError, match="some labels are printed lists, and 'joy' is none"):
+    with pytest.raises(InputError, match="some labels are printed lists, but 'joy' is not"):
         understand_labels([*values, "joy"])
 
 
@@ -218,7 +227,7 @@ def test_decimal_commas() -> None:
 
 @pytest.mark.parametrize("mark", ["NA", "N/A", "NaN", "null", "None", "-"])
 @pytest.mark.parametrize("numbers", [["0.5", "2"], ["0", "1"], [0.5, 1.5]])
-def test_missing_value_marks_among_numbers_are_no_label(mark: str, numbers: list[Any]) -> None:
+def test_marks_for_missing_values_among_numbers_are_missing(mark: str, numbers: list[Any]) -> None:
     kind = SINGLE_LABEL if numbers == ["0", "1"] else REGRESSION
     for problem_type in ("auto", kind):
         labels = understand_labels([*numbers, mark], problem_type)
@@ -227,10 +236,10 @@ def test_missing_value_marks_among_numbers_are_no_label(mark: str, numbers: list
         assert mark in labels.invalid[2]
 
 
-def test_missing_value_marks_among_classes_are_named_and_counted() -> None:
+def test_marks_for_missing_values_among_classes_are_reported() -> None:
     labels = understand_labels(["yes", "no", "-"], counts=[5, 4, 3])
     assert labels.names == ["-", "no", "yes"]
-    assert labels.warnings[0].startswith("'-' (3): a mark that commonly stands for a missing label")
+    assert labels.warnings[0].startswith("'-' (3): a common mark for a missing label")
     assert understand_labels(["yes", "no", "-"], known=["yes", "no"]).targets == [0, 1, None]
     assert "'-1' (1)" in understand_labels([-1, 0, 1, 2]).warnings[0]
     assert understand_labels([-1, 0, 1]).warnings == []  # bad, neutral, good
@@ -240,7 +249,7 @@ def test_missing_value_marks_among_classes_are_named_and_counted() -> None:
 @pytest.mark.parametrize(
     "pair", [("Spam", "spam"), ("caf\xe9", "cafe\u0301"), ("a\xa0b", "a b"), ("a b", "a\u200b b")]
 )
-def test_labels_that_differ_little_are_named_and_counted(pair: tuple[str, str]) -> None:
+def test_nearly_identical_labels_are_reported(pair: tuple[str, str]) -> None:
     labels = understand_labels([*pair, "ham"], counts=[7, 8, 9])
     assert len(labels.names) == 3
     (warning,) = labels.warnings
@@ -250,17 +259,17 @@ def test_labels_that_differ_little_are_named_and_counted(pair: tuple[str, str]) 
 
 
 @pytest.mark.parametrize("written", [" spam", "spam\xa0", "\u200bspam\ufeff "])
-def test_white_space_around_a_label_is_left_out_and_said(written: str) -> None:
+def test_white_space_around_a_label_is_ignored_and_reported(written: str) -> None:
     labels = understand_labels([written, "spam", "ham"], counts=[2, 3, 4])
     assert (labels.names, labels.targets) == (["ham", "spam"], [1, 1, 0])
     assert labels.warnings == [
-        "white space at the ends of the labels of 2 rows is left out, as in 'spam'"
+        "white space at the ends of the labels of 2 rows is ignored, as in 'spam'"
     ]
 
 
-def test_numbers_never_count_the_names_of_a_model() -> None:
+def test_numbers_never_refer_to_the_names_of_a_model() -> None:
     model: dict[str, Any] = {"known": ["pay", "send"], "known_from": "train again"}
-    with pytest.raises(InputError, match="numbers such as 0, and the model's labels have names"):
+    with pytest.raises(InputError, match="numbers such as 0, but the model's labels have names"):
         understand_labels([1, 0], SINGLE_LABEL, numbered=(), **model)
     # Unless it is given what they count, in the data's order.
     assert understand_labels([1, 0], SINGLE_LABEL, numbered=["send", "pay"], **model).targets == [

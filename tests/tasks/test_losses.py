@@ -1,4 +1,4 @@
-"""What training minimizes, beside its formula."""
+"""The losses of training equal their formulas."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks import choices, get_task
-from kfp_finetune.components.tasks import losses as task
-from kfp_finetune.components.tasks.problem_types import (
+from kfp_finetune.components.tasks.losses import balanced_class_weights
+from kfp_finetune.components.tasks.registry import PROBLEM_TYPES, TASKS, get_task, task_of
+from kfp_finetune.components.tasks.text_classification import losses as task
+from kfp_finetune.components.tasks.text_classification.problem_types import (
     MULTI_LABEL,
-    PROBLEM_TYPES,
     REGRESSION,
     SINGLE_LABEL,
 )
@@ -33,8 +33,8 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("problem_type", PROBLEM_TYPES)
-def test_nothing_given_trains_on_the_plain_loss(problem_type: str) -> None:
-    assert task.training_loss(problem_type, 0.0, "none", TRAINING) is None
+def test_the_defaults_train_on_the_plain_loss(problem_type: str) -> None:
+    assert task_of(problem_type).training_loss(problem_type, 0.0, "none", TRAINING) is None
 
 
 def test_the_plain_loss_is_sparse_categorical_cross_entropy_on_logits() -> None:
@@ -79,7 +79,7 @@ def test_smoothing_is_that_of_keras() -> None:
 @given(st.lists(st.sampled_from([0, 1, 2, 3, 7]), min_size=1, max_size=60))
 def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
     targets = np.array(labels, np.int32)
-    weights = task.balanced_class_weights(targets)
+    weights = balanced_class_weights(targets)
     occurring = np.unique(targets)
     expected = compute_class_weight("balanced", classes=occurring, y=targets)
     np.testing.assert_allclose(weights[occurring], expected, rtol=1e-6)
@@ -116,11 +116,11 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
             0.1,
             "balanced",
             REGRESSION,
-            "label_smoothing_factor is 0.1, and a number to predict cannot be smoothed\n"
+            "label_smoothing_factor is 0.1, and regression has no labels to smooth\n"
             "  where:    label_smoothing_factor\n"
             "  expected: single_label_classification or multi_label_classification\n"
             "  remedy:   omit --label-smoothing-factor\n"
-            "class_weights is balanced, and in regression a row is not of one class\n"
+            "class_weights is balanced, and in regression a row does not have exactly one class\n"
             "  where:    class_weights\n"
             "  expected: single_label_classification\n"
             "  remedy:   omit --class-weights",
@@ -129,19 +129,19 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
             0.1,
             "balanced",
             MULTI_LABEL,
-            "class_weights is balanced, and in multi_label_classification a row is not of one"
-            " class\n"
+            "class_weights is balanced, and in multi_label_classification a row does not have"
+            " exactly one class\n"
             "  where:    class_weights\n"
             "  expected: single_label_classification\n"
             "  remedy:   omit --class-weights",
         ),
     ],
 )
-def test_what_has_no_meaning_is_refused(
+def test_parameters_without_a_meaning_are_refused(
     smoothing: float, class_weights: str, problem_type: str, message: str
 ) -> None:
     with pytest.raises(InputError) as error:
-        choices.check_training_loss(smoothing, class_weights, problem_type)
+        get_task("text-classification").check_training_loss(smoothing, class_weights, problem_type)
     assert str(error.value) == message
 
 
@@ -154,12 +154,14 @@ def test_what_has_no_meaning_is_refused(
         (0.1, "none", MULTI_LABEL),
     ],
 )
-def test_what_has_a_meaning_is_taken(smoothing: Any, class_weights: str, problem_type: str) -> None:
-    choices.check_training_loss(smoothing, class_weights, problem_type)
+def test_parameters_with_a_meaning_are_accepted(
+    smoothing: Any, class_weights: str, problem_type: str
+) -> None:
+    get_task("text-classification").check_training_loss(smoothing, class_weights, problem_type)
 
 
-@pytest.mark.parametrize("task", choices.TASKS)
-def test_the_metrics_that_can_be_chosen_are_those_that_are_measured(task: str) -> None:
-    for problem_type, names in choices.TASKS[task].metrics.items():
-        measured = get_task(task).training_metrics(problem_type, ["O", "B-a"])
-        assert tuple(metric.name for metric in measured) == names
+@pytest.mark.parametrize("name", TASKS)
+def test_declared_training_metrics_are_measured(name: str) -> None:
+    for kind in get_task(name).problem_types:
+        measured = get_task(name).training_metrics(kind.name, ["O", "B-a"])
+        assert tuple(metric.name for metric in measured) == kind.training_metrics

@@ -16,8 +16,12 @@ from sklearn import metrics as sklearn_metrics
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
-from kfp_finetune.components.tasks.scores.measure import measure
+from kfp_finetune.components.tasks.text_classification.measure import measure
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
 
 # (seed, number of labels, number of examples)
 SHAPES = st.tuples(st.integers(0, 2**32 - 1), st.integers(2, 200), st.integers(1, 300))
@@ -107,7 +111,7 @@ def test_very_large_and_half_precision_logits_give_a_finite_loss() -> None:
 
 
 @pytest.mark.parametrize("problem_type", [SINGLE_LABEL, MULTI_LABEL, REGRESSION])
-def test_what_is_written_is_read_back(tmp_path: Path, problem_type: str) -> None:
+def test_metrics_survive_writing_and_reading(tmp_path: Path, problem_type: str) -> None:
     found = {
         SINGLE_LABEL: measured((1, 5, 40))[2],
         MULTI_LABEL: multi_label(*random_marks((1, 5, 40))),
@@ -219,13 +223,13 @@ def test_no_constant_set_of_labels_beats_the_constant_baseline(shape: tuple[int,
     assert found == pytest.approx(best)
 
 
-def test_one_label_that_a_row_has_or_not_is_not_taken_for_two_classes() -> None:
+def test_a_single_indicator_column_is_not_two_classes() -> None:
     found = multi_label([[1], [0], [0], [1]], [[1.0], [1.0], [-1.0], [-1.0]])
     assert found.metrics["micro_f1"] == found.metrics["macro_f1"] == 0.5
     assert [(r.f1, r.support) for r in found.per_class] == [(0.5, 2)]
 
 
-def test_rows_without_labels_are_right_where_none_is_given() -> None:
+def test_rows_without_labels_and_predictions_are_correct() -> None:
     found = multi_label([[1, 0], [0, 0]], [[9.0, -9.0], [-9.0, -9.0]])
     perfect = ("micro_f1", "macro_f1", "weighted_f1", "samples_f1", "subset_accuracy")
     assert [found.metrics[name] for name in perfect] == [1] * 5
@@ -266,7 +270,7 @@ def test_numbers_are_scored_as_by_hand() -> None:
         ([2], [1], {"r2", "pearson", "spearman"}),
     ],
 )
-def test_what_is_undefined_for_equal_numbers_is_left_out(
+def test_undefined_scores_of_equal_numbers_are_omitted(
     labels: list[float], predictions: list[float], missing: set[str]
 ) -> None:
     found = regression(labels, predictions).metrics

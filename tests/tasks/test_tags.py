@@ -1,4 +1,4 @@
-"""Tags of every scheme mean the same entities, and what a scheme does not allow is found."""
+"""Tags of all schemes mark the same entities, and violations are found."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_scheme_becomes_the_same_iob2(sentence: list[tuple[int, str]]) -> 
 
 
 @given(st.lists(SENTENCES, min_size=1, max_size=5))
-def test_the_scheme_is_found_unless_both_would_do(data: list[list[tuple[int, str]]]) -> None:
+def test_the_scheme_is_detected_unless_both_fit(data: list[list[tuple[int, str]]]) -> None:
     for scheme in (IOB1, IOB2, IOBES):
         tags = [write(sentence, scheme) for sentence in data]
         wrong = {s: sum(s in violations(t) for t in tags) for s in (IOB1, IOB2, IOBES)}
@@ -85,7 +85,7 @@ def test_the_scheme_is_found_unless_both_would_do(data: list[list[tuple[int, str
         (["B-a", "E-b"], IOBES, 1, "E-b after B-a"),
     ],
 )
-def test_what_a_scheme_does_not_allow(tags: list[str], scheme: str, word: int, said: str) -> None:
+def test_violations_of_a_scheme(tags: list[str], scheme: str, word: int, said: str) -> None:
     assert violations(tags)[scheme] == (word, said)
     assert scheme not in violations(["O"] * 3)
 
@@ -106,7 +106,7 @@ def test_whether_tags_mark_entities(tags: list[str], expected: bool) -> None:
     assert mark_entities(tags) is expected
 
 
-def test_the_best_tags_are_the_likeliest_valid_ones() -> None:
+def test_the_best_tags_are_the_most_probable_valid_ones() -> None:
     names = iob2_names(TYPES)
     random = np.random.default_rng(0)
     for count in (1, 2, 4):

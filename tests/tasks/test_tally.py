@@ -1,4 +1,4 @@
-"""Scores made of sums, their intervals and baselines, and rankings, beside scikit-learn's."""
+"""Scores from sums, intervals, baselines and rankings equal scikit-learn's."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn import metrics as sklearn_metrics
 
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
-from kfp_finetune.components.tasks.scores.measure import measure, tally
+from kfp_finetune.components.tasks.text_classification.measure import measure, tally
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
 
 TYPES = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)
 
@@ -34,7 +38,7 @@ def outputs(problem_type: str, count: int = 400, labels: int = 5, seed: int = 0)
 
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(TYPES), st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(2, 30))
-def test_scores_made_of_sums_are_those_measured(
+def test_scores_from_sums_equal_the_measured_ones(
     problem_type: str, seed: int, count: int, labels: int
 ) -> None:
     true, logits, names = outputs(problem_type, count, labels, seed)
@@ -47,7 +51,7 @@ def test_scores_made_of_sums_are_those_measured(
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(2, 30))
-def test_the_scores_of_one_label_are_scikit_learns(seed: int, count: int, labels: int) -> None:
+def test_single_label_scores_equal_scikit_learn(seed: int, count: int, labels: int) -> None:
     true, logits, names = outputs(SINGLE_LABEL, count, labels, seed)
     given_labels = logits.argmax(axis=1)
     found = measure(SINGLE_LABEL, true, logits, names, "test").metrics
@@ -72,7 +76,7 @@ def test_a_weighting_of_some_examples_scores_as_these_examples_do(problem_type: 
 
 
 @pytest.mark.parametrize("problem_type", TYPES)
-def test_an_interval_holds_its_score_and_is_the_same_again(problem_type: str) -> None:
+def test_an_interval_contains_its_score_and_is_reproducible(problem_type: str) -> None:
     true, logits, names = outputs(problem_type)
     found = measure(problem_type, true, logits, names, "test")
     assert found.intervals == measure(problem_type, true, logits, names, "test").intervals
@@ -81,7 +85,7 @@ def test_an_interval_holds_its_score_and_is_the_same_again(problem_type: str) ->
         assert low < found.metrics[name] < high, name
 
 
-def test_intervals_are_those_of_theory_and_narrow_with_the_root_of_the_examples() -> None:
+def test_intervals_match_theory_and_shrink_with_the_root_of_the_examples() -> None:
     for count in (200, 20_000):
         true, logits, names = outputs(SINGLE_LABEL, count)
         found = measure(SINGLE_LABEL, true, logits, names, "test")
@@ -92,7 +96,7 @@ def test_intervals_are_those_of_theory_and_narrow_with_the_root_of_the_examples(
         )
 
 
-def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+def test_intervals_have_their_coverage() -> None:
     covered = 0
     truth = measure(SINGLE_LABEL, *outputs(SINGLE_LABEL, 100_000), "test").metrics["macro_f1"]
     for seed in range(1, 101):
@@ -144,7 +148,7 @@ def test_two_labels_have_the_curve_and_the_area_of_the_second() -> None:
     assert measure(SINGLE_LABEL, *outputs(SINGLE_LABEL, 300, 3), "test").roc_curve is None
 
 
-def test_the_true_label_is_among_the_likeliest_as_scikit_learn_counts() -> None:
+def test_top_k_accuracy_equals_scikit_learn() -> None:
     true, logits, names = outputs(SINGLE_LABEL, 500, 20)
     found = measure(SINGLE_LABEL, true, logits, names, "test").metrics
     for k in (3, 5):
@@ -154,7 +158,7 @@ def test_the_true_label_is_among_the_likeliest_as_scikit_learn_counts() -> None:
     assert equal["top_3_accuracy"] == 3 / 20
 
 
-def test_the_baseline_of_one_label_is_scikit_learns_constant_classifier() -> None:
+def test_the_single_label_baseline_equals_scikit_learns_dummy_classifier() -> None:
     true, logits, names = outputs(SINGLE_LABEL, 300, 4)
     baseline = measure(SINGLE_LABEL, true, logits, names, "test").baseline
     most = np.bincount(true).argmax()
@@ -176,8 +180,7 @@ def test_the_baseline_of_numbers_is_their_mean() -> None:
     assert baseline.keys().isdisjoint({"pearson"})
 
 
-def test_many_labels_are_ranked_and_scored_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ways that take little memory give the numbers of the way that takes much."""
+def test_the_memory_saving_code_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     from kfp_finetune.components.tasks.scores import pieces, ranking
 
     true, logits, names = outputs(SINGLE_LABEL, count=150, labels=250)
@@ -195,7 +198,7 @@ def test_many_labels_are_ranked_and_scored_as_few_are(monkeypatch: pytest.Monkey
         assert found.model_dump() == expected.model_dump()
 
 
-def test_the_confusion_matrix_of_many_labels_has_only_what_occurs() -> None:
+def test_the_confusion_matrix_of_many_labels_has_only_non_zero_cells() -> None:
     true, logits, names = outputs(SINGLE_LABEL, count=300, labels=1_000)
     found = measure(SINGLE_LABEL, true, logits, names, "test")
     assert found.confusion_matrix == []

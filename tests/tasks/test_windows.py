@@ -14,9 +14,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from kfp_finetune.components.load_data.pretrained import load_tokenizer
-from kfp_finetune.components.tasks import token_classification
+from kfp_finetune.components.tasks.labels import LabelContext
 from kfp_finetune.components.tasks.token_classification.reading import TagSets
-from kfp_finetune.components.tasks.token_classification.windows import TokenizeWords, windows
+from kfp_finetune.components.tasks.token_classification.task import TASK
+from kfp_finetune.components.tasks.token_classification.windows import WordTokenizer, windows
 from kfp_finetune.components.tasks.token_classification.word_labels import (
     CONTINUED,
     IGNORED,
@@ -28,7 +29,7 @@ from tests import tiny
 @given(st.integers(1, 20).flatmap(
     lambda room: st.tuples(st.just(room), st.lists(st.integers(1, room), min_size=1, max_size=40))
 ))  # fmt: skip
-def test_windows_hold_whole_words_and_own_each_once(given_: tuple[int, list[int]]) -> None:
+def test_windows_hold_whole_words_and_predict_each_once(given_: tuple[int, list[int]]) -> None:
     room, pieces = given_
     starts = np.concatenate([[0], np.cumsum(pieces)])
     found = windows(starts, room)
@@ -41,7 +42,7 @@ def test_windows_hold_whole_words_and_own_each_once(given_: tuple[int, list[int]
         assert len(found) == 1
 
 
-def test_a_word_has_something_around_it_on_both_sides() -> None:
+def test_a_word_has_context_on_both_sides() -> None:
     found = windows(np.arange(101), 20)
     for low, high, own_low, own_high in found:
         assert own_low - low >= 2 or low == 0
@@ -50,15 +51,15 @@ def test_a_word_has_something_around_it_on_both_sides() -> None:
 
 def test_words_labels_and_pieces_stay_together(tiny_tokenizer: Path) -> None:
     """Words of several pieces, of none, and too long for an example."""
-    sets = TagSets((), mend=False)
+    sets = TagSets((), repair=False)
     sentences = [["good"], ["late", "\u200b", "late-early", "shop"], ["card"] * 30, ["a-" * 30]]
     tags = [["B-x"], ["O", "B-x", "I-x", "O"], ["O", "B-x", "I-x"] * 10, ["B-x"]]
     for value in tags:
         sets.number(value)
-    labels = token_classification.understand_labels(sets, "auto")
+    labels = TASK.understand_labels(sets, "auto", LabelContext())
     tokenizer = load_tokenizer(tiny_tokenizer)
-    tokenize = token_classification.tokenize(tokenizer, 12, labels=labels)
-    assert isinstance(tokenize, TokenizeWords)
+    tokenize = TASK.row_tokenizer(tokenizer, 12, labels=labels)
+    assert isinstance(tokenize, WordTokenizer)
     examples = tokenize.examples(tokenize.encode([sentences], tags), [sentences], tags)
     lengths = np.diff(examples.tokens.starts)
     assert lengths.max() <= 12 and [len(part) for part in examples.labels] == lengths.tolist()
@@ -70,7 +71,9 @@ def test_words_labels_and_pieces_stay_together(tiny_tokenizer: Path) -> None:
     of_second = examples.labels[1]  # [CLS] late [UNK] late - early shop [SEP]
     o, b, i = map(labels.names.index, ("O", "B-x", "I-x"))
     assert of_second.tolist() == [IGNORED, o, b, i, CONTINUED, CONTINUED, o, IGNORED]
-    assert tokenize.notes == ("1 sentence of more than 12 tokens became 4 examples that overlap",)
+    assert tokenize.notes == (
+        "divided 1 sentence of more than 12 tokens into 4 examples that overlap",
+    )
 
 
 @pytest.mark.parametrize("all_tokens", [False, True])
@@ -96,7 +99,7 @@ def tiny_tokenizer(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("kind", ["ByteLevel", "Metaspace"])
 def test_words_are_tokenized_as_in_a_text(kind: str) -> None:
-    """By tokenizers that tell a word after a space from one that begins a text."""
+    """With tokenizers that distinguish words after a space from the first word of a text."""
     made = Tokenizer(models.BPE())
     pre_tokenizer = getattr(pre_tokenizers, kind)
     made.pre_tokenizer = pre_tokenizer(
@@ -107,7 +110,7 @@ def test_words_are_tokenized_as_in_a_text(kind: str) -> None:
     special = {"unk_token": "<unk>", "pad_token": "<pad>"}
     fast = PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=64, **special)
     sentences = [words for words, _ in tiny.sentences(20, seed=3)]
-    tokenize = token_classification.tokenize(fast, 64)
+    tokenize = TASK.row_tokenizer(fast, 64)
     examples = tokenize.examples(tokenize.encode([sentences]), [sentences], [])
     for i, words in enumerate(sentences):
         low, high = examples.tokens.starts[i : i + 2]

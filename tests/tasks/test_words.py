@@ -1,4 +1,4 @@
-"""Texts are cut into words of which none loses its place."""
+"""Texts are split into words, which keep their positions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_words(text: str, expected: list[str]) -> None:
     assert words_of(text)[0] == expected
 
 
-def test_words_that_are_given_stay_what_they_are() -> None:
+def test_given_words_are_unchanged() -> None:
     words, starts, text = words_of(["New York", "'s", "mayor"])
     assert text == "New York 's mayor"
     assert [text[at : at + len(w)] for w, at in zip(words, starts, strict=True)] == words

@@ -12,7 +12,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.delimiters import parse_delimiter
 from kfp_finetune.components.load_data.readers.source import ReadOptions, no_rows, unique_names
 from kfp_finetune.components.load_data.readers.text_files import Text, line_blocks
-from kfp_finetune.components.tasks.token_classification.tags import mark_entities
+from kfp_finetune.components.tasks.registry import task_of_layout
 
 # As universaldependencies.org/format.html names them; FORM is the token.
 _CONLLU = ("id", "tokens", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
@@ -163,8 +163,9 @@ def _is_swapped(layout: Layout) -> bool:
     cells = [layout.cells(line) for _, line in lines]
     cells = [row for row in cells if len(row) == layout.width]
     one, two = {row[first] for row in cells}, {row[-1] for row in cells}
-    if mark_entities(one) != mark_entities(two):
-        return mark_entities(one)
+    recognizes = task_of_layout("conll").recognizes
+    if recognizes(one) != recognizes(two):
+        return recognizes(one)
     return len(cells) >= _ENOUGH_WORDS and _TIMES_MORE_WORDS * len(one) < len(two)
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.files import File
+from kfp_finetune.components.tasks.registry import task_of_layout
 
 _LOOKED_AT = 20_000
 
@@ -98,7 +99,7 @@ def no_labels(name: str, files: list[Path]) -> InputError:
         expected="a folder with a sub-folder of .txt files per label, or a .txt file per label",
         remedy="arrange it so, or put the labels into a file beside the texts, line by line"
         " (train_text.txt, train_labels.txt), or give them as .csv or .jsonl; of words with"
-        " tags, one a line: --task token-classification",
+        f" tags, one a line: --task {task_of_layout('conll').name}",
     )
 
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.problem_types import as_number
 from kfp_finetune.components.tasks.usual_names import is_usual
+from kfp_finetune.components.tasks.values import as_number
 
 _LONG, _MANY_WORDS = 60, 6
 _ENOUGH_ROWS = 8

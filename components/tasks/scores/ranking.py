@@ -1,4 +1,4 @@
-"""How well a score ranks the examples that have a label before those that have not."""
+"""How well scores rank the examples with a label before those without it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def rank_scores(
 ) -> tuple[list[float | None], list[float | None]]:
     """ROC-AUC and average precision of each label against the rest, as scikit-learn defines them.
 
-    Made from ranks, which for hundreds of labels takes a tenth of the time.
+    They are computed from ranks, which takes a tenth of the time for hundreds of labels.
 
     Args:
         truth: Whether an example has a label, bool, shape [examples, labels].
         scores: The higher, the likelier, shape [examples, labels].
 
     Returns:
-        The area under the ROC curve and the average precision, of every label; None where not both
-        kinds of examples are there.
+        The area under the ROC curve and the average precision of every label; None without examples
+        of both kinds.
     """
     areas: list[float | None] = []
     precisions: list[float | None] = []
@@ -40,10 +40,10 @@ def rank_scores(
             continue
         ranks = rankdata(score)[has]
         areas.append(float((ranks.sum() - positive * (positive + 1) / 2) / (positive * negative)))
-        # Of all examples, and of those with the label, how many are ranked at least as high.
+        # The number of all examples, and of those with the label, that are ranked at least as high.
         at_least = rankdata(-score, method="max")[has]
         among_own = rankdata(-score[has], method="max")
-        # Whatever the order of the examples, to the last bit.
+        # Independent of the order of the examples, to the last bit.
         precisions.append(math.fsum(among_own / at_least) / positive)
     return areas, precisions
 
@@ -51,11 +51,11 @@ def rank_scores(
 def rank_labels(
     labels: np.ndarray, logits: np.ndarray
 ) -> tuple[list[float | None], list[float | None]]:
-    """The same where every example has one label, for the softmax probabilities of logits.
+    """The same for softmax probabilities if every example has one label.
 
-    Many examples with few labels are ranked label by label. Where there are about as many labels as
-    examples, each example's probability of its own label is compared with what all others have for
-    that label, which takes no more memory and not nearly as long.
+    Many examples with few labels are ranked label by label. With about as many labels as examples,
+    each example's probability of its own label is compared with those of all others for that label,
+    which needs no more memory and much less time.
 
     Args:
         labels: Ids, shape [examples].
@@ -114,6 +114,6 @@ def _rank_own(
 
 
 def mean_of_known(values: list[float | None]) -> float | None:
-    """The mean of those that are defined; None if none is."""
+    """The mean of the values that are defined; None if none is."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None

@@ -1,4 +1,4 @@
-"""The scores of a classifier that gives one label to each example."""
+"""The scores of predictions of one label per example."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from sklearn.metrics import (
 )
 
 from kfp_finetune.components.artifacts.metrics import ClassScores, Metrics, RocCurve
-from kfp_finetune.components.tasks.scores.calibration import calibration
+from kfp_finetune.components.tasks.calibration import calibration
 from kfp_finetune.components.tasks.scores.pieces import log_likelihoods, most_likely, pieces
 from kfp_finetune.components.tasks.scores.ranking import mean_of_known, rank_labels
 from kfp_finetune.components.tasks.scores.tally import Tally, share, stack
 
-# The true label among the k likeliest, where there are more labels than the number beside it.
+# k of top-k accuracy, each only with more labels than the number beside it.
 _TOP = {3: 5, 5: 10}
 _ROC_POINTS = 200
-MOST_IN_A_MATRIX = 200  # labels: 40,000 numbers; beyond, nearly all of them are 0
+MOST_IN_A_MATRIX = 200  # labels: 40,000 numbers; with more, nearly all of them are 0
 
 
 def single_label(
     labels: np.ndarray, logits: np.ndarray, label_names: list[str], split: str, temperature: float
 ) -> Metrics:
-    """Measure classes.
+    """Measure predictions of one label per example.
 
     The predicted label is the one with the largest logit (the first of equal ones). `loss` is the
     mean cross-entropy (log loss) in nats, from a float64 log-softmax. The macro and weighted
     averages are scikit-learn's: they run over the labels that occur in the split or among the
-    predictions, so a label of the model that this split does not know does not pull them down.
+    predictions, so a label that is absent from the split does not lower them.
 
     Args:
         labels: Ids, shape [examples].
         logits: Shape [examples, labels].
         label_names: The label of id i is `label_names[i]`.
         split: The split's name.
-        temperature: What logits are divided by for calibrated probabilities.
+        temperature: Logits are divided by it for calibrated probabilities.
 
     Returns:
         Scalars `accuracy`, `balanced_accuracy` (the mean recall of the labels that occur),
         `macro_f1`, `micro_f1` (with one label per example the same as accuracy), `weighted_f1`,
         `macro_precision`, `macro_recall`, `matthews_correlation`, `loss`, `top_3_accuracy` and
-        `top_5_accuracy` for many labels, `ece` and, where there is a temperature, `calibrated_ece`,
-        `roc_auc` and `average_precision` (of the second of two labels; of more, the mean of each
+        `top_5_accuracy` for many labels, `ece` and, with a temperature, `calibrated_ece`,
+        `roc_auc` and `average_precision` (of the second of two labels; with more, the mean of each
         one against the rest) and `majority_baseline_accuracy` (the share of the most frequent
-        label); scores for every label (0 where they are undefined), and the confusion matrix.
+        label); scores for every label (0 if undefined), and the confusion matrix.
     """
     predicted = most_likely(logits)
     ids = np.arange(len(label_names))
@@ -109,12 +109,12 @@ def single_label_tally(labels: np.ndarray, logits: np.ndarray) -> Tally:
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, count: int) -> dict[str, Any]:
-    """The confusion matrix, as the fields of `Metrics`: of many labels only what occurs.
+    """The confusion matrix, as fields of `Metrics`; for many labels only the non-zero cells.
 
     Args:
         labels: Ids, shape [examples].
-        predicted: What was predicted for each.
-        count: How many labels there are.
+        predicted: The predicted id of each.
+        count: Number of labels.
     """
     if count <= MOST_IN_A_MATRIX:
         matrix = confusion_matrix(labels, predicted, labels=np.arange(count))
@@ -153,7 +153,7 @@ def _one_hot(ids: np.ndarray, count: int) -> csr_array:
 
 
 def _baseline(labels: np.ndarray, support: np.ndarray) -> dict[str, float]:
-    """Scores of always giving the split's most frequent label, with its frequencies for odds."""
+    """Scores of always predicting the most frequent label, with label frequencies as odds."""
     with np.errstate(divide="ignore"):
         odds = np.log(support / support.sum())
     always = np.full(len(labels), odds.argmax())

@@ -1,7 +1,8 @@
-"""Sums over examples that scores are made of, and the scores of any weighting of the examples.
+"""Scores as functions of sums over examples, for any weighting of the examples.
 
-One pass over the examples gives what each adds to the sums; the scores of a slice, or of a thousand
-bootstrap resamples, are then a matrix product away. That they equal scikit-learn's is tested.
+One pass over the examples computes the contribution of each to the sums; the scores of a slice, or
+of a thousand bootstrap resamples, then take one matrix product. Tests compare them with
+scikit-learn's.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ _Scores = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Tally:
-    """What every example adds.
+    """The contribution of every example.
 
     Attributes:
         rows: Sparse, shape [examples, sums].
         scores_of: Scores by name, each of shape [weightings], of sums of shape
-            [weightings, sums]; NaN where one is undefined.
+            [weightings, sums]; NaN if one is undefined.
     """
 
     rows: csr_array
@@ -35,7 +36,7 @@ class Tally:
         """The scores that are defined, for each weighting of the examples.
 
         Args:
-            weights: How often each example counts, shape [weightings, examples].
+            weights: The weight of each example, shape [weightings, examples].
         """
         defined: list[dict[str, float]] = []
         size = max(1, _COUNTS_AT_ONCE // self.rows.shape[1])
@@ -86,7 +87,7 @@ def stack(*columns: np.ndarray | csr_array) -> csr_array:
 
 
 def share(part: np.ndarray, whole: np.ndarray, empty: float = 0) -> np.ndarray:
-    """Part by whole; `empty` where there is nothing to divide by."""
+    """Part by whole; `empty` if the whole is 0."""
     shares: np.ndarray = np.full(np.shape(whole), float(empty))
     np.divide(part, whole, out=shares, where=whole > 0)
     return shares

@@ -1,4 +1,4 @@
-"""What a model says of the words of a text."""
+"""Predict the entities or tags of a text."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from scipy.special import softmax
 
 from kfp_finetune.components.tasks.predictions import Span
-from kfp_finetune.components.tasks.problem_types import ENTITIES
 from kfp_finetune.components.tasks.token_classification.decoding import best_tags, entities
+from kfp_finetune.components.tasks.token_classification.problem_types import ENTITIES
 from kfp_finetune.components.tasks.token_classification.words import words_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def spans_of(
     text: str | list[str], logits: NDArray[np.float32], model: ModelManifest, temperature: float
 ) -> tuple[Span, ...]:
-    """The entities of a text, or its words with their tags; arguments as `answer` takes them."""
+    """The entities of a text, or its words with their tags; arguments as in `Task.answer`."""
     words, starts, whole = words_of(text)
     given = best_tags(logits, model.label_names)
     scores = softmax(logits.astype(np.float64) / temperature, axis=1)

@@ -1,4 +1,4 @@
-"""From logits of words to their tags, and from tags to entities."""
+"""Decode logits to tags, and tags to entities."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Entity = tuple[int, int, str]
 
 
 def best_tags(logits: NDArray[np.floating], label_names: Sequence[str]) -> NDArray[np.int64]:
-    """The likeliest tags of a sentence among those that are valid IOB2 (Viterbi, 1967).
+    """The most probable valid sequence of IOB2 tags (Viterbi, 1967).
 
-    Word by word the likeliest tag may be an I that goes on with nothing. Plain tags may all stand
-    beside each other, so that each word gets its likeliest.
+    The most probable tag of each word alone could be an I- tag that continues no entity. Other tags
+    may follow each other in any order, so each word gets its most probable one.
 
     Args:
         logits: Shape [words, labels].
@@ -51,11 +51,11 @@ def best_tags(logits: NDArray[np.floating], label_names: Sequence[str]) -> NDArr
 
 
 def entities(tags: Sequence[str]) -> list[Entity]:
-    """The entities that tags of IOB2 mark, as seqeval's strict mode has them.
+    """The entities that IOB2 tags mark, as in seqeval's strict mode.
 
     Returns:
-        Of each the first word, the one after the last, and the type. An I that does not go on with
-        an entity of its type begins none.
+        For each entity its first word, the word after its last, and its type. No entity can start
+        with an I- tag.
     """
     found: list[Entity] = []
     start, kind = -1, ""

@@ -1,4 +1,4 @@
-"""The scores of entities on one split: how many were found, and what became of the others."""
+"""The scores of entities on one split, and the outcome of each entity."""
 
 from __future__ import annotations
 
@@ -33,25 +33,24 @@ def measure_entities(
     *,
     with_texts: bool,
 ) -> Metrics:
-    """Measure entities: right are those with the very words and type.
+    """Measure entities strictly: exact span and type.
 
-    The same as seqeval's strict mode with IOB2, which it is tested against. (seqeval itself can be
-    no pinned dependency: there is only its source, which fetches what builds it unpinned.)
+    Equals seqeval's strict mode with IOB2, which tests compare. (seqeval itself cannot be a pinned
+    dependency: only its source is published, whose build dependencies are unpinned.)
 
     Args:
-        sentences: Of the split, at least one.
+        sentences: Sentences of the split, at least one.
         label_names: The tags, as the model has them.
         split: The split's name.
-        known: The entities of the training data, by their words and type; empty where it is not
-            known.
+        known: The entities of the training data, by words and type; empty if unknown.
         with_texts: Whether sentences are shown.
 
     Returns:
         Scalars `precision`, `recall` and `f1` over all entities, `macro_f1` (the mean over the
         types that occur or are predicted), `accuracy` and `loss` of words,
-        `outside_baseline_accuracy` (that of always giving O) and, where there is training data,
-        `seen_recall` and `unseen_recall`: of entities that it has, and of those it has not. Scores
-        by type, the words' confusion matrix, errors, and sentences to read.
+        `outside_baseline_accuracy` (that of always predicting O) and, with training data,
+        `seen_recall` and `unseen_recall`: of entities that occur in it, and of entities unseen in
+        training. Scores by type, the confusion matrix of words, outcomes, and sentences to read.
     """
     tally = entity_tally(sentences)
     metrics = tally.overall()
@@ -73,7 +72,7 @@ def measure_entities(
             seen_right[is_seen] += entity in given
         for _, _, kind in given:
             errors[kind].predicted += 1
-        # Models are surer of O than of any entity: what was missed would hide all other mistakes.
+        # Models are more confident of O than of any entity: missed entities would hide all others.
         wrong = [span for span in spans if span.kind not in ("correct", "missed")]
         missed = [span for span in spans if span.kind == "missed"]
         if wrong or missed:
@@ -131,19 +130,19 @@ def entity_tally(sentences: Sequence[Sentence]) -> Tally:
 
 
 def compare(true: Sequence[Entity], given: Sequence[Entity]) -> list[MarkedSpan]:
-    """What became of every entity of a sentence.
+    """The outcome of every entity of a sentence.
 
-    One that is there was predicted so ("correct"), with another type ("wrong_type"), with its type
-    and other words that overlap ("wrong_boundary"), with another type and other words that overlap
-    ("wrong_both"), or not ("missed"). One that was predicted and overlaps none is "spurious".
+    A true entity is predicted with its span and type ("correct"), with another type ("wrong_type"),
+    with an overlapping span ("wrong_boundary"), with an overlapping span and another type
+    ("wrong_both"), or not at all ("missed"). A prediction that overlaps no entity is "spurious".
 
     Args:
-        true: As the data has them.
-        given: As they were predicted.
+        true: The entities of the data.
+        given: The predicted entities.
 
     Returns:
-        Of every entity that is there, and every spurious one, where it is and what was predicted:
-        of several predictions that overlap the first that fits best.
+        Every true entity and every spurious one, with its prediction: the first of the best
+        fitting ones if several overlap.
     """
     spans = []
     for entity in true:
@@ -196,14 +195,14 @@ def _scores(errors: EntityErrors) -> ClassScores:
 
 
 def _surest(sentence: Sentence, spans: Sequence[MarkedSpan]) -> float:
-    """How sure the model was of the mistake that it was surest of."""
+    """The probability of the most confident mistake."""
     return max(float(sentence.confidence[span.start : span.stop].min()) for span in spans)
 
 
 def _worth_reading(
     marked: Sequence[list[tuple[float, Sentence, list[MarkedSpan]]]],
 ) -> list[MarkedSentence]:
-    """The surest mistakes, in turn of those with a wrong entity and those that only miss some."""
+    """The most confident mistakes, alternating between wrong and merely missed entities."""
     ordered = [sorted(part, key=lambda one: -one[0]) for part in marked]
     taken = [one for pair in zip_longest(*ordered) for one in pair if one is not None]
     return [_marked(sentence, spans) for _, sentence, spans in taken[:MOST_SENTENCES]]

@@ -1,4 +1,4 @@
-"""What the tags of a dataset's sentences are: looked at once while the rows are read."""
+"""Read the tags of sentences: each distinct set of tags is looked at once."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ _MOST_TAGS = 2_000
 
 
 class TagSets(LabelValues):
-    """Numbers the different sets of tags that sentences have, with what is wrong with their order.
+    """Numbers the distinct sets of tags of sentences, with the violations in their order.
 
     Args:
-        known: The names of tags that are given as numbers.
-        mend: Whether words without a character are left out, and tags that are out of order mended.
+        known: The names that whole numbers refer to.
+        repair: Whether empty words are dropped, and tags that are out of order repaired.
     """
 
-    def __init__(self, known: Sequence[str], *, mend: bool) -> None:
+    def __init__(self, known: Sequence[str], *, repair: bool) -> None:
         super().__init__()
-        self.mend = mend
+        self.repair = repair
         self.names = TagNames(known)
-        self.rows: list[int] = []  # how many rows have each value
-        self.wrong: Counter[str] = Counter()  # how many violate each scheme
+        self.rows: list[int] = []  # number of rows with each value
+        self.wrong: Counter[str] = Counter()  # number of violations of each scheme
         self._of_key: dict[Any, int] = {}
 
     def number(self, value: Any) -> int:
-        """The number of the set of a sentence's tags."""
+        """The number of the set of a sentence's tags, with its violations."""
         key = None
         if isinstance(value, list) and not any(_tag_problem(tag) for tag in value):
             names = self.names.of(value)
             found = violations(list(map(canonical, names)))
             self.wrong.update(list(found))
-            key = frozenset(names), tuple((scheme, said) for scheme, (_, said) in found.items())
+            key = frozenset(names), tuple((scheme, text) for scheme, (_, text) in found.items())
         number = self._of_key.setdefault(key, len(self.values))
         if number == len(self.values):
             self.values.append(key)
@@ -54,7 +54,7 @@ class TagSets(LabelValues):
     def problems(
         self, columns: Sequence[str], cells: Sequence[list[Any]], labels: Sequence[Any]
     ) -> dict[int, tuple[str, int]]:
-        """Which rows of a batch are no list of words with a list of as many tags."""
+        """Find the rows of a batch that are not a list of words with a list of as many tags."""
         (column,), (sentences,) = columns, cells
         found = {}
         for i, (words, tags) in enumerate(zip(sentences, labels, strict=True)):
@@ -69,8 +69,8 @@ class TagSets(LabelValues):
             if type(word) is not str:
                 return f"{kind_of(word)} for a word", k
             if not word.strip():
-                if not self.mend:
-                    return "a word without a character", k
+                if not self.repair:
+                    return "an empty word", k
                 empty += 1
         if empty == len(words):
             return "no word"
@@ -83,7 +83,7 @@ class TagSets(LabelValues):
         return next(((p, k) for k, tag in enumerate(tags) if (p := _tag_problem(tag))), "")
 
     def too_many(self, example: Any) -> str:
-        """What is too much of for tags; empty where nothing is."""
+        """A description of too many distinct tags; empty if there are not too many."""
         many = len(self.names) > _MOST_TAGS
         return f"more than {_MOST_TAGS:,} different tags" if many else ""
 
@@ -92,7 +92,7 @@ class TagNames:
     """The names of tags, each looked up once.
 
     Args:
-        known: What numbers count, from 0.
+        known: The names that whole numbers refer to, from 0.
     """
 
     def __init__(self, known: Sequence[str]) -> None:
@@ -100,7 +100,7 @@ class TagNames:
         self._names: dict[Any, str] = {}
 
     def __len__(self) -> int:
-        """How many different ones there have been."""
+        """The number of distinct tags so far."""
         return len(self._names)
 
     def of(self, tags: Sequence[Any]) -> list[str]:
@@ -118,14 +118,14 @@ class TagNames:
 
 
 class TagReader:
-    """Reads the words and the ids of the tags off a row.
+    """Reads the words of a row and the ids of their tags.
 
     Args:
-        names: Of tags as the data has them.
-        ids: Of tags as the model has them.
-        scheme: That the data's tags are of; None where they mark no entities.
-        mend: Whether words without a character are left out.
-        spelled: Tags of entities as they are in that scheme, by how the data spells them.
+        names: Names of the data's tags.
+        ids: Ids of the model's tags.
+        scheme: The scheme of the data's tags; None if they mark no entities.
+        repair: Whether empty words are dropped.
+        spelled: For each tag of the data its usual spelling, for entities.
     """
 
     def __init__(
@@ -134,32 +134,32 @@ class TagReader:
         ids: dict[str, int],
         scheme: str | None,
         *,
-        mend: bool,
+        repair: bool,
         spelled: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._spelled = spelled
-        self._names, self._ids, self._scheme, self._mend = names, ids, scheme, mend
-        self._left_out: list[int] = []  # appended to by several threads
+        self._names, self._ids, self._scheme, self._repair = names, ids, scheme, repair
+        self._dropped: list[int] = []  # appended to by several threads
 
     @property
-    def words_left_out(self) -> int:
-        """How many words without a character were left out so far."""
-        return sum(self._left_out)
+    def words_dropped(self) -> int:
+        """The number of empty words dropped so far."""
+        return sum(self._dropped)
 
     def read(self, words: list[str], tags: list[Any]) -> tuple[list[str], list[int]]:
-        """The words and the ids of their tags."""
+        """The words of a row, and the ids of their tags."""
         names = self._names.of(tags)
-        if self._mend:
+        if self._repair:
             kept = [i for i, word in enumerate(words) if word.strip()]
             if len(kept) < len(words):
-                self._left_out.append(len(words) - len(kept))
+                self._dropped.append(len(words) - len(kept))
             words, names = [words[i] for i in kept], [names[i] for i in kept]
         if self._scheme is not None:
             names = to_iob2([self._spelled[name] for name in names])
         return words, [self._ids[name] for name in names]
 
     def wrong_word(self, tags: list[Any]) -> int:
-        """The first word whose tag the scheme does not allow; 0 where there is none."""
+        """The position of the first word whose tag the scheme does not allow; 0 if none."""
         names = self._names.of(tags)
         if self._scheme is None:
             return next((i for i, name in enumerate(names) if name not in self._ids), 0)

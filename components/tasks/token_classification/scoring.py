@@ -1,4 +1,4 @@
-"""Everything that is measured of tagged words: scores, slices, sentences worth reading."""
+"""Measure tagged words: scores, slices and sentences worth reading."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 from kfp_finetune.components.artifacts.metrics import MarkedSentence, MarkedSpan, Metrics
 from kfp_finetune.components.artifacts.tokenized_dataset import slice_name
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.problem_types import ENTITIES
 from kfp_finetune.components.tasks.scores.single_label import single_label
 from kfp_finetune.components.tasks.scores.slices import by_column, by_length
 from kfp_finetune.components.tasks.token_classification.entity_scores import (
@@ -17,6 +16,7 @@ from kfp_finetune.components.tasks.token_classification.entity_scores import (
     entity_tally,
     measure_entities,
 )
+from kfp_finetune.components.tasks.token_classification.problem_types import ENTITIES
 from kfp_finetune.components.tasks.token_classification.sentences import (
     Sentence,
     known_entities,
@@ -40,7 +40,7 @@ def score(
     *,
     with_texts: bool,
 ) -> Metrics:
-    """Measure a split; arguments as `text_classification.score` takes them.
+    """Measure a split; arguments as in `Task.score`.
 
     Raises:
         InputError: If a logit is not finite.
@@ -49,8 +49,8 @@ def score(
         raise InputError(
             "the model's outputs are not finite",
             where=f"the {split} split",
-            expected="numbers",
-            remedy="train it with a lower --learning-rate",
+            expected="finite numbers; NaN or infinite ones mean that training diverged",
+            remedy="train again with a lower --learning-rate",
         )
     names = model.label_names
     sentences = tagged_sentences(predictions, names, model.temperature)
@@ -76,7 +76,7 @@ def score(
 
 
 def _wrongly_tagged(sentences: list[Sentence]) -> list[MarkedSentence]:
-    """Those with the wrong tags that the model was surest of."""
+    """The sentences with the most confident wrong tags."""
     found = []
     for s in sentences:
         pairs = zip(s.tags, s.predicted, strict=True)

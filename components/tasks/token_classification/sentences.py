@@ -1,4 +1,4 @@
-"""Sentences with the tags that they have and those that a model gives them."""
+"""Sentences with their true and predicted tags."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence, however many examples it was divided into.
+    """One sentence, joined from its examples.
 
     Attributes:
-        example: The first of its examples, by number in the split.
-        row: Its number in the source it was read from, from 0.
+        example: Number of its first example in the split.
+        row: Its number in its source, from 0.
         words: Its words.
-        tags: Theirs, as the data has them.
-        predicted: As the model has them.
+        tags: The tags of the data.
+        predicted: The predicted tags.
         confidence: The probability of each predicted tag.
         loss: The sum of the words' cross-entropies, in nats.
     """
@@ -44,12 +44,12 @@ class Sentence:
 def tagged_sentences(
     predictions: Predictions, label_names: Sequence[str], temperature: float
 ) -> list[Sentence]:
-    """Join the examples of a split back to sentences.
+    """Join the examples of a split to sentences.
 
     Args:
-        predictions: Of the split.
+        predictions: Predictions for the split.
         label_names: The name of label i is `label_names[i]`.
-        temperature: What logits are divided by for probabilities.
+        temperature: Logits are divided by it before softmax.
     """
     logits = predictions.logits.astype(np.float64)
     likelihoods = log_softmax(logits, axis=1)
@@ -77,7 +77,7 @@ def tagged_sentences(
 
 
 def known_entities(train: pa.Table, label_names: Sequence[str]) -> set[tuple[str, str]]:
-    """The entities of the training split, by the words and the type.
+    """The entities of the training split, by words and type.
 
     Args:
         train: The split.

@@ -1,7 +1,7 @@
-"""Tags of words: which scheme marks the entities, whether it is kept to, and IOB2 out of all.
+"""Tagging schemes: detect the scheme, find violations, and convert all schemes to IOB2.
 
-In IOB2 every entity begins with B; in IOB1 only one that follows another of its type; in IOBES
-(also written BILOU or BMES) the last word and the only word of one are marked too.
+In IOB2 every entity begins with B; in IOB1 only an entity that follows another of its type. IOBES
+(also called BILOU or BMES) also marks the last word and the only word of an entity.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 OUTSIDE = "O"
 IOB1, IOB2, IOBES = "IOB1", "IOB2", "IOBES"
-# What other names of the last scheme call its letters.
+# The letters of the other names of IOBES.
 _LETTERS = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S"}
 _ANY = "".join(_LETTERS)
 _TAG = re.compile(rf"([{_ANY}])-(.+)")
-# Other spellings of the same: b-per, B_PER, B:PER, PER-B, and B alone where there is one type.
+# Other spellings: b-per, B_PER, B:PER, PER-B, and B alone if there is only one type.
 _BEFORE = re.compile(rf"([{_ANY}])[-_:/](.+)", re.IGNORECASE)
 _AFTER = re.compile(rf"(.+)[-_:/]([{_ANY}])")
 _OUTSIDE = {"o", "0", "-", "_", "i-o", "b-o", "o-o", "out", "outside"}
@@ -23,15 +23,15 @@ ONLY_TYPE = "entity"
 
 
 def parse(tag: str) -> tuple[str, str]:
-    """A tag's letter, of B, I, E and S, and its type; O, and no type, for any other tag."""
+    """The letter of a tag (B, I, E or S) and its type; O and no type for any other tag."""
     found = _TAG.fullmatch(tag)
     return (_LETTERS[found[1]], found[2]) if found else (OUTSIDE, "")
 
 
 def canonical(tag: str) -> str:
-    """A tag as `parse` reads it, where it is one in another spelling; else as it is."""
+    """A tag in the usual spelling if it has another one; else the tag itself."""
     if tag == OUTSIDE or _TAG.fullmatch(tag):
-        return OUTSIDE if tag.lower() in _OUTSIDE else tag  # I-O marks no entity of the type O
+        return OUTSIDE if tag.lower() in _OUTSIDE else tag  # I-O does not mark an entity of type O
     if tag.lower() in _OUTSIDE:
         return OUTSIDE
     if tag in _LETTERS:
@@ -43,15 +43,15 @@ def canonical(tag: str) -> str:
 
 
 def is_foreign(tag: str) -> bool:
-    """Whether it is no tag of any scheme."""
+    """Whether a tag belongs to no scheme."""
     return tag != OUTSIDE and parse(tag)[0] == OUTSIDE
 
 
 def mark_entities(tags: Iterable[str]) -> bool:
-    """Whether these different tags mark entities, in whatever spelling.
+    """Whether these distinct tags mark entities, in any spelling.
 
-    All but O are of a letter and a type. Where they are only in another spelling, there must be
-    one for O, or letters that begin and continue an entity; for tags of other kinds may look alike.
+    All except O consist of a letter and a type. In other spellings than the usual one there must be
+    a tag for O, or letters that begin and continue an entity, because other tags may look similar.
     """
     tags = set(tags)
     parsed = {tag: parse(tag)[0] != OUTSIDE for tag in tags}
@@ -66,10 +66,9 @@ def mark_entities(tags: Iterable[str]) -> bool:
 
 
 def are_types(tags: Iterable[str]) -> bool:
-    """Whether these different tags are O and types without letters: PER, LOC.
+    """Whether these distinct tags are O and types without letters: PER, LOC.
 
-    Single characters are not taken for types: there are tags of parts of speech that are such, O
-    among them.
+    Single characters are not types: some part-of-speech tags are single characters, including O.
     """
     others = set(tags) - {OUTSIDE}
     names = all(len(tag) > 1 and parse(canonical(tag))[0] == OUTSIDE for tag in others)
@@ -77,7 +76,7 @@ def are_types(tags: Iterable[str]) -> bool:
 
 
 def spelling(tags: Iterable[str]) -> dict[str, str]:
-    """Tags of entities as `parse` reads them, by how they are spelled."""
+    """The usual spelling of each tag of entities."""
     tags = set(tags)
     if are_types(tags):
         return {tag: tag if tag == OUTSIDE else f"I-{tag}" for tag in tags}
@@ -85,33 +84,33 @@ def spelling(tags: Iterable[str]) -> dict[str, str]:
 
 
 def look_like_entities(tags: Iterable[str]) -> list[str]:
-    """Those of some tags that look like tags of entities; none unless some of them begin one."""
+    """The tags that look like tags of entities; empty unless one of them begins an entity."""
     alike = [tag for tag in tags if tag not in _LETTERS and parse(canonical(tag))[0] != OUTSIDE]
     return alike if any(parse(canonical(tag))[0] == "B" for tag in alike) else []
 
 
 def violations(tags: Sequence[str]) -> dict[str, tuple[int, str]]:
-    """What in a sentence's tags each of the schemes does not allow.
+    """The violations of each scheme in the tags of a sentence.
 
     Args:
-        tags: Of the words, in order.
+        tags: The tags of the words, in order.
 
     Returns:
-        By scheme the first word that is wrong and what is wrong with it; only those with one.
+        For each violated scheme the position of the first wrong word, and the violation.
     """
     found: dict[str, tuple[int, str]] = {}
     previous, letter_before, type_before = "the beginning", OUTSIDE, ""
     for i, tag in enumerate(tags):
         letter, kind = parse(tag)
-        said = (i, f"{tag} after {previous}")
+        violation = (i, f"{tag} after {previous}")
         same = kind == type_before and letter_before != OUTSIDE
         is_open = letter_before in "BI"
         if letter == "I" and not same:
-            found.setdefault(IOB2, said)
+            found.setdefault(IOB2, violation)
         if letter == "B" and not same:
-            found.setdefault(IOB1, said)
+            found.setdefault(IOB1, violation)
         if (letter in "IE") != is_open or (is_open and not same):
-            found.setdefault(IOBES, said)
+            found.setdefault(IOBES, violation)
         previous, letter_before, type_before = tag, letter, kind
     if letter_before in "BI":
         found.setdefault(IOBES, (len(tags) - 1, f"the end after {previous}"))
@@ -119,14 +118,14 @@ def violations(tags: Sequence[str]) -> dict[str, tuple[int, str]]:
 
 
 def find_scheme(letters: Iterable[str], wrong: Mapping[str, int]) -> str:
-    """The scheme that tags are of.
+    """The scheme of the tags of a dataset.
 
     Args:
-        letters: Those in use, as `parse` gives them.
-        wrong: In how many sentences each scheme is violated.
+        letters: The letters in use, as `parse` returns them.
+        wrong: The number of sentences that violate each scheme.
 
     Returns:
-        IOBES where its own letters are in use, else that of the other two which fewer violate.
+        IOBES if its own letters are in use; else the one of the other two with fewer violations.
     """
     if {"E", "S"} & set(letters):
         return IOBES
@@ -134,9 +133,9 @@ def find_scheme(letters: Iterable[str], wrong: Mapping[str, int]) -> str:
 
 
 def to_iob2(tags: Sequence[str]) -> list[str]:
-    """A sentence's tags as IOB2, whatever scheme they are of; invalid ones as conlleval reads them.
+    """Convert the tags of a sentence to IOB2; invalid ones are read as conlleval does.
 
-    An entity begins where a tag says so, where the type changes, and where the one before ended.
+    An entity begins at a tag that begins one, at a change of type, and after the end of another.
     """
     written = []
     letter_before, type_before = OUTSIDE, ""
@@ -149,5 +148,5 @@ def to_iob2(tags: Sequence[str]) -> list[str]:
 
 
 def iob2_names(types: Iterable[str]) -> list[str]:
-    """All tags of entities of these types: O, and for each type B and I."""
+    """The IOB2 tags of these types: O, and B and I for each type."""
     return [OUTSIDE, *(f"{letter}-{kind}" for kind in types for letter in "BI")]

@@ -1,8 +1,7 @@
 """Sentences of words to token ids; a long sentence becomes several examples that overlap.
 
-Every word is predicted once, from its first piece, and in the example that shows most of what is
-around it. So what is predicted for the words of a sentence's examples, one after the other, is what
-is predicted for the sentence.
+Each word is predicted once, from its first piece, in the example with the most context. The
+predictions of a sentence's examples, one after the other, are therefore those of the sentence.
 """
 
 from __future__ import annotations
@@ -15,18 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.model_folder.panics import cannot_tokenize, panics_as
 from kfp_finetune.components.tasks.token_classification.word_labels import CONTINUED, IGNORED
-from kfp_finetune.components.tasks.tokenization import Counts, Examples, Tokens, joined, starts_of
+from kfp_finetune.components.tasks.tokenization import (
+    Examples,
+    RowTokenizer,
+    Tokens,
+    joined,
+    starts_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-    from kfp_finetune.components.tasks.token_classification.reading import TagReader
+    from kfp_finetune.components.tasks.labels import WordReader
 
-# The share of an example that is also in the next one of its sentence.
+# The share of an example that the next one of the sentence repeats.
 _OVERLAP = 0.25
 
 
@@ -35,10 +41,10 @@ class Example:
     """A sentence, or a part of one.
 
     Attributes:
-        words: Those that are predicted here.
-        ids: Token ids, special ones included.
-        labels: Of the first piece of each of these words the word's label; of its others
-            `CONTINUED`; of all other tokens `IGNORED`.
+        words: The words that are predicted in this example.
+        ids: Token ids, including special ones.
+        labels: For the first piece of each of these words its label; `CONTINUED` for its other
+            pieces; `IGNORED` for all other tokens.
     """
 
     words: list[str]
@@ -46,22 +52,20 @@ class Example:
     labels: NDArray[np.int32]
 
 
-class TokenizeWords(Counts):
+class WordTokenizer(RowTokenizer):
     """Tokenizes sentences that are lists of words.
 
     Args:
         tokenizer: A fast tokenizer.
-        max_length: Tokens per example, special tokens included.
-        reader: Reads words and tags off a row; None where there are no tags.
+        max_length: Tokens per example, including special ones.
+        reader: Reads the words and tags of a row; None without tags.
     """
-
-    has_token_type_ids = False
 
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerFast,
         max_length: int,
-        reader: TagReader | None = None,
+        reader: WordReader | None = None,
     ) -> None:
         super().__init__(tokenizer, max_length)
         self._backend = _for_words(tokenizer.backend_tokenizer)
@@ -73,31 +77,28 @@ class TokenizeWords(Counts):
 
     @property
     def truncated_share(self) -> float:
-        """None is cut: what is too long is divided."""
+        """0: long sentences are divided, not truncated."""
         return 0.0
 
     @property
     def notes(self) -> Sequence[str]:
-        """How many sentences were divided, and how many words left out."""
+        """The numbers of sentences divided and of empty words dropped."""
         notes = []
-        if left_out := self._reader.words_left_out if self._reader else 0:
-            notes.append(
-                f"{left_out:,} word{'s' * (left_out > 1)} without a character"
-                f" {'are' if left_out > 1 else 'is'} left out of the sentences, with the tags"
-            )
+        if dropped := self._reader.words_dropped if self._reader else 0:
+            notes.append(f"dropped {counted(dropped, 'empty word')} from the sentences")
         if self._divided:
             notes.append(
-                f"{self._divided:,} sentence{'s' * (self._divided > 1)} of more than"
-                f" {self.max_length} tokens became {self._parts:,} examples that overlap"
+                f"divided {counted(self._divided, 'sentence')} of more than {self.max_length}"
+                f" tokens into {self._parts:,} examples that overlap"
             )
         return tuple(notes)
 
     def encode(self, texts: Sequence[list[list[str]]], labels: Sequence[Any] = ()) -> list[Any]:
-        """Tokenize one batch; safe to call from several threads at a time.
+        """Tokenize one batch; may be called from several threads at a time.
 
         Args:
             texts: The sentences, as one column.
-            labels: Their tags as the data has them; empty where there are none.
+            labels: Their tags as the data has them; empty without tags.
 
         Returns:
             For every sentence its number of tokens and its examples.
@@ -114,10 +115,10 @@ class TokenizeWords(Counts):
     def _divide(
         self, words: list[str], tags: list[int], encoding: Any
     ) -> tuple[int, list[Example]]:
-        there = set(encoding.word_ids) - {None}
-        if len(there) < len(words):
-            # Nothing is left of a word of, say, one zero-width space; it has a tag all the same.
-            seen = [w if i in there else self._unknown_token or "?" for i, w in enumerate(words)]
+        present = set(encoding.word_ids) - {None}
+        if len(present) < len(words):
+            # No token is left of a word such as a zero-width space, but it has a tag.
+            seen = [w if i in present else self._unknown_token or "?" for i, w in enumerate(words)]
             encoding = self._backend.encode(seen, is_pretokenized=True)
         special = np.array([i is None for i in encoding.word_ids])
         ids = np.array(encoding.ids, np.int32)
@@ -127,7 +128,9 @@ class TokenizeWords(Counts):
         ids = ids[~special]
         room = self.max_length - len(before) - len(after)
         first = np.searchsorted(of_word, np.arange(len(words)))
-        fits = np.arange(len(ids)) - first[of_word] < room  # a word that alone is too long is cut
+        fits = (
+            np.arange(len(ids)) - first[of_word] < room
+        )  # truncate a word that is too long on its own
         ids, of_word = ids[fits], of_word[fits]
         starts = np.searchsorted(of_word, np.arange(len(words) + 1))
         labels = np.full(len(ids), CONTINUED, np.int32)
@@ -150,12 +153,12 @@ class TokenizeWords(Counts):
     def examples(
         self, encoded: list[Any], texts: Sequence[list[Any]], labels: Sequence[Any]
     ) -> Examples:
-        """What is written of a batch.
+        """The examples of a batch.
 
         Args:
-            encoded: What `encode` made of it.
-            texts: Not used: the words are those that have a token.
-            labels: Not used.
+            encoded: As `encode` returns it.
+            texts: Not used: `encoded` has the words.
+            labels: Not used: `encoded` has the labels.
         """
         parts = [example for _, examples in encoded for example in examples]
         sizes = [len(examples) for _, examples in encoded]
@@ -173,16 +176,16 @@ class TokenizeWords(Counts):
 
 
 def windows(starts: NDArray[np.int64], room: int) -> list[tuple[int, int, int, int]]:
-    """The examples that a sentence becomes, in whole words.
+    """Divide a sentence into examples of whole words.
 
     Args:
-        starts: Where each word's pieces start, and where the last one's end, shape [words + 1]; no
+        starts: Start of each word's pieces, and the end of the last one's, shape [words + 1]; no
             word has more than `room` pieces.
-        room: Pieces that an example holds.
+        room: Pieces that fit into an example.
 
     Returns:
-        Of each the first word and the one after the last, and the same of the words that are
-        predicted in it: of those that two examples share, each has the half nearer to its own.
+        For each example the first word and the one after the last, then the same for the words that
+        are predicted in it: each of two examples predicts half of the words that they share.
     """
     count = len(starts) - 1
     found: list[tuple[int, int]] = []
@@ -194,14 +197,14 @@ def windows(starts: NDArray[np.int64], room: int) -> list[tuple[int, int, int, i
             break
         overlap = starts[high] - int(room * _OVERLAP)
         next_fits, rest_fits = starts[high + 1] - room, starts[count] - room
-        # The last one takes all that it has room for.
+        # The last example is filled as far as possible.
         low = int(np.searchsorted(starts, min(max(overlap, next_fits), rest_fits)))
     cuts = [0, *((low + high + 1) // 2 for (_, high), (low, _) in pairwise(found)), count]
     return [(*window, *own) for window, own in zip(found, pairwise(cuts), strict=True)]
 
 
 def _for_words(backend: Tokenizer) -> Tokenizer:
-    """A tokenizer that takes words as if a space stood before each, where it tells these apart."""
+    """A tokenizer that encodes each word as if a space preceded it, if that makes a difference."""
     from tokenizers import Tokenizer
 
     described = json.loads(backend.to_str())

@@ -1,4 +1,4 @@
-"""Labels of words as training takes them: of every token of a batch one, and how much it counts."""
+"""Labels of words for training: a label and a weight for every token of a batch."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 IGNORED = -100  # as PyTorch and Transformers mark tokens that have no label
-CONTINUED = -101  # a token that goes on with the word before it
+CONTINUED = -101  # a token that continues a word
 
 
 class WordLabels:
     """The labels of a split.
 
     Args:
-        column: Of every token of every row a label, `IGNORED` or `CONTINUED`.
+        column: For every token of every row a label, `IGNORED` or `CONTINUED`.
         label_names: The name of label i is `label_names[i]`.
     """
 
     def __init__(self, column: pa.ChunkedArray, label_names: Sequence[str]) -> None:
         self._column = ListColumn(column)
         ids = {name: i for i, name in enumerate(label_names)}
-        # The word that begins an entity does so with its first piece.
+        # Only the first piece of a word can begin an entity.
         self._inside = np.array(
             [ids.get(f"I-{n[2:]}", i) if n[:2] == "B-" else i for i, n in enumerate(label_names)],
             np.int32,
@@ -44,13 +44,13 @@ class WordLabels:
     def batch(
         self, indices: NDArray[np.int64], width: int, *, all_tokens: bool = False
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """The labels of a batch, 0 where there is none, and weights that say where.
+        """The labels of a batch, 0 for tokens without one, and weights of 0 for these tokens.
 
         Args:
             indices: Row numbers, shape [batch].
             width: Tokens of the longest of them, or more.
-            all_tokens: Whether all pieces of a word have its label: of one that begins an entity,
-                the others go on with it.
+            all_tokens: Whether all pieces of a word have its label; if the label begins an entity,
+                its other pieces have the I- tag.
 
         Returns:
             int32 and float32, both of shape [batch, width].
@@ -65,7 +65,7 @@ class WordLabels:
     def gather(
         self, outputs: NDArray[np.float32], indices: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The outputs of words' first pieces, and the words' numbers in the split.
+        """The numbers of words in the split, and the outputs of their first pieces.
 
         Args:
             outputs: Shape [batch, width, outputs].

@@ -1,4 +1,4 @@
-"""What is measured on words while training, in the graph."""
+"""Keras metrics of words during training."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from kfp_finetune.components.tasks.token_classification.tags import parse
 class WordAccuracy(metrics.SparseCategoricalAccuracy):
     """The share of words whose label is predicted.
 
-    Keras' own averages over each row first and then over the rows.
+    Keras' own metric averages over each row first, and then over the rows.
     """
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Count a batch; arguments as `EntityF1.update_state` takes them."""
+        """Count a batch; arguments as in `EntityF1.update_state`."""
         logits = tf.reshape(y_pred, [-1, y_pred.shape[-1]])
         super().update_state(_flat(y_true), logits, _flat(sample_weight))
 
 
 class EntityF1(metrics.Metric):
-    """F1 of entities, over all of them, from logits: right are those with the very words and type.
+    """Strict F1 of entities from logits: exact span and type.
 
-    Strict, as seqeval's: an I that does not go on with an entity of its type begins none. Of shapes
-    that do not depend on values, so that it can be compiled.
+    As in seqeval's strict mode, no entity can start with an I- tag. Shapes do not depend on values,
+    so that it can be compiled.
 
     Args:
         label_names: Tags of IOB2.
@@ -53,35 +53,35 @@ class EntityF1(metrics.Metric):
             sample_weight: Above 0 where a token has a label, shape [batch, tokens].
         """
         labelled = tf.cast(sample_weight, tf.float32) > 0
-        # The words of every row without gaps; what is left over is at its end.
+        # Move the words of every row to its start, without gaps.
         order = tf.argsort(tf.cast(labelled, tf.int32), 1, "DESCENDING", stable=True)
-        there = tf.gather(labelled, order, batch_dims=1)
+        present = tf.gather(labelled, order, batch_dims=1)
 
         def of(ids: Any) -> tuple[Any, Any, Any]:
-            """Which words begin an entity, which go on with the word before, and their types."""
+            """Which words begin an entity, which continue the previous word, and their types."""
             ids = tf.gather(ids, order, batch_dims=1)
-            kind = tf.where(there, tf.gather(self._kind, ids), 0)
+            kind = tf.where(present, tf.gather(self._kind, ids), 0)
             before = tf.pad(kind[:, :-1], [[0, 0], [1, 0]])
-            goes_on = tf.gather(self._inside, ids) & there & (kind == before) & (kind > 0)
-            return _flat(tf.gather(self._begins, ids) & there), _flat(goes_on), _flat(kind)
+            continues = tf.gather(self._inside, ids) & present & (kind == before) & (kind > 0)
+            return _flat(tf.gather(self._begins, ids) & present), _flat(continues), _flat(kind)
 
-        begins, goes_on, kind = of(tf.cast(y_true, tf.int32))
-        said_begins, said_goes_on, said_kind = of(tf.argmax(y_pred, -1, tf.int32))
-        # An entity is right if both begin here and end with the same word: if at the next word that
-        # does not go on with one of them, it does not with the other.
-        stops = ~(goes_on & said_goes_on)
+        begins, continues, kind = of(tf.cast(y_true, tf.int32))
+        given_begins, given_continues, given_kind = of(tf.argmax(y_pred, -1, tf.int32))
+        # An entity is correct if both begin here and end with the same word: at the next word that
+        # does not continue one of them, the other is not continued either.
+        stops = ~(continues & given_continues)
         number = tf.cumsum(tf.cast(stops, tf.int32))
         ends_alike = tf.math.unsorted_segment_max(
-            tf.cast(stops & ~goes_on & ~said_goes_on, tf.int32), number, tf.size(number) + 2
+            tf.cast(stops & ~continues & ~given_continues, tf.int32), number, tf.size(number) + 2
         )
         last = tf.range(tf.size(ends_alike)) > number[-1]
         alike = tf.gather((ends_alike > 0) | last, number + 1)
-        right = begins & said_begins & (kind == said_kind) & alike
+        right = begins & given_begins & (kind == given_kind) & alike
         self._right.assign_add(_count(right))
-        self._all.assign_add(_count(begins) + _count(said_begins))
+        self._all.assign_add(_count(begins) + _count(given_begins))
 
     def result(self) -> Any:
-        """2 × right ÷ (true + predicted); 0 where there are none."""
+        """2 × correct ÷ (true + predicted); 0 if there are none."""
         return tf.math.divide_no_nan(2 * self._right, self._all)
 
 

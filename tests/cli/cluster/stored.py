@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.components.artifacts.leaderboard import Attempt, Candidate, Leaderboard
+from kfp_finetune.components.artifacts.leaderboard import Candidate, Leaderboard, RankedTrial
 from kfp_finetune.components.artifacts.metrics import Metrics
 from tests.cli.cluster.replay import Replay, recording, workflow
 from tests.cli.test_tensorboard import write_logs
@@ -116,7 +116,7 @@ def moved(replay: Replay, root: str) -> None:
 def _leaderboard() -> Leaderboard:
     def candidate(name: str, first: int) -> Candidate:
         attempts: list[Any] = [
-            Attempt(
+            RankedTrial(
                 index=first + seed, seed=seed, value=0.5, best_step=3,
                 validation_metrics={"accuracy": 0.5}, test_metrics={"accuracy": 0.75}, seconds=1.0,
             )

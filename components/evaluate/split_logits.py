@@ -27,15 +27,15 @@ def predict_split(
     """Run a model over a split.
 
     Args:
-        tokenized_dataset_path: What load_data wrote.
+        tokenized_dataset_path: The dataset that load_data wrote.
         data: Its manifest.
-        model_path: What finetune wrote.
+        model_path: The model that finetune wrote.
         model: Its manifest.
         split: The split's name.
-        precision: Of matrix products, as `Forward` takes it.
+        precision: Precision of matrix products, as in `Forward`.
 
     Raises:
-        InputError: If the split is empty, or its labels are not the model's.
+        InputError: If the split is empty, or has other labels or columns than the model.
     """
     if (data.task, data.problem_type, data.label_names) != (
         model.task,
@@ -51,7 +51,7 @@ def predict_split(
     pairs = data.text_pair_column is not None
     if pairs != (model.text_pair_column is not None):
         raise InputError(
-            f"the data has {'pairs of texts' if pairs else 'one text'} in every row, and the model"
+            f"the data has {'pairs of texts' if pairs else 'one text'} in every row, but the model"
             f" was trained on {'one text' if pairs else 'pairs of texts'}",
             where=data.dataset,
             expected="the columns that the model reads: "

@@ -11,7 +11,7 @@ from kfp_finetune.components.tasks.scores.tally import Tally, stack
 
 
 def regression(labels: np.ndarray, predicted: np.ndarray, split: str) -> Metrics:
-    """Measure amounts.
+    """Measure predicted numbers.
 
     Args:
         labels: Float64, shape [examples].
@@ -19,8 +19,8 @@ def regression(labels: np.ndarray, predicted: np.ndarray, split: str) -> Metrics
         split: The split's name.
 
     Returns:
-        Scalars `mae`, `rmse`, `loss` (the mean squared error), `mean_error` (how much too high
-        predictions are on average), `mean_baseline_mae` (the mean absolute error of always
+        Scalars `mae`, `rmse`, `loss` (the mean squared error), `mean_error` (the mean of prediction
+        minus label), `mean_baseline_mae` (the mean absolute error of always
         predicting the split's mean) and, unless all labels are equal, `r2`; unless all labels or
         all predictions are, also `pearson` and `spearman`.
     """
@@ -52,20 +52,23 @@ def regression(labels: np.ndarray, predicted: np.ndarray, split: str) -> Metrics
 
 
 def _differ(values: np.ndarray) -> bool:
-    """Whether numbers differ by more than rounding does, of which correlations are made up."""
+    """Whether numbers differ by more than rounding; otherwise a correlation is meaningless."""
     return bool(np.ptp(values) > 1e-12 * np.abs(values).max())
 
 
 def regression_tally(labels: np.ndarray, predicted: np.ndarray) -> Tally:
-    """Errors, R² and Pearson's correlation of any weighting; Spearman's is not made of sums."""
+    """Errors, R² and Pearson's correlation of any weighting; Spearman's is no function of sums."""
     error = predicted - labels
-    x, y = labels - labels.mean(), predicted - predicted.mean()  # so that squares lose no digits
+    x, y = (
+        labels - labels.mean(),
+        predicted - predicted.mean(),
+    )  # centred, so that squares lose no digits
     columns = stack(np.ones(len(labels)), np.abs(error), error, error**2, x, y, x**2, y**2, x * y)
 
     def scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
         count, absolute, signed, squared, x, y, xx, yy, xy = sums.T
         x_spread, y_spread = xx - x**2 / count, yy - y**2 / count
-        # What rounding leaves of equal numbers is not a spread.
+        # Equal numbers have no spread except for rounding.
         x_spread = np.where(x_spread > 1e-9 * xx, x_spread, np.nan)
         y_spread = np.where(y_spread > 1e-9 * yy, y_spread, np.nan)
         return {
@@ -81,6 +84,6 @@ def regression_tally(labels: np.ndarray, predicted: np.ndarray) -> Tally:
 
 
 def _baseline(labels: np.ndarray) -> dict[str, float]:
-    """Scores of always predicting the split's mean."""
+    """Scores of always predicting the mean."""
     always = np.full(len(labels), labels.mean())
     return regression_tally(labels, always).overall()

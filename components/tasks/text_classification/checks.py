@@ -1,18 +1,22 @@
-"""Whether labels and outputs are such as can be measured."""
+"""Check that labels and logits can be measured."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from kfp_finetune.components.tasks.scores.pieces import pieces
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
 
 
 def check(
     problem_type: str, labels: np.ndarray, logits: np.ndarray, outputs: int, split: str
 ) -> None:
-    """Check that labels and logits are what `measure` takes.
+    """Check the arguments of `measure`.
 
     Raises:
         InputError: If the split is empty, the shapes or the labels do not fit the number of
@@ -24,7 +28,7 @@ def check(
             f"the {split} split is empty",
             where=where,
             expected="at least one example to measure on",
-            remedy="give a larger dataset, or a larger share for this split",
+            remedy="use a larger dataset, or a larger share for this split",
         )
     rows = len(labels)
     expected = (rows,) if problem_type == SINGLE_LABEL else (rows, outputs)
@@ -67,5 +71,5 @@ def _check_labels(problem_type: str, labels: np.ndarray, outputs: int, where: st
             f"the label is not finite for {broken:,} of {len(labels):,} examples",
             where=where,
             expected="a finite number per example",
-            remedy="mend the values, or drop their rows",
+            remedy="fix the values, or drop their rows",
         )

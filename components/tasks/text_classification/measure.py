@@ -1,20 +1,27 @@
-"""What a text classifier's outputs are worth on one split, whatever the problem type."""
+"""Measure the logits of a text classifier on one split."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from kfp_finetune.components.artifacts.metrics import Metrics
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, SINGLE_LABEL, num_outputs
-from kfp_finetune.components.tasks.scores.checks import check
-from kfp_finetune.components.tasks.scores.multi_label import (
+from kfp_finetune.components.tasks.labels import num_outputs
+from kfp_finetune.components.tasks.scores.single_label import single_label, single_label_tally
+from kfp_finetune.components.tasks.scores.tally import Tally
+from kfp_finetune.components.tasks.text_classification.checks import check
+from kfp_finetune.components.tasks.text_classification.multi_label import (
     given_marks,
     multi_label,
     multi_label_tally,
 )
-from kfp_finetune.components.tasks.scores.regression import regression, regression_tally
-from kfp_finetune.components.tasks.scores.single_label import single_label, single_label_tally
-from kfp_finetune.components.tasks.scores.tally import Tally
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    SINGLE_LABEL,
+)
+from kfp_finetune.components.tasks.text_classification.regression import (
+    regression,
+    regression_tally,
+)
 
 
 def measure(
@@ -32,19 +39,19 @@ def measure(
     Every scalar is finite. `loss` is what training minimizes, in float64.
 
     Args:
-        problem_type: One of `PROBLEM_TYPES`.
-        labels: As `text_classification.targets` gives them. Single-label: ids, shape [examples].
+        problem_type: One of text classification's.
+        labels: As `Task.targets` returns them. Single-label: ids, shape [examples].
             Multi-label: 0 or 1, shape [examples, labels]. Regression: shape [examples, 1].
         logits: Model outputs before softmax or sigmoid, shape [examples, labels] (regression:
             the predictions, shape [examples, 1]), any float type.
         label_names: The label of id i is `label_names[i]`; empty for regression.
         split: The split's name, for the result and for messages.
-        temperature: Single-label: what logits are divided by for calibrated probabilities.
-        thresholds: Multi-label: the probability of every label above which it is given; None: 0.5.
+        temperature: Single-label: logits are divided by it for calibrated probabilities.
+        thresholds: Multi-label: probabilities above which labels are predicted; None: 0.5.
 
     Returns:
-        The scalars that `single_label`, `multi_label` and `regression` name, with intervals and a
-        baseline, scores for every label, and for single-label the confusion matrix.
+        The scalars documented by `single_label`, `multi_label` and `regression`, with intervals and
+        a baseline, scores for every label, and for single-label the confusion matrix.
 
     Raises:
         InputError: If the split is empty, the shapes or the labels do not fit the label names, or
@@ -63,7 +70,7 @@ def measure(
 def tally(
     problem_type: str, labels: np.ndarray, logits: np.ndarray, thresholds: list[float] | None
 ) -> Tally:
-    """The scores of any weighting of the examples, such as a slice; arguments as `measure`'s."""
+    """The scores of any weighting of the examples, such as a slice; arguments as in `measure`."""
     if problem_type == SINGLE_LABEL:
         return single_label_tally(labels, logits)
     logits = np.asarray(logits, dtype=np.float64)

@@ -7,13 +7,14 @@ from typing import Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.tasks.label_names import check_known, clean
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL
+from kfp_finetune.components.tasks.labels import FLAG, LabelContext
+from kfp_finetune.components.tasks.text_classification.problem_types import MULTI_LABEL
 
 
-def each(
+def convert_each(
     convert: Callable[[Any], Any], values: Sequence[Any], rows_of: Callable[[Sequence[int]], str]
 ) -> list[Any]:
-    """Convert values; an error says in which rows the value stands."""
+    """Convert values; an error names the rows that hold the value."""
     converted = []
     for i, value in enumerate(values):
         try:
@@ -24,52 +25,44 @@ def each(
     return converted
 
 
-def check_for_several(problem_type: str, known: Sequence[str] | None, where: str) -> None:
-    """Check that there may be several label columns.
+def check_for_several(problem_type: str, context: LabelContext) -> None:
+    """Check that several label columns are allowed.
 
     Raises:
-        InputError: If the problem type has one, or the columns' names are not to be the labels.
+        InputError: If the problem type has one label column, or label names are given.
     """
     if problem_type not in ("auto", MULTI_LABEL):
         raise InputError(
-            f"the problem type is {problem_type}, and there are several label columns",
-            where=where,
-            expected="several label columns only for multi_label_classification",
+            f"the problem type is {problem_type}, but there are several label columns",
+            where=context.where,
+            expected=f"several label columns only for {MULTI_LABEL}",
             remedy="name one --label-column, or omit --problem-type",
         )
-    if known:
+    if context.known and context.known_from == FLAG:
         raise InputError(
-            "label names are given, and several label columns, whose names are the labels",
-            where=where,
+            "label names are given, but the names of the label columns are the labels",
+            where=context.where,
             expected="label names only for one label column",
             remedy="omit --label-names",
         )
 
 
 def read_indicators(
-    values: Sequence[Any],
-    columns: Sequence[str],
-    where: str,
-    known: Sequence[str] | None,
-    known_from: str,
-    rows_of: Callable[[Sequence[int]], str],
+    values: Sequence[Any], context: LabelContext
 ) -> tuple[list[str], list[list[int] | None]]:
-    """The names of labels of which each has a column, and the ids of those that are marked.
+    """The label names, and the ids of the labels that are marked in each row.
 
     Args:
-        values: The different rows of 0 and 1.
-        columns: The columns, whose names are the labels.
-        where: The columns, for messages.
-        known: All labels there may be; None: the columns' names.
-        known_from: Where the known ones come from.
-        rows_of: Says in which rows values stand, given their places.
+        values: The distinct rows of 0 and 1.
+        context: The columns, whose names are the labels, and the known labels.
 
     Raises:
-        InputError: If a cell is neither 0 nor 1, or a column is no known label.
+        InputError: If a cell is neither 0 nor 1, or a column is not a known label.
     """
-    names = list(known or columns)
+    columns = context.columns
+    names = list(context.known or columns)
     ids = {name: i for i, name in enumerate(names)}
-    check_known([columns], ids, where, known_from)
+    check_known([columns], ids, context.where, context.known_from)
     of_column = [ids[column] for column in columns]
 
     def marked(cells: Sequence[Any]) -> list[int] | None:
@@ -78,7 +71,7 @@ def read_indicators(
             return None
         return sorted(i for i, mark in zip(of_column, marks, strict=True) if mark)
 
-    return names, each(marked, values, rows_of)
+    return names, convert_each(marked, values, context.rows_of)
 
 
 def _indicator(cell: Any, column: str) -> bool | None:
@@ -91,6 +84,6 @@ def _indicator(cell: Any, column: str) -> bool | None:
     raise InputError(
         f"{cell!r} is neither 0 nor 1",
         where=f"column {column!r}",
-        expected="0 or 1 in every one of several label columns",
+        expected="0 or 1 in each of several label columns",
         remedy="name one --label-column, or columns of 0 and 1",
     )

@@ -1,4 +1,4 @@
-"""The report that people read: one page that needs nothing else, a section per function."""
+"""The evaluation report as one self-contained page."""
 
 from __future__ import annotations
 
@@ -7,24 +7,29 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.components.artifacts.metrics import ClassScores, MarkedSentence, Metrics
+from kfp_finetune.components.artifacts.metrics import (
+    LESS_IS_BETTER,
+    ClassScores,
+    MarkedSentence,
+    Metrics,
+)
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
 from kfp_finetune.components.evaluate.confusion import confusion_picture
 from kfp_finetune.components.evaluate.diagnosis import diagnose
-from kfp_finetune.components.evaluate.headline import headline
 from kfp_finetune.components.evaluate.metric_table import (
     metric_name,
     metric_rows,
     metric_text,
-    slice_metrics,
     tiles,
 )
 from kfp_finetune.components.evaluate.reliability import reliability_pictures
 from kfp_finetune.components.evaluate.reproduction import command, training_facts
 from kfp_finetune.components.evaluate.training_curves import training_curves
-from kfp_finetune.components.pages.page import count_text, percent_text, templates
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
+from kfp_finetune.components.number_text import count_text, percent_text
+from kfp_finetune.components.pages.page import templates
+from kfp_finetune.components.tasks.problem_type import ProblemType
+from kfp_finetune.components.tasks.registry import get_problem_type
 from kfp_finetune.components.tasks.scores.slices import LABEL, LENGTH
 from kfp_finetune.components.uris import without_secrets
 
@@ -40,35 +45,34 @@ def render_report(
     """Write the evaluation report as a self-contained HTML page.
 
     Args:
-        metrics: What was measured, on the split that the report is about.
-        model: The model's manifest: how it was trained.
-        training_log: Its records in order, as `artifacts.model.write_training_log` documents them.
+        metrics: The metrics of the split.
+        model: The model's manifest.
+        training_log: Its records in order, as documented by `artifacts.model.write_training_log`.
         dataset: The manifest of the data.
-
-        texts_in_report: Whether examples have their texts, which `metrics` says.
+        texts_in_report: Whether `metrics` has the texts of examples.
 
     Returns:
         The page, without any reference to the network. The same input gives the same bytes.
     """
-    told = headline(model.problem_type)
+    kind = get_problem_type(model.problem_type)
     records = list(training_log)
     page = templates(Path(__file__).parent).get_template("report.html.jinja")
     return page.render(
         title=f"{short(model.base_model)} on {short(without_secrets(dataset.dataset))}",
         split=metrics.split,
-        verdict=told.verdict(metrics),
+        verdict=kind.verdict(metrics),
         diagnosis=diagnose(records, model, metrics.baseline.get("loss", math.inf)),
-        tiles=tiles(metrics, model.problem_type),
-        all_metrics=metric_rows(metrics, model.problem_type),
+        tiles=tiles(metrics, kind),
+        all_metrics=metric_rows(metrics, kind),
         curves=training_curves(records, model),
         confusion=confusion_picture(metrics),
         classes=_classes(metrics),
         entity_errors=metrics.entity_errors,
         sentences=[_marked(sentence) for sentence in metrics.sentences],
         recalls=_recalls(metrics),
-        multi_label=model.problem_type == MULTI_LABEL,
+        kind=kind,
         calibration=reliability_pictures(metrics.calibration) if metrics.calibration else [],
-        slices=_slices(metrics, model.problem_type),
+        slices=_slices(metrics, kind),
         mistakes=metrics.mistakes,
         confused_pairs=metrics.confused_pairs,
         suspected=metrics.suspected_label_errors,
@@ -79,7 +83,7 @@ def render_report(
 
 
 def short(source: str) -> str:
-    """A name for a heading: the last part of a path or an address, a Hub id as it is."""
+    """A name for a heading: the last part of a path or URI, or a Hub id unchanged."""
     is_place = source.startswith((".", "/", "~")) or "://" in source
     return (source.rstrip("/").rpartition("/")[2] or source) if is_place else source
 
@@ -107,17 +111,17 @@ def _classes(metrics: Metrics) -> list[dict[str, Any]]:
 
 
 def _recalls(metrics: Metrics) -> list[tuple[str, float]]:
-    """How many entities were found of those that the training data has, and of the others."""
+    """The recall of entities that occur in the training data, and of those that do not."""
     names = {
-        "seen_recall": "that are in the training data",
-        "unseen_recall": "that are not in the training data",
+        "seen_recall": "seen in training",
+        "unseen_recall": "unseen in training",
     }
     found = metrics.metrics
-    return [(told, found[name]) for name, told in names.items() if name in found]
+    return [(text, found[name]) for name, text in names.items() if name in found]
 
 
 def _marked(sentence: MarkedSentence) -> dict[str, Any]:
-    """A sentence as pieces of text, some of them marked as an entity or a word with a tag."""
+    """A sentence as pieces of text, some of which are marked as an entity or a tagged word."""
     pieces: list[dict[str, Any]] = []
     at = 0
     for span in sentence.spans:
@@ -133,24 +137,23 @@ def _marked(sentence: MarkedSentence) -> dict[str, Any]:
     return {"row": sentence.row, "pieces": [p for p in pieces if p["text"]]}
 
 
-def _slices(metrics: Metrics, problem_type: str) -> list[dict[str, Any]]:
-    """A table for each thing that the examples are divided by.
-
-    Labels have a table of their own, except for numbers.
-    """
-    names = slice_metrics(problem_type)
-    titles = {LENGTH: "By length in tokens", LABEL: "By the true number"}
+def _slices(metrics: Metrics, kind: ProblemType) -> list[dict[str, Any]]:
+    """The tables of slices, one per grouping."""
+    names = kind.slice_metrics
+    titles = {LENGTH: "By length in tokens", LABEL: kind.label_slices}
     tables = []
     for by in dict.fromkeys(part.by for part in metrics.slices):
-        if by == LABEL and problem_type != REGRESSION:
+        title = titles.get(by, f"By {by}")
+        if not title:
             continue
         parts = [part for part in metrics.slices if part.by == by]
-        # Of errors the largest, of scores the whole, is a full bar.
-        full = max(p.metrics[names[0]] for p in parts) if problem_type == REGRESSION else 1
+        # A full bar is the largest error, or a perfect score.
+        is_error = names[0] in LESS_IS_BETTER
+        full = max(p.metrics[names[0]] for p in parts) if is_error else 1
         tables.append(
             {
-                "title": titles.get(by, f"By {by}"),
-                "heads": [metric_name(name, problem_type) for name in names],
+                "title": title,
+                "heads": [metric_name(name, kind) for name in names],
                 "rows": [
                     {
                         "value": part.value,
@@ -181,7 +184,7 @@ def _data(dataset: TokenizedDatasetManifest) -> dict[str, Any]:
             *([("Labels", count_text(len(dataset.label_names)))] if dataset.label_names else []),
             ("Tokenizer", dataset.model),
             ("Longest input", f"{count_text(dataset.max_length)} tokens"),
-            ("Texts cut at that length", percent_text(dataset.truncated_share)),
+            ("Truncated texts", percent_text(dataset.truncated_share)),
             *(
                 [("Fingerprint", dataset.dataset_fingerprint)]
                 if dataset.dataset_fingerprint

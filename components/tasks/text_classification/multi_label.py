@@ -1,4 +1,4 @@
-"""The scores of a classifier that gives any number of labels to each example."""
+"""The scores of predictions of any number of labels per example."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit, log_expit
 
 from kfp_finetune.components.artifacts.metrics import ClassScores, Metrics
-from kfp_finetune.components.tasks.scores.calibration import (
+from kfp_finetune.components.tasks.calibration import (
     DEFAULT_THRESHOLD,
     calibration_of_marks,
 )
@@ -21,13 +21,13 @@ def multi_label(
     split: str,
     thresholds: list[float] | None,
 ) -> Metrics:
-    """Measure several labels per example.
+    """Measure predictions of several labels per example.
 
-    A label is predicted where its sigmoid is above its threshold. `loss` is the binary
+    A label is predicted if its sigmoid is above its threshold. `loss` is the binary
     cross-entropy in nats, averaged over labels and examples. The averages over labels run over
-    those that occur in the split or among the predictions, as they do for a single label. An
-    example that has no label and is given none counts as right in `samples_f1`; anything else
-    undefined is 0. The counts are made here because scikit-learn takes a single label's column for
+    those that occur in the split or among the predictions, as they do for single labels. An
+    example without labels and without predictions counts as correct in `samples_f1`; anything else
+    undefined is 0. Counts are computed here because scikit-learn reads a single label's column as
     two classes.
 
     Args:
@@ -40,9 +40,9 @@ def multi_label(
     Returns:
         Scalars `micro_f1`, `micro_precision`, `micro_recall`, `macro_f1`, `weighted_f1`,
         `samples_f1` (the mean over examples), `subset_accuracy` (the share of examples whose
-        labels are all right), `hamming_loss` (the share of wrong marks), `loss`, `ece`,
+        labels are all correct), `hamming_loss` (the share of wrong labels), `loss`, `ece`,
         `average_precision` and `roc_auc` (the means over labels), `constant_baseline_micro_f1`
-        (the best that giving every example the same labels reaches) and, with other thresholds,
+        (the best that a constant set of labels reaches) and, with other thresholds,
         `untuned_micro_f1`, and scores for every label.
     """
     predicted = given_marks(logits, thresholds)
@@ -88,15 +88,15 @@ def multi_label(
 
 
 def given_marks(logits: np.ndarray, thresholds: list[float] | None) -> np.ndarray:
-    """Which labels are given: bool, shape [examples, labels]."""
+    """The predicted labels: bool, shape [examples, labels]."""
     if thresholds is None:
-        return logits > 0  # the sigmoid of which is 0.5, without its rounding
+        return logits > 0  # a sigmoid above 0.5, without rounding
     marks: np.ndarray = expit(logits) > np.asarray(thresholds)
     return marks
 
 
 def multi_label_tally(truth: np.ndarray, predicted: np.ndarray, logits: np.ndarray) -> Tally:
-    """F1, precision, recall, exact matches, wrong marks and loss of any weighting.
+    """F1, precision, recall, exact matches, Hamming loss and loss of any weighting.
 
     Args:
         truth: Bool, shape [examples, labels].
@@ -137,10 +137,12 @@ def multi_label_tally(truth: np.ndarray, predicted: np.ndarray, logits: np.ndarr
 
 
 def _baseline(truth: np.ndarray) -> dict[str, float]:
-    """Scores of giving every example the same labels, the ones with the best micro-F1."""
+    """Scores of always predicting the same labels, those with the best micro-F1."""
     support = truth.sum(axis=0)
     order = np.argsort(-support, kind="stable")
-    given = np.arange(1, len(support) + 1) * len(truth)  # marks, giving the first 1, 2, ... labels
+    given = np.arange(1, len(support) + 1) * len(
+        truth
+    )  # predictions, if they are the first 1, 2, ... labels
     f1 = share(2 * support[order].cumsum(), given + support.sum())
     always = np.zeros_like(truth)
     always[:, order[: int(f1.argmax()) + 1]] = True
@@ -152,7 +154,7 @@ def _baseline(truth: np.ndarray) -> dict[str, float]:
 def _precision_recall_f1(
     truth: np.ndarray, predicted: np.ndarray, axis: int, empty: float = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores of 0/1 marks summed over an axis; `empty` where there is nothing to count."""
+    """Scores of 0/1 marks summed over an axis; `empty` if there is nothing to count."""
     right, true, given = (m.sum(axis=axis) for m in (truth & predicted, truth, predicted))
     return (
         share(right, given, empty),

@@ -1,4 +1,4 @@
-"""The mistakes worth reading: sure wrong answers, confused labels, labels that may be wrong."""
+"""Mistakes worth reading: confident errors, confused labels and possible label errors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from scipy.special import expit, softmax
 from kfp_finetune.components.artifacts.metrics import ConfusedPair, Example
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.tasks.predictions import Predictions
-from kfp_finetune.components.tasks.problem_types import MULTI_LABEL, REGRESSION
-from kfp_finetune.components.tasks.scores.multi_label import given_marks
 from kfp_finetune.components.tasks.scores.pieces import log_likelihoods, most_likely, pieces
+from kfp_finetune.components.tasks.text_classification.multi_label import given_marks
+from kfp_finetune.components.tasks.text_classification.problem_types import MULTI_LABEL, REGRESSION
 
 MOST_EXAMPLES = 20
 MOST_PAIRS = 10
@@ -23,15 +23,15 @@ _TEXT_LENGTH = 300
 def find_mistakes(
     predictions: Predictions, model: ModelManifest, *, with_texts: bool
 ) -> dict[str, list[Any]]:
-    """Find the mistakes worth reading, and what may be mistakes of the data.
+    """Find mistakes worth reading, and possible label errors in the data.
 
-    Labels are suspected as in confident learning (Northcutt et al., 2021): another label than the
-    given one has a probability above the average that this other label has on its own examples.
+    Label errors are found by confident learning (Northcutt et al., 2021): another label than that
+    of the data has a probability above its mean probability on its own examples.
 
     Args:
         predictions: Of the split.
         model: The model's manifest.
-        with_texts: Whether examples have their texts.
+        with_texts: Whether examples are shown with their texts.
 
     Returns:
         `mistakes`, `confused_pairs` and `suspected_label_errors`, as `Metrics` has them.
@@ -85,7 +85,7 @@ def _of_one_label(
 def _suspected_labels(
     labels: np.ndarray, logits: np.ndarray, temperature: float
 ) -> list[tuple[int, int]]:
-    """Examples and the label that each should have, by how much likelier that is than its own."""
+    """Examples with a more probable label, and that label; the largest difference first."""
     own = np.exp(log_likelihoods(logits, labels, temperature))
     counts = np.bincount(labels, minlength=logits.shape[1])
     with np.errstate(invalid="ignore"):
@@ -110,7 +110,7 @@ def _of_several_labels(
     logits = predictions.logits.astype(np.float64)
     given = given_marks(logits, model.thresholds)
     probabilities = expit(logits)
-    # Of the opposite of what the data says, mark by mark.
+    # The probability of the opposite of each mark in the data.
     against = np.where(truth, 1 - probabilities, probabilities)
     with np.errstate(invalid="ignore"):
         usual_with = (probabilities * truth).sum(axis=0) / truth.sum(axis=0)
@@ -135,7 +135,7 @@ def _of_several_labels(
 
 
 class _Examples:
-    """Makes examples out of rows."""
+    """Turns rows into examples."""
 
     def __init__(self, predictions: Predictions, names: list[str], with_texts: bool) -> None:
         self._predictions = predictions

@@ -1,25 +1,26 @@
-"""What the cells of a label column hold, before it is known what they mean.
+"""Read the cells of a label column, before their meaning is known.
 
-A cell of text may be a printed list, a number with a decimal comma or a mark for a missing value;
-a list may be a vector of 0 and 1. Each of them could be taken for the name of a class.
+A cell of text may be a printed list, a number with a decimal comma or a mark for a missing value; a
+list may be a vector of 0 and 1. Each of them could be mistaken for the name of a class.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.tasks.label_spelling import is_missing_mark
-from kfp_finetune.components.tasks.problem_types import (
+from kfp_finetune.components.tasks.labels import LabelContext
+from kfp_finetune.components.tasks.text_classification.problem_types import (
     MULTI_LABEL,
     REGRESSION,
     SINGLE_LABEL,
-    as_number,
 )
+from kfp_finetune.components.tasks.values import as_number
 
 _ITEM = re.compile(
     r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([+-]?[0-9]+(?:\.[0-9]*)?|True|False))\s*"""
@@ -33,15 +34,15 @@ _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+")
 
 @dataclass
 class Cells:
-    """The different cells of a label column, read.
+    """The distinct cells of a label column.
 
     Attributes:
-        values: A text, a number, a tuple, or None where there is no label.
-        kind: How they were read, as the beginning of a note; empty where they are as they were.
+        values: For every cell a text, a number, a tuple, or None without a label.
+        kind: How the cells were read, for a note; empty if they are unchanged.
         vectors: Whether they were vectors of 0 and 1, and are now tuples of the positions of 1.
         decimals: Whether they were numbers with decimal commas.
-        missing: Why a cell is None that was not empty, by its place.
-        warnings: What may have been meant otherwise.
+        missing: Why a cell is None that was not empty, by position.
+        warnings: Other ways in which the cells may be meant.
     """
 
     values: list[Any]
@@ -52,45 +53,34 @@ class Cells:
     warnings: list[str] = field(default_factory=list)
 
 
-def read_cells(
-    values: Sequence[Any],
-    problem_type: str,
-    *,
-    known: Sequence[str],
-    where: str,
-    rows_of: Callable[[Sequence[int]], str],
-    decimal_comma: bool,
-) -> Cells:
-    """Read the different cells of a label column.
+def read_cells(values: Sequence[Any], problem_type: str, context: LabelContext) -> Cells:
+    """Read the distinct cells of a label column.
 
     Args:
         values: The cells, cleaned.
-        problem_type: One of the problem types, or "auto".
-        known: The names there may be; none if that is not known.
-        where: The column, for messages.
-        rows_of: Says in which rows cells stand, given their places.
-        decimal_comma: Whether the files are of a kind that writes numbers with decimal commas.
+        problem_type: One of text classification's, or "auto".
+        context: Where the labels come from.
 
     Raises:
-        InputError: If some cells are printed lists or vectors and others are not, or a number
-            can be read in two ways.
+        InputError: If some cells are printed lists or vectors and others are not, or a number is
+            ambiguous.
     """
     cells = Cells(list(values))
-    if not _read_lists(cells, problem_type, known, where, rows_of):
-        _read_numbers(cells, problem_type, known, where, rows_of, decimal_comma=decimal_comma)
-    _read_vectors(cells, problem_type, known, where, rows_of)
+    if not _read_lists(cells, problem_type, context):
+        _read_numbers(cells, problem_type, context)
+    _read_vectors(cells, problem_type, context)
     return cells
 
 
 def printed_list(text: str) -> tuple[Any, ...] | None:
-    """The items of a list, tuple, set or array as it is printed; None if a text is none."""
+    """The items of a printed list, tuple, set or array; None if the text is none of them."""
     body = text.strip()
     if array := _ARRAY.fullmatch(body):
         body = array[1]
     if body in ("set()", "()"):
         return ()
     plain = body[:1] + body[-1:] == "[]"
-    # A name may well be in parentheses: only those with quotes or commas are looked at.
+    # A name may be in parentheses: only those with quotes or commas are candidates.
     other = body[:1] + body[-1:] in ("()", "{}") and bool(set("'\",") & set(body))
     if not (plain or other):
         return None
@@ -110,15 +100,10 @@ def printed_list(text: str) -> tuple[Any, ...] | None:
     return tuple(int(i) if isinstance(i, float) and i.is_integer() else i for i in items)
 
 
-def _read_lists(
-    cells: Cells,
-    problem_type: str,
-    known: Sequence[str],
-    where: str,
-    rows_of: Callable[[Sequence[int]], str],
-) -> bool:
-    """Read printed lists; whether there are some."""
-    texts = {i: v for i, v in enumerate(cells.values) if isinstance(v, str) and v not in known}
+def _read_lists(cells: Cells, problem_type: str, context: LabelContext) -> bool:
+    """Read printed lists; return whether there are any."""
+    names = context.listed
+    texts = {i: v for i, v in enumerate(cells.values) if isinstance(v, str) and v not in names}
     parsed = {i: printed_list(text) for i, text in texts.items()}
     if not any(items is not None for items in parsed.values()):
         return False
@@ -131,10 +116,10 @@ def _read_lists(
         return False
     if others:
         raise InputError(
-            f"some labels are printed lists, and {cells.values[others[0]]!r} is none",
-            where=where + rows_of(others),
+            f"some labels are printed lists, but {cells.values[others[0]]!r} is not",
+            where=context.refused_at(others),
             expected="a list such as ['joy', 'love'] in every row, or in none",
-            remedy="write all labels alike: as lists, or with a | between those of a row",
+            remedy="write all labels the same way: as lists, or separated by |",
         )
     for i, items in parsed.items():
         cells.values[i] = items
@@ -142,17 +127,10 @@ def _read_lists(
     return True
 
 
-def _read_numbers(
-    cells: Cells,
-    problem_type: str,
-    known: Sequence[str],
-    where: str,
-    rows_of: Callable[[Sequence[int]], str],
-    *,
-    decimal_comma: bool,
-) -> None:
+def _read_numbers(cells: Cells, problem_type: str, context: LabelContext) -> None:
     """Find marks for missing values among numbers, and read decimal commas."""
-    if known or problem_type == MULTI_LABEL or any(isinstance(v, tuple) for v in cells.values):
+    several = problem_type == MULTI_LABEL or any(isinstance(v, tuple) for v in cells.values)
+    if context.listed or several:
         return
     marks = {i: v for i, v in enumerate(cells.values) if is_missing_mark(v)}
     rest = {i: v for i, v in enumerate(cells.values) if v is not None and i not in marks}
@@ -160,7 +138,7 @@ def _read_numbers(
     plain = {i: v for i, v in rest.items() if as_number(v) is not None}
     if not rest or len(commas) + len(plain) < len(rest):
         return
-    if commas and _are_decimals(cells, commas, problem_type, where, rows_of, decimal_comma):
+    if commas and _are_decimals(cells, commas, problem_type, context):
         for i, text in commas.items():
             cells.values[i] = float(text.replace(",", "."))
         cells.decimals = True
@@ -168,54 +146,44 @@ def _read_numbers(
         return
     for i, mark in marks.items():
         cells.values[i] = None
-        cells.missing[i] = f"{mark!r} for a label, which among numbers marks a missing value"
+        cells.missing[i] = f"{mark!r} for a label, which marks a missing value among numbers"
 
 
 def _are_decimals(
-    cells: Cells,
-    commas: dict[int, str],
-    problem_type: str,
-    where: str,
-    rows_of: Callable[[Sequence[int]], str],
-    decimal_comma: bool,
+    cells: Cells, commas: dict[int, str], problem_type: str, context: LabelContext
 ) -> bool:
     """Whether texts such as 3,5 are numbers with a decimal comma rather than two labels."""
-    places, example = list(commas), next(iter(commas.values()))
+    positions, example = list(commas), next(iter(commas.values()))
     if problem_type == REGRESSION:
-        if not decimal_comma and all(map(_THOUSANDS.fullmatch, commas.values())):
+        if not context.decimal_comma and all(map(_THOUSANDS.fullmatch, commas.values())):
             raise InputError(
                 f"{example!r} may be {example.replace(',', '')} or {example.replace(',', '.')}",
-                where=where + rows_of(places),
-                expected="numbers that can be read in one way only",
-                remedy="write them without a comma, and with a point before the fraction",
+                where=context.refused_at(positions),
+                expected="unambiguous numbers",
+                remedy="write them without thousands separators, and with a decimal point",
             )
         return True
     if problem_type != "auto":
         return False
     pairs = [text.lstrip("+-").split(",") for text in commas.values()]
-    # A set has no label twice, and no number of a label begins with a zero.
+    # A set has no label twice, and the number of a label has no leading zero.
     no_sets = any(a == b or (len(b) > 1 and b.startswith("0")) for a, b in pairs)
-    if decimal_comma or no_sets:
+    if context.decimal_comma or no_sets:
         return True
     cells.warnings.append(
-        f"labels such as {example!r} are read as several numbers of labels; if they are numbers"
-        " with a decimal comma: --problem-type regression"
+        f"labels such as {example!r} are read as several label numbers; if they are numbers with a"
+        " decimal comma: --problem-type regression"
     )
     return False
 
 
-def _read_vectors(
-    cells: Cells,
-    problem_type: str,
-    known: Sequence[str],
-    where: str,
-    rows_of: Callable[[Sequence[int]], str],
-) -> None:
-    """Read vectors of 0 and 1, a place for every label."""
+def _read_vectors(cells: Cells, problem_type: str, context: LabelContext) -> None:
+    """Read vectors of 0 and 1 with one position per label."""
+    known = context.listed
     lists = {i: v for i, v in enumerate(cells.values) if isinstance(v, tuple)}
     if problem_type not in ("auto", MULTI_LABEL) or not lists:
         return
-    # 0 or 1 twice in one list is no set of label numbers.
+    # A list that has 0 or 1 twice is not a set of label numbers.
     marks = {i: v for i, v in lists.items() if all(item in (0, 1) for item in v) and v}
     repeated = [i for i, v in marks.items() if len(set(v)) < len(v)]
     widths = sorted({len(v) for v in lists.values()})
@@ -226,38 +194,38 @@ def _read_vectors(
                 known[at] if known else at for at, mark in enumerate(vector) if mark
             )
         cells.vectors = True
-        cells.kind = f"vectors of {width} marks, 0 or 1, one for each label"
+        cells.kind = f"vectors of 0 and 1 with {width} positions, one per label"
     elif repeated:
         example = list(lists[repeated[0]])
         raise InputError(
-            f"the label {str(example)[:60]} is a vector of {len(example)} marks, 0 or 1"
-            + (f", and there are {len(known)} label names" if known else ""),
-            where=where + rows_of(repeated),
-            expected=f"vectors of {width} marks, 0 or 1, one for each label, in every row",
-            remedy="give --label-names a file with a name for every place"
+            f"the label {str(example)[:60]} is a vector of 0 and 1 with {len(example)} positions"
+            + (f", but there are {len(known)} label names" if known else ""),
+            where=context.refused_at(repeated),
+            expected=f"vectors of 0 and 1 with {width} positions, one per label, in every row",
+            remedy="give --label-names a file with a name for every position"
             if known and len(widths) == 1
-            else "fix the rows whose vectors are of another length",
+            else "fix the rows whose vectors have another length",
         )
 
 
 def number_of(value: Any, where: str) -> float | None:
-    """A number to be predicted; None where there is none.
+    """A number to predict; None if there is none.
 
     Args:
         value: As the data has it.
-        where: The place of the value, for messages.
+        where: The column of the value, for messages.
 
     Raises:
-        InputError: If it is no number, or not a finite one.
+        InputError: If it is not a finite number.
     """
     if value is None:
         return None
     number = as_number(value)
     if number is not None and abs(number) > _LARGEST:
         raise InputError(
-            f"{number:g} is too large for a number to be predicted",
+            f"{number:g} is too large to be predicted",
             where=where,
-            expected=f"numbers up to {_LARGEST:.2g}, which is what float32 holds",
+            expected=f"numbers up to {_LARGEST:.2g}, the largest of float32",
             remedy="fix the value, or scale the numbers",
         )
     if number is None or not math.isfinite(number):

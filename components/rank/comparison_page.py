@@ -1,4 +1,4 @@
-"""The comparison as a page: the verdict, the table, all rates and all validation curves."""
+"""The comparison of trials as a self-contained page."""
 
 from __future__ import annotations
 
@@ -10,82 +10,84 @@ import numpy as np
 
 from kfp_finetune.components.artifacts.leaderboard import Leaderboard
 from kfp_finetune.components.build_optimizer.curve import describe
-from kfp_finetune.components.evaluate.headline import headline
+from kfp_finetune.components.number_text import rate_text
 from kfp_finetune.components.pages.charts import Series, line_chart, thin
-from kfp_finetune.components.pages.page import rate_text, templates
-from kfp_finetune.components.rank.leaderboard import Training
+from kfp_finetune.components.pages.page import templates
+from kfp_finetune.components.rank.trials import Trial
+from kfp_finetune.components.tasks.problem_type import ProblemType
+from kfp_finetune.components.tasks.registry import get_problem_type
 
 _COLOURS = 8
 _FEW_POINTS = 300
 
 
-def render_comparison(board: Leaderboard, trainings: Sequence[Training]) -> str:
+def render_comparison(board: Leaderboard, trials: Sequence[Trial]) -> str:
     """Write the page.
 
     Args:
-        board: What `rank` made of the trainings.
-        trainings: In the order in which they were trained.
+        board: The ranked trials.
+        trials: The trials in the order of training.
 
     Returns:
         A self-contained HTML page. The same input gives the same bytes.
     """
-    told = headline(trainings[0].model.problem_type)
-    best = [(c, trainings[c.attempts[0].index]) for c in board.candidates]
+    kind = get_problem_type(trials[0].model.problem_type)
+    best = [(c, trials[c.attempts[0].index]) for c in board.candidates]
     page = templates(Path(__file__).parent).get_template("rank.html.jinja")
     return page.render(
         board=board,
-        metric_name=told.followed_name,
-        text=told.text,
+        metric_name=kind.metric_name,
+        text=kind.metric_text,
         rows=[(_style(i), c, describe(t.model.optimizer)) for i, (c, t) in enumerate(best)],
         rates=_rates(best),
-        curves=_curves(best, told),
+        curves=_curves(best, kind),
         has_seeds=any(len(c.attempts) > 1 for c in board.candidates),
     )
 
 
 def _style(place: int) -> str:
-    """The colour of a place on the leaderboard."""
+    """The colour of a position on the leaderboard."""
     return f"c{place % _COLOURS}"
 
 
-def _rates(best: Sequence[tuple[Any, Training]]) -> dict[str, Any] | None:
+def _rates(best: Sequence[tuple[Any, Trial]]) -> dict[str, Any] | None:
     lines = []
-    for place, (candidate, training) in enumerate(best):
-        updates = [r for r in training.log if "learning_rate" in r]
+    for place, (candidate, trial) in enumerate(best):
+        updates = [r for r in trial.log if "learning_rate" in r]
         steps = np.array([r["step"] for r in updates])
         rates = np.array([r["learning_rate"] for r in updates])
         chosen = thin(rates, limit=_FEW_POINTS)
         lines.append(Series(candidate.name, steps[chosen], rates[chosen], _style(place)))
-    # The rate of what diverged may be so high that of the others nothing would be seen.
+    # The rate of a diverged trial may be so high that the others would be invisible.
     good = [line for line, (c, _) in zip(lines, best, strict=True) if c.mean is not None]
     top = _highest(good) or _highest(lines)
     return _chart("Learning rate applied", lines, best, text=rate_text, top=top)
 
 
-def _curves(best: Sequence[tuple[Any, Training]], told: Any) -> dict[str, Any] | None:
+def _curves(best: Sequence[tuple[Any, Trial]], kind: ProblemType) -> dict[str, Any] | None:
     lines = []
-    for place, (candidate, training) in enumerate(best):
-        checks = [(r["step"], r["validation"]) for r in training.log if "validation" in r]
+    for place, (candidate, trial) in enumerate(best):
+        checks = [(r["step"], r["validation"]) for r in trial.log if "validation" in r]
         steps = np.array([step for step, _ in checks])
-        values = np.array([metrics[told.followed] for _, metrics in checks])
+        values = np.array([metrics[kind.metric] for _, metrics in checks])
         lines.append(Series(candidate.name, steps, values, _style(place), dots=True))
-    title = f"Validation {told.followed_name}"
-    top = told.top or _highest(lines)
-    return _chart(title, lines, best, text=told.text, axis=told.axis, top=top)
+    title = f"Validation {kind.metric_name}"
+    top = kind.metric_top or _highest(lines)
+    return _chart(title, lines, best, text=kind.metric_text, axis=kind.axis_text, top=top)
 
 
 def _highest(lines: Sequence[Series]) -> float:
-    """The upper edge of a chart of these lines; 0 where they have no points."""
+    """The upper edge of a chart of these lines; 0 without points."""
     return max((float(line.y.max()) * 1.08 for line in lines if len(line.y)), default=0.0)
 
 
 def _chart(
     title: str,
     lines: list[Series],
-    best: Sequence[tuple[Any, Training]],
+    best: Sequence[tuple[Any, Trial]],
     **how: Any,
 ) -> dict[str, Any] | None:
-    """All candidates, the best drawn last and so in front; None where there is nothing to draw."""
+    """A chart of all candidates, the best one in front; None without points."""
     if not any(len(line.x) for line in lines):
         return None
     return line_chart(

@@ -1,0 +1,197 @@
+"""Read the trials of a comparison, and rank them."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kfp_finetune.components.artifacts import metrics as metrics_artifact
+from kfp_finetune.components.artifacts import model as model_artifact
+from kfp_finetune.components.artifacts.leaderboard import Candidate, Leaderboard, RankedTrial
+from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
+from kfp_finetune.components.evaluate.diagnosis import Diagnosis, diagnose
+from kfp_finetune.components.tasks.problem_type import ProblemType
+from kfp_finetune.components.tasks.registry import get_problem_type
+
+# Diagnoses of a trial that needed more steps or a higher rate.
+_TOO_LITTLE = ("undertrained", "not learned")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a comparison: a candidate with one seed.
+
+    Attributes:
+        candidate: Its settings, as `pipelines.compare_schedules.candidates.expand` returns them.
+        model: The model's manifest.
+        log: The records of the training log, in order.
+        metrics: Metrics of the test split.
+        seconds: The duration of its updates.
+    """
+
+    candidate: Mapping[str, Any]
+    model: ModelManifest
+    log: Sequence[dict[str, Any]]
+    metrics: Metrics
+    seconds: float = 0.0
+
+
+def read_trials(
+    candidates: Sequence[Mapping[str, Any]],
+    models: Sequence[str],
+    metrics: Sequence[str],
+    seconds: Sequence[float],
+) -> list[Trial]:
+    """Read the artifacts of trials, all in the same order.
+
+    Raises:
+        RuntimeError: If the order differs.
+    """
+    found = []
+    for candidate, model_path, metrics_path, took in zip(
+        candidates, models, metrics, seconds, strict=True
+    ):
+        model = model_artifact.read(model_path)
+        settings = _settings(candidate)
+        asked_for = build_optimizer_config(model.num_train_steps, **settings), candidate["seed"]
+        if (model.optimizer, model.seed) != asked_for:
+            raise RuntimeError(
+                f"candidate {dict(candidate)} was not trained with its settings, but with"
+                f" {model.optimizer}, seed {model.seed}"
+            )
+        log = list(model_artifact.read_training_log(model_path))
+        found.append(Trial(candidate, model, log, metrics_artifact.read(metrics_path), took))
+    return found
+
+
+def rank(trials: Sequence[Trial]) -> Leaderboard:
+    """Rank trials by the headline metric.
+
+    It is measured at the end on the validation split, or on the test split if there is none. A
+    candidate with several seeds is ranked by their mean; one whose every seed diverged is last.
+
+    Args:
+        trials: At least one, all of one problem type.
+
+    Returns:
+        The best candidate first, and its best trial first.
+    """
+    kind = get_problem_type(trials[0].model.problem_type)
+    metric = kind.metric
+    validated = any(t.model.validation_metrics for t in trials)
+    split: Literal["validation", "test"] = "validation" if validated else "test"
+    sign = 1 if kind.less_is_better else -1
+    by_name: dict[str, list[int]] = {}
+    for index, trial in enumerate(trials):
+        by_name.setdefault(trial.candidate["name"], []).append(index)
+    candidates = [
+        _candidate(name, {i: trials[i] for i in indices}, metric, split, sign)
+        for name, indices in by_name.items()
+    ]
+    candidates.sort(key=lambda c: math.inf if c.mean is None else sign * c.mean)
+    return Leaderboard(
+        metric=metric,
+        split=split,
+        less_is_better=sign == 1,
+        verdict=_verdict(candidates, kind, split),
+        candidates=candidates,
+    )
+
+
+def _candidate(
+    name: str, trials: Mapping[int, Trial], metric: str, split: str, sign: int
+) -> Candidate:
+    ranked = [_ranked(index, t, metric, split, sign) for index, t in trials.items()]
+    ranked.sort(
+        key=lambda t: (
+            t.diverged_at is not None,
+            math.inf if t.value is None else sign * t.value,
+        )
+    )
+    values = [t.value for t in ranked if t.value is not None and t.diverged_at is None]
+    best = trials[ranked[0].index]
+    diagnosis = diagnose(best.log, best.model, best.metrics.baseline.get("loss", math.inf))
+    stopped = best.model.stopped_at
+    diverged = ranked[0].diverged_at is not None
+    return Candidate(
+        name=name,
+        settings=_settings(best.candidate),
+        mean=statistics.mean(values) if values else None,
+        spread=statistics.stdev(values) if len(values) > 1 else None,
+        diverged=sum(t.diverged_at is not None for t in ranked),
+        diagnosis="diverged" if diverged else diagnosis.kind,
+        finding=_ended(stopped.reason) if stopped and diverged else _sentence(diagnosis),
+        attempts=ranked,
+    )
+
+
+def _ranked(index: int, trial: Trial, metric: str, split: str, sign: int) -> RankedTrial:
+    model = trial.model
+    checks = [(sign * r["validation"][metric], r["step"]) for r in trial.log if "validation" in r]
+    measured = model.validation_metrics if split == "validation" else trial.metrics.metrics
+    return RankedTrial(
+        index=index,
+        seed=model.seed,
+        value=measured.get(metric),
+        best_step=min(checks)[1] if checks else None,
+        diverged_at=model.diverged_at,
+        validation_metrics=model.validation_metrics,
+        test_metrics=trial.metrics.metrics,
+        seconds=trial.seconds,
+    )
+
+
+def _settings(candidate: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of build_optimizer."""
+    return {key: value for key, value in candidate.items() if key not in ("name", "seed")}
+
+
+def _ended(reason: str) -> str:
+    """The reason why training ended, without the rows of the update."""
+    return reason[0].upper() + reason[1:].partition(", made from")[0] + "."
+
+
+def _sentence(diagnosis: Diagnosis) -> str:
+    return " ".join(part for part in (diagnosis.finding, diagnosis.remedy) if part)
+
+
+def _verdict(candidates: Sequence[Candidate], kind: ProblemType, split: str) -> str:
+    first = candidates[0]
+    if first.mean is None:
+        return "Every candidate diverged."
+    found = f"{first.name} is best: {split} {kind.metric_name} {_value(first, kind)}"
+    if len(candidates) == 1 or candidates[1].mean is None:
+        return found + ("." if len(candidates) == 1 else "; all others diverged.")
+    second = candidates[1]
+    assert second.mean is not None  # noqa: S101 - only the first one may have none
+    difference = abs(first.mean - second.mean)
+    found += f"; next is {second.name}, {_value(second, kind)}."
+    if first.spread is None or second.spread is None:
+        one_each = len(first.attempts) == len(second.attempts) == 1
+        why = "with one seed each" if one_each else "with only one seed left of one of them"
+        found += f" The difference may be noise, {why}. Try --seeds 1,2,3."
+    else:
+        spread = max(first.spread, second.spread)
+        larger = "larger" if difference > spread else "not larger"
+        than = f"than the spread over the seeds, {kind.metric_text(spread)}"
+        found += f" The difference, {kind.metric_text(difference)}, is {larger} {than}."
+    if short := [c.name for c in candidates[1:] if c.diagnosis in _TOO_LITTLE]:
+        was = "was" if len(short) == 1 else "were"
+        found += f" {' and '.join(short)} {was} undertrained: not a fault of the schedule."
+    return found
+
+
+def _value(candidate: Candidate, kind: ProblemType) -> str:
+    assert candidate.mean is not None  # noqa: S101 - only called with a mean
+    text = kind.metric_text(candidate.mean)
+    if candidate.spread is not None:
+        seeds = len(candidate.attempts) - candidate.diverged
+        text += f" ± {kind.metric_text(candidate.spread)} over {seeds} seeds"
+    if candidate.diverged:
+        text += f" ({candidate.diverged} of {len(candidate.attempts)} seeds diverged)"
+    return text

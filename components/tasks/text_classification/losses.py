@@ -1,0 +1,76 @@
+"""Losses and training metrics of each problem type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kfp_finetune.components.tasks.losses import cross_entropy, training_cross_entropy
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    SINGLE_LABEL,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def loss(problem_type: str) -> Any:
+    """The Keras loss of logits.
+
+    Returns:
+        Single-label: cross-entropy between the label and the softmax of the logits. Multi-label:
+        binary cross-entropy, averaged over the labels. Regression: the squared error.
+    """
+    from keras import losses
+
+    if problem_type == SINGLE_LABEL:
+        return cross_entropy()
+    if problem_type == MULTI_LABEL:
+        return losses.BinaryCrossentropy(from_logits=True)
+    return losses.MeanSquaredError()
+
+
+def training_loss(
+    problem_type: str, label_smoothing_factor: float, class_weights: str, targets: NDArray[Any]
+) -> Any:
+    """The Keras loss that training minimizes instead of `loss`; None for `loss` itself.
+
+    Args:
+        problem_type: The problem type of the targets.
+        label_smoothing_factor: s in [0, 1). Single-label: see `training_cross_entropy`.
+            Multi-label: the target is 1 - s / 2 or s / 2, as in Keras.
+        class_weights: "balanced" or "none"; see `training_cross_entropy`.
+        targets: Of the training split.
+    """
+    if problem_type == MULTI_LABEL and label_smoothing_factor:
+        from keras import losses
+
+        return losses.BinaryCrossentropy(from_logits=True, label_smoothing=label_smoothing_factor)
+    if problem_type == SINGLE_LABEL:
+        return training_cross_entropy(label_smoothing_factor, class_weights, targets)
+    return None
+
+
+def training_metrics(problem_type: str, label_names: Sequence[str]) -> list[Any]:
+    """Keras metrics of the validation split during training, besides the loss."""
+    import tensorflow as tf
+    from keras import metrics
+
+    class MicroF1(metrics.F1Score):
+        """F1 over all labels of all rows, from logits: a label is predicted above 0."""
+
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+            super().update_state(y_true, tf.sigmoid(y_pred), sample_weight)
+
+    if problem_type == SINGLE_LABEL:
+        return [metrics.SparseCategoricalAccuracy(name="accuracy")]
+    if problem_type == MULTI_LABEL:
+        f1 = MicroF1(average="micro", threshold=0.5, name="micro_f1")
+        # Keras creates its variables at the first batch, which is too late inside a graph.
+        nothing = np.zeros((1, len(label_names)), np.float32)
+        metrics.F1Score.update_state(f1, nothing, nothing)
+        return [f1]
+    return [metrics.MeanAbsoluteError(name="mae")]
