@@ -14,6 +14,7 @@ from typing import Any
 from kfp_finetune.cli.screen.columns import NOTHING, Column, table
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.tasks.registry import DEFAULT_TASK
 from kfp_finetune.components.uris import without_secrets
 from kfp_finetune.local.processes import Interrupted
 from kfp_finetune.progress.lines import clean
@@ -156,7 +157,7 @@ def _task(folder: RunFolder) -> str:
     """Return the run's task, or its problem type where that was given."""
     parameters = folder.record.parameters
     kind = str(parameters.get("problem_type") or "auto")
-    return kind if kind != "auto" else str(parameters.get("task") or "text-classification")
+    return kind if kind != "auto" else str(parameters.get("task") or DEFAULT_TASK)
 
 
 def _columns(folders: Sequence[RunFolder], sort: str | None) -> list[Column]:

@@ -26,6 +26,7 @@ def _load(folder: str) -> Task:
 
 
 TASKS: Final[Mapping[str, Task]] = {task.name: task for task in map(_load, _FOLDERS)}
+DEFAULT_TASK: Final = next(iter(TASKS))
 PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = {
     kind.name: kind for task in TASKS.values() for kind in task.problem_types
 }
@@ -42,7 +43,7 @@ def get_task(name: str) -> Task:
             f"task '{name}' is not known",
             where="task",
             expected="one of " + ", ".join(TASKS),
-            remedy=f"--task {next(iter(TASKS))}",
+            remedy=f"--task {DEFAULT_TASK}",
         )
     return TASKS[name]
 
