@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import tensorflow as tf
 
-from kfp_finetune.components.finetune import callbacks, devices
-from tests.finetune.runs import Killed
+from kfp_finetune.components.finetune import devices
+from tests.finetune.runs import killer
 
 devices.configure(seed=0)
 # Two devices for the tests of strategies; all others use the first.
@@ -19,15 +18,6 @@ tf.config.set_logical_device_configuration(
 
 
 @pytest.fixture
-def kill(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int | None], None]]:
-    """Has training end at once after so many updates, before they could be saved."""
-    at: list[int | None] = [None]
-    real = callbacks.Clock.on_train_batch_end
-
-    def on_train_batch_end(self: Any, batch: int, logs: Any = None) -> None:
-        real(self, batch, logs)
-        if self._history.updates_done == at[0]:
-            raise Killed
-
-    monkeypatch.setattr(callbacks.Clock, "on_train_batch_end", on_train_batch_end)
-    yield lambda step: at.__setitem__(0, step)
+def kill(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
+    """End training right after this update, before it can be saved."""
+    return killer(monkeypatch)

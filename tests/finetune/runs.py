@@ -1,4 +1,4 @@
-"""Runs on tiny data that are killed and looked at, for every test that needs them."""
+"""Trainings on tiny data that the tests run, kill, resume and compare."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import optimizer_config as optimizer_artifact
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
-from kfp_finetune.components.finetune import training
+from kfp_finetune.components.finetune import callbacks, training
 from kfp_finetune.components.finetune.parameters import Checkpointing
 from kfp_finetune.components.load_data.steps import count_steps
 from kfp_finetune.components.models.dropout import Dropout
@@ -31,12 +31,12 @@ CURVES = (
 )
 
 
-# What is a run's own, though it ends as another does.
+# These differ between runs that end alike.
 _OWN = {"resumed_at", "differences", "dataset"}
 
 
 def without_dropout(network: Any) -> None:
-    """Have a model drop nothing out."""
+    """Set every dropout rate of a model to 0."""
     for layer in network._flatten_layers():
         if isinstance(layer, Dropout):
             layer.rate = 0.0
@@ -44,6 +44,20 @@ def without_dropout(network: Any) -> None:
 
 class Killed(BaseException):
     """Stands for SIGKILL: nothing catches it, nothing is saved."""
+
+
+def killer(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
+    """A function that sets the update right after which training is killed; None: it is not."""
+    at: list[int | None] = [None]
+    real = callbacks.Clock.on_train_batch_end
+
+    def on_train_batch_end(self: Any, batch: int, logs: Any = None) -> None:
+        real(self, batch, logs)
+        if self._history.updates_done == at[0]:
+            raise Killed
+
+    monkeypatch.setattr(callbacks.Clock, "on_train_batch_end", on_train_batch_end)
+    return lambda step: at.__setitem__(0, step)
 
 
 class Run:

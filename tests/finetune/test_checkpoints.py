@@ -1,4 +1,7 @@
-"""A run that is killed and resumed ends as one that was not, to the last bit; or says why not."""
+"""A run that is killed and resumed ends as one that was not, to the last bit, or reports why not.
+
+A training takes seconds: tests share the uninterrupted run, and continue copies of a killed one.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ from kfp_finetune.components.finetune import (
 from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
 from kfp_finetune.components.finetune.parameters import Selection
 from tests import checkpoints as families
-from tests.finetune.runs import STEPS, Killed, Run
+from tests.finetune.runs import STEPS, Killed, Run, killer
 from tests.servers import Bucket
 
-# The same again with one thing changed.
+# For variants of a test that `make test` runs.
 SLOW = pytest.mark.slow
 
 
@@ -33,12 +36,30 @@ SLOW = pytest.mark.slow
 def whole(
     tiny_data: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """What a run gives that is never killed, and never saved."""
+    """The results of a run that is neither killed nor saved."""
     run = Run(tmp_path_factory.mktemp("whole"), tiny_data, tiny_model)
     run(directory=None)
     found = run.results()
     assert [step for step, _ in found["curves"]["train/loss"]] == list(range(STEPS))
     return found
+
+
+@pytest.fixture(scope="module")
+def killed_at_8(
+    tiny_data: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a run killed in mid-epoch (an epoch has 13 updates), saved at steps 3 and 6."""
+    folder = tmp_path_factory.mktemp("killed")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        Run(folder, tiny_data, tiny_model).killed_at(8, killer(monkeypatch))
+    return folder
+
+
+@pytest.fixture
+def killed(killed_at_8: Path, tiny_data: Path, tiny_model: Path, tmp_path: Path) -> Run:
+    """A copy of that run, which may be continued or damaged."""
+    shutil.copytree(killed_at_8, tmp_path, dirs_exist_ok=True)
+    return Run(tmp_path, tiny_data, tiny_model)
 
 
 def notes(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -48,15 +69,11 @@ def notes(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 def test_a_run_killed_twice_and_resumed_ends_like_one_that_was_not(
     whole: dict[str, Any],
-    tiny_data: Path,
-    tiny_model: Path,
-    tmp_path: Path,
+    killed: Run,
     kill: Callable[[int | None], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run = Run(tmp_path, tiny_data, tiny_model)
-    run.killed_at(8, kill)  # in mid-epoch: an epoch has 13 updates
-    run.killed_at(20, kill)
+    killed.killed_at(20, kill)
     made: list[int] = []
     clock = callbacks.Clock.on_train_batch_end
 
@@ -65,10 +82,10 @@ def test_a_run_killed_twice_and_resumed_ends_like_one_that_was_not(
         made.append(self._history.updates_done)
 
     monkeypatch.setattr(callbacks.Clock, "on_train_batch_end", count)
-    manifest = run()
+    manifest = killed()
     assert manifest.resumed_at == [6, 18]
     assert made == list(range(19, 27))
-    assert run.results() == whole
+    assert killed.results() == whole
 
 
 @SLOW
@@ -225,20 +242,16 @@ def damage_marker(folder: Path) -> None:
 def test_a_damaged_checkpoint_is_told_and_the_one_before_it_used(
     damage: Callable[[Path], None],
     whole: dict[str, Any],
-    tiny_data: Path,
-    tiny_model: Path,
+    killed: Run,
     tmp_path: Path,
-    kill: Callable[[int | None], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run = Run(tmp_path, tiny_data, tiny_model)
-    run.killed_at(8, kill)
     damage(tmp_path / "saved" / "step-00000006")
     capsys.readouterr()
-    assert run().resumed_at == [3]
+    assert killed().resumed_at == [3]
     said = notes(capsys)
     assert any(n.startswith("the checkpoint of step 6 is damaged and not used: ") for n in said)
-    assert run.results() == whole
+    assert killed.results() == whole
 
 
 @SLOW
@@ -261,16 +274,12 @@ def test_where_every_checkpoint_is_damaged_training_begins_anew(
 @SLOW
 def test_a_save_that_was_cut_off_is_no_checkpoint(
     whole: dict[str, Any],
-    tiny_data: Path,
-    tiny_model: Path,
+    killed: Run,
     tmp_path: Path,
-    kill: Callable[[int | None], None],
 ) -> None:
-    run = Run(tmp_path, tiny_data, tiny_model)
-    run.killed_at(8, kill)
     (tmp_path / "saved" / "step-00000006" / "checkpoint.json").unlink()
-    assert run().resumed_at == [3]
-    assert run.results() == whole
+    assert killed().resumed_at == [3]
+    assert killed.results() == whole
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_whole_and_training_going(
@@ -309,14 +318,13 @@ def refused(run: Run, **saved: Any) -> str:
 
 
 def test_what_differs_is_said_and_not_resumed_unless_asked(
+    killed: Run,
     tiny_data: Path,
     tiny_model: Path,
     tmp_path: Path,
     kill: Callable[[int | None], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run = Run(tmp_path, tiny_data, tiny_model)
-    run.killed_at(8, kill)
     other = Run(tmp_path, tiny_data, tiny_model, learning_rate=2e-3)
     difference = "optimizer.schedule.learning_rate: 0.001, now 0.002"
     for resume in ("retry", "exact"):
@@ -361,9 +369,8 @@ def test_a_checkpoint_of_another_format_is_refused_with_the_version_that_wrote_i
 
 
 def test_another_plan_or_other_data_cannot_be_gone_on_with_at_all(
-    tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
+    killed: Run, tiny_data: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    Run(tmp_path, tiny_data, tiny_model).killed_at(8, kill)
     longer = Run(tmp_path, tiny_data, tiny_model, plan={"num_train_epochs": 3.0})
     message = refused(longer, resume="any")
     assert "plan.num_train_epochs: 2.0, now 3.0; plan.num_train_steps: 26, now 39" in message
