@@ -34,28 +34,28 @@ def build_optimizer(
     """Build the learning-rate schedule and the optimizer for a run of num_train_steps updates.
 
     Args:
-        num_train_steps: Updates of the run, as count_steps counted them.
+        num_train_steps: Optimizer steps of the run, as counted by count_steps.
         optimizer: adam, adamw (decoupled weight decay), sgd or lion.
-        learning_rate: The peak.
+        learning_rate: Peak learning rate.
         lr_scheduler_type: polynomial, linear, cosine, cosine_with_restarts, inverse_sqrt,
             exponential, piecewise_constant, warmup_stable_decay or constant.
-        end_learning_rate: The rate that the decay ends at, after the last step; for polynomial,
-            linear, cosine, cosine_with_restarts and warmup_stable_decay.
-        power: Of the polynomial; 1 is a straight line.
-        num_cycles: For cosine_with_restarts: how many times the rate decays from the peak.
-        decay_rate: For exponential: the rate after the last step, as a share of the first; above 1,
-            the rate rises.
-        decay_ratio: For warmup_stable_decay: share of the steps that the decay takes at the end.
-        lr_boundaries: For piecewise_constant: share of the steps and the rate from there on, such
-            as 0.5:1e-5,0.8:1e-6.
+        end_learning_rate: Learning rate at the end of the decay, for polynomial, linear, cosine,
+            cosine_with_restarts and warmup_stable_decay.
+        power: Exponent of the polynomial decay (1 = linear).
+        num_cycles: For cosine_with_restarts: number of decays, each restarting at the peak.
+        decay_rate: For exponential: learning rate after the last step, as a share of the first; the
+            rate rises if it is above 1.
+        decay_ratio: For warmup_stable_decay: share of the steps spent in the final decay.
+        lr_boundaries: For piecewise_constant: share of the steps and the learning rate from there
+            on, such as 0.5:1e-5,0.8:1e-6.
         warmup_ratio: Share of the steps spent in warmup, rising from 0 to the peak.
-        warmup_steps: Steps spent in warmup; instead of warmup_ratio.
-        momentum: For sgd; 0.9 is usual.
-        weight_decay: For adamw and lion; not applied to biases and layer norms.
-        adam_beta1: For adam and adamw: decay of the first moment.
-        adam_beta2: For adam and adamw: decay of the second moment.
-        adam_epsilon: For adam and adamw: added to the denominator.
-        max_grad_norm: Clip the global norm of the gradients to this; 0: no clipping.
+        warmup_steps: Steps spent in warmup, instead of warmup_ratio.
+        momentum: Momentum of sgd; 0.9 is usual.
+        weight_decay: Weight decay of adamw and lion; not applied to biases and layer norms.
+        adam_beta1: Decay rate of the first moment, for adam and adamw.
+        adam_beta2: Decay rate of the second moment, for adam and adamw.
+        adam_epsilon: Constant added to the denominator, for adam and adamw.
+        max_grad_norm: Clip the global norm of the gradients to this value; 0: no clipping.
 
     Returns:
         optimizer_config: The optimizer and its schedule as validated JSON.

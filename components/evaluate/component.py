@@ -23,12 +23,12 @@ def evaluate(
     """Score a model on the test split and write the report.
 
     Args:
-        tokenized_dataset: The dataset that load_data wrote.
-        model: The model that finetune wrote.
+        tokenized_dataset: Tokenized dataset from load_data.
+        model: Trained model from finetune.
         precision: Precision of matrix products: auto (bfloat16 if the processor is faster with it
             and the probabilities of a sample stay within 0.01 of those in float32), float32 or
             bfloat16.
-        texts_in_report: Show examples with their texts; false omits the texts, for private data.
+        texts_in_report: Show example texts in the report; set it to false for private data.
 
     Returns:
         metrics: Loss, accuracy, macro-F1 and the other scalars of the problem type.

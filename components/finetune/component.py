@@ -46,47 +46,49 @@ def finetune(
     """Fine-tune a Transformers model on TensorFlow: compile with the built optimizer, and fit.
 
     Args:
-        tokenized_dataset: What load_data wrote.
-        optimizer_config: What build_optimizer wrote.
-        base_model: A folder or a Hub id.
+        tokenized_dataset: Tokenized dataset from load_data.
+        optimizer_config: Optimizer configuration from build_optimizer.
+        base_model: Base model: a folder or a Hub id.
         model_revision: Revision of a Hub model.
         batch_size: Examples per batch, over all devices.
         num_train_epochs: Passes over the training rows; may be fractional.
-        max_steps: Updates to make, whatever the number of epochs; 0: num_train_epochs decides.
-        gradient_accumulation_steps: Batches per update.
-        drop_remainder: Leave out the last, smaller batch of an epoch.
-        seed: For the head's weights, dropout and the order of the rows.
-        precision: Of matrix products: auto (bfloat16 where the processor or the GPU is faster with
-            it), float32 or bfloat16.
-        jit_compile: Compile the updates with XLA, for GPUs; takes a minute or more at first.
-        gradient_checkpointing: Save memory: the gradient computes each layer again instead of
-            keeping it. For long texts; updates take about a third longer.
-        label_smoothing_factor: Share of a label's weight that goes to all labels alike; 0.1 is
-            usual. For the training loss only.
-        class_weights: none, or balanced: an example counts n / (labels * n of its label), so that
-            every label has the same say. For the training loss only.
-        label_all_tokens: Train all pieces of a tagged word to have its tag, not the first alone.
-        metric_for_best_model: Validation metric that decides: loss, or what the task measures
-            (accuracy, micro_f1, mae).
-        load_best_model_at_end: Keep the weights of the best evaluation, not the last ones.
+        max_steps: Number of optimizer steps, regardless of the epochs; 0: num_train_epochs decides.
+        gradient_accumulation_steps: Batches per optimizer step.
+        drop_remainder: Drop the last, smaller batch of an epoch.
+        seed: Seed for the new head's weights, dropout and the order of the rows.
+        precision: Precision of matrix products: auto (bfloat16 if the processor or the GPU is
+            faster with it), float32 or bfloat16.
+        jit_compile: Compile the optimizer steps with XLA, for GPUs; compiling takes a minute or
+            more.
+        gradient_checkpointing: Save memory on long texts by recomputing each layer for the
+            gradient; steps take about a third longer.
+        label_smoothing_factor: Share of each label's weight to spread over all labels, in the
+            training loss only; 0.1 is usual.
+        class_weights: none, or balanced: weight examples by the inverse frequency of their label,
+            in the training loss only.
+        label_all_tokens: Train every piece of a tagged word to have its tag, not only the first
+            piece.
+        metric_for_best_model: Validation metric that selects the best model: loss, or a metric of
+            the task (accuracy, micro_f1, mae).
+        load_best_model_at_end: Keep the weights of the best evaluation instead of the last ones.
         early_stopping_patience: Stop after this many evaluations without improvement; the schedule
-            stays the same. 0: do not stop early.
-        on_divergence: fail, or report: training ends, the manifest says at which step, and the
-            model has the weights of the last evaluation whose loss was finite, or those it began
-            with.
-        checkpoint_dir: A folder, a mounted volume or a URI (s3://, gs://) to save the training in,
-            so that it can be resumed; not saved if not given.
-        checkpoint_per_trial: Use a folder of checkpoint_dir named for schedule, rate and seed, so
+            does not change. 0: do not stop early.
+        on_divergence: fail, or report: stop training, report the step, and keep the weights of the
+            last evaluation with a finite loss, or the initial ones.
+        checkpoint_dir: Folder, mounted volume or URI (s3://, gs://) to save checkpoints in, so that
+            training can be resumed; by default none are saved.
+        checkpoint_per_trial: Use a folder of checkpoint_dir named after schedule, rate and seed, so
             that the trials of a comparison can share checkpoint_dir.
         checkpoint_every_steps: Steps between two checkpoints; 0: checkpoint_every_minutes decides.
         checkpoint_every_minutes: Minutes between two checkpoints.
-        checkpoints_to_keep: Checkpoints kept in checkpoint_dir.
-        resume_from_checkpoint: Whose checkpoints to go on from: retry (only this run's own), exact
-            (any run's that is equal in everything), any (also where something differs, which is not
-            bit-identical).
-        tensorboard_dir: A folder, a mounted volume or a URI (s3://, gs://) to keep the event files
-            in during training, in a folder named for the run, so that curves can be seen live.
-        model_fingerprint: Content of the model, so that a cache notices a new one.
+        checkpoints_to_keep: Number of checkpoints to keep in checkpoint_dir.
+        resume_from_checkpoint: Which checkpoints to continue from: retry (only this run's own),
+            exact (of any run that is identical), any (even if something differs; the result is then
+            not bit-identical).
+        tensorboard_dir: Folder, mounted volume or URI (s3://, gs://) to write event files to during
+            training, in a folder named after the run, for live curves.
+        model_fingerprint: Content of the model, so that a changed model is noticed; filled in by
+            kfp-finetune.
 
     Returns:
         model: Weights, config, tokenizer, manifest and training log.

@@ -59,44 +59,48 @@ def load_data(
 
     Args:
         dataset: Training data: a file, a folder, a pattern such as data/*.csv, a URI, or a Hub id.
-        model: Whose tokenizer: a folder or a Hub id.
-        validation_dataset: Validation data of its own.
-        test_dataset: Test data of its own.
+        model: Base model, whose tokenizer is used: a folder or a Hub id.
+        validation_dataset: Validation data, if it is separate from the training data.
+        test_dataset: Test data, if it is separate from the training data.
         dataset_config: Configuration of a Hub dataset.
         dataset_revision: Revision of a Hub dataset.
-        train_split: Name of the training split, where the dataset has splits.
-        validation_split: Name of the validation split; "validation" is used where there is one.
-        test_split: Name of the test split; "test" is used where there is one.
-        split_column: Column that names each row's split: train, validation or test.
-        group_column: Column whose equal values stay together in one split.
-        validation_fraction: Share of the training rows to validate on, where no split is given.
-        test_fraction: Share of the training rows to test on, where no split is given.
-        task: text-classification, or token-classification, which tags every word.
+        train_split: Name of the training split, if the dataset has splits.
+        validation_split: Name of the validation split; by default "validation" if there is one.
+        test_split: Name of the test split; by default "test" if there is one.
+        split_column: Column that names the split of each row: train, validation or test.
+        group_column: Column whose equal values are kept in the same split.
+        validation_fraction: Share of the training rows to validate on, if the data has no
+            validation split.
+        test_fraction: Share of the training rows to test on, if the data has no test split.
+        task: text-classification, or token-classification to tag every word.
         problem_type: auto, single_label_classification, multi_label_classification or regression;
-            of tagged words entity_recognition or word_tagging.
-        text_column: Column of the text, or of the list of words; guessed only where one alone can
-            be meant.
-        text_pair_column: Column of the second text of a pair.
-        label_column: Column of the label, guessed only where one alone can be meant; several,
-            separated by commas, are one 0/1 column per label.
-        label_names: File of all labels in order, one a line or a JSON list; numbers count them.
-        slice_columns: Columns that the report compares scores by, separated by commas.
-        column_names: Names for the columns of files without a header, separated by commas.
-        delimiter: Between the cells of .csv and .tsv files, e.g. ; or tab.
-        quoting: Quotes in .csv and .tsv files: auto, minimal (RFC 4180) or none (plain characters).
-        encoding: Of text files; UTF-8, or what the byte order mark says, if not given.
-        on_bad_row: A row without text or label: error or drop; of tagged words also mend, which
-            leaves out empty words and puts tags that are out of order right.
-        drop_duplicates: Leave out rows that repeat an earlier row's text and label.
-        drop_overlap: Leave out training rows whose text is also in another split.
+            for tagged words entity_recognition or word_tagging.
+        text_column: Column of the text, or of the list of words; by default inferred if only one
+            column qualifies.
+        text_pair_column: Column of the second text, for pairs of texts.
+        label_column: Column of the label; by default inferred if only one column qualifies. Several
+            columns, separated by commas, are read as one 0/1 column per label.
+        label_names: File of all labels in order, one per line or as a JSON list; numeric labels are
+            indices into it.
+        slice_columns: Columns by which the report breaks down the scores, separated by commas.
+        column_names: Column names for files without a header, separated by commas.
+        delimiter: Delimiter of .csv and .tsv files, such as ; or tab; by default detected.
+        quoting: Quoting in .csv and .tsv files: auto, minimal (RFC 4180) or none (quotes are plain
+            characters).
+        encoding: Encoding of text files; by default UTF-8, or what the byte order mark indicates.
+        on_bad_row: Rows without text or label: error stops, drop omits them; for tagged words, mend
+            also repairs out-of-order tags and omits empty words.
+        drop_duplicates: Drop rows that repeat the text and label of an earlier row.
+        drop_overlap: Drop training rows whose text also occurs in another split.
         max_train_samples: Train on at most this many rows; 0: not limited.
         model_revision: Revision of a Hub model.
-        max_length: Tokens per example, special tokens included; longer texts are cut,
-            and longer sentences of tagged words divided.
-        seed: For the splits, the head's weights, dropout and the order of the rows.
-        dataset_fingerprint: Content of the data, so that new data behind an old name is noticed;
-            filled in by kfp-finetune, and checked when the data has been read.
-        model_fingerprint: Content of the model, for the same reason.
+        max_length: Maximum tokens per example, including special tokens; longer texts are
+            truncated, and longer sentences of tagged words are split.
+        seed: Seed for the splits, the new head's weights, dropout and the order of the rows.
+        dataset_fingerprint: Content of the data, so that changed data is noticed; filled in by
+            kfp-finetune and verified after reading.
+        model_fingerprint: Content of the model, so that a changed model is noticed; filled in by
+            kfp-finetune.
 
     Returns:
         tokenized_dataset: Token ids and labels per split (Arrow), the tokenizer and a manifest.
@@ -173,9 +177,9 @@ def count_steps(
         num_train_examples: Rows to train on.
         batch_size: Examples per batch, over all devices.
         num_train_epochs: Passes over the training rows; may be fractional.
-        max_steps: Updates to make, whatever the number of epochs; 0: num_train_epochs decides.
-        gradient_accumulation_steps: Batches per update.
-        drop_remainder: Leave out the last, smaller batch of an epoch.
+        max_steps: Number of optimizer steps, regardless of the epochs; 0: num_train_epochs decides.
+        gradient_accumulation_steps: Batches per optimizer step.
+        drop_remainder: Drop the last, smaller batch of an epoch.
 
     Returns:
         steps_per_epoch: Updates in one pass over the training rows.
