@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -16,7 +17,9 @@ from typing import Any
 
 def load(module: str, name: str) -> Any:
     """Import a name of the API, and restore the environment variables that its libraries set."""
-    with same_environment():
+    with same_environment(), warnings.catch_warnings():
+        # tqdm misses ipywidgets in a notebook; the progress here is not tqdm's.
+        warnings.filterwarnings("ignore", message="IProgress not found")
         if name == "Predictor":
             from kfp_finetune.components.quiet import import_tensorflow
             from kfp_finetune.pipelines.checks import check_installed

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Until the page has loaded; then the frame is as high as the page.
 _HEIGHT = 900
-_FIT = "this.style.height=this.contentDocument.documentElement.scrollHeight+8+'px'"
+_FIT = "this.style.height=this.contentDocument.body.offsetHeight+8+'px'"
 
 
 def of_run(run: Run) -> str:

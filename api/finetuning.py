@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.calling import call
+from kfp_finetune.components.errors import InputError
 from kfp_finetune.local.start import start
 from kfp_finetune.pipelines import catalog, parameters
 from kfp_finetune.pipelines.catalog import Pipeline
@@ -60,7 +61,7 @@ def finetune(
         return Run.of(
             start(
                 catalog.PIPELINES["finetune"],
-                _given("finetune()", "finetune", dataset, settings),
+                _given("finetune", "finetune", dataset, settings),
                 config=_path(config),
                 runs_dir=Path(runs_dir),
                 name=name,
@@ -117,10 +118,10 @@ def compare(
         return Run.of(
             start(
                 catalog.PIPELINES["compare_schedules"],
-                _given("compare()", "compare_schedules", dataset, settings),
+                _given("compare", "compare_schedules", dataset, settings),
                 config=_path(config),
                 preset=preset,
-                seeds=None if seeds is None else ",".join(map(str, seeds)),
+                seeds=_seeds(seeds),
                 runs_dir=Path(runs_dir),
                 name=name,
                 use_cache=use_cache,
@@ -152,8 +153,22 @@ def _path(value: str | Path | None) -> Path | None:
     return None if value is None else Path(value)
 
 
+def _seeds(seeds: Sequence[int] | None) -> str | None:
+    """Seeds as the command line writes them."""
+    if seeds is None:
+        return None
+    if any(type(plain(seed)) is not int for seed in seeds):
+        raise InputError(
+            f"seeds is {seeds!r}",
+            where="seeds",
+            expected="a list of whole numbers",
+            remedy="seeds=[1, 2, 3]",
+        )
+    return ",".join(str(plain(seed)) for seed in seeds)
+
+
 def _given(
-    where: str, pipeline: str, dataset: str | Path | None, settings: Mapping[str, Any]
+    call: str, pipeline: str, dataset: str | Path | None, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The parameters that were given, checked by name and type."""
     values = {"dataset": dataset, **settings}
@@ -161,7 +176,7 @@ def _given(
     given = {name: plain(value) for name, value in values.items() if value is not None}
     # "auto" is no number yet: the range test finds one before the run begins.
     auto = {n: given.pop(n) for n in ("learning_rate",) if given.get(n) == parameters.AUTO}
-    return parameters.check(known, given, where) | auto
+    return parameters.check(known, given, f"{call}()", f"help({call})") | auto
 
 
 def plain(value: Any) -> Any:

@@ -51,7 +51,9 @@ def evaluate(
     with call():
         known = parameters.load(catalog.PIPELINES["finetune"].definition)
         values = {n: plain(v) for n, v in settings.items() if v is not None}
-        given = parameters.check(known, {**values, "dataset": plain(dataset)}, "evaluate()")
+        given = parameters.check(
+            known, {**values, "dataset": plain(dataset)}, "evaluate()", "help(finetune)"
+        )
         job = {
             "name": plain(model),
             "flags": given,

@@ -10,7 +10,10 @@ _OPTION = re.compile(r"(?<![\w-])--(no-)?([a-z][a-z0-9]*(?:-[a-z0-9]+)*)")
 # An option, and what may be its value.
 _WITH_VALUE = re.compile(_OPTION.pattern + r"(?:[ =](\w[\w./:-]*))?")
 # Words that follow an option without being its value.
-_NO_VALUES = {"and", "or", "is", "with", "to", "in", "such", "only", "for", "where", "if", "lists"}
+_NO_VALUES = {
+    "and", "file", "for", "if", "in", "is", "lists", "only", "or", "such", "to", "where", "with",
+    "without",
+}  # fmt: skip
 
 
 def on_cluster() -> bool:

@@ -217,13 +217,19 @@ def ascii_number(value: Any) -> Any:
     return value
 
 
-def check(parameters: Sequence[Parameter], values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Check names and types of values from a config file.
+def check(
+    parameters: Sequence[Parameter],
+    values: Mapping[str, Any],
+    where: str,
+    listed: str = "kfp-finetune run --help",
+) -> dict[str, Any]:
+    """Check names and types of values from a config file, or from a call.
 
     Args:
         parameters: What is known.
         values: Names to values, as YAML read them.
-        where: The file, for messages.
+        where: The file or the call, for messages.
+        listed: The command or call that lists the parameters.
 
     Returns:
         The values in the parameters' types, without those that are null.
@@ -240,7 +246,7 @@ def check(parameters: Sequence[Parameter], values: Mapping[str, Any], where: str
                 f"unknown parameter '{name}'",
                 where=where,
                 expected=f"'{near[0]}'?" if near else "one of: " + ", ".join(known),
-                remedy="kfp-finetune run --help lists the parameters",
+                remedy=f"{listed} lists the parameters",
             )
         if value is not None:
             checked[name] = _check_value(known[name], value, where)

@@ -102,7 +102,11 @@ def _candidates(
             expected="whole numbers with commas between them",
             remedy="such as --seeds 1,2,3",
         )
-    return expand(candidates, [int(n) for n in numbers], str(config or "--preset"))
+    return expand(
+        candidates,
+        [int(n) for n in numbers],
+        str(config or ("candidates" if preset is None else "--preset")),
+    )
 
 
 def given(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) -> dict[str, Any]:

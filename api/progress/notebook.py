@@ -22,7 +22,7 @@ class NotebookScreen:
         self._headings: list[str] = []
         self._rows: list[tuple[str, str, str]] = []
         self._now = ""
-        self._below: list[tuple[str, str]] = []
+        self._summary = ""
         self._notes: list[str] = []
         self._pace = Pace()
         self._shown_at = 0.0
@@ -69,8 +69,8 @@ class NotebookScreen:
 
     def summary(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """See `Screen`."""
-        self._headings.append(clean(title))
-        self._below = [(clean(name), clean(value)) for name, value in rows]
+        table = "".join(_row("", name, escape(clean(value))) for name, value in rows)
+        self._summary = f"<div>{escape(clean(title))}</div><table>{table}</table>"
         self._show()
 
     def close(self) -> None:
@@ -86,8 +86,7 @@ class NotebookScreen:
     def _page(self) -> str:
         head = "".join(f"<div>{escape(text)}</div>" for text in self._headings)
         rows = "".join(_row(sign, name, escape(text)) for sign, name, text in self._rows)
-        below = "".join(_row("", name, escape(value)) for name, value in self._below)
-        return f"{head}<table>{rows}{self._now}{below}</table>"
+        return f"{head}<table>{rows}{self._now}</table>{self._summary}"
 
 
 def _row(sign: str, name: str, html: str) -> str:

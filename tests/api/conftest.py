@@ -64,9 +64,14 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> Executed:
     first = nbformat.v4.new_code_cell(STATE)
     last = nbformat.v4.new_code_cell("json.dumps([before, state()])")
     document.cells = [first, *document.cells, last]
-    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")
+    # Sockets in a folder of this user, instead of ports that everybody on the machine can reach.
+    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=str(folder / "socket"))
     NotebookClient(
-        document, km=kernel, timeout=1200, resources={"metadata": {"path": str(folder)}}
+        document,
+        km=kernel,
+        timeout=1200,
+        startup_timeout=300,
+        resources={"metadata": {"path": str(folder)}},
     ).execute()
     outputs = [cell.outputs for cell in document.cells if cell.cell_type == "code"]
     before, after = json.loads(ast.literal_eval(outputs[-1][0]["data"]["text/plain"]))

@@ -90,6 +90,8 @@ def test_signatures_have_the_parameters_of_the_pipeline(function: object, pipeli
         ("give another with --runs-dir", "give another with runs_dir"),
         ("kfp-finetune resume demo --uri X", "kfp-finetune resume demo --uri X"),
         ("the command line", "the call"),
+        ("--model without --dataset", "model without dataset"),
+        ("or in a --config file", "or in a config file"),
         (
             "Try --optimizer adamw, or --learning-rate 0.002.",
             "Try optimizer='adamw', or learning_rate=0.002.",
@@ -113,6 +115,19 @@ def test_a_misspelled_parameter_is_named(tmp_path: Path) -> None:
         finetune(learing_rate=1e-3, runs_dir=tmp_path)
     assert error.value.found == "unknown parameter 'learing_rate'"
     assert "learning_rate" in error.value.expected
+    assert error.value.remedy == "help(finetune) lists the parameters"
+
+
+def test_seeds_are_a_list(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        compare(seeds="1,2", runs_dir=tmp_path)  # type: ignore[arg-type]
+    assert error.value.where == "seeds" and error.value.remedy == "seeds=[1, 2, 3]"
+
+
+def test_candidates_of_a_call_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        compare("d.csv", model="m", candidates=[{"power": "x"}], runs_dir=tmp_path)
+    assert error.value.found == "candidate 1 has power: 'x'" and error.value.where == "candidates"
 
 
 def test_a_run_or_model_that_is_not_there(tmp_path: Path) -> None:
