@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.finetune import training
+from kfp_finetune.components.finetune.parameters import Parameters
 from kfp_finetune.components.finetune.training_log import TrainingLog
 
 
@@ -38,14 +39,13 @@ def main() -> None:
     TrainingLog.write = timed("write", TrainingLog.write)  # type: ignore[method-assign]
     training.fit = timed("fit", training.fit)
     with tempfile.TemporaryDirectory() as work:
+        names = ("batch_size", "num_train_epochs", "max_steps", "seed")
         manifest = training.finetune(
+            Parameters(
+                base_model=parameters["model"], **{name: parameters[name] for name in names}
+            ),
             tokenized_dataset_path=str(run / "steps" / "load_data" / "tokenized_dataset"),
             optimizer_config_path=str(run / "steps" / "build_optimizer" / "optimizer_config"),
-            base_model=parameters["model"],
-            **{
-                name: parameters[name]
-                for name in ("batch_size", "num_train_epochs", "max_steps", "seed")
-            },
             model_path=f"{work}/model",
             tensorboard_logs_path=f"{work}/logs",
         )

@@ -14,12 +14,8 @@ from kfp_finetune.components.build_optimizer.parameters import (
     build_optimizer_config,
 )
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune.parameters import (
-    Selection,
-    check_on_divergence,
-    check_precision,
-    grouped,
-)
+from kfp_finetune.components.finetune import parameters as finetune
+from kfp_finetune.components.finetune.selection import Selection
 from kfp_finetune.components.load_data import checks as load_data
 from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, File
 from kfp_finetune.components.load_data.steps import MOST_STEPS, check_step_parameters
@@ -128,12 +124,10 @@ def _of_finetune(parameters: Mapping[str, Any]) -> list[InputError]:
     checks: list[Callable[[], Any]] = [
         lambda: check_step_parameters(**steps),
         lambda: build_optimizer_config(num_train_steps=planned, **optimizer),
-        lambda: check_precision(parameters["precision"]),
-        lambda: check_on_divergence(parameters["on_divergence"]),
-        lambda: grouped(parameters),
     ]
     problems = [
         *load_data.check_parameters(parameters),
+        *finetune.check_parameters(parameters),
         *(problem for check in checks for problem in InputError.found_by(check)),
         *(TASKS[task].check_training_parameters(parameters) if task in TASKS else ()),
     ]

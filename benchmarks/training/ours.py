@@ -14,6 +14,7 @@ from typing import Any
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import optimizer_config, tokenized_dataset
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
+from kfp_finetune.components.finetune import parameters as finetune_parameters
 from kfp_finetune.components.finetune import training
 from kfp_finetune.components.load_data.dataset import load_data
 from kfp_finetune.components.load_data.parameters import Parameters
@@ -74,14 +75,17 @@ def prepare(
 
 def finetune(folder: Path, checkpoint: str, epochs: float, seed: int, precision: str) -> Any:
     """Train on what `prepare` left in the folder; the model's manifest."""
-    return training.finetune(
-        tokenized_dataset_path=str(folder / "data"),
-        optimizer_config_path=str(folder / "optimizer"),
+    parameters = finetune_parameters.Parameters(
         base_model=checkpoint,
         batch_size=BATCH_SIZE,
         num_train_epochs=epochs,
         seed=seed,
         precision=precision,
+    )
+    return training.finetune(
+        parameters,
+        tokenized_dataset_path=str(folder / "data"),
+        optimizer_config_path=str(folder / "optimizer"),
         model_path=str(folder / "model"),
         tensorboard_logs_path=str(folder / "logs"),
     )

@@ -20,7 +20,7 @@ from kfp_finetune.components.finetune.history import (
     History,
     LogRows,
 )
-from kfp_finetune.components.finetune.parameters import Selection
+from kfp_finetune.components.finetune.selection import Selection
 from kfp_finetune.components.load_data.steps import StepPlan
 from kfp_finetune.components.progress_file import ProgressFile
 from kfp_finetune.components.runtime import Progress, check_not_terminated

@@ -105,46 +105,48 @@ def finetune(
 
         quiet.import_tensorflow()
         from kfp_finetune.components.finetune import live_logs, run_facts, training, ui_metadata
-        from kfp_finetune.components.finetune.parameters import grouped
+        from kfp_finetune.components.finetune.parameters import Parameters
         from kfp_finetune.components.not_given import given
 
         owner = runtime.run_of(model.uri)
-        parameters = given(
-            base_model=base_model,
-            model_revision=model_revision,
-            model_fingerprint=model_fingerprint,
-            batch_size=batch_size,
-            num_train_epochs=num_train_epochs,
-            max_steps=max_steps,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            drop_remainder=drop_remainder,
-            seed=seed,
-            precision=precision,
-            jit_compile=jit_compile,
-            gradient_checkpointing=gradient_checkpointing,
-            label_smoothing_factor=label_smoothing_factor,
-            class_weights=class_weights,
-            label_all_tokens=label_all_tokens,
-            metric_for_best_model=metric_for_best_model,
-            load_best_model_at_end=load_best_model_at_end,
-            early_stopping_patience=early_stopping_patience,
-            on_divergence=on_divergence,
-            checkpoint_dir=checkpoint_dir,
-            checkpoint_per_trial=checkpoint_per_trial,
-            checkpoint_every_steps=checkpoint_every_steps,
-            checkpoint_every_minutes=checkpoint_every_minutes,
-            checkpoints_to_keep=checkpoints_to_keep,
-            resume_from_checkpoint=resume_from_checkpoint,
-            tensorboard_dir=tensorboard_dir,
+        parameters = Parameters(
+            **given(
+                base_model=base_model,
+                model_revision=model_revision,
+                batch_size=batch_size,
+                num_train_epochs=num_train_epochs,
+                max_steps=max_steps,
+                gradient_accumulation_steps=gradient_accumulation_steps,
+                drop_remainder=drop_remainder,
+                seed=seed,
+                precision=precision,
+                jit_compile=jit_compile,
+                gradient_checkpointing=gradient_checkpointing,
+                label_smoothing_factor=label_smoothing_factor,
+                class_weights=class_weights,
+                label_all_tokens=label_all_tokens,
+                metric_for_best_model=metric_for_best_model,
+                load_best_model_at_end=load_best_model_at_end,
+                early_stopping_patience=early_stopping_patience,
+                on_divergence=on_divergence,
+                checkpoint_dir=checkpoint_dir,
+                checkpoint_per_trial=checkpoint_per_trial,
+                checkpoint_every_steps=checkpoint_every_steps,
+                checkpoint_every_minutes=checkpoint_every_minutes,
+                checkpoints_to_keep=checkpoints_to_keep,
+                resume_from_checkpoint=resume_from_checkpoint,
+                tensorboard_dir=tensorboard_dir,
+                model_fingerprint=model_fingerprint,
+            )
         )
-        live_directory = parameters.pop("tensorboard_dir", None)
-        with live_logs.synced(tensorboard_logs.path, live_directory, owner):
+        with live_logs.synced(tensorboard_logs.path, parameters.tensorboard_dir, owner):
             manifest = training.finetune(
+                parameters,
                 tokenized_dataset_path=tokenized_dataset.path,
                 optimizer_config_path=optimizer_config.path,
                 model_path=model.path,
                 tensorboard_logs_path=tensorboard_logs.path,
-                **grouped(parameters, owner, optimizer_config.path),
+                owner=owner,
             )
         ui_metadata.write(mlpipeline_ui_metadata.path, tensorboard_logs.uri, owner)
         for name, value in metadata.finite(manifest.validation_metrics).items():

@@ -12,7 +12,6 @@ from kfp_finetune.components.build_optimizer.parameters import Parameters, build
 from kfp_finetune.components.evaluate.report_page import render_report
 from kfp_finetune.components.evaluate.reproduction import command
 from kfp_finetune.components.finetune import parameters as finetune
-from kfp_finetune.components.finetune.parameters import all_changed
 from kfp_finetune.components.load_data import parameters as load_data
 from kfp_finetune.components.repeating import changed
 from kfp_finetune.pipelines import catalog, parameters
@@ -34,8 +33,8 @@ from tests.evaluate.inputs import make_inputs, names_of
 def test_the_command_describes_the_same_optimizer(given: dict[str, Any]) -> None:
     model = make_inputs(names_of(2), steps_per_epoch=47)[1]
     optimizer = build_optimizer_config(model.num_train_steps, **given)
-    told = all_changed(
-        {"base_model": "m", "seed": 7}, {"dataset": "it's here"}, optimizer.parameters
+    told = finetune.Parameters(base_model="m", seed=7).all_changed(
+        {"dataset": "it's here"}, optimizer.parameters
     )
     model = model.model_copy(update={"optimizer": optimizer, "parameters": told})
     program, subcommand, *words = shlex.split(" ".join(command(model)))

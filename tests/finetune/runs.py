@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import optimizer_config as optimizer_artifact
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.finetune import callbacks, training
-from kfp_finetune.components.finetune.parameters import Checkpointing
+from kfp_finetune.components.finetune.parameters import Parameters
 from kfp_finetune.components.load_data.steps import count_steps
 from kfp_finetune.components.models.dropout import Dropout
 
@@ -67,33 +68,41 @@ class Run:
         folder: Where it writes; its checkpoints are beside it.
         data: Tokenized.
         model: The base model.
-        **settings: Parameters of the optimizer, and of `finetune`.
+        plan: Parameters of finetune that count steps, beside `PLAN`.
+        saved: Parameters of finetune about checkpoints, and `owner`.
+        **settings: Parameters of finetune and of build_optimizer.
     """
 
-    def __init__(self, folder: Path, data: Path, model: Path, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        data: Path,
+        model: Path,
+        *,
+        plan: dict[str, Any] | None = None,
+        saved: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
         self.folder, self.data, self.model = folder, data, model
-        self.selection = settings.pop("selection", None)
-        self.plan = PLAN | settings.pop("plan", {})
-        self.seed = settings.pop("seed", 42)
-        self.precision = settings.pop("precision", "auto")
-        self.saved: dict[str, Any] = {"directory": str(folder / "saved"), "every_steps": 3}
-        self.saved |= settings.pop("saved", {})
-        steps = count_steps(ROWS, **self.plan).num_train_steps
+        plan = PLAN | (plan or {})
+        names = {field.name for field in fields(Parameters)}
+        self.parameters = plan | {n: settings.pop(n) for n in names & settings.keys()}
+        self.saved: dict[str, Any] = {"checkpoint_dir": str(folder / "saved")}
+        self.saved |= {"checkpoint_every_steps": 3} | (saved or {})
+        steps = count_steps(ROWS, **plan).num_train_steps
         optimizer = build_optimizer_config(steps, **({"learning_rate": 1e-3} | settings))
         optimizer_artifact.write(folder / "optimizer", optimizer)
 
     def __call__(self, **saved: Any) -> model_artifact.ModelManifest:
+        saved = self.saved | saved
+        owner = saved.pop("owner", "")
         return training.finetune(
+            Parameters(base_model=str(self.model), **self.parameters, **saved),
             tokenized_dataset_path=str(self.data),
             optimizer_config_path=str(self.folder / "optimizer"),
-            base_model=str(self.model),
-            seed=self.seed,
-            precision=self.precision,
-            selection=self.selection,
-            checkpointing=Checkpointing(**(self.saved | saved)),
             model_path=str(self.folder / "model"),
             tensorboard_logs_path=str(self.folder / "logs"),
-            **self.plan,
+            owner=owner,
         )
 
     def killed_at(self, step: int, kill: Callable[[int | None], None]) -> None:

@@ -23,7 +23,6 @@ from kfp_finetune.components.finetune import (
     training,
 )
 from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
-from kfp_finetune.components.finetune.parameters import Selection
 from tests import checkpoints as families
 from tests.finetune.runs import STEPS, Killed, Run, killer
 from tests.servers import Bucket
@@ -38,7 +37,7 @@ def whole(
 ) -> dict[str, Any]:
     """The results of a run that is neither killed nor saved."""
     run = Run(tmp_path_factory.mktemp("whole"), tiny_data, tiny_model)
-    run(directory=None)
+    run(checkpoint_dir=None)
     found = run.results()
     assert [step for step, _ in found["curves"]["train/loss"]] == list(range(STEPS))
     return found
@@ -136,7 +135,7 @@ def test_other_families_resume_to_the_last_bit_too(
 ) -> None:
     model = families.write_checkpoint(tmp_path / "base", family, "base")
     one, two = (Run(tmp_path / name, tiny_data, model, plan={"max_steps": 8}) for name in "12")
-    one(directory=None)
+    one(checkpoint_dir=None)
     two.killed_at(5, kill)
     assert two().resumed_at == [3]
     assert two.results() == one.results()
@@ -151,7 +150,7 @@ def test_accumulation_and_a_fractional_epoch_resume_too(
         Run(tmp_path / name, tiny_data, tiny_model, plan=plan, optimizer="adamw", weight_decay=0.1)
         for name in "12"
     )
-    one(directory=None)
+    one(checkpoint_dir=None)
     two.killed_at(7, kill)
     assert two().resumed_at == [6]
     assert two.results() == one.results()
@@ -165,11 +164,12 @@ def test_the_best_weights_and_the_patience_survive(
         "learning_rate": 2.0,
         "lr_scheduler_type": "constant",
         "plan": {"num_train_epochs": 6.0},
-        "selection": Selection("loss", patience=2, load_best=True),
+        "early_stopping_patience": 2,
+        "load_best_model_at_end": True,
         "precision": "float32",  # which evaluation is best, rounding decides
     }
     one, two = (Run(tmp_path / name, tiny_data, tiny_model, **settings) for name in "12")
-    manifest = one(directory=None)
+    manifest = one(checkpoint_dir=None)
     evaluations = one.curves()["validation/loss"]
     best = min(evaluations, key=lambda point: point[1])[0]
     assert manifest.best_step == best
@@ -192,12 +192,13 @@ def test_the_best_weights_are_those_that_were_measured(
         tmp_path / "longer",
         tiny_data,
         tiny_model,
-        selection=Selection("accuracy", load_best=True),
+        metric_for_best_model="accuracy",
+        load_best_model_at_end=True,
         **settings,
     )
-    best = longer(directory=None).best_step
+    best = longer(checkpoint_dir=None).best_step
     shorter = Run(tmp_path / "shorter", tiny_data, tiny_model, plan={"max_steps": best}, **settings)
-    shorter(directory=None)
+    shorter(checkpoint_dir=None)
     assert shorter.results()["weights"] == longer.results()["weights"]
 
 
@@ -209,12 +210,16 @@ def test_minutes_decide_where_no_number_of_steps_is_given(
     tmp_path: Path,
     kill: Callable[[int | None], None],
 ) -> None:
-    often = {"every_steps": None, "every_minutes": 0.0, "keep": 3}
+    often = {
+        "checkpoint_every_steps": None,
+        "checkpoint_every_minutes": 0.0,
+        "checkpoints_to_keep": 3,
+    }
     run = Run(tmp_path, tiny_data, tiny_model, saved=often)
     run.killed_at(8, kill)
     assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [5, 6, 7]
     run.killed_at(12, kill)
-    seldom = run(every_minutes=60.0)
+    seldom = run(checkpoint_every_minutes=60.0)
     assert seldom.resumed_at == [7, 11]
     assert run.results() == whole
     assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [10, 11, 26]
@@ -328,7 +333,7 @@ def test_what_differs_is_said_and_not_resumed_unless_asked(
     other = Run(tmp_path, tiny_data, tiny_model, learning_rate=2e-3)
     difference = "optimizer.schedule.learning_rate: 0.001, now 0.002"
     for resume in ("retry", "exact"):
-        assert refused(other, resume=resume) == (
+        assert refused(other, resume_from_checkpoint=resume) == (
             f"the checkpoints (step 6) are of a training that differs: {difference}\n"
             f"  where:    {tmp_path / 'saved'}\n"
             "  expected: a training that is the same in everything that determines its result\n"
@@ -338,10 +343,11 @@ def test_what_differs_is_said_and_not_resumed_unless_asked(
     owner = "/my runs/one/steps/finetune"
     Run(tmp_path / "own", tiny_data, tiny_model, saved={"owner": owner}).killed_at(8, kill)
     own = Run(tmp_path / "own", tiny_data, tiny_model, saved={"owner": owner}, learning_rate=2e-3)
-    assert refused(own, resume="exact").endswith(  # what `kfp-finetune resume` asks for
+    # As `kfp-finetune resume` asks.
+    assert refused(own, resume_from_checkpoint="exact").endswith(
         "bit-identical: kfp-finetune resume '/my runs/one' --allow-differences"
     )
-    manifest = other(resume="any")
+    manifest = other(resume_from_checkpoint="any")
     assert (manifest.resumed_at, manifest.differences) == ([6], [difference])
     assert f"goes on after 6 of 26 steps; not bit-identical, as there differs {difference}" in (
         notes(capsys)
@@ -358,7 +364,7 @@ def test_a_checkpoint_of_another_format_is_refused_with_the_version_that_wrote_i
     saved.mkdir()
     record = {"owner": "", "key": "key", "finished": False, "facts": facts}
     (saved / "run.json").write_text(json.dumps(record))
-    assert refused(Run(tmp_path, tiny_data, tiny_model), resume=resume) == (
+    assert refused(Run(tmp_path, tiny_data, tiny_model), resume_from_checkpoint=resume) == (
         "the checkpoints were written by kfp-finetune 0.1.0, and this version keeps the state of a"
         " training otherwise: it cannot continue from them\n"
         f"  where:    {saved}\n"
@@ -372,7 +378,7 @@ def test_another_plan_or_other_data_cannot_be_gone_on_with_at_all(
     killed: Run, tiny_data: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     longer = Run(tmp_path, tiny_data, tiny_model, plan={"num_train_epochs": 3.0})
-    message = refused(longer, resume="any")
+    message = refused(longer, resume_from_checkpoint="any")
     assert "plan.num_train_epochs: 2.0, now 3.0; plan.num_train_steps: 26, now 39" in message
     assert message.endswith(
         "remedy:   start another with kfp-finetune run, with a checkpoint directory of its own"
@@ -386,8 +392,8 @@ def test_another_plan_or_other_data_cannot_be_gone_on_with_at_all(
         ({"adam_beta1": 0.9}, {"adam_beta1": 0.1}),
         ({"optimizer": "sgd", "momentum": 0.0}, {"optimizer": "sgd", "momentum": 0.9}),
         (
-            {"selection": Selection("loss", load_best=True)},
-            {"selection": Selection("accuracy", load_best=True)},
+            {"load_best_model_at_end": True},
+            {"metric_for_best_model": "accuracy", "load_best_model_at_end": True},
         ),
         ({"seed": 42}, {"seed": 43}),
     ],
@@ -402,7 +408,7 @@ def test_what_a_checkpoint_holds_cannot_be_changed_by_going_on_from_it(
     kill: Callable[[int | None], None],
 ) -> None:
     Run(tmp_path, tiny_data, tiny_model, **setting).killed_at(5, kill)
-    message = refused(Run(tmp_path, tiny_data, tiny_model, **other), resume="any")
+    message = refused(Run(tmp_path, tiny_data, tiny_model, **other), resume_from_checkpoint="any")
     assert message.startswith("the checkpoints (step 3) are of a training that differs: ")
     assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3]
 
@@ -418,8 +424,9 @@ def test_a_retry_on_another_machine_goes_on_and_says_so(
     run.killed_at(5, kill)
     configure = devices.configure
     monkeypatch.setattr(devices, "configure", lambda *how: configure(*how) | {"threads": 64})
-    assert "environment.threads: " in refused(run, resume="exact")
-    assert run(owner="one", resume="retry").differences[0].startswith("environment.threads: ")
+    assert "environment.threads: " in refused(run, resume_from_checkpoint="exact")
+    resumed = run(owner="one", resume_from_checkpoint="retry")
+    assert resumed.differences[0].startswith("environment.threads: ")
 
 
 def test_a_file_that_is_no_lock_of_ours_is_left_alone(
@@ -467,10 +474,15 @@ def test_other_peoples_folders_are_left_alone(
 def test_a_damaged_newer_checkpoint_does_not_push_out_a_good_one(
     tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
 ) -> None:
-    run = Run(tmp_path, tiny_data, tiny_model, saved={"every_steps": 2, "keep": 2})
+    run = Run(
+        tmp_path,
+        tiny_data,
+        tiny_model,
+        saved={"checkpoint_every_steps": 2, "checkpoints_to_keep": 2},
+    )
     run.killed_at(7, kill)
     damage_data(tmp_path / "saved" / "step-00000006")
-    run.saved["keep"] = 1
+    run.saved["checkpoints_to_keep"] = 1
     run.killed_at(7, kill)
     assert run().resumed_at == [4, 6]
 
@@ -492,12 +504,12 @@ def test_nothing_is_resumed_unasked(
         "  remedy:   give another --checkpoint-dir, or --resume-from-checkpoint exact to go on"
         " from them"
     )
-    assert run(owner="second", resume="exact").resumed_at == [6]
+    assert run(owner="second", resume_from_checkpoint="exact").resumed_at == [6]
     assert run.results() == whole
     shutil.rmtree(tmp_path / "model")
     assert "another run, second (finished)" in refused(run, owner="third")
     differs = Run(tmp_path, tiny_data, tiny_model, learning_rate=2e-3)
-    message = refused(differs, owner="third", resume="any")
+    message = refused(differs, owner="third", resume_from_checkpoint="any")
     assert message.startswith("the checkpoints (finished) are of a training that differs: ")
     run = Run(tmp_path, tiny_data, tiny_model)
     capsys.readouterr()
@@ -523,7 +535,9 @@ def test_a_directory_that_cannot_be_written_is_told_before_training(
     tiny_data: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    run = Run(tmp_path, tiny_data, tiny_model, saved={"directory": str(tmp_path / "file" / "x")})
+    run = Run(
+        tmp_path, tiny_data, tiny_model, saved={"checkpoint_dir": str(tmp_path / "file" / "x")}
+    )
     message = refused(run)
     assert message.startswith("the checkpoint directory cannot be made: NotADirectoryError: ")
     assert f"  where:    {tmp_path / 'file' / 'x'}\n" in message
@@ -541,7 +555,7 @@ def test_a_run_saved_in_a_bucket_resumes_too(
 ) -> None:
     monkeypatch.setattr(checkpoint_lock, "SECONDS_UNTIL_STALE", 2.0)
     place = f"{bucket.uri}/some/run"
-    run = Run(tmp_path, tiny_data, tiny_model, saved={"directory": place})
+    run = Run(tmp_path, tiny_data, tiny_model, saved={"checkpoint_dir": place})
     run.killed_at(8, kill)
     run.killed_at(20, kill)
     assert run().resumed_at == [6, 18]
@@ -589,7 +603,7 @@ def test_two_runs_do_not_share_a_bucket_directory(
 def test_a_bucket_that_is_not_there_is_told_before_training(
     s3: Bucket, tiny_data: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    run = Run(tmp_path, tiny_data, tiny_model, saved={"directory": "s3://nowhere/run"})
+    run = Run(tmp_path, tiny_data, tiny_model, saved={"checkpoint_dir": "s3://nowhere/run"})
     message = refused(run)
     assert "the checkpoint directory cannot be" in message
     assert "  where:    s3://nowhere/run\n" in message

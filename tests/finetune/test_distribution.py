@@ -22,7 +22,6 @@ from kfp_finetune.components.artifacts.model import read
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import distribution
 from kfp_finetune.components.finetune.inputs import Rows, training_dataset
-from kfp_finetune.components.finetune.parameters import Selection
 from kfp_finetune.components.load_data.steps import count_steps
 from kfp_finetune.components.models.loading import load_classifier
 from kfp_finetune.components.tasks.text_classification.problem_types import SINGLE_LABEL
@@ -123,9 +122,9 @@ def test_two_devices_make_the_updates_of_one(
 ) -> None:
     settings = {**settings, **ROUNDING_OF_FLOAT32}
     one, two = (Run(tmp_path / name, tiny_data, plain_model, **settings) for name in ("one", "two"))
-    assert one(directory=None).environment.items() >= {"replicas": 1, "workers": 1}.items()
+    assert one(checkpoint_dir=None).environment.items() >= {"replicas": 1, "workers": 1}.items()
     request.getfixturevalue("two_devices")
-    assert two(directory=None).environment.items() >= {"replicas": 2, "workers": 1}.items()
+    assert two(checkpoint_dir=None).environment.items() >= {"replicas": 2, "workers": 1}.items()
     # Of a gradient of about 0, Lion takes the sign, which rounding decides.
     assert_equal_up_to_rounding(one, two, weights_too=settings.get("optimizer") != "lion")
 
@@ -142,10 +141,10 @@ def test_on_two_devices_a_killed_run_resumes_to_the_last_bit(
         "plan": {"batch_size": 7, "max_steps": 20},
         "learning_rate": 0.5,
         "lr_scheduler_type": "constant",
-        "selection": Selection("loss", load_best=True),
+        "load_best_model_at_end": True,
     }
     one, two = (Run(tmp_path / name, tiny_data, tiny_model, **settings) for name in "12")
-    one(directory=None)
+    one(checkpoint_dir=None)
     two.killed_at(17, kill)
     assert two().resumed_at == [15]
     assert two.results() == one.results()
@@ -162,11 +161,11 @@ def test_a_run_on_two_devices_can_go_on_with_one(
     settings: dict[str, Any] = {"plan": {"max_steps": 8}, "adam_epsilon": 1e-3}
     settings |= ROUNDING_OF_FLOAT32
     one, two = (Run(tmp_path / name, tiny_data, plain_model, **settings) for name in "12")
-    one(directory=None)
+    one(checkpoint_dir=None)
     request.getfixturevalue("two_devices")
     two.killed_at(5, kill)
     monkeypatch.undo()
-    manifest = two(resume="any")
+    manifest = two(resume_from_checkpoint="any")
     assert manifest.resumed_at == [3]
     assert manifest.differences == ["environment.replicas: 2, now 1"]
     assert_equal_up_to_rounding(one, two)
@@ -283,7 +282,7 @@ def test_two_workers_make_the_updates_of_one_and_the_chief_writes(
         "plan": {"batch_size": 7, "max_steps": 10, "gradient_accumulation_steps": 2},
         "adam_epsilon": 1e-3,
         "max_grad_norm": 0.05,
-        "saved": {"directory": None},
+        "saved": {"checkpoint_dir": None},
         **ROUNDING_OF_FLOAT32,
     }
     inputs = {"data": tiny_data, "model": plain_model}
@@ -312,8 +311,12 @@ def test_a_killed_chief_ends_training_which_can_be_resumed(
             "plan": {"batch_size": 7, "num_train_epochs": 6.0},
             "learning_rate": 0.5,
             "lr_scheduler_type": "constant",
-            "selection": {"metric": "loss", "patience": 1, "load_best": True},
-            "saved": {"directory": str(tmp_path / name / "saved"), "every_steps": 3},
+            "early_stopping_patience": 1,
+            "load_best_model_at_end": True,
+            "saved": {
+                "checkpoint_dir": str(tmp_path / name / "saved"),
+                "checkpoint_every_steps": 3,
+            },
         }
         folder = tmp_path / name
         return Cluster(
@@ -339,7 +342,7 @@ def test_a_killed_chief_ends_training_which_can_be_resumed(
 def test_workers_that_are_given_different_things_are_told(
     tiny_data: Path, plain_model: Path, tmp_path: Path
 ) -> None:
-    spec = {"data": tiny_data, "model": plain_model, "saved": {"directory": None}}
+    spec = {"data": tiny_data, "model": plain_model, "saved": {"checkpoint_dir": None}}
     said = Cluster(
         tmp_path,
         {"folder": tmp_path / "chief-run", **spec},

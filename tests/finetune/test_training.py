@@ -29,6 +29,7 @@ from kfp_finetune.components.finetune import devices, training
 from kfp_finetune.components.finetune.callbacks import Clock, WriteLog
 from kfp_finetune.components.finetune.history import History
 from kfp_finetune.components.finetune.inputs import Rows, training_dataset
+from kfp_finetune.components.finetune.parameters import Parameters
 from kfp_finetune.components.finetune.run_facts import differences, facts_of
 from kfp_finetune.components.finetune.trainer import LEARNING_RATE, Trainer
 from kfp_finetune.components.finetune.training import finetune
@@ -124,13 +125,11 @@ def run(
         out / "optimizer", build_optimizer_config(counted.num_train_steps, **optimizer)
     )
     return finetune(
+        Parameters(base_model=str(model), **plan, **finetune_parameters or {}),
         tokenized_dataset_path=str(data),
         optimizer_config_path=str(out / "optimizer"),
-        base_model=str(model),
         model_path=str(out / "model"),
         tensorboard_logs_path=str(out / "logs"),
-        **plan,
-        **finetune_parameters or {},
     )
 
 
@@ -292,11 +291,9 @@ def test_a_schedule_of_another_length_than_the_plan_is_refused(
         InputError, match="the schedule is 40 steps long, the training is 103 examples"
     ):
         finetune(
+            Parameters(base_model=str(tiny_model), batch_size=8, num_train_epochs=3),
             tokenized_dataset_path=str(tiny_data),
             optimizer_config_path=str(tmp_path / "optimizer"),
-            base_model=str(tiny_model),
-            batch_size=8,
-            num_train_epochs=3,
             model_path=str(tmp_path / "model"),
             tensorboard_logs_path=str(tmp_path / "logs"),
         )
@@ -371,12 +368,9 @@ def test_a_divergence_that_is_reported_leaves_the_last_good_weights(
     )
     optimizer_artifact.write(tmp_path / "optimizer", OptimizerConfig(schedule=schedule))
     manifest = finetune(
+        Parameters(base_model=str(tiny_model), batch_size=8, on_divergence="report"),
         tokenized_dataset_path=str(tiny_data),
         optimizer_config_path=str(tmp_path / "optimizer"),
-        base_model=str(tiny_model),
-        batch_size=8,
-        num_train_epochs=3.0,
-        on_divergence="report",
         model_path=str(tmp_path / "model"),
         tensorboard_logs_path=str(tmp_path / "logs"),
     )
@@ -425,7 +419,7 @@ def test_memory_that_runs_out_is_said_with_the_batch_and_what_to_lower(
     assert re.fullmatch(
         r"memory ran out in update 0, of 8 rows × \d+ tokens: rows (\d+, ){7}\d+\n"
         r"  where:    batch_size, max_length\n"
-        r"  expected: batches for which there is memory\n"
+        r"  expected: batches that fit into memory\n"
         r"  remedy:   --batch-size 4 --gradient-accumulation-steps 2, or a smaller --max-length",
         str(error.value),
     )

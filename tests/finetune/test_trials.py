@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kfp_finetune.components.artifacts import optimizer_config
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
-from kfp_finetune.components.finetune.parameters import grouped, trial_name
+from kfp_finetune.components.finetune.parameters import Parameters, trial_name
 from kfp_finetune.pipelines.compare_schedules.candidates import DEFAULTS, PRESETS, expand
 from kfp_finetune.runs.folder import RunFolder
 
@@ -30,16 +30,17 @@ def test_every_trial_has_a_folder_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("directory", ["s3://bucket/saved", "s3://bucket/saved/", "/mnt/saved"])
-def test_the_same_trial_finds_its_folder_again(directory: str, tmp_path: Path) -> None:
+def test_the_same_trial_finds_its_folder_again(directory: str) -> None:
     config = build_optimizer_config(100, lr_scheduler_type="cosine", learning_rate=1e-4)
-    optimizer_config.write(tmp_path, config)
-    given = {"checkpoint_dir": directory, "checkpoint_per_trial": True, "seed": 7}
-    found = {grouped(given, "run", str(tmp_path))["checkpointing"].directory for _ in range(2)}
-    (place,) = found
-    assert place == f"{directory.rstrip('/')}/{trial_name(config, 7)}"
-    alone = grouped(given | {"checkpoint_per_trial": False}, "run", str(tmp_path))
-    assert alone["checkpointing"].directory == directory
-    assert grouped({"checkpoint_per_trial": True, "seed": 7})["checkpointing"].directory is None
+    given = {"base_model": "m", "checkpoint_dir": directory, "seed": 7}
+
+    def place(**more: Any) -> str | None:
+        return Parameters(**given | more).checkpointing(config, "run").directory
+
+    expected = f"{directory.rstrip('/')}/{trial_name(config, 7)}"
+    assert place(checkpoint_per_trial=True) == place(checkpoint_per_trial=True) == expected
+    assert place() == directory
+    assert place(checkpoint_dir=None, checkpoint_per_trial=True) is None
 
 
 @pytest.mark.parametrize("trial", ["", "cosine-0.0001-seed-7-0123abcd"])

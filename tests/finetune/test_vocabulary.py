@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from kfp_finetune.components.artifacts import tokenized_dataset
-from kfp_finetune.components.finetune import devices, training
+from kfp_finetune.components.finetune import devices, learner
 from kfp_finetune.components.finetune.vocabulary import UsedVocabulary
 from kfp_finetune.components.load_data import model_location
 from kfp_finetune.components.models.forward import forward
@@ -58,7 +58,7 @@ def test_it_changes_no_bit(
 ) -> None:
     used = Run(tmp_path / "used", data, model, optimizer=optimizer)
     used()
-    monkeypatch.setattr(training, "UsedVocabulary", all_of_it)
+    monkeypatch.setattr(learner, "UsedVocabulary", all_of_it)
     whole = Run(tmp_path / "whole", data, model, optimizer=optimizer)
     whole()
     expected = load_file(whole.folder / "model" / "model.safetensors")

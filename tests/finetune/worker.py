@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.finetune import callbacks
-from kfp_finetune.components.finetune.parameters import Selection
 from kfp_finetune.components.runtime import step
 from tests.finetune.runs import Run
 
@@ -27,8 +26,6 @@ def main(folder: str, data: str, model: str, kill_at: int | None = None, **setti
             os.kill(os.getpid(), signal.SIGKILL)
 
     callbacks.Clock.on_train_batch_end = on_train_batch_end
-    if "selection" in settings:
-        settings["selection"] = Selection(**settings["selection"])
     with step("finetune"):
         Run(Path(folder), Path(data), Path(model), **settings)()
 

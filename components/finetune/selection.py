@@ -1,0 +1,79 @@
+"""How the validation split decides which weights become the model, and when training stops."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
+from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.tasks.declaration import unknown_metric
+
+if TYPE_CHECKING:
+    from kfp_finetune.components.finetune.history import Evaluation
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The metric that decides, and what it decides.
+
+    Attributes:
+        metric: Name of the metric.
+        patience: Number of evaluations without improvement after which training stops; None: it
+            does not stop early.
+        load_best: Whether the model gets the weights of the best evaluation, not the last ones.
+    """
+
+    metric: str = "loss"
+    patience: int | None = None
+    load_best: bool = False
+
+    def check(self, metrics: list[str], validation_rows: int) -> None:
+        """Check that the metric is measured.
+
+        Args:
+            metrics: Names of the metrics that the task measures besides the loss.
+            validation_rows: Number of rows in the validation split.
+
+        Raises:
+            InputError: If it is not.
+        """
+        known = ["loss", *metrics]
+        if self.metric not in known:
+            raise unknown_metric(self.metric, "one of " + ", ".join(known), known)
+        if not validation_rows and (problems := self.without_validation()):
+            raise InputError.of_all(problems)
+
+    def without_validation(self) -> list[InputError]:
+        """The problems of a run that has no validation rows."""
+        needed = {
+            "load_best_model_at_end": self.load_best,
+            "early_stopping_patience": self.patience is not None,
+        }
+        return [
+            InputError(
+                f"{name} is given, and the validation split is empty",
+                where=name,
+                expected="validation rows",
+                remedy=f"--validation-fraction 0.1, or omit --{name.replace('_', '-')}",
+            )
+            for name, is_needed in needed.items()
+            if is_needed
+        ]
+
+    def chosen(self, evaluations: list[Evaluation]) -> dict[str, Any]:
+        """The fields of the model's manifest about the evaluation of its weights."""
+        if not evaluations:
+            return {}
+        chosen = evaluations[self.best(evaluations) if self.load_best else -1]
+        return {
+            "validation_metrics": chosen.metrics,
+            "best_step": chosen.step if self.load_best else None,
+        }
+
+    def best(self, evaluations: list[Evaluation]) -> int:
+        """The index of the best evaluation, the earliest of equal ones; NaN is worst."""
+        sign = 1 if self.metric in LESS_IS_BETTER else -1
+        values = [sign * e.metrics[self.metric] for e in evaluations]
+        return min(range(len(values)), key=lambda i: (math.isnan(values[i]), values[i]))
