@@ -7,13 +7,13 @@ from typing import Any
 
 
 class InputError(Exception):
-    """The user's input is wrong: said once, in one message, with exit code 2.
+    """The user's input is wrong: one message, exit code 2.
 
     Args:
-        found: What was found, as a sentence without a full stop ("the file is empty").
+        found: The problem, as a sentence without a full stop ("the file is empty").
         where: The place: file, row, column, or the parameter's name.
-        expected: What would have been right.
-        remedy: What to do about it, as an instruction.
+        expected: A description of correct input.
+        remedy: How to fix it: an instruction, an option or a command that works when pasted.
     """
 
     exit_code = 2
@@ -30,11 +30,11 @@ class InputError(Exception):
 
     @property
     def problems(self) -> tuple[InputError, ...]:
-        """The problems that it reports, in the order in which they are shown; usually itself."""
+        """The problems that this error reports, in the order shown; usually only itself."""
         return self._problems or (self,)
 
     def as_dict(self) -> dict[str, Any]:
-        """The four parts, for the line that crosses containers; of several problems also each."""
+        """The four parts as JSON, and the parts of every problem if there are several."""
         parts: dict[str, Any] = {
             "found": self.found,
             "where": self.where,
@@ -59,7 +59,11 @@ class InputError(Exception):
 
     @classmethod
     def of_all(cls, problems: Sequence[InputError]) -> InputError:
-        """One error that reports all of them, each once; at least one."""
+        """Combine problems into one error that reports each of them once.
+
+        Args:
+            problems: At least one.
+        """
         single = [problem for each in problems for problem in each.problems]
         problems = list({str(problem): problem for problem in single}.values())
         if len(problems) == 1:
@@ -87,7 +91,7 @@ class InputError(Exception):
         return []
 
     def __str__(self) -> str:
-        """The message as a person reads it, one part a line, problem by problem."""
+        """The message for people: problem by problem, one part per line."""
         if self._problems:
             return "\n".join(map(str, self._problems))
         parts = [("where", self.where), ("expected", self.expected), ("remedy", self.remedy)]

@@ -1,4 +1,4 @@
-"""The container image that every component runs in, and the version that a step is compiled by."""
+"""The container image of all components, and the version that compiled a component."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ IMAGE = f"kfp-finetune:{VERSION}"
 
 
 def versioned(component: Any) -> Any:
-    """Let a component carry the version that compiled it.
+    """Record in a component the version that compiled it.
 
     Args:
-        component: What `@dsl.component` returns.
+        component: The component, as `@dsl.component` returns it.
     """
     component.component_spec.implementation.container.env = {CLIENT_VARIABLE: CLIENT}
     return component

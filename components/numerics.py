@@ -1,7 +1,7 @@
-"""The environment variables that change numbers: one list, for the cache, resume and containers.
+"""The environment variables that change numbers: one list for the cache, resuming and containers.
 
-They decide which kernels TensorFlow and the libraries below it choose, over how many threads they
-sum, and in which precision: all of that changes the last bits of the weights.
+They decide which kernels TensorFlow and its libraries choose, over how many threads these sum, and
+in which precision. All of that changes the last bits of the weights.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ _NUMERIC = re.compile(
     r"(TF|ONEDNN|DNNL|XLA|OMP|GOMP|KMP|MKL|OPENBLAS|BLIS|VECLIB|NUMEXPR|CUDA|CUDNN|CUBLAS|NCCL|HIP"
     r"|ROCR|MIOPEN|JAX|EIGEN|KERAS|LD_PRELOAD|GLIBC_TUNABLES)(_\w+)?|NVIDIA_TF32_OVERRIDE"
 )
-# What is only printed, another program's (Terraform's), which processes there are (run_facts knows
-# how many), and what is set by us or by libraries when they are imported.
+# Not these: variables for printing, those of Terraform, the addresses of workers (their number is
+# recorded elsewhere), and those that we or libraries set on import.
 _OTHER = re.compile(
     r"TF_CPP_\w+|TF_CLI_\w+|TF_CONFIG|TF_USE_LEGACY_KERAS|KERAS_BACKEND|KMP_DUPLICATE_LIB_OK"
     r"|KMP_INIT_AT_FORK|KMP_SETTINGS|(ONEDNN|DNNL|MKL)_VERBOSE|OMP_DISPLAY_\w+|NCCL_DEBUG\w*"
@@ -28,10 +28,10 @@ def is_numeric(name: str) -> bool:
 
 
 def numeric_variables(variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Those that are set, by name.
+    """The numeric variables that are set, by name.
 
     Args:
-        variables: Among which; None: this process's.
+        variables: Environment variables; None: those of this process.
     """
     found = os.environ if variables is None else variables
     return {name: value for name, value in sorted(found.items()) if is_numeric(name)}

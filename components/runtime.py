@@ -1,9 +1,8 @@
-"""What every running step shares: its events on standard output, and the way it fails.
+"""How every pipeline step reports: events on standard output, errors, and the end of the process.
 
-KFP reports only "Inner task failed", and a step's output is a stream of text in all three places
-it can run: a subprocess, a Docker container, a pod. So a step speaks in lines of its own, one JSON
-object each, which survive all three and are turned into a progress bar, `run.json` and an error
-message by the command line.
+KFP reports only "Inner task failed", and the output of a pipeline step is a stream of text wherever
+it runs: in a subprocess, a Docker container or a pod. So a step prints lines with one JSON object
+each, which the command line turns into a progress bar, `run.json` and an error message.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 def emit(event: str, step: str, **fields: Any) -> None:
-    """Print one event line; before it a note as people read it.
+    """Print one event line; a note is also printed as text.
 
     Args:
         event: "started", "progress", "note", "cached" or "finished".
         step: The component's name, e.g. "load_data".
-        **fields: What the event carries; must be JSON.
+        **fields: The values of the event, which JSON can represent.
     """
     shown = {n: without_secrets(v) if isinstance(v, str) else v for n, v in fields.items()}
     if event == "note":
@@ -55,7 +54,7 @@ def emit(event: str, step: str, **fields: Any) -> None:
 def parse_line(line: str) -> tuple[str, dict[str, Any]] | None:
     """Read a line that `emit` or a failing `step` printed.
 
-    Whatever the runner put in front of it (indentation, a timestamp, a pod's name) is passed over.
+    Anything that the runner put in front of it (indentation, a timestamp, a pod's name) is skipped.
 
     Returns:
         (`EVENT_LINE` or `ERROR_LINE`, the object), or None for any other line.
@@ -70,22 +69,22 @@ def parse_line(line: str) -> tuple[str, dict[str, Any]] | None:
 
 
 class Terminated(BaseException):
-    """The step was told to end (SIGTERM) and has saved what there was to save; not an error.
+    """The process received SIGTERM and has saved its work; this is not an error.
 
     Args:
-        message: How far it is.
+        message: The progress so far.
     """
 
     exit_code = 128 + signal.SIGTERM
 
 
-_told_to_end = threading.Event()
+_terminating = threading.Event()
 
 
 @contextlib.contextmanager
 def termination_deferred() -> Iterator[None]:
-    """Within, SIGTERM does not end the process, but makes `check_not_terminated` raise."""
-    before = signal.signal(signal.SIGTERM, lambda *_: _told_to_end.set())
+    """Let SIGTERM make `check_not_terminated` raise instead of ending the process."""
+    before = signal.signal(signal.SIGTERM, lambda *_: _terminating.set())
     try:
         yield
     finally:
@@ -93,20 +92,20 @@ def termination_deferred() -> Iterator[None]:
 
 
 def check_not_terminated() -> None:
-    """Raise `Terminated` if there was a SIGTERM within `termination_deferred`."""
-    if _told_to_end.is_set():
-        raise Terminated("told to end")
+    """Raise `Terminated` if SIGTERM arrived within `termination_deferred`."""
+    if _terminating.is_set():
+        raise Terminated("terminated")
 
 
 class Progress:
-    """Tells how far a step is: at most five times a second for machines, every ten for people.
+    """Report progress: up to five events per second, and a line for people every ten seconds.
 
-    On a cluster only people read a step's output, in the UI's Logs panel, so machines are not told.
+    On a cluster only people read the output, in the UI's Logs panel, so there are no events.
 
     Args:
         step: The component's name.
-        total: How many units there are; None where it is not known.
-        unit: What is counted, in the plural: "rows", "steps".
+        total: Number of units; None if unknown.
+        unit: The unit in the plural: "rows", "steps".
     """
 
     def __init__(self, step: str, total: int | None, unit: str) -> None:
@@ -123,12 +122,12 @@ class Progress:
         return time.monotonic() - self._last >= self._between or done == self._total
 
     def update(self, done: int, detail: str = "", more: str = "") -> None:
-        """Say that `done` units of the total are done.
+        """Report that `done` units of the total are done.
 
         Args:
-            done: How many.
-            detail: Shown beside the bar.
-            more: For people who read the log, where there is no bar.
+            done: Number of units.
+            detail: Text beside the progress bar.
+            more: More text for the log, which has no bar.
         """
         if not self.due(done):
             return
@@ -153,7 +152,7 @@ class Progress:
 
 
 class Output(Protocol):
-    """An artifact that a step writes, as KFP passes it."""
+    """An output artifact, as KFP passes it."""
 
     uri: str
     path: str
@@ -162,19 +161,19 @@ class Output(Protocol):
 
 @contextlib.contextmanager
 def step(name: str, *outputs: Output) -> Iterator[dict[str, str]]:
-    """Run a component's work: on failure say why and leave nothing half-written.
+    """Run a component's work; on failure report the reason and remove unfinished outputs.
 
-    Outputs without a file, which metrics are, get one with their metadata: Kubeflow's UI shows the
-    beginning of every artifact's file, and a red error where there is none.
+    Outputs without a file, such as metrics, get one with their metadata: Kubeflow's UI shows the
+    beginning of every artifact's file, and a red error if there is none.
 
     Args:
         name: The component's name.
-        *outputs: The artifacts it writes; removed if it fails, their metadata checked if not.
+        *outputs: The output artifacts; removed on failure, otherwise their metadata is checked.
 
     Yields:
-        The outputs' URIs by their names. Every component returns them as `artifact_uris`, a
-        parameter, which KFP's cache keeps: so a run knows where its artifacts are even where
-        another run made them.
+        The outputs' URIs by name. Every component returns them as the parameter `artifact_uris`,
+        which KFP's cache keeps, so that a run knows where its artifacts are even if another run
+        produced them.
 
     Raises:
         SystemExit: With code 2 for wrong input, 1 for anything else.
@@ -210,10 +209,10 @@ def _print_error(step: str, kind: str, parts: dict[str, str]) -> None:
 
 
 def run_of(output_uri: str) -> str:
-    """Which run's step writes an output: the same for a retry, another for every other run.
+    """The owner of an output: the same for a retry, different for every other run.
 
     On a cluster an output is PIPELINE_ROOT/PIPELINE/RUN_ID/TASK/UUID/OUTPUT, where a retry may get
-    a UUID of its own; here it is RUN/steps/STEP/OUTPUT.
+    another UUID; locally it is RUN/steps/STEP/OUTPUT.
     """
     step = output_uri.rstrip("/").rpartition("/")[0]
     parent, _, last = step.rpartition("/")
@@ -221,12 +220,12 @@ def run_of(output_uri: str) -> str:
 
 
 def is_uuid(name: str) -> bool:
-    """Whether it is an id as KFP gives them to runs."""
+    """Whether a name is an id in the form of KFP's run ids."""
     return bool(_UUID.fullmatch(name))
 
 
 def available_cpus() -> int:
-    """Processors this process may use: the CPU affinity, or a container's quota where smaller."""
+    """CPUs that this process may use: the CPU affinity, or a container's quota if smaller."""
     affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
     cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
     with contextlib.suppress(OSError, ValueError):  # cgroup v2
@@ -242,10 +241,10 @@ def available_cpus() -> int:
 
 
 def available_memory() -> int:
-    """Bytes of memory this process may use: the machine's, or a container's limit where smaller.
+    """Bytes of memory that this process may use: the machine's, or a container's limit if smaller.
 
     Returns:
-        0 where it is not known.
+        The number of bytes; 0 if unknown.
     """
     memory = 0
     with contextlib.suppress(OSError, ValueError, IndexError):
@@ -257,7 +256,7 @@ def available_memory() -> int:
 
 
 def processor() -> str:
-    """The processor's name, and the vector instructions that numeric kernels are chosen by."""
+    """The processor's name and its vector instructions, by which numeric kernels are chosen."""
     name, vectors = platform.processor() or platform.machine(), []
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():

@@ -1,7 +1,7 @@
-"""Temporary folders that do not outlive their process, however it ends.
+"""Temporary folders that do not outlive their process for long, even if it is killed.
 
-A killed process removes nothing. So each folder is locked while its process lives, which the system
-lets go of, and who makes one first removes those that nobody holds any more.
+A killed process removes nothing. So each folder is locked while its process lives; the operating
+system releases the lock, and the next call removes all folders that are no longer locked.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _HELD = ".held"
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[str]:
-    """A folder for as long as the context, or this process, lasts.
+    """A temporary folder that is removed at the end of the context.
 
     Raises:
-        OSError: If it cannot be made.
+        OSError: If it cannot be created.
     """
     folder, lock = make()
     try:
@@ -35,23 +35,26 @@ def temporary_folder() -> Iterator[str]:
 
 
 def make() -> tuple[Path, IO[str]]:
-    """A folder, and the lock that holds it until it is closed or this process ends.
+    """Create a temporary folder.
+
+    Returns:
+        The folder, and its lock, which lasts until it is closed or this process ends.
 
     Raises:
-        OSError: If it cannot be made.
+        OSError: If the folder cannot be created.
     """
     _remove_left()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     lock = (folder / f"{_HELD}.new").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
-    (folder / f"{_HELD}.new").rename(folder / _HELD)  # now that it is locked, others may look
+    (folder / f"{_HELD}.new").rename(folder / _HELD)  # others look only for this name
     return folder, lock
 
 
 def _remove_left() -> None:
-    """Remove the folders of this user that no process holds."""
+    """Remove this user's folders that no process has locked."""
     for held in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_HELD}"):
-        with contextlib.suppress(OSError):  # held, somebody else's, or being removed
+        with contextlib.suppress(OSError):  # locked, another user's, or being removed
             if held.is_symlink() or held.stat().st_uid != os.getuid():
                 continue
             with held.open() as lock:

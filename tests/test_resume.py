@@ -156,17 +156,17 @@ def test_a_run_killed_at_a_random_moment_and_interrupted_equals_one_that_was_not
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert f"finetune: goes on after {killed:,} of {STEPS} steps" in said
+    assert f"finetune: continues after {killed:,} of {STEPS} steps" in said
     assert "to go on: kfp-finetune resume one\n" in said
     assert record(work, "one")["status"] == "interrupted"
     stopped = checkpoints(work, "one")[-1]
     assert (
-        f"told to end after step {stopped:,}; saved up to step {stopped:,} in"
+        f"terminated after step {stopped:,}; the last checkpoint is that of step {stopped:,} in"
         in (work / "runs" / "one" / "run.log").read_text()
     )
 
     said = command(work, "resume", "runs/one")
-    assert f"finetune: goes on after {stopped:,} of {STEPS} steps" in said
+    assert f"finetune: continues after {stopped:,} of {STEPS} steps" in said
     assert record(work, "one")["status"] == "succeeded"
     assert record(work, "one")["resumed_at"] == [killed, stopped]
     assert results(work, "one") == whole
@@ -184,8 +184,8 @@ def test_a_training_saved_elsewhere_is_not_resumed_unasked(
     process.communicate(timeout=60)
     assert process.returncode == 143
     message = refused(work, "run", *OPTIONS, "--name", "two", "--checkpoint-dir", str(elsewhere))
-    assert f"there are checkpoints of another run, {work / 'runs' / 'one'}" in message
+    assert f"the directory has checkpoints of another run, {work / 'runs' / 'one'}" in message
     said = command(work, "resume", "one")
-    assert "finetune: goes on after" in said
+    assert "finetune: continues after" in said
     assert results(work, "one") == whole
     assert elsewhere.exists()

@@ -31,7 +31,7 @@ def build_optimizer(
     adam_epsilon: float = 1e-7,
     max_grad_norm: float = 0.0,
 ) -> NamedTuple("Uris", [("artifact_uris", dict)]):
-    """Build the learning-rate schedule and the optimizer for a run of num_train_steps updates.
+    """Build the learning-rate schedule and the optimizer for a run of num_train_steps steps.
 
     Args:
         num_train_steps: Optimizer steps of the run, as counted by count_steps.
@@ -59,8 +59,8 @@ def build_optimizer(
 
     Returns:
         optimizer_config: The optimizer and its schedule as validated JSON.
-        learning_rate_curve: The learning rate of every step, as a picture.
-        artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
+        learning_rate_curve: A picture of the learning rate of every step.
+        artifact_uris: URIs of the artifacts by output, which KFP's cache keeps.
     """
     from kfp_finetune.components import runtime
 

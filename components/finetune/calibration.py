@@ -1,4 +1,4 @@
-"""What is fitted on the validation split after training, for the probabilities to be believed."""
+"""Calibration on the validation split after training: temperature or decision thresholds."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _STEP = "finetune"
 def calibrate(
     network: Any, tokenized_dataset_path: str, data: TokenizedDatasetManifest, batch_size: int
 ) -> Fitted:
-    """Fit temperature or thresholds to a trained model; every worker comes to the same.
+    """Fit temperature or thresholds to a trained model; every worker gets the same result.
 
     Args:
         network: The model.
-        tokenized_dataset_path: What load_data wrote.
-        data: Its manifest.
+        tokenized_dataset_path: The folder that load_data wrote.
+        data: The manifest of that folder.
         batch_size: Rows at a time.
 
     Raises:
-        Terminated: If the step was told to end; nothing has changed since the last checkpoint.
+        Terminated: If the process was told to end; nothing has changed since the last checkpoint.
     """
     if not get_problem_type(data.problem_type).has_probabilities:
         return Fitted()
     if not data.splits["validation"].rows:
-        emit("note", _STEP, text="no validation rows: probabilities and thresholds as they are")
+        emit("note", _STEP, text="no validation rows: probabilities are not calibrated")
         return Fitted()
     table = tokenized_dataset.open_split(tokenized_dataset_path, "validation")
     rows = Rows(table, data)

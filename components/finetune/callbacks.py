@@ -1,4 +1,4 @@
-"""What happens beside training, in this order: clock, evaluation, log, checkpoints, progress."""
+"""Keras callbacks, in the order they are called: clock, evaluation, log, checkpoints, progress."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ UPDATES_BETWEEN_WRITES = 50
 
 
 class Callbacks(keras.callbacks.CallbackList):
-    """Callbacks that get an update's loss as a tensor, so that no update waits for it.
+    """Callbacks that get the loss of an update as a tensor, so that no update waits for it.
 
     Args:
-        callbacks: In the order in which they are called.
-        trainer: What is trained.
+        callbacks: The callbacks, in the order to call them.
+        trainer: The model that trains.
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback], trainer: Trainer) -> None:
         super().__init__(list(callbacks), add_history=True, model=trainer)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Call all of them; Keras would copy the loss off the device first."""
+        """Call every callback; Keras would copy the loss off the device first."""
         for callback in self.callbacks:
             callback.on_train_batch_end(batch, logs)
 
 
 class Clock(keras.callbacks.Callback):
-    """Counts the updates and takes their time; stands before all others, who read the count."""
+    """Count and time the updates. Comes first, because the other callbacks read the count."""
 
     def __init__(self, history: History) -> None:
         super().__init__()
@@ -63,11 +63,11 @@ class Clock(keras.callbacks.Callback):
         self._began = 0.0
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """An update begins, its data included."""
+        """Start the clock; the time of an update includes loading its data."""
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """An update is made."""
+        """Record the update."""
         row = self._history.times[self._rows.of(self._history.updates_done)]
         row[ENDED_AT], row[SECONDS] = time.time(), time.perf_counter() - self._began
         self._history.seconds += row[SECONDS]
@@ -75,16 +75,17 @@ class Clock(keras.callbacks.Callback):
 
 
 class Evaluate(keras.callbacks.Callback):
-    """Measures the validation split after every epoch and after the last update.
+    """Evaluate on the validation split after every epoch and after the last update.
 
     Args:
-        trainer: What is measured.
-        validation: What `inputs.validation_dataset` returns; None: there are no rows.
+        trainer: The model to evaluate.
+        validation: As `inputs.validation_dataset` returns it; None if there are no rows.
         plan: The counted plan.
-        history: Gets the evaluations, and where training stopped early.
-        selection: Which evaluation is best, and what follows from it.
-        best: Keeps the weights of the best one; None: nothing does.
-        finite: Keeps those of the last one whose loss was finite; None: nothing does.
+        history: Receives the evaluations, and the step at which training stopped early.
+        selection: Which evaluation is best, and when to stop.
+        best: Keeps the weights of the best evaluation; None: they are not kept.
+        finite: Keeps the weights of the last evaluation with a finite loss; None: they are not
+            kept.
     """
 
     def __init__(
@@ -107,14 +108,14 @@ class Evaluate(keras.callbacks.Callback):
         self._finite = finite
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Evaluate at the end of an epoch, and end training if that is what it says."""
+        """Evaluate at the end of an epoch, and stop training if it is time."""
         self.evaluate_if_due()
         self._trainer.stop_training = self._history.stopped_at is not None
 
     def evaluate_if_due(self) -> None:
-        """Evaluate, if the updates made so far make an epoch and that has not been done.
+        """Evaluate if the updates made so far complete an epoch that is not yet evaluated.
 
-        Called before training begins, it makes up for what a killed run had not ended.
+        A call before training starts makes up for an evaluation that a killed run did not finish.
         """
         step, evaluations = self._history.updates_done, self._history.evaluations
         at_end = step % self._plan.steps_per_epoch == 0 or step == self._plan.num_train_steps
@@ -131,7 +132,7 @@ class Evaluate(keras.callbacks.Callback):
             raise InputError(
                 f"memory ran out in the evaluation after step {step:,}",
                 where="batch_size, max_length",
-                expected="batches for which there is memory",
+                expected="batches that fit into memory",
                 remedy=f"--batch-size {max(1, self._plan.batch_size // 2)}, or a smaller"
                 " --max-length",
             ) from None
@@ -149,21 +150,21 @@ class Evaluate(keras.callbacks.Callback):
             metric = self._selection.metric
             self._history.stopped_at = StoppedAt(
                 step=step,
-                reason=f"validation {metric} has not been better than"
+                reason=f"validation {metric} has not improved on"
                 f" {evaluations[best].metrics[metric]:.4g} (after step"
                 f" {evaluations[best].step:,}) for {since} evaluation{'s' if since > 1 else ''}",
             )
 
 
 class _Interruptible(keras.callbacks.Callback):
-    """Lets an evaluation be ended in its middle; it changes nothing that would have to be saved."""
+    """End an evaluation between two batches; it changes nothing that has to be saved."""
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         check_not_terminated()
 
 
 class WriteLog(keras.callbacks.Callback):
-    """Has the training log written in blocks of updates, so that no update waits for it."""
+    """Write the training log in blocks of updates, so that no update waits for it."""
 
     def __init__(self, trainer: Trainer, log: TrainingLog, history: History) -> None:
         super().__init__()
@@ -172,11 +173,11 @@ class WriteLog(keras.callbacks.Callback):
         self._history = history
 
     def write(self) -> None:
-        """Write what has happened up to now."""
+        """Write all updates and evaluations made so far."""
         self._log.write(self._trainer.update_log)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Write a block when it is full, and every evaluation."""
+        """Write when a block is full, and after every evaluation."""
         evaluations = self._history.evaluations
         evaluated = bool(evaluations) and evaluations[-1].step == self._history.updates_done
         if evaluated or self._log.waiting >= UPDATES_BETWEEN_WRITES:
@@ -184,12 +185,12 @@ class WriteLog(keras.callbacks.Callback):
 
 
 class SaveCheckpoints(keras.callbacks.Callback):
-    """Saves a checkpoint when it is time, and leaves if the step was told to end.
+    """Save a checkpoint when it is due, and end training if the process was told to end.
 
     Args:
-        checkpoints: Where to.
-        log: Writes what has happened first, and so finds out whether it is worth saving.
-        history: Tells the updates.
+        checkpoints: Saves them.
+        log: Written before each checkpoint; it raises if training has diverged.
+        history: Counts the updates.
     """
 
     def __init__(
@@ -209,12 +210,12 @@ class SaveCheckpoints(keras.callbacks.Callback):
 
 
 class ShowProgress(keras.callbacks.Callback):
-    """Emits progress lines: updates done, loss and rate of the latest; tells Argo, too.
+    """Emit progress lines with the updates done and the latest loss and rate, also for Argo.
 
     Args:
         plan: The counted plan.
-        history: Tells the updates.
-        schedule: Tells the rates.
+        history: Counts the updates.
+        schedule: The learning-rate schedule.
     """
 
     def __init__(self, plan: StepPlan, history: History, schedule: Schedule) -> None:
@@ -227,7 +228,7 @@ class ShowProgress(keras.callbacks.Callback):
         self._history = history
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Say how far training is."""
+        """Report the progress."""
         done = self._history.updates_done
         self._file.update(done)
         if self._progress.due(done):

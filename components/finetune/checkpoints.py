@@ -1,9 +1,9 @@
-"""Checkpoints: everything that a killed run needs to go on as if it had not been killed.
+"""Checkpoints: everything that a killed run needs to continue as if it had not been killed.
 
-A checkpoint is written between two updates and holds the weights, the optimizer's slots and
-iterations, the generators that dropout draws from, the number of updates made (which is the
-position in the data: the order of the rows is a function of the seed and the update), and the
-history. What a reader of the curves, the early stopping or the best model needs follows from these.
+A checkpoint is written between two updates. It holds the weights, the optimizer's slots and
+iterations, the state of dropout's random numbers, the number of updates made (which is the position
+in the data, because the order of the rows is a function of the seed and the update), and the
+history. The curves, early stopping and the best weights follow from these.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from kfp_finetune.components.runtime import Terminated, emit, termination_deferr
 from kfp_finetune.components.uris import without_secrets
 
 RUN = "run.json"
-# What a checkpoint holds, and under which names. The first, which was not numbered, held what
-# tf-keras and Transformers 4 kept: other variables, and another state of dropout.
+# Version of the variables in a checkpoint and their names. Version 1, which was not numbered, held
+# those of tf-keras and Transformers 4, with another state of dropout.
 FORMAT = 2
-# What a damaged checkpoint is found by; TensorFlow tells a wrong checksum by no class of its own.
-# Anything else (a volume that is away) ends the step: the checkpoint may be whole.
+# Errors of a damaged checkpoint; TensorFlow has no class of its own for a wrong checksum. Any other
+# error (a volume that is not mounted) ends the step, because the checkpoint may be complete.
 _DAMAGED = (ValueError, tf.errors.OpError)
 
 
 def state(trainer: Trainer, best: BestWeights | None) -> dict[str, Any]:
-    """What a checkpoint holds besides the history, in lists of variables.
+    """The variables of a checkpoint, besides the history.
 
-    TensorFlow would find neither the optimizer's nor the dropout's by itself: Keras keeps them
-    where it does not look.
+    TensorFlow would not find the optimizer's and dropout's variables by itself, because Keras keeps
+    them where it does not look.
     """
     network = trainer.network
     return {
@@ -57,12 +57,12 @@ class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-        directory: Where they lie, locked.
-        trainer: Compiled.
-        history: The run's.
+        directory: The checkpoint directory, locked.
+        trainer: The compiled model.
+        history: The history of the run.
         best: The weights of the best evaluation, where they are kept.
-        facts: What determines the result, as `run_facts.facts_of` says it.
-        settings: How often, how many, whose.
+        facts: Everything that determines the result, as `run_facts.facts_of` returns it.
+        settings: When to save, how many checkpoints to keep, and which to continue from.
     """
 
     def __init__(
@@ -79,18 +79,18 @@ class Checkpoints:
         self._facts = dict(facts)
         self._settings = settings
         self._times = tf.Variable(history.times, trainable=False)
-        self._said = tf.Variable("", trainable=False)
+        self._history_text = tf.Variable("", trainable=False)
         self._checkpoint = tf.train.Checkpoint(
-            times=self._times, history=self._said, **state(trainer, best)
+            times=self._times, history=self._history_text, **state(trainer, best)
         )
         self._saved: int | None = None
         self._last = time.monotonic()
 
     def begin(self) -> None:
-        """Go on where the run was, if it is to be gone on with; else start a new one.
+        """Continue the run from its newest checkpoint, or start a new run if there is none.
 
         Raises:
-            InputError: If there are others.
+            InputError: If the checkpoints belong to a run that may not be continued.
         """
         before = self._before()
         self._directory.key = before["key"] if before else None
@@ -104,39 +104,39 @@ class Checkpoints:
             self._restore(steps)
         elif steps:
             raise InputError(
-                f"there are checkpoints, and nothing that says of what run: {RUN} is missing",
+                f"the directory has checkpoints of an unknown run: {RUN} is missing",
                 where=self._directory.name,
-                expected="a directory of this run's own",
+                expected="one checkpoint directory per run",
                 remedy="give another --checkpoint-dir",
             )
         self._directory.key = self._directory.key or uuid.uuid4().hex
         if self._saved is None:
             self._directory.remove_after(0)
             if before is not None or self._settings.resume != "retry":
-                _say("there is no checkpoint to go on from: training starts at the beginning")
+                _note("there is no checkpoint to continue from: training starts at the beginning")
         else:
             self._directory.remove_after(self._saved)  # damaged, or they would have been used
             self._history.resumed_at.append(self._saved)
             self._history.differences += [f"{name}: {v}" for name, v in differs.items()]
             of = f"{self._saved:,} of {self._history.num_train_steps:,} steps"
             if before is not None and before["finished"]:
-                _say(f"training had finished: nothing is trained again ({of} are made)")
+                _note(f"training had already finished ({of}): nothing to train")
             elif differs:
-                _say(f"goes on after {of}; not bit-identical, as there differs {few(differs)}")
+                _note(f"continues after {of}; not bit-identical: {few(differs)}")
             else:
-                _say(f"goes on after {of}")
+                _note(f"continues after {of}")
         self._mark(finished=False)
 
     @property
     def step(self) -> int:
-        """The updates made when it was last saved; 0 if it was not."""
+        """The number of updates in the newest checkpoint; 0 if there is none."""
         return self._saved or 0
 
     def follow(self, step: int) -> None:
-        """Go on where the chief does, on a worker that is not the chief.
+        """Continue from the chief's checkpoint, on a worker that is not the chief.
 
         Args:
-            step: Of the checkpoint that the chief goes on from; 0 if there is none.
+            step: The step of the checkpoint that the chief continues from; 0 if there is none.
 
         Raises:
             InputError: If this worker cannot read it.
@@ -146,44 +146,47 @@ class Checkpoints:
                 self._read(step)
         except (*_DAMAGED, OSError) as error:
             raise InputError(
-                f"the chief goes on after step {step:,}, whose checkpoint this worker cannot read:"
-                f" {_reason(error)}",
+                f"this worker cannot read the checkpoint of step {step:,}, from which the chief"
+                f" continues: {_reason(error)}",
                 where=self._directory.name,
                 expected="a checkpoint directory that all workers can read",
                 remedy="give a mounted volume or a URI as --checkpoint-dir",
             ) from None
 
     def due(self, updates_done: int) -> bool:
-        """Whether it is time for the next."""
+        """Whether it is time for the next checkpoint."""
         if self._settings.every_steps is not None:
             return updates_done % self._settings.every_steps == 0
         return time.monotonic() - self._last >= 60 * self._settings.every_minutes
 
     def save(self) -> None:
-        """Write a checkpoint; if that fails, say so and leave the one before."""
+        """Write a checkpoint; if that fails, report it and keep the previous one."""
         step = self._history.updates_done
         if step in (0, self._saved):
             return
         self._last = time.monotonic()
         self._times.assign(self._history.times)
-        self._said.assign(self._history.dump())
+        self._history_text.assign(self._history.dump())
         try:
             self._directory.save(step, self._checkpoint.write)
             self._saved = step
             self._directory.prune(self._settings.keep)
-        except Exception as error:  # a full disk, a store that is away: no reason to end training
+        except Exception as error:  # a full disk, a store out of reach: no reason to end training
             if self._saved == step:
-                _say(f"older checkpoints could not be removed: {_reason(error)}")
+                _note(f"older checkpoints could not be removed: {_reason(error)}")
                 return
-            last = f"that of step {self._saved:,} is whole" if self._saved else "there is none yet"
-            _say(f"the checkpoint of step {step:,} could not be written ({last}): {_reason(error)}")
+            last = f"step {self._saved:,}" if self._saved else "none"
+            _note(
+                f"the checkpoint of step {step:,} could not be written (last checkpoint: {last}):"
+                f" {_reason(error)}"
+            )
 
     def finish(self) -> None:
         """Mark the training as finished."""
         self._mark(finished=True)
 
     def _before(self) -> dict[str, Any] | None:
-        """What the directory says of the run whose it is; None if it is nobody's."""
+        """The record of the run that the directory belongs to; None if it belongs to no run."""
         try:
             found = self._directory.read(RUN)
             if not found:
@@ -194,18 +197,18 @@ class Checkpoints:
             raise InputError(
                 f"{RUN} is damaged: {error}",
                 where=self._directory.name,
-                expected="what finetune wrote beside its checkpoints",
+                expected="the file that finetune wrote beside its checkpoints",
                 remedy="give another --checkpoint-dir",
             ) from None
         if before["format"] != FORMAT:
             version = before["facts"].get("environment.kfp-finetune", "another version")
             raise InputError(
-                f"the checkpoints were written by kfp-finetune {version}, and this version keeps"
-                " the state of a training otherwise: it cannot continue from them",
+                f"the checkpoints were written by kfp-finetune {version}, and this version cannot"
+                " continue from their format",
                 where=self._directory.name,
                 expected=f"checkpoints in format {FORMAT}, not {before['format']}",
-                remedy="continue with the version that wrote them, or start the training anew with"
-                " kfp-finetune rerun and a checkpoint directory of its own",
+                remedy="continue with the version that wrote them, or start over with kfp-finetune"
+                " rerun and another checkpoint directory",
             )
         return before
 
@@ -220,20 +223,20 @@ class Checkpoints:
         self._directory.write(RUN, facts)
 
     def _restore(self, steps: list[int]) -> None:
-        """Read the newest checkpoint that is whole."""
+        """Read the newest checkpoint that is complete."""
         for step in reversed(steps):
             try:
                 self._read(step)
                 return
             except _DAMAGED as error:
-                _say(f"the checkpoint of step {step:,} is damaged and not used: {_reason(error)}")
+                _note(f"skipped the damaged checkpoint of step {step:,}: {_reason(error)}")
 
     def _read(self, step: int) -> None:
         with self._directory.opened(step) as path:
             _verify(path)
             try:
                 self._checkpoint.read(path).assert_consumed()
-                self._history.load(self._said.numpy().decode(), self._times.numpy())
+                self._history.load(self._history_text.numpy().decode(), self._times.numpy())
             except (
                 AssertionError,
                 KeyError,
@@ -242,8 +245,7 @@ class Checkpoints:
                 tf.errors.InvalidArgumentError,
             ) as error:
                 raise InputError(
-                    f"the checkpoint of step {step:,} is whole, and does not fit this training:"
-                    f" {_reason(error)}",
+                    f"the checkpoint of step {step:,} does not fit this training: {_reason(error)}",
                     where=self._directory.name,
                     expected="a checkpoint that this version of kfp-finetune wrote",
                     remedy="give another --checkpoint-dir",
@@ -253,34 +255,34 @@ class Checkpoints:
 
 @contextlib.contextmanager
 def open_checkpoints(
-    settings: Checkpointing | None,
+    settings: Checkpointing,
     trainer: Trainer,
     history: History,
     best: BestWeights | None,
     facts: Mapping[str, Any],
 ) -> Iterator[Checkpoints | NoCheckpoints]:
-    """Hold the checkpoint directory while a run trains, and go on where it was.
+    """Lock the checkpoint directory while a run trains, and continue from its checkpoints.
 
-    Where the process is told to end, it saves first. Of several workers only the chief holds the
-    directory and writes to it; the others read what the chief has read.
+    If the process is told to end, it saves a checkpoint first. Of several workers only the chief
+    locks the directory and writes to it; the others read the checkpoint that the chief has read.
 
     Args:
-        settings: Where, if anywhere.
-        trainer: Compiled.
-        history: The run's.
+        settings: Where and when to save.
+        trainer: The compiled model.
+        history: The history of the run.
         best: The weights of the best evaluation, where they are kept.
-        facts: What determines the result.
+        facts: Everything that determines the result.
 
     Raises:
-        InputError: If the directory cannot be used, or is another run's.
+        InputError: If the directory cannot be used, or belongs to another run.
         Terminated: If the process was told to end.
     """
-    if settings is None or settings.directory is None:
-        if settings is not None and (settings.every_steps or settings.resume != "retry"):
-            _say("training is neither saved nor resumed: there is no checkpoint_dir")
+    if settings.directory is None:
+        if settings.every_steps or settings.resume != "retry":
+            _note("training is neither saved nor resumed: checkpoint_dir is not given")
         yield NoCheckpoints()
         return
-    directory = CheckpointDirectory(settings.directory, _say)
+    directory = CheckpointDirectory(settings.directory, _note)
     strategy = trainer.distribute_strategy
     chief = distribution.is_chief(strategy)
     with directory.lock() if chief else contextlib.nullcontext(), termination_deferred():
@@ -297,16 +299,16 @@ def open_checkpoints(
         except Terminated:
             checkpoints.save()
             raise Terminated(
-                f"told to end after step {history.updates_done:,}; saved up to step"
-                f" {checkpoints.step:,} in {directory.name}"
+                f"terminated after step {history.updates_done:,}; the last checkpoint is that of"
+                f" step {checkpoints.step:,} in {directory.name}"
             ) from None
 
 
 class NoCheckpoints:
-    """Stands where a run is not saved."""
+    """The checkpoints of a run that is not saved."""
 
     def due(self, updates_done: int) -> bool:
-        """Never."""
+        """Return False: no checkpoint is ever due."""
         return False
 
     def save(self) -> None:
@@ -317,10 +319,10 @@ class NoCheckpoints:
 
 
 def _verify(path: str) -> None:
-    """Read every tensor, whose checksums are compared by that, before any variable is changed.
+    """Read every tensor, which compares its checksum, before any variable is changed.
 
     Raises:
-        tf.errors.OpError: If one is damaged.
+        tf.errors.OpError: If a tensor is damaged.
     """
     reader = tf.train.load_checkpoint(path)
     for name in reader.get_variable_to_shape_map():
@@ -329,10 +331,10 @@ def _verify(path: str) -> None:
 
 def _reason(error: Exception) -> str:
     text = without_secrets(str(error)).strip() or type(error).__name__
-    if "No space left" in text:  # behind a path, which may be long
+    if "No space left" in text:  # it stands behind a path, which may be long
         return "the disk is full (no space left on device)"
     return text.splitlines()[0][:200]
 
 
-def _say(text: str) -> None:
+def _note(text: str) -> None:
     emit("note", "finetune", text=text)

@@ -43,7 +43,7 @@ def finetune(
     tensorboard_dir: str = "",
     model_fingerprint: str = "",
 ) -> NamedTuple("Uris", [("artifact_uris", dict)]):
-    """Fine-tune a Transformers model on TensorFlow: compile with the built optimizer, and fit.
+    """Fine-tune a Transformers model on TensorFlow with the optimizer that was built for it.
 
     Args:
         tokenized_dataset: Tokenized dataset from load_data.
@@ -92,10 +92,10 @@ def finetune(
 
     Returns:
         model: Weights, config, tokenizer, manifest and training log.
-        tensorboard_logs: TensorBoard event files: the learning rate of every step, the losses.
-        training_metrics: What was measured on the validation split after the last step.
-        mlpipeline_ui_metadata: Makes Kubeflow's UI offer TensorBoard.
-        artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
+        tensorboard_logs: TensorBoard event files: the learning rate of every step, and the losses.
+        training_metrics: Metrics on the validation split after the last step.
+        mlpipeline_ui_metadata: TensorBoard entry for Kubeflow's UI.
+        artifact_uris: URIs of the artifacts by output, which KFP's cache keeps.
     """
     from kfp_finetune.components import runtime
 

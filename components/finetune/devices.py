@@ -1,4 +1,4 @@
-"""Processors, threads, precision and determinism, set before TensorFlow builds anything."""
+"""Devices, threads, precision and determinism, set before TensorFlow builds anything."""
 
 from __future__ import annotations
 
@@ -33,16 +33,17 @@ _PACKAGES = (
 def configure(seed: int, precision: str = "float32") -> dict[str, Any]:
     """Set threads, precision, seeds and determinism.
 
-    TensorFlow's own default knows the CPU affinity but not a container's quota, and another number
-    of threads sums in another order: so the number is set, and recorded.
+    TensorFlow's default respects the CPU affinity but not a container's quota, and another number
+    of threads sums in another order: so the number is set here, and recorded.
 
     Args:
-        seed: For the weights of the head and for dropout.
-        precision: Of matrix products, as `parameters.PRECISIONS` names it; all else, the weights
-            among it, is float32.
+        seed: Seed for the weights of the head and for dropout.
+        precision: Precision of matrix products, one of `parameters.PRECISIONS`; everything else,
+            including the weights, is float32.
 
     Returns:
-        What the results depend on: versions, threads, processor, variables, the precision chosen.
+        The environment that results depend on: versions, threads, processor, environment variables,
+        the chosen precision.
     """
     check_keras()
     precision = _set_precision(precision)
@@ -67,10 +68,10 @@ def configure(seed: int, precision: str = "float32") -> dict[str, Any]:
 
 
 def check_keras() -> None:
-    """Check that Keras runs on TensorFlow, whatever imported it before this package did.
+    """Check that Keras runs on TensorFlow, in case it was imported before this package.
 
     Raises:
-        InputError: If it runs on another library.
+        InputError: If it runs on another backend.
     """
     if (backend := keras.backend.backend()) != "tensorflow":
         raise InputError(
@@ -82,14 +83,14 @@ def check_keras() -> None:
 
 
 def _set_precision(precision: str) -> str:
-    """Have matrix products computed in a precision, and return which it is."""
+    """Set the precision of matrix products, and return it."""
     gpus = tf.config.list_physical_devices("GPU")
     capabilities = [
         tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
         for gpu in gpus
     ]
     decided = decide(precision, capabilities)
-    # On a processor only matrix products gain: a policy would put all else in bfloat16, too.
+    # On a CPU only matrix products are faster; a policy would put everything else in bfloat16, too.
     mixed = gpus and decided == BFLOAT16
     keras.config.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
     use_for_products(FLOAT32 if gpus else decided)

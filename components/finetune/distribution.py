@@ -1,7 +1,7 @@
-"""The devices that make each update together: one, all GPUs of this machine, or several machines.
+"""The devices that train together: one, all GPUs of this machine, or several machines.
 
 A strategy changes neither the plan nor the order of the rows nor the batches: it divides the rows
-of every batch among the replicas, one a device, and adds up what they find.
+of every batch among the replicas, one per device, and adds up their gradients.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.runtime import emit
 
 _JOBS = ("chief", "worker")
-# What a collective operation ends with where a process that takes part in it has gone.
+# Errors of a collective operation after one of its processes has ended.
 _LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -30,23 +30,23 @@ _LOST = (
 )
 
 
-@functools.cache  # the connection to the other workers is made once a process
+@functools.cache  # a process connects to the other workers once
 def strategy() -> tf.distribute.Strategy:
-    """Find the devices: those of all workers in TF_CONFIG, else all GPUs, else what there is.
+    """The strategy for the devices: all workers in TF_CONFIG, else all GPUs, else one device.
 
-    To be called after threads are set, before anything is computed. With several workers it waits
-    until all of them are there.
+    Call it after the threads are set and before anything is computed. With several workers it waits
+    until all of them have started.
 
     Returns:
-        TensorFlow's default strategy, which does nothing, for one device; otherwise one whose
-        `scope()` the model and its optimizer have to be made in.
+        TensorFlow's default strategy, which does nothing, for one device; otherwise a strategy in
+        whose `scope()` the model and its optimizer have to be created.
 
     Raises:
-        InputError: If TF_CONFIG cannot be followed.
+        InputError: If TF_CONFIG is not valid or names jobs that do not train.
     """
     workers = _workers()
     if workers > 1:
-        emit("note", "finetune", text=f"training with {workers} workers, for which it waits")
+        emit("note", "finetune", text=f"waiting for all {workers} workers")
         return tf.distribute.MultiWorkerMirroredStrategy()
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
@@ -54,21 +54,24 @@ def strategy() -> tf.distribute.Strategy:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes what is written once; the only worker is the chief."""
+    """Whether this process is the chief, which writes the results; a single worker is the chief."""
     return bool(strategy.extended.should_checkpoint)
 
 
 def environment(strategy: tf.distribute.Strategy) -> dict[str, int]:
-    """How many replicas and workers a result depends on."""
+    """The number of replicas and workers, which results depend on."""
     return {"replicas": strategy.num_replicas_in_sync, "workers": _workers()}
 
 
 def of_chief(strategy: tf.distribute.Strategy, value: int) -> int:
-    """Have all workers know a number that the chief knows; all have to call this.
+    """Send a number from the chief to all workers, each of which has to call this.
 
     Args:
-        strategy: Over all workers.
-        value: The chief's; that of other workers is not used.
+        strategy: The strategy over all workers.
+        value: The number on the chief; ignored on other workers.
+
+    Returns:
+        The chief's number.
     """
     if _workers() == 1:
         return value
@@ -82,33 +85,33 @@ def of_chief(strategy: tf.distribute.Strategy, value: int) -> int:
 
 
 def check_same(strategy: tf.distribute.Strategy, facts: Mapping[str, Any]) -> None:
-    """Check that all workers train the same thing, as otherwise they would wait for each other.
+    """Check that all workers train the same; different trainings would wait for each other forever.
 
     Args:
-        strategy: Over all workers, each of which calls this.
-        facts: As `run_facts.facts_of` says them; the environment may differ.
+        strategy: The strategy over all workers, each of which calls this.
+        facts: As `run_facts.facts_of` returns them; the environment may differ.
 
     Raises:
-        InputError: On a worker whose facts are not the chief's.
+        InputError: On a worker whose facts differ from the chief's.
     """
     same = {name: facts[name] for name in sorted(facts) if not name.startswith("environment.")}
     digest = hashlib.sha256(json.dumps(same).encode()).digest()
     number = int.from_bytes(digest[:7])
     if of_chief(strategy, number) != number:
         raise InputError(
-            "this worker was given other data, another model or other parameters than the chief",
+            "this worker has other data, another model or other parameters than the chief",
             where="TF_CONFIG",
-            expected="workers that are started alike",
-            remedy="start all of them with the same image, data and parameters",
+            expected="the same arguments on all workers",
+            remedy="start all workers with the same image, data and parameters",
         )
 
 
 @contextlib.contextmanager
-def tell_of_lost_workers() -> Iterator[None]:
-    """Within, say plainly that another worker is gone, which TensorFlow notices within seconds.
+def lost_workers_explained() -> Iterator[None]:
+    """Replace TensorFlow's error about a lost worker, which it notices within seconds.
 
     Raises:
-        RuntimeError: If one is.
+        RuntimeError: If another worker has ended.
     """
     try:
         yield
@@ -116,26 +119,26 @@ def tell_of_lost_workers() -> Iterator[None]:
         if _workers() == 1:
             raise
         raise RuntimeError(
-            "another worker has ended, or never began: its own log says why. Training ends with"
-            " it; started again, all workers go on from the last checkpoint in checkpoint_dir"
+            "another worker has ended or never started; its log has the reason. Restart all workers"
+            " to continue from the last checkpoint in checkpoint_dir"
         ) from error
 
 
 def _workers() -> int:
-    """How many processes train together, as TF_CONFIG has it; 1 without it."""
+    """The number of processes that train together, from TF_CONFIG; 1 without it."""
     text = os.environ.get("TF_CONFIG", "")
     try:
         config = json.loads(text or "{}")
         cluster, job = config.get("cluster", {}), config.get("task", {}).get("type", "chief")
         if set(cluster) <= {*_JOBS} and (not cluster or job in cluster):
             return max(1, sum(len(cluster[name]) for name in cluster))
-        found = f"TF_CONFIG has the jobs {', '.join(cluster)}, and this is a {job}"
+        found = f"TF_CONFIG has the jobs {', '.join(cluster)}, and this process is of the job {job}"
     except (ValueError, TypeError, AttributeError) as error:
         found = f"TF_CONFIG cannot be read: {error}"
     raise InputError(
         found,
         where="the environment",
-        expected="workers, one of which may be called chief, as a TFJob with the replica types"
-        " Chief and Worker sets it",
-        remedy="leave out parameter servers and evaluators, or unset TF_CONFIG",
+        expected="workers and at most one chief, as set by a TFJob with the replica types Chief and"
+        " Worker",
+        remedy="remove parameter servers and evaluators from the TFJob, or unset TF_CONFIG",
     )

@@ -1,4 +1,4 @@
-"""A model's logits without dropout, with products in bfloat16 where that is faster and as good."""
+"""Logits without dropout, in bfloat16 where that is faster and probabilities stay the same."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Features = Mapping[str, Any]
-# As far as a probability may differ from that in float32.
+# Largest allowed difference of a probability from its value in float32.
 _TOLERANCE = 1e-2
-# Below so many rows, tracing a second graph takes longer than it saves.
+# With fewer rows, tracing a second graph takes longer than it saves.
 FEWEST_ROWS = 512
-# At most so many rows are computed in both precisions.
+# At most this many rows are computed in both precisions.
 _COMPARED = 64
 
 
 class Forward:
-    """Runs a model on batches.
+    """Run a model on batches.
 
     Args:
         model: The model.
-        precision: "float32" for exact products; "bfloat16" for that where `choose` finds that the
-            answers agree, "auto" only where the processor is also faster with it.
+        precision: "float32"; "bfloat16", which `choose` uses where the probabilities agree with
+            float32; or "auto", which uses bfloat16 only where the processor is also faster with it.
     """
 
     def __init__(self, model: Classifier, precision: str = "float32") -> None:
@@ -44,15 +44,15 @@ class Forward:
         self.precision = FLOAT32
 
     def __call__(self, features: Features) -> NDArray[np.float32]:
-        """Logits, float32, shape [batch, outputs], or of tokens [batch, width, outputs]."""
+        """The logits, float32, shape [batch, outputs], or for tokens [batch, width, outputs]."""
         return self._run(features, self.precision)
 
     def choose(self, rows: int, batch_of: Callable[[slice], Features]) -> None:
         """Choose the precision for many rows.
 
         Args:
-            rows: How many there are.
-            batch_of: Makes a batch of some of them, on which both precisions are compared.
+            rows: The number of rows.
+            batch_of: Makes a batch of some of the rows, on which both precisions are compared.
         """
         if self._wanted == FLOAT32 or rows < FEWEST_ROWS or self.precision == BFLOAT16:
             return
@@ -75,7 +75,10 @@ class Forward:
 
 @contextlib.contextmanager
 def _products_in(precision: str) -> Iterator[None]:
-    """Within, graphs compute matrix products in this precision; each has an executable for both."""
+    """Compute matrix products in this precision inside the `with` block.
+
+    A graph keeps one executable for each precision.
+    """
     options = tf.config.optimizer.get_experimental_options()
     use_for_products(precision)
     try:

@@ -1,4 +1,4 @@
-"""What has happened in a run, besides what its variables hold."""
+"""The history of a run: times, evaluations, resumptions; everything that is not a variable."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ ENDED_AT, SECONDS = range(2)
 
 
 class LogRows:
-    """Where tables of updates, which do not grow beyond a size, hold what.
+    """The rows of tables with one row per logged update, whose size is bounded.
 
-    Of the updates that are kept each has a row; of a run that keeps only some, one row more holds
-    the latest of the others.
+    Short runs log every update. Long runs log every `stride`-th update, and one more row holds the
+    latest update between two logged ones.
 
     Args:
-        num_train_steps: Updates planned.
+        num_train_steps: Number of planned updates.
 
     Attributes:
-        stride: Updates from one that is kept to the next.
-        count: Rows.
+        stride: Updates from one logged update to the next.
+        count: Number of rows.
     """
 
     def __init__(self, num_train_steps: int) -> None:
@@ -43,7 +43,7 @@ class LogRows:
         return self.count - 1 if rest else row
 
     def written(self, begin: int, end: int) -> list[tuple[int, int]]:
-        """Step and row of the updates from `begin` up to `end` that a row holds."""
+        """Step and row of the updates from `begin` up to `end` that are in the table."""
         first = -(-begin // self.stride) * self.stride
         found = [(step, step // self.stride) for step in range(first, end, self.stride)]
         if end > begin and (end - 1) % self.stride:
@@ -53,12 +53,12 @@ class LogRows:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured on the validation split.
+    """An evaluation on the validation split.
 
     Attributes:
         step: Updates made before it.
-        metrics: By name: "loss", and what the task measures.
-        wall_time: When, in seconds since 1970.
+        metrics: Values by name: "loss", and the metrics of the task.
+        wall_time: Time of the evaluation, in seconds since 1970.
     """
 
     step: int
@@ -67,10 +67,10 @@ class Evaluation:
 
 
 class BestWeights:
-    """The weights of the best evaluation so far, in variables that a checkpoint holds too.
+    """A copy of a model's weights, in variables that checkpoints include.
 
     Args:
-        network: The model whose weights they are.
+        network: The model.
     """
 
     def __init__(self, network: Any) -> None:
@@ -78,30 +78,30 @@ class BestWeights:
         self.variables = [tf.Variable(w, trainable=False) for w in self._weights]
 
     def keep(self) -> None:
-        """Take the weights as they are now."""
+        """Copy the current weights."""
         for kept, weight in zip(self.variables, self._weights, strict=True):
             kept.assign(weight)
 
     def put_back(self) -> None:
-        """Give the model the weights that were kept."""
+        """Give the model the copied weights."""
         for kept, weight in zip(self.variables, self._weights, strict=True):
             weight.assign(kept)
 
 
 @dataclass
 class History:
-    """A run so far. With the variables, it is all that a resumed run has to know.
+    """The history of a run. Together with the variables, it is all that a resumed run needs.
 
     Attributes:
         times: float64, shape [rows, 2]: when the update of each row ended, in seconds since 1970,
-            and how many seconds it took; rows as `LogRows` has them.
-        num_train_steps: Updates planned.
-        seconds: How long all updates took, evaluations left out.
-        updates_done: Updates made, known without asking the device.
-        evaluations: In order.
-        resumed_at: The updates after which the run was resumed.
-        differences: What differed from the run that was resumed; empty if nothing did.
-        stopped_at: Where training ended before its plan did.
+            and how many seconds it took; rows as in `LogRows`.
+        num_train_steps: Number of planned updates.
+        seconds: Duration of all updates, without evaluations.
+        updates_done: Number of updates made, counted without asking the device.
+        evaluations: Evaluations in order.
+        resumed_at: Numbers of updates after which the run was resumed.
+        differences: Differences from the run that was resumed; empty if there were none.
+        stopped_at: Step and reason, if training stopped before the end of its plan.
     """
 
     times: NDArray[np.float64]
@@ -115,11 +115,11 @@ class History:
 
     @classmethod
     def of(cls, num_train_steps: int) -> History:
-        """That of a run that has not begun."""
+        """The history of a run that has not started."""
         return cls(np.zeros([LogRows(num_train_steps).count, 2]), num_train_steps)
 
     def dump(self) -> str:
-        """All but the times and the plan, as JSON."""
+        """Everything but the times and the plan, as JSON."""
         return json.dumps(
             {
                 "updates_done": self.updates_done,
@@ -132,12 +132,12 @@ class History:
         )
 
     def load(self, text: str, times: NDArray[np.float64]) -> None:
-        """Become the history that was dumped."""
-        said: dict[str, Any] = json.loads(text)
+        """Take over a history that was dumped."""
+        loaded: dict[str, Any] = json.loads(text)
         self.times = times
-        self.updates_done = said["updates_done"]
-        self.seconds = said.get("seconds", float(times[:, SECONDS].sum()))
-        self.evaluations = [Evaluation(**e) for e in said["evaluations"]]
-        self.resumed_at = said["resumed_at"]
-        self.differences = said["differences"]
-        self.stopped_at = StoppedAt(**said["stopped_at"]) if said["stopped_at"] else None
+        self.updates_done = loaded["updates_done"]
+        self.seconds = loaded.get("seconds", float(times[:, SECONDS].sum()))
+        self.evaluations = [Evaluation(**e) for e in loaded["evaluations"]]
+        self.resumed_at = loaded["resumed_at"]
+        self.differences = loaded["differences"]
+        self.stopped_at = StoppedAt(**loaded["stopped_at"]) if loaded["stopped_at"] else None

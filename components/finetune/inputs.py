@@ -1,4 +1,4 @@
-"""Tokenized rows as padded batches: the tokens of a batch are copied out of the mapped file."""
+"""Padded batches of tokenized rows, copied batch by batch out of the memory-mapped file."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
     from kfp_finetune.components.finetune.vocabulary import UsedVocabulary
     from kfp_finetune.components.load_data.steps import StepPlan
 
-# On an accelerator widths are multiples of this, which its matrix units want. A processor gains
-# nothing by it, and padding would be a fifth of its work.
+# On a GPU, widths are multiples of this, which suits its matrix units. A CPU gains nothing from it,
+# and padding would be a fifth of its work.
 _ACCELERATOR_WIDTHS = 8
 _BATCH_TOKENS = 2_048
 
 
 class Rows:
-    """The rows of a split, ready to be gathered into batches; their tokens stay in the file.
+    """The rows of a split, which are gathered into batches; their tokens stay in the file.
 
     Args:
         table: A split of a tokenized dataset, mapped into memory.
         data: The dataset's manifest.
-        vocabulary: Which ids the model knows the tokens by; None: the tokenizer's.
-        label_all_tokens: Of words with labels, whether all pieces of one have it, not the first.
+        vocabulary: Maps token ids to those of a shrunken model; None: the tokenizer's ids are used.
+        label_all_tokens: Whether all tokens of a labelled word get its label, not the first alone.
 
     Attributes:
-        labels: What is to be predicted, first dimension [rows], or where words have labels [words]
-            (see the task's `targets`).
-        lengths: Tokens of every row, shape [rows].
-        numbers: Every row's number in the source it was read from, from 0, shape [rows].
-        features: The names of what `batch` returns.
+        labels: The targets, first dimension [rows], or [words] where words have labels (see the
+            task's `targets`).
+        lengths: Number of tokens of every row, shape [rows].
+        numbers: Number of every row in its source, from 0, shape [rows].
+        features: The names of the features that `batch` returns.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class Rows:
 
         Args:
             indices: Row numbers, shape [batch].
-            width: Tokens of the longest of them, or more.
+            width: Number of tokens of the longest of these rows, or more.
 
         Returns:
-            `input_ids`, `attention_mask` and, where the tokenizer tells two texts apart,
+            `input_ids`, `attention_mask` and, if the tokenizer distinguishes two texts,
             `token_type_ids`: int32, shape [batch, width].
         """
         features = {
@@ -87,15 +87,15 @@ class Rows:
     def batch_labels(
         self, indices: NDArray[np.int64], width: int
     ) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        """What the loss takes of a batch, and how much each of it counts.
+        """The labels of a batch, and their weights in the loss.
 
         Args:
             indices: Row numbers, shape [batch].
-            width: Tokens of the longest of them, or more.
+            width: Number of tokens of the longest of these rows, or more.
 
         Returns:
-            Labels, and weights of 1; where words have labels of shape [batch, width], with weights
-            of 0 for tokens that have none.
+            Labels, and weights of 1. Where words have labels, both have the shape [batch, width],
+            and tokens without a label have the weight 0.
         """
         if self._token_labels is None:
             return self.labels[indices], np.ones(len(indices), np.float32)
@@ -103,17 +103,17 @@ class Rows:
 
     @property
     def shapes(self) -> tuple[list[int | None], list[int | None]]:
-        """The shapes of a row's labels and weights, as far as they are known."""
+        """The shapes of a row's labels and weights; None where a dimension varies."""
         return (list(self.labels.shape[1:]), []) if self._token_labels is None else ([None], [None])
 
     def gather(
         self, outputs: NDArray[np.float32], indices: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Of a batch's outputs those that are predictions, and which of `labels` they are for.
+        """Select the outputs that are predictions, with the indices of their `labels`.
 
         Args:
-            outputs: Shape [batch, outputs], or where words have labels [batch, width, outputs].
-            indices: The batch's row numbers, shape [batch].
+            outputs: Shape [batch, outputs], or [batch, width, outputs] where words have labels.
+            indices: Row numbers of the batch, shape [batch].
         """
         if self._token_labels is None:
             return indices, outputs
@@ -122,38 +122,37 @@ class Rows:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one update is made from, for messages.
+    """The rows of one update, for messages.
 
     Attributes:
-        rows: The rows' numbers in their source, from 0.
-        width: Tokens of the longest, padded.
+        rows: Numbers of the rows in their source, from 0.
+        width: Number of tokens of the longest row, padded.
     """
 
     rows: NDArray[np.int64]
     width: int
 
     def __str__(self) -> str:
-        """Size and row numbers, from 1, as everywhere that a person reads them."""
+        """Size and row numbers, counted from 1 as in all messages."""
         shown = ", ".join(f"{row + 1:,}" for row in self.rows)
         return f"{len(self.rows)} rows × {self.width} tokens: rows {shown}"
 
 
 def batch_of_update(rows: Rows, plan: StepPlan, seed: int, step: int) -> Batch:
-    """What update number `step`, counted from 0, is made from."""
+    """The batch of update number `step`, counted from 0."""
     indices = np.concatenate(next(updates(rows.lengths, plan, seed, step)))
     return Batch(rows.numbers[indices], _width(rows, indices))
 
 
 def training_dataset(rows: Rows, plan: StepPlan, seed: int, start: int = 0) -> Any:
-    """The whole run's updates, from update `start` on, one element each.
+    """All updates of the run from update `start` on, one element per update.
 
     Returns:
         A dataset of dictionaries: `features` (each of shape [group, batch, width]), `labels` and
-        `weights` ([group, batch, ...]) and `rows` ([group, batch]), where group is the number
-        of batches that make the update. A batch that is smaller than the others of its update is
-        filled up with rows of weight 0. Within the scope of a `tf.distribute` strategy it is a
-        distributed dataset: of every batch, each replica gets its share of the rows, filled up to
-        equal shares.
+        `weights` ([group, batch, ...]) and `rows` ([group, batch]), where group is the number of
+        batches per update. A batch smaller than the others of its update is padded with rows of
+        weight 0. Within the scope of a `tf.distribute` strategy it is a distributed dataset: each
+        replica gets its share of the rows of every batch, padded to equal shares.
     """
     # Known without accumulation, so that the update is traced without a loop.
     size = 1 if plan.gradient_accumulation_steps == 1 else None
@@ -165,8 +164,8 @@ def validation_dataset(rows: Rows, batch_size: int) -> tuple[Any, int]:
     """All rows once, sorted by length.
 
     Returns:
-        A dataset as `training_dataset` returns it, in groups of one batch, and how many they are:
-        Keras does not find that out of a distributed dataset.
+        A dataset as `training_dataset` returns it, in groups of one batch, and the number of
+        batches, which Keras cannot read from a distributed dataset.
     """
     order = _by_length(rows)
     groups = [[order[at : at + batch_size]] for at in range(0, len(order), batch_size)]
@@ -178,12 +177,12 @@ def _distributed(
     groups: Callable[[], Iterator[list[NDArray[np.int64]]]],
     group_size: int | None,
 ) -> Any:
-    """Batches by groups, each of them divided among the replicas of the strategy in scope.
+    """Groups of batches, each batch divided among the replicas of the strategy in scope.
 
     Args:
-        rows: Of the split.
-        groups: Gives the groups, from the first on.
-        group_size: Batches of a group; None where they differ.
+        rows: The rows of the split.
+        groups: Returns an iterator over the groups.
+        group_size: Number of batches in a group; None if it varies.
     """
     strategy = tf.distribute.get_strategy()
     return strategy.distribute_datasets_from_function(
@@ -197,7 +196,7 @@ def _shares(
     group_size: int | None,
     context: tf.distribute.InputContext,
 ) -> tf.data.Dataset:
-    """The shares of this worker's replicas, which take them in turn."""
+    """The shares of this worker's replicas, one replica after the other."""
     replicas = context.num_replicas_in_sync
     own = replicas // context.num_input_pipelines
     first = own * context.input_pipeline_id
@@ -210,11 +209,11 @@ def _shares(
             for i, batch in enumerate(group):
                 filled[i, : len(batch)] = batch
                 weights[i, : len(batch)] = 1
-            # Equal widths, too: then each replica draws as many random numbers for its dropout, so
-            # that all of their generators are in the state that one of them saves.
+            # Equal widths, too: each replica then draws the same number of random numbers for
+            # dropout, and the state of one replica's generator is that of all.
             width = _width(rows, filled)
             for replica in range(first, first + own):
-                # Batches are sorted by length: one row in `replicas` makes equal work.
+                # Batches are sorted by length, so taking every n-th row makes equal work.
                 share = filled[:, replica::replicas]
                 features = rows.batch(share.reshape(-1), width)
                 labels, counted = rows.batch_labels(share.reshape(-1), width)
@@ -233,7 +232,7 @@ def _shares(
         "weights": tf.TensorSpec([group_size, None, *of_weight], tf.float32),
         "rows": tf.TensorSpec([group_size, None], tf.int64),
     }
-    # Its length is not said: after as many steps, Keras would begin to read it again.
+    # Without a known length: Keras would start to read the dataset again after that many steps.
     dataset = tf.data.Dataset.from_generator(elements, output_signature=signature)
     return dataset.prefetch(4 * own)
 
@@ -243,15 +242,15 @@ def _by_length(rows: Rows) -> NDArray[np.int64]:
 
 
 def evaluation_dataset(rows: Rows, batch_size: int) -> tuple[tf.data.Dataset, NDArray[np.int64]]:
-    """All rows once, sorted by length so that little is padding.
+    """All rows once, sorted by length to keep padding small.
 
     Args:
-        rows: Of a split.
-        batch_size: Rows of a batch; of short rows more, see `batches_of`.
+        rows: The rows of a split.
+        batch_size: Rows per batch; more if they are short, see `batches_of`.
 
     Returns:
-        A dataset of features as `Rows.batch` gives them, and the row number of every row in the
-        order the dataset gives them, shape [rows].
+        A dataset of features as `Rows.batch` returns them, and the row numbers in the order of the
+        dataset, shape [rows].
     """
     order = _by_length(rows)
 
@@ -266,11 +265,11 @@ def evaluation_dataset(rows: Rows, batch_size: int) -> tuple[tf.data.Dataset, ND
 def batches_of(lengths: NDArray[np.int64], batch_size: int) -> Iterator[slice]:
     """Divide rows that are sorted by length into batches, for a pass without gradients.
 
-    Short rows are taken more at a time: matrix products of few tokens do not fill a processor.
+    Batches of short rows are larger, because matrix products of few tokens do not fill a processor.
 
     Args:
-        lengths: Tokens of every row, ascending, shape [rows].
-        batch_size: Rows of a batch, as long as they have `_BATCH_TOKENS` tokens or more.
+        lengths: Number of tokens of every row, ascending, shape [rows].
+        batch_size: Rows per batch, if these have at least `_BATCH_TOKENS` tokens together.
     """
     start = 0
     while start < len(lengths):
@@ -286,6 +285,6 @@ def _width(rows: Rows, indices: NDArray[np.int64]) -> int:
 
 
 def padded_width(longest: int) -> int:
-    """How wide this machine makes a batch whose longest row has so many tokens."""
+    """The width of a batch on this machine, given the number of tokens of its longest row."""
     multiple = _ACCELERATOR_WIDTHS if tf.config.list_physical_devices("GPU") else 1
     return -(-longest // multiple) * multiple

@@ -1,8 +1,8 @@
 """The precision of matrix products: float32, or bfloat16 where the processor is faster with it.
 
 "auto" is decided once per run, from the processor's flags. Where these do not decide, the command
-line measures before the run begins, and passes on what it found; a step by itself never measures,
-so that the same machine always comes to the same decision.
+line measures before the run starts and passes the result on; a pipeline step itself never measures,
+so that the same machine always makes the same decision.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from typing import Any
 from kfp_finetune.components.runtime import processor
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
-# Of x86. AMX multiplies bfloat16 several times as fast as float32, AVX512 twice as fast.
+# On x86, AMX multiplies bfloat16 several times as fast as float32, AVX512 twice as fast.
 _FAST = r"amx_bf16|avx512_bf16"
-# Of Arm, where it depends on TensorFlow's build whether it has a kernel for them.
+# On Arm it depends on TensorFlow's build whether it has a kernel for them.
 _POSSIBLY_FAST = r"bf16|svebf16"
 _MEASUREMENTS = 12
-_NEEDED_GAIN = 1.2  # conversions between the two take part of what products gain
+_NEEDED_GAIN = 1.2  # conversions between the two cost part of the gain
 _SECONDS = 120
 
 
 def by_flags(described: str) -> str:
-    """What a processor's flags say; empty where they do not decide.
+    """The precision that a processor's flags decide; empty if they do not decide.
 
     Args:
-        described: As `runtime.processor` describes it.
+        described: The processor as `runtime.processor` describes it.
     """
     if re.search(rf"\b({_FAST})\b", described):
         return BFLOAT16
@@ -39,10 +39,10 @@ def by_flags(described: str) -> str:
 
 
 def decide(precision: str, capabilities: list[tuple[int, int]]) -> str:
-    """The precision that a step computes in.
+    """The precision that a pipeline step computes in.
 
     Args:
-        precision: The parameter; "auto" is decided.
+        precision: The parameter; only "auto" needs a decision.
         capabilities: The compute capability of every GPU.
     """
     if precision != "auto":
@@ -53,13 +53,13 @@ def decide(precision: str, capabilities: list[tuple[int, int]]) -> str:
 
 
 def decide_before_run(precision: str, tokens: int, hidden: int, intermediate: int) -> str:
-    """The precision of a whole run on this machine's processor; measured if the flags do not tell.
+    """The precision of a whole run on this processor, measured if the flags do not decide.
 
-    It is measured in another process: the command line does not load TensorFlow.
+    The measurement runs in another process, because the command line does not load TensorFlow.
 
     Args:
-        precision: The parameter; "auto" is decided.
-        tokens: In a batch.
+        precision: The parameter; only "auto" needs a decision.
+        tokens: Number of tokens in a batch.
         hidden: Width of the model.
         intermediate: Width of its feed-forward layers.
     """
@@ -81,9 +81,9 @@ def decide_before_run(precision: str, tokens: int, hidden: int, intermediate: in
 
 
 def measured(tokens: int, hidden: int, intermediate: int) -> str:
-    """The precision in which the two products of a feed-forward layer are faster.
+    """The faster precision for the two products of a feed-forward layer.
 
-    Most of an encoder's work is in them. Arguments as `decide_before_run` takes them.
+    They are most of an encoder's work. The arguments are those of `decide_before_run`.
     """
     import tensorflow as tf
 
@@ -104,7 +104,7 @@ def measured(tokens: int, hidden: int, intermediate: int) -> str:
 
 
 def use_for_products(precision: str) -> None:
-    """Have oneDNN compute matrix products on the processor in a precision, all else in float32."""
+    """Make oneDNN compute matrix products on the CPU in a precision, everything else in float32."""
     import tensorflow as tf
 
     tf.config.optimizer.set_experimental_options(

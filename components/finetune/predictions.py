@@ -1,4 +1,4 @@
-"""A model's logits for every row, in the rows' own order."""
+"""The logits of a model for every row of a split, in the order of the rows."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def predict(
     batch_size: int = BATCH_SIZE,
     precision: str = "float32",
 ) -> NDArray[np.float32]:
-    """Run a model over rows, without dropout.
+    """Compute the logits of all rows, without dropout.
 
     Args:
         model: The model.
-        rows: Of a split.
-        progress: Called after every batch with the rows done so far.
-        batch_size: Rows at a time; of short rows more.
+        rows: The rows of a split.
+        progress: Called after every batch with the number of rows done.
+        batch_size: Rows per batch; more if they are short.
         precision: As `Forward` takes it.
 
     Returns:
-        Logits, shape [rows, outputs], or of words [words, outputs], in the split's own order;
-        very many lie in a file that is mapped into memory.
+        Logits, shape [rows, outputs], or [words, outputs] where words have labels, in the order of
+        the split; a large array is a file mapped into memory.
     """
     dataset, order = evaluation_dataset(rows, batch_size)
     logits = new_logits(len(rows.labels), model.num_labels)

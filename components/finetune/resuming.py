@@ -1,4 +1,4 @@
-"""Whether a run may go on from the checkpoints that lie in its directory."""
+"""Whether a run may continue from the checkpoints in its directory."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def check_may_resume(
     reached: str,
     where: str,
 ) -> dict[str, str]:
-    """Check that it may.
+    """Check that a run may continue from the checkpoints.
 
-    A retry of the same run may go on though it finds itself on another machine: where it runs next
-    is the cluster's choice, and the alternative is to lose what was trained.
+    A retry of the same run may continue on another machine: the cluster chooses where it runs next,
+    and the alternative is to lose the training.
 
     Args:
-        before: Owner, facts and end of the run whose checkpoints they are.
-        facts: What determines the result of the run that wants to go on.
-        settings: Its owner, and what it was told.
-        reached: How far the other was, for messages.
+        before: Owner, facts and state of the run that wrote the checkpoints.
+        facts: Everything that determines the result of the run that continues.
+        settings: The owner of that run, and which checkpoints it may continue from.
+        reached: How far the checkpoints are, for messages.
         where: The directory, for messages.
 
     Returns:
-        What differs all the same; the result is bit-identical where nothing does.
+        The differences between the two, by name; if empty, the result is bit-identical.
 
     Raises:
         InputError: If it may not.
@@ -42,10 +42,11 @@ def check_may_resume(
     reached = "finished" if before["finished"] else reached
     if not same_run and settings.resume == "retry":
         raise InputError(
-            f"there are checkpoints of another run, {before['owner']} ({reached})",
+            f"the directory has checkpoints of another run, {before['owner']} ({reached})",
             where=where,
-            expected="a directory of this run's own; nothing is resumed unasked",
-            remedy="give another --checkpoint-dir, or --resume-from-checkpoint exact to go on"
+            expected="one checkpoint directory per run; another run's checkpoints are used only on"
+            " request",
+            remedy="give another --checkpoint-dir, or --resume-from-checkpoint exact to continue"
             " from them",
         )
     differs = differences(before["facts"], facts)
@@ -55,18 +56,18 @@ def check_may_resume(
     )
     if differs and not (possible and asked):
         raise InputError(
-            f"the checkpoints ({reached}) are of a training that differs: {few(differs)}",
+            f"the checkpoints ({reached}) are of a different training: {few(differs)}",
             where=where,
-            expected="a training that is the same in everything that determines its result",
+            expected="checkpoints of a training equal in everything that determines its result",
             remedy=_remedy(settings, same_run=same_run, possible=possible),
         )
     return differs
 
 
 def _remedy(settings: Checkpointing, *, same_run: bool, possible: bool) -> str:
-    """What to do about checkpoints of a training that differs."""
+    """The remedy for checkpoints of a different training."""
     if not possible:
-        return "start another with kfp-finetune run, with a checkpoint directory of its own"
+        return "start another with kfp-finetune run and another --checkpoint-dir"
     anyway = "continue from them anyway, which is not bit-identical: "
     run = PurePosixPath(settings.owner).parent.parent
     if same_run and settings.resume == "exact" and run.is_absolute():  # `kfp-finetune resume`

@@ -13,8 +13,8 @@ from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
 from kfp_finetune.components.load_data.steps import StepPlan
 from kfp_finetune.components.uris import without_secrets
 
-# A checkpoint holds nothing of these: they are taken as they are now. Of everything else, the
-# optimizer's betas among it, it holds the old value or what was made from it.
+# A checkpoint holds nothing of these: their current values apply. Of everything else, including the
+# optimizer's betas, it holds the old value or something computed from it.
 _MAY_DIFFER = (
     "environment.",
     "optimizer.schedule.",
@@ -40,11 +40,11 @@ def facts_of(
 
     Args:
         network: The model, with the weights that training starts from.
-        tokenized_dataset_path: What load_data wrote.
-        optimizer: The described optimizer.
+        tokenized_dataset_path: The folder that load_data wrote.
+        optimizer: The optimizer and its schedule.
         plan: The counted plan.
         environment: Versions, threads, processor.
-        settings: What else matters: seed, loss.
+        settings: The other parameters that change the result, such as the seed.
 
     Returns:
         Values by dotted names, e.g. "optimizer.schedule.learning_rate".
@@ -54,7 +54,7 @@ def facts_of(
             "data": _hash_of_files(Path(tokenized_dataset_path)),
             "initial_weights": _hash_of_weights(network),
             "plan": asdict(plan),
-            # As it reads back from a checkpoint, however it was asked for.
+            # Without the parameters it was built from: different ones may give the same optimizer.
             "optimizer": optimizer.model_dump(mode="json", exclude={"parameters"}),
             **settings,
             "environment": environment,
@@ -65,10 +65,10 @@ def facts_of(
 def hyperparameters(
     optimizer: OptimizerConfig, plan: StepPlan, settings: Mapping[str, Any], model: str, data: str
 ) -> dict[str, str | int | float | bool]:
-    """What TensorBoard's HParams table shows of a run, by the pipeline parameters' names.
+    """The hyperparameters for TensorBoard's HParams table, by the names of pipeline parameters.
 
-    The table shows the first five of them by the alphabet. So what is as usual is left out, except
-    what people compare.
+    The table shows the first five in alphabetical order, so values at their defaults are omitted,
+    except those that people compare.
     """
     schedule = optimizer.schedule
     compared = {
@@ -94,11 +94,11 @@ def hyperparameters(
 
 
 def metadata_of(model: ModelManifest, path: str) -> dict[str, Any]:
-    """What Kubeflow's UI shows beside a model.
+    """The metadata that Kubeflow's UI shows beside a model.
 
     Args:
-        model: Its manifest.
-        path: Its folder.
+        model: The manifest of the model.
+        path: The folder of the model.
     """
     measured = [name for name in model.validation_metrics if name != "loss"]
     headline = {f"validation_{name}": model.validation_metrics[name] for name in measured[:1]}
@@ -114,7 +114,7 @@ def metadata_of(model: ModelManifest, path: str) -> dict[str, Any]:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
-    """What differs: "value, now other value", by name."""
+    """The differences by name, each as "value, now other value"."""
     return {
         name: f"{_shown(before.get(name))}, now {_shown(now.get(name))}"
         for name in sorted(before.keys() | now.keys())
@@ -123,24 +123,24 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, 
 
 
 def fits(differences: Mapping[str, str]) -> bool:
-    """Whether a checkpoint can be gone on from in spite of the differences."""
+    """Whether a checkpoint can be continued from in spite of the differences."""
     return all(name.startswith(_MAY_DIFFER) for name in differences)
 
 
 def only_the_machine(differences: Mapping[str, str]) -> bool:
-    """Whether all that differs is where and with which versions it runs."""
+    """Whether only the machine and the versions of packages differ."""
     return all(name.startswith("environment.") for name in differences)
 
 
 def few(differences: Mapping[str, str]) -> str:
-    """The first of many differences, for a message."""
+    """The first few differences, for a message."""
     rest = len(differences) - _SHOWN
     named = [f"{name}: {values}" for name, values in differences.items()]
     return "; ".join(named[:_SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
 
 
 def _hash_of_files(folder: Path) -> str:
-    """Of the rows that training reads; not of the manifest, which says where they came from."""
+    """A hash of the rows that training reads, without the manifest, which names their source."""
     digest = hashlib.sha256()
     for path in (folder / "train.arrow", folder / "validation.arrow"):
         with path.open("rb") as file:

@@ -1,7 +1,7 @@
-"""One update of a run, as a Keras model whose `fit` makes exactly the planned ones.
+"""One update of a run, as a Keras model whose `fit` makes exactly the planned updates.
 
-Under a `tf.distribute` strategy each replica runs a step on its share of the rows. Shares add up to
-the mean over all rows, so that the number of replicas changes rounding and nothing else.
+Under a `tf.distribute` strategy each replica computes its share of the rows. The shares add up to
+the mean over all rows, so the number of replicas changes nothing but rounding.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kfp_finetune.components.finetune.history import LogRows
 
 # The columns of `Trainer.update_log`.
 LEARNING_RATE, LOSS, GRADIENT_NORM, EXAMPLES = range(4)
-# A variable of which each replica writes its own copy, all the same.
+# A variable of which every replica writes its own copy; all copies are equal.
 _COPIES = {
     "trainable": False,
     "synchronization": tf.VariableSynchronization.ON_READ,
@@ -25,25 +25,25 @@ _COPIES = {
 
 
 class Trainer(keras.Model):
-    """A classifier, trained one update at a time.
+    """A classifier that is trained one update at a time.
 
-    `compile` and `fit` are Keras' own; `train_step` makes one update from the batches it is given.
-    What each update did is kept on the device, so that nothing has to wait for it. Metrics go to
-    `compile` as `weighted_metrics`: rows of weight 0 only fill batches up.
+    `compile` and `fit` are those of Keras; `train_step` makes one update from the batches it gets.
+    The log of the updates stays on the device, so that no update waits for it. Metrics go to
+    `compile` as `weighted_metrics`, because rows of weight 0 only pad batches.
 
     Args:
         network: The classifier.
-        num_train_steps: Updates planned.
-        training_loss: A Keras loss that updates minimize; None: the one given to `compile`, which
-            is what evaluations measure.
-        compile_updates: Whether updates are compiled with XLA. (Keras' own `jit_compile` does
-            nothing where operations are deterministic, as they are here.)
+        num_train_steps: Number of planned updates.
+        training_loss: The Keras loss that updates minimize; None: the loss given to `compile`,
+            which evaluations measure.
+        compile_updates: Whether to compile updates with XLA. (Keras' `jit_compile` does nothing
+            where operations are deterministic, as they are here.)
 
     Attributes:
-        updates_done: Updates made, counted as batches are fed, not taken from the optimizer.
-        update_log: float32, shape [rows, 4]: the learning rate that an update applied, its loss,
-            the global norm of its gradient before clipping, and its examples; rows as
-            `history.LogRows` has them.
+        updates_done: Number of updates made, counted as batches are fed, not by the optimizer.
+        update_log: float32, shape [rows, 4]: the applied learning rate, the loss, the global norm
+            of the gradient before clipping, and the number of examples of each update; rows as in
+            `history.LogRows`.
     """
 
     train_function: Any
@@ -67,31 +67,31 @@ class Trainer(keras.Model):
         self.built = True
 
     def call(self, features: dict[str, Any], training: bool = False) -> Any:
-        """Logits, float32, shape [batch, labels], or of tokens [batch, width, labels]."""
+        """The logits, float32, shape [batch, labels], or for tokens [batch, width, labels]."""
         return self.network(features, training=training)
 
     def compile(self, *args: Any, **settings: Any) -> None:
-        """Take the optimizer, the loss and the metrics, and make the optimizer's slots.
+        """Set the optimizer, the loss and the metrics, and create the optimizer's slots.
 
-        Made inside a graph, they could neither be restored nor be mirrored.
+        Slots created inside a graph could be neither restored nor mirrored.
         """
         super().compile(*args, **settings)
         self.optimizer.build(self.network.trainable_variables)
 
     def get_metrics_result(self) -> dict[str, Any]:
-        """What was measured; nothing before the first evaluation, where Keras' own fails."""
+        """The metrics; empty before the first evaluation, where Keras' own method fails."""
         if not all(getattr(metric, "built", True) for metric in self.metrics):
             return {}
         return super().get_metrics_result()  # type: ignore[no-any-return]
 
     def make_train_function(self, force: bool = False) -> Any:
-        """Make what `fit` calls with an iterator for every update."""
+        """Create the function that `fit` calls with an iterator for every update."""
         if force or self.train_function is None:
             self.train_function = self._function(self.train_step, self._compile_updates)
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
-        """Make what `evaluate` calls with an iterator for every batch."""
+        """Create the function that `evaluate` calls with an iterator for every batch."""
         if force or self.test_function is None:
             self.test_function = self._function(self.test_step, False)
         return self.test_function
@@ -103,7 +103,7 @@ class Trainer(keras.Model):
             update: This replica's element of `inputs.training_dataset`.
 
         Returns:
-            The update's loss: the mean over its real examples, or their words, of all replicas.
+            The loss: the mean over the real examples, or their words, of all replicas.
         """
         variables = self.network.trainable_variables
         total = _sum_over_replicas(tf.reduce_sum(update["weights"]))
@@ -126,15 +126,15 @@ class Trainer(keras.Model):
                 (tf.constant(0), tf.constant(0.0), [tf.zeros(v.shape, v.dtype) for v in variables]),
                 parallel_iterations=1,
             )
-        # Here and not in the optimizer: the norm that is logged is that of the whole gradient.
+        # Summed here and not in the optimizer: the logged norm is that of the whole gradient.
         loss, gradients = _sum_over_replicas((loss, gradients))
         norm = tf.linalg.global_norm(gradients)
         self.optimizer.apply(gradients, variables)
         examples = _sum_over_replicas(_examples(update["weights"]))
         applied = tf.stack([self.optimizer.applied_learning_rate, loss, norm, examples])
-        # Counted only after the update: in a graph, nothing else would make this wait for data.
+        # Count only after the update: in a graph, nothing else makes this wait for the data.
         with tf.control_dependencies([applied]):
-            # A distributed variable has no `scatter_update`; its replica's copy has a handle.
+            # A distributed variable has no `scatter_update`; the replica's copy has a handle.
             tf.raw_ops.ResourceScatterUpdate(
                 resource=self.update_log.handle, indices=self._row(), updates=applied
             )
@@ -142,7 +142,7 @@ class Trainer(keras.Model):
         return {"loss": loss}
 
     def test_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Measure one batch.
+        """Evaluate one batch.
 
         Args:
             batch: This replica's element of `inputs.validation_dataset`.
@@ -162,10 +162,10 @@ class Trainer(keras.Model):
         return self.get_metrics_result()
 
     def _function(self, step: Callable[[Any], Any], compiled: bool) -> Any:
-        """A step on all replicas as a function of an iterator, for `fit` and `evaluate`.
+        """A `train_step` or `test_step` on all replicas, as a function of an iterator.
 
-        Keras' own averages what replicas return, which fails with several workers
-        (keras-team/keras#20585); what a step returns is already the same on all of them.
+        Keras' own averages the values of all replicas, which fails with several workers
+        (keras-team/keras#20585); here they are already equal on all replicas.
         """
         strategy = self.distribute_strategy
 
@@ -179,10 +179,10 @@ class Trainer(keras.Model):
         )
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Do nothing: all variables are there, and Keras would take a batch to make them."""
+        """Do nothing: all variables exist, and Keras would consume a batch to create them."""
 
     def _row(self) -> Any:
-        """The row of the update at work, as `LogRows.of` has it."""
+        """The row of the current update in the log, as `LogRows.of` computes it."""
         if self._rows.stride == 1:
             return self.updates_done
         step, stride = tf.convert_to_tensor(self.updates_done), self._rows.stride
@@ -192,9 +192,9 @@ class Trainer(keras.Model):
     def _loss_and_gradients(
         self, update: dict[str, Any], i: Any, total: Any, variables: list[Any]
     ) -> tuple[Any, list[Any]]:
-        """Batch i's share of the update's loss and gradient: the shares add up to the mean.
+        """The share of batch i in the update's loss and gradient; the shares add up to the mean.
 
-        Keras would divide it by the number of replicas, as if each had a mean of its own.
+        Keras would divide it by the number of replicas, as if each computed its own mean.
         """
         labels, weights = update["labels"][i], update["weights"][i]
         features = {name: value[i] for name, value in update["features"].items()}
@@ -207,12 +207,12 @@ class Trainer(keras.Model):
         gradients = tape.gradient(
             loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        # The fused optimizer kernel takes dense gradients; an embedding's comes as slices.
+        # The fused optimizer kernel takes dense gradients; that of an embedding is sparse.
         return loss, [tf.convert_to_tensor(g) for g in gradients]
 
 
 def _examples(weights: Any) -> Any:
-    """How many rows count; where words have labels, those with a word that does."""
+    """The number of examples with a weight above 0, of words with at least one such word."""
     while len(weights.shape) > 2:
         weights = tf.reduce_max(weights, -1)
     return tf.reduce_sum(weights)
@@ -220,5 +220,5 @@ def _examples(weights: Any) -> Any:
 
 def _sum_over_replicas(values: Any) -> Any:
     replica = tf.distribute.get_replica_context()
-    # The sum over one would only have every gradient wait, and be kept, until the last is there.
+    # A sum over one replica would keep every gradient in memory until the last one is computed.
     return values if replica.num_replicas_in_sync == 1 else replica.all_reduce("sum", values)

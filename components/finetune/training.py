@@ -45,7 +45,7 @@ from kfp_finetune.components.models import saving
 from kfp_finetune.components.tasks.calibration import Fitted
 
 
-@distribution.tell_of_lost_workers()
+@distribution.lost_workers_explained()
 def finetune(
     parameters: Parameters,
     *,

@@ -1,7 +1,7 @@
-"""What every update applied and every evaluation measured, for TensorBoard and for the model.
+"""The training log: every update and every evaluation, for TensorBoard and for the model.
 
-All of it is known from the trainer's update log and the run's history, which a checkpoint holds: a
-resumed run writes its curves anew from the first step, each step once.
+It is written from the trainer's update log and the run's history, which a checkpoint holds. A
+resumed run therefore writes its curves again from the first step, each step once.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class DivergedError(InputError):
     """A loss or gradient is not finite.
 
     Args:
-        step: The update it is of, counted from 0.
-        found: As `InputError` takes it, and so are the others.
-        **more: The others.
+        step: The update, counted from 0.
+        found: As `InputError` takes it.
+        **more: The other parts, as `InputError` takes them.
     """
 
     def __init__(self, step: int, found: str, **more: str) -> None:
@@ -42,18 +42,18 @@ class DivergedError(InputError):
 
 
 class TrainingLog:
-    """Writes event files and collects the records of the training log.
+    """Write event files and collect the records of the training log.
 
-    An update's step is its number, counted from 0; an evaluation's is the number of updates before
-    it. Of a very long run only some updates are written, as `sampling` says, and the last. Event
-    files of an earlier attempt are removed.
+    The step of an update is its number, counted from 0; that of an evaluation is the number of
+    updates before it. A very long run logs the updates that `sampling` keeps, and the last one.
+    Event files left by an interrupted process of the same run are removed.
 
     Args:
-        log_dir: Where TensorBoard's event files go; None: nowhere, as another worker writes them.
-        history: Times and evaluations.
-        settings: The hyperparameters that TensorBoard's HParams table shows, in this order.
-        metrics: What evaluations measure, by name; the table's other columns.
-        batch_of: Tells what an update was made from, for the message.
+        log_dir: The folder for TensorBoard's event files; None: another worker writes them.
+        history: The times and evaluations of the run.
+        settings: The hyperparameters for TensorBoard's HParams table, in this order.
+        metrics: Names of the evaluated metrics, which are the other columns of that table.
+        batch_of: Returns the batch of an update, for messages.
 
     Attributes:
         records: The training log, as `artifacts.model.write_training_log` takes it.
@@ -71,7 +71,7 @@ class TrainingLog:
         if log_dir is not None:
             for stale in log_dir.glob("events.out.tfevents.*"):
                 stale.unlink()
-            # Its queue's limit would make an update wait for the disk.
+            # A shorter queue would make an update wait for the disk.
             self._events = EventFileWriter(str(log_dir), max_queue_size=10_000)
         self._history = history
         self._batch_of = batch_of
@@ -86,14 +86,14 @@ class TrainingLog:
 
     @property
     def waiting(self) -> int:
-        """Updates made and not yet written."""
+        """The number of updates made but not yet written."""
         return self._history.updates_done - self._written
 
     def write(self, update_log: Any) -> None:
-        """Write what has happened since the last call.
+        """Write the updates and evaluations since the last call.
 
         Args:
-            update_log: As `Trainer` keeps it.
+            update_log: The `update_log` of the trainer.
 
         Raises:
             DivergedError: If a loss or gradient is not finite.
@@ -105,7 +105,7 @@ class TrainingLog:
             self._evaluations_up_to(step)
             self._check_finite(step, applied)
             if step % self._rows.stride and step + 1 < history.num_train_steps:
-                continue  # only looked at: the next one takes its row
+                continue  # only checked: the next update overwrites its row
             ended_at, seconds = history.times[row]
             self._scalars(
                 step,
@@ -126,14 +126,14 @@ class TrainingLog:
             self._events.flush()
 
     def close(self) -> None:
-        """Write the end."""
+        """Mark the run as successful and close the event file."""
         end = session_end_pb(api_pb2.STATUS_SUCCESS)  # TensorFlow's class of the same message
         self._add(Summary.FromString(end.SerializeToString()))
         if self._events is not None:
             self._events.close()
 
     def _evaluations_up_to(self, step: int) -> None:
-        """Write the evaluations after at most `step` updates that are not yet written."""
+        """Write the evaluations up to `step` that are not yet written."""
         evaluations = self._history.evaluations
         while self._evaluations_written < len(evaluations):
             found = evaluations[self._evaluations_written]
@@ -162,6 +162,6 @@ class TrainingLog:
             f"training diverged: the {name} of update {step:,} is {value} (learning rate"
             f" {row[LEARNING_RATE]:.3g}), made from {self._batch_of(step)}",
             where="learning_rate",
-            expected="a loss that stays finite",
-            remedy="a lower --learning-rate, a --warmup-ratio of 0.1, or --max-grad-norm 1",
+            expected="a finite loss at every update",
+            remedy="a lower --learning-rate, --warmup-ratio 0.1, or --max-grad-norm 1",
         )

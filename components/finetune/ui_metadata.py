@@ -1,10 +1,10 @@
-"""What Kubeflow's UI shows of a run's TensorBoard logs.
+"""The entry for a run's TensorBoard in Kubeflow's UI.
 
-The v2 UI looks for an output called mlpipeline_ui_metadata. Where Kubeflow has the viewer, which
-comes with installs for several users, the UI can start a TensorBoard: a pod of its own, which reads
-the logs from the object store with credentials named in a pod template. Elsewhere such an entry is
-a red error, so there the output says which command shows the same. A platform's `tensorboard`
-setting says that the viewer is there.
+The v2 UI reads an output called mlpipeline_ui_metadata. Multi-user installs of Kubeflow include a
+viewer: the UI starts TensorBoard in a pod of its own, which reads the logs from the object store
+with credentials named in a pod template. Without the viewer such an entry is a red error, so the
+output shows the command that opens TensorBoard instead. The platform's `tensorboard` setting
+states that the viewer is installed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.finetune.live_logs import run_name
 
-# JSON {"image": ..., "env": [...]}: there is a viewer, and what it needs; set at compile time.
+# JSON {"image": ..., "env": [...]}, set at compile time if the viewer is installed.
 POD_VARIABLE = "KFP_FINETUNE_TENSORBOARD_POD"
 _ENDPOINT = "http://seaweedfs.kubeflow.svc.cluster.local:9000"
 _SECRET = "mlpipeline-minio-artifact"  # noqa: S105 - its name, in every namespace of Kubeflow
@@ -30,8 +30,8 @@ def write(path: str, logs_uri: str, owner: str) -> None:
 
     Args:
         path: The file to write.
-        logs_uri: Where the event files will be, as KFP names it; minio:// is Kubeflow's own store.
-        owner: Which run this is, as `runtime.run_of` says.
+        logs_uri: KFP's URI of the event files; minio:// is Kubeflow's own store.
+        owner: The run, as `runtime.run_of` names it.
     """
     view = os.environ.get(POD_VARIABLE)
     output = _command(run_name(owner)) if view is None else _view(json.loads(view), logs_uri)
@@ -39,9 +39,9 @@ def write(path: str, logs_uri: str, owner: str) -> None:
 
 
 def _command(run: str) -> dict[str, Any]:
-    # On two lines, which are as wide as the UI's panel; what is wider runs out of it.
+    # On two lines: a longer line does not fit into the UI's panel.
     command = f"kfp-finetune tensorboard {shlex.quote(run)} \\\n        --host URL"
-    text = f"TensorBoard for this run (URL: where this Kubeflow is):\n\n    {command}\n"
+    text = f"TensorBoard for this run (URL: the address of this Kubeflow):\n\n    {command}\n"
     return {"type": "markdown", "storage": "inline", "source": text}
 
 
@@ -49,7 +49,7 @@ def _view(view: dict[str, Any], logs_uri: str) -> dict[str, Any]:
     variables = view.get("env")
     if not variables and logs_uri.startswith("minio://"):
         variables = _own_store()
-    # TensorBoard knows no minio://, which speaks S3.
+    # TensorBoard does not know minio://, which is S3.
     source = (
         logs_uri.replace("minio://", "s3://", 1) if logs_uri.startswith("minio://") else logs_uri
     )
@@ -63,7 +63,7 @@ def _view(view: dict[str, Any], logs_uri: str) -> dict[str, Any]:
 
 
 def _own_store() -> list[dict[str, Any]]:
-    """The environment that reads Kubeflow's own store: where it is, keys by reference."""
+    """Environment variables to read Kubeflow's own store; its keys come from a secret."""
     plain = {
         "S3_ENDPOINT": _ENDPOINT,  # TensorFlow's and TensorBoard's own clients
         "AWS_ENDPOINT_URL": _ENDPOINT,  # boto3 and s3fs

@@ -1,9 +1,9 @@
 """The part of the vocabulary that a training can change.
 
-Often most of a model's weights are embeddings of tokens that are in none of the training's texts.
-An update finds a gradient of zero for them, and every optimizer here leaves a weight that never had
-another gradient as it is, unless it decays weights. So while it trains the model has the embeddings
-of the used tokens only; the others are put back beside them, and no bit of the result differs.
+Often most of a model's weights are embeddings of tokens that do not occur in the data. Their
+gradient is always zero, and without weight decay every optimizer here leaves such weights
+unchanged. So the model trains with the embeddings of the used tokens only. The others are put back
+afterwards, and the result is bit-identical.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class UsedVocabulary:
-    """The tokens that occur, each with an id of its own from 0 on, in the tokenizer's order.
+    """The tokens that occur in the data, numbered from 0 in the tokenizer's order.
 
     Args:
-        tables: The splits that the model will see while it trains.
+        tables: The splits that the training reads.
         data: The dataset's manifest.
-        fixed_ids: How many of the first ids stay what they are, as `Config.fixed_ids` has it.
+        fixed_ids: Number of first ids that keep their number, see `Config.fixed_ids`.
 
     Attributes:
         tokens: The tokenizer's ids of these tokens, ascending, shape [used].
@@ -47,11 +47,11 @@ class UsedVocabulary:
         self._table: Any = None
 
     def ids_of(self, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
-        """The ids of used tokens, given by the tokenizer's."""
+        """The new ids of used tokens, given their ids in the tokenizer."""
         return self._ids[tokens]
 
     def shrink(self, network: Any) -> None:
-        """Leave a model the embeddings of the used tokens only; it then takes ids of `ids_of`.
+        """Keep the embeddings of the used tokens only; the model then takes ids from `ids_of`.
 
         Args:
             network: A classifier.
@@ -61,7 +61,7 @@ class UsedVocabulary:
         words.replace(tf.gather(tf.convert_to_tensor(self._table), self.tokens))
 
     def put_back(self, network: Any) -> None:
-        """Give the model of `shrink` all of its embeddings again."""
+        """Put the embeddings of all tokens back after `shrink`."""
         words = network.word_embeddings
         value = self._table.numpy()
         value[self.tokens] = words.table.numpy()

@@ -1,1 +1,1 @@
-"""The step that writes down where all artifacts of a run are."""
+"""The pipeline step that records the URIs of all artifacts of a run."""

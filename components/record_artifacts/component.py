@@ -20,22 +20,22 @@ def record_artifacts(
     candidates_finetune: list = [],  # noqa: B006
     candidates_evaluate: list = [],  # noqa: B006
 ):
-    """Write down where the artifacts of all steps are, those from the cache included.
+    """Record the URIs of the artifacts of all pipeline steps, including those from the cache.
 
     Args:
-        pipeline: The pipeline's name, as the command line calls it.
-        load_data: What load_data returned as artifact_uris.
-        build_optimizer: What build_optimizer returned as artifact_uris.
-        finetune: What finetune returned as artifact_uris.
-        evaluate: What evaluate returned as artifact_uris.
-        rank: What rank returned as artifact_uris.
-        candidates: What was compared.
-        candidates_build_optimizer: What build_optimizer returned for each candidate.
-        candidates_finetune: What finetune returned for each candidate.
-        candidates_evaluate: What evaluate returned for each candidate.
+        pipeline: Name of the pipeline on the command line.
+        load_data: The artifact_uris of load_data.
+        build_optimizer: The artifact_uris of build_optimizer.
+        finetune: The artifact_uris of finetune.
+        evaluate: The artifact_uris of evaluate.
+        rank: The artifact_uris of rank.
+        candidates: The candidates of a comparison.
+        candidates_build_optimizer: The artifact_uris of build_optimizer, one for each candidate.
+        candidates_finetune: The artifact_uris of finetune, one for each candidate.
+        candidates_evaluate: The artifact_uris of evaluate, one for each candidate.
 
     Returns:
-        artifacts: One JSON file: URIs by output, by step; the version and the pipeline's name.
+        artifacts: JSON file with URIs by pipeline step and output, the version and the pipeline.
     """
     from kfp_finetune.components import runtime
 

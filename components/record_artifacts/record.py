@@ -1,4 +1,4 @@
-"""Where all artifacts of a run are, in one file: artifacts.json.
+"""The URIs of all artifacts of a run, in one file: artifacts.json.
 
     {
       "schema_version": 1,
@@ -13,9 +13,9 @@
       }
     }
 
-A step of a loop has a list, one entry per item in the loop's order; any other step has an object.
-The URIs are those that the steps returned as `artifact_uris`. KFP's cache keeps that parameter, so
-a step from the cache names the artifacts of the run that made it, under whatever root that was.
+A pipeline step inside a loop has a list with one entry per item, in the loop's order; any other
+step has an object. The URIs are the `artifact_uris` that the steps returned. KFP's cache keeps that
+parameter, so a cached step names the artifacts of the run that produced them, under its root.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ def record_artifacts(
 
     Args:
         path: The file to write.
-        pipeline: The pipeline's name, as the command line calls it.
-        steps: URIs by output, by step. A step without any is left out.
-        items: What a loop went over.
-        loop_steps: For every step of the loop, URIs by output for each item.
+        pipeline: Name of the pipeline on the command line.
+        steps: URIs by pipeline step and output. A step without URIs is omitted.
+        items: The items of a loop.
+        loop_steps: For every pipeline step of the loop, URIs by output for each item.
     """
     found: dict[str, Any] = {name: dict(uris) for name, uris in steps.items() if uris}
-    for name, turns in (loop_steps or {}).items():
-        if turns:
+    for name, artifacts in (loop_steps or {}).items():
+        if artifacts:
             found[name] = [
                 {"item": item, "artifacts": dict(uris)}
-                for item, uris in zip(items, turns, strict=True)
+                for item, uris in zip(items, artifacts, strict=True)
             ]
     document = {"schema_version": 1, "version": VERSION, "pipeline": pipeline, "steps": found}
     write_text(Path(path), json.dumps(document, indent=1) + "\n")

@@ -1,1 +1,1 @@
-"""Schedules side by side on the same data, and the best of them by evidence."""
+"""A comparison of learning-rate schedules on the same data, which picks the best."""

@@ -1,7 +1,7 @@
-"""What is compared: settings of the optimizer and its schedule, and seeds.
+"""The candidates of a comparison: settings of the optimizer and its schedule, with a seed.
 
-A candidate is a dictionary with every key of `DEFAULTS`, for in a pipeline's loop a key that is not
-there is an error. Candidates of one name are the same settings with other seeds.
+A candidate is a dictionary with every key of `DEFAULTS`, because a missing key is an error in a
+pipeline's loop. Candidates of the same name have the same settings and different seeds.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 from kfp_finetune.components.errors import InputError
 
-# Of build_optimizer's parameters those that can be compared, with its defaults; `seed` is
-# finetune's: of the head's weights, dropout and the order of the rows.
+# The parameters of build_optimizer that can be compared, with their defaults; `seed` is finetune's,
+# for the head's weights, dropout and the order of the rows.
 DEFAULTS: dict[str, Any] = {
     "name": "",
     "optimizer": "adam",
@@ -35,7 +35,7 @@ def _rate(rate: float) -> str:
 
 
 PRESETS: dict[str, list[dict[str, Any]]] = {
-    # The optimizer's own default, the rate that suits a pretrained model, and the same decaying.
+    # Adam's default rate, a rate that suits a pretrained model, and the same rate with decay.
     "course": [
         {"name": "constant 1e-3", "learning_rate": 1e-3, "lr_scheduler_type": "constant"},
         {"name": "constant 5e-5", "learning_rate": 5e-5, "lr_scheduler_type": "constant"},
@@ -62,15 +62,16 @@ PRESETS: dict[str, list[dict[str, Any]]] = {
 def expand(
     candidates: Sequence[Mapping[str, Any]], seeds: Sequence[int] = (), where: str = "candidates"
 ) -> list[dict[str, Any]]:
-    """Candidates with every key, one for each seed.
+    """Complete candidates with every key, one for each seed.
 
     Args:
         candidates: Dictionaries with some of the keys of `DEFAULTS`.
-        seeds: For each of them; empty: their own.
-        where: Where they were read, for messages.
+        seeds: Seeds for each candidate; empty: each has its own.
+        where: The source of the candidates, for messages.
 
     Raises:
-        InputError: If there are none, one is not such a dictionary, or two are the same.
+        InputError: If there is no candidate, one has unknown keys or values of the wrong type, or
+            two have the same name and seed.
     """
     problems = [problem for number, c in enumerate(candidates, 1) if (problem := _wrong(number, c))]
     if not candidates:
@@ -79,8 +80,8 @@ def expand(
         raise InputError(
             "; ".join(problems),
             where=where,
-            expected="for each candidate some of " + ", ".join(DEFAULTS),
-            remedy="such as --preset course, or in a --config file:"
+            expected="candidates with keys among " + ", ".join(DEFAULTS),
+            remedy="--preset course, or in a --config file:"
             " candidates: [{learning_rate: 1e-4}, {learning_rate: 3e-4}]",
         )
     named = [_complete(candidate) for candidate in candidates]
@@ -88,10 +89,10 @@ def expand(
     seen = [(c["name"], c["seed"]) for c in found]
     if twice := sorted({f"'{n}' with seed {s}" for n, s in seen if seen.count((n, s)) > 1}):
         raise InputError(
-            "more than one candidate is " + " and ".join(twice),
+            "several candidates are called " + " and ".join(twice),
             where=where,
             expected="candidates that differ in name or seed",
-            remedy="give them names, or leave one out",
+            remedy="give them different names, or remove one",
         )
     return found
 
@@ -124,7 +125,7 @@ def _complete(candidate: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name(candidate: Mapping[str, Any]) -> str:
-    """From what differs from the defaults: "cosine, 0.0001, warmup_ratio 0.1"."""
+    """A name from the keys that differ from their defaults: "cosine 0.0001, warmup_ratio 0.1"."""
     shape = candidate["lr_scheduler_type"].replace("_", " ")
     rest = [
         f"{key} {value:g}" if isinstance(value, int | float) else str(value)

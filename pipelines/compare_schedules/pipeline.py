@@ -1,4 +1,4 @@
-"""load_data; for every candidate build_optimizer → finetune → evaluate; rank; record_artifacts."""
+"""load_data; for every trial build_optimizer → finetune → evaluate; rank; record_artifacts."""
 
 from kfp import dsl
 
@@ -9,14 +9,16 @@ from kfp_finetune.components.load_data.component import count_steps, load_data
 from kfp_finetune.components.rank.component import rank
 from kfp_finetune.components.record_artifacts.component import record_artifacts
 from kfp_finetune.pipelines.compare_schedules.candidates import PRESETS, expand
+from kfp_finetune.pipelines.descriptions import described_by
 
 
 @dsl.pipeline(
     name="kfp-finetune-compare-schedules",
     display_name="Compare learning-rate schedules",
     description="Fine-tune a Transformers model with several learning-rate schedules on the same"
-    " data, and say which is best, and whether that is more than chance.",
+    " data, and report which is best and whether the difference is more than noise.",
 )
+@described_by(load_data, build_optimizer, finetune, evaluate)
 def compare_schedules(
     dataset: str,
     model: str,
@@ -76,79 +78,13 @@ def compare_schedules(
     """Fine-tune a Transformers model with several schedules, and pass on the best.
 
     Args:
-        dataset: Training data: a file, a folder, a pattern such as data/*.csv, a URI, or a Hub id.
         model: Base model: a folder or a Hub id.
-        candidates: Trials to compare: settings of the optimizer and its schedule, and a seed, with
-            every key of candidates.DEFAULTS; kfp-finetune fills them in.
-        validation_dataset: Validation data, if it is separate from the training data.
-        test_dataset: Test data, if it is separate from the training data.
-        dataset_config: Configuration of a Hub dataset.
-        dataset_revision: Revision of a Hub dataset.
-        train_split: Name of the training split, if the dataset has splits.
-        validation_split: Name of the validation split; by default "validation" if there is one.
-        test_split: Name of the test split; by default "test" if there is one.
-        split_column: Column that names the split of each row: train, validation or test.
-        group_column: Column whose equal values are kept in the same split.
-        validation_fraction: Share of the training rows to validate on, if the data has no
-            validation split.
-        test_fraction: Share of the training rows to test on, if the data has no test split.
-        task: text-classification, or token-classification to tag every word.
-        problem_type: auto, single_label_classification, multi_label_classification or regression;
-            for tagged words entity_recognition or word_tagging.
-        text_column: Column of the text, or of the list of words; by default inferred if only one
-            column qualifies.
-        text_pair_column: Column of the second text, for pairs of texts.
-        label_column: Column of the label; by default inferred if only one column qualifies. Several
-            columns, separated by commas, are read as one 0/1 column per label.
-        label_names: File of all labels in order, one per line or as a JSON list; numeric labels are
-            indices into it.
-        slice_columns: Columns by which the report breaks down the scores, separated by commas.
-        column_names: Column names for files without a header, separated by commas.
-        delimiter: Delimiter of .csv and .tsv files, such as ; or tab; by default detected.
-        quoting: Quoting in .csv and .tsv files: auto, minimal (RFC 4180) or none (quotes are plain
-            characters).
-        encoding: Encoding of text files; by default UTF-8, or what the byte order mark indicates.
-        on_bad_row: Rows without text or label: error stops, drop omits them; for tagged words, mend
-            also repairs out-of-order tags and omits empty words.
-        drop_duplicates: Drop rows that repeat the text and label of an earlier row.
-        drop_overlap: Drop training rows whose text also occurs in another split.
-        max_train_samples: Train on at most this many rows; 0: not limited.
-        model_revision: Revision of a Hub model.
-        max_length: Maximum tokens per example, including special tokens; longer texts are
-            truncated, and longer sentences of tagged words are split.
+        candidates: Settings of the optimizer and its schedule to compare, each with a seed and
+            every key of candidates.DEFAULTS; kfp-finetune fills in the missing keys.
         seed: Seed for the splits; each candidate has its own seed for training.
-        batch_size: Examples per batch, over all devices.
-        num_train_epochs: Passes over the training rows; may be fractional.
-        max_steps: Number of optimizer steps, regardless of the epochs; 0: num_train_epochs decides.
-        gradient_accumulation_steps: Batches per optimizer step.
-        drop_remainder: Drop the last, smaller batch of an epoch.
-        precision: Precision of matrix products: auto (bfloat16 if the processor or the GPU is
-            faster with it), float32 or bfloat16.
-        jit_compile: Compile the optimizer steps with XLA, for GPUs; compiling takes a minute or
-            more.
-        gradient_checkpointing: Save memory on long texts by recomputing each layer for the
-            gradient; steps take about a third longer.
-        label_smoothing_factor: Share of each label's weight to spread over all labels, in the
-            training loss only; 0.1 is usual.
-        class_weights: none, or balanced: weight examples by the inverse frequency of their label,
-            in the training loss only.
-        label_all_tokens: Train every piece of a tagged word to have its tag, not only the first
-            piece.
-        metric_for_best_model: Validation metric that selects the best model: loss, or a metric of
-            the task (accuracy, micro_f1, mae).
-        load_best_model_at_end: Keep the weights of the best evaluation instead of the last ones.
-        early_stopping_patience: Stop after this many evaluations without improvement; the schedule
-            does not change. 0: do not stop early.
-        texts_in_report: Show example texts in the report; set it to false for private data.
-        checkpoint_dir: Folder, mounted volume or URI (s3://, gs://) to save checkpoints in, so that
-            training can be resumed; each trial uses its own folder in it. By default none are
-            saved.
-        checkpoint_every_steps: Steps between two checkpoints; 0: checkpoint_every_minutes decides.
-        checkpoint_every_minutes: Minutes between two checkpoints.
+        checkpoint_dir: Folder, mounted volume or URI (s3://, gs://) for checkpoints, from which
+            trials can be resumed; each trial has its own folder in it. No checkpoints if not given.
         checkpoints_to_keep: Number of checkpoints to keep for each trial.
-        resume_from_checkpoint: Which checkpoints to continue from: retry (only this run's own),
-            exact (of any run that is identical), any (even if something differs; the result is then
-            not bit-identical).
         dataset_fingerprint: Content of the data; filled in by kfp-finetune.
         model_fingerprint: Content of the model; filled in by kfp-finetune.
     """
@@ -225,7 +161,7 @@ def compare_schedules(
             metric_for_best_model=metric_for_best_model,
             load_best_model_at_end=load_best_model_at_end,
             early_stopping_patience=early_stopping_patience,
-            on_divergence="report",  # a candidate that diverges is a result
+            on_divergence="report",  # a trial that diverges is a result
             checkpoint_dir=checkpoint_dir,
             checkpoint_per_trial=True,
             checkpoint_every_steps=checkpoint_every_steps,

@@ -1,1 +1,1 @@
-"""The fine-tuning pipeline and the sample it is tried on."""
+"""The fine-tuning pipeline and its sample data."""

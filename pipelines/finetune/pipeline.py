@@ -7,6 +7,7 @@ from kfp_finetune.components.evaluate.component import evaluate
 from kfp_finetune.components.finetune.component import finetune as finetune_model
 from kfp_finetune.components.load_data.component import count_steps, load_data
 from kfp_finetune.components.record_artifacts.component import record_artifacts
+from kfp_finetune.pipelines.descriptions import described_by
 
 
 @dsl.pipeline(
@@ -15,6 +16,7 @@ from kfp_finetune.components.record_artifacts.component import record_artifacts
     description="Fine-tune a Transformers model on TensorFlow with a learning rate that decays over"
     " exactly the steps that the data makes.",
 )
+@described_by(load_data, build_optimizer, finetune_model, evaluate)
 def finetune(
     dataset: str,
     model: str,
@@ -92,101 +94,8 @@ def finetune(
     """Fine-tune a Transformers model on a text dataset.
 
     Args:
-        dataset: Training data: a file, a folder, a pattern such as data/*.csv, a URI, or a Hub id.
         model: Base model: a folder or a Hub id.
-        validation_dataset: Validation data, if it is separate from the training data.
-        test_dataset: Test data, if it is separate from the training data.
-        dataset_config: Configuration of a Hub dataset.
-        dataset_revision: Revision of a Hub dataset.
-        train_split: Name of the training split, if the dataset has splits.
-        validation_split: Name of the validation split; by default "validation" if there is one.
-        test_split: Name of the test split; by default "test" if there is one.
-        split_column: Column that names the split of each row: train, validation or test.
-        group_column: Column whose equal values are kept in the same split.
-        validation_fraction: Share of the training rows to validate on, if the data has no
-            validation split.
-        test_fraction: Share of the training rows to test on, if the data has no test split.
-        task: text-classification, or token-classification to tag every word.
-        problem_type: auto, single_label_classification, multi_label_classification or regression;
-            for tagged words entity_recognition or word_tagging.
-        text_column: Column of the text, or of the list of words; by default inferred if only one
-            column qualifies.
-        text_pair_column: Column of the second text, for pairs of texts.
-        label_column: Column of the label; by default inferred if only one column qualifies. Several
-            columns, separated by commas, are read as one 0/1 column per label.
-        label_names: File of all labels in order, one per line or as a JSON list; numeric labels are
-            indices into it.
-        slice_columns: Columns by which the report breaks down the scores, separated by commas.
-        column_names: Column names for files without a header, separated by commas.
-        delimiter: Delimiter of .csv and .tsv files, such as ; or tab; by default detected.
-        quoting: Quoting in .csv and .tsv files: auto, minimal (RFC 4180) or none (quotes are plain
-            characters).
-        encoding: Encoding of text files; by default UTF-8, or what the byte order mark indicates.
-        on_bad_row: Rows without text or label: error stops, drop omits them; for tagged words, mend
-            also repairs out-of-order tags and omits empty words.
-        drop_duplicates: Drop rows that repeat the text and label of an earlier row.
-        drop_overlap: Drop training rows whose text also occurs in another split.
-        max_train_samples: Train on at most this many rows; 0: not limited.
-        model_revision: Revision of a Hub model.
-        max_length: Maximum tokens per example, including special tokens; longer texts are
-            truncated, and longer sentences of tagged words are split.
         seed: Seed for the splits, the new head's weights, dropout and the order of the rows.
-        batch_size: Examples per batch, over all devices.
-        num_train_epochs: Passes over the training rows; may be fractional.
-        max_steps: Number of optimizer steps, regardless of the epochs; 0: num_train_epochs decides.
-        gradient_accumulation_steps: Batches per optimizer step.
-        drop_remainder: Drop the last, smaller batch of an epoch.
-        optimizer: adam, adamw (decoupled weight decay), sgd or lion.
-        learning_rate: Peak learning rate.
-        lr_scheduler_type: polynomial, linear, cosine, cosine_with_restarts, inverse_sqrt,
-            exponential, piecewise_constant, warmup_stable_decay or constant.
-        end_learning_rate: Learning rate at the end of the decay, for polynomial, linear, cosine,
-            cosine_with_restarts and warmup_stable_decay.
-        power: Exponent of the polynomial decay (1 = linear).
-        num_cycles: For cosine_with_restarts: number of decays, each restarting at the peak.
-        decay_rate: For exponential: learning rate after the last step, as a share of the first; the
-            rate rises if it is above 1.
-        decay_ratio: For warmup_stable_decay: share of the steps spent in the final decay.
-        lr_boundaries: For piecewise_constant: share of the steps and the learning rate from there
-            on, such as 0.5:1e-5,0.8:1e-6.
-        warmup_ratio: Share of the steps spent in warmup, rising from 0 to the peak.
-        warmup_steps: Steps spent in warmup, instead of warmup_ratio.
-        momentum: Momentum of sgd; 0.9 is usual.
-        weight_decay: Weight decay of adamw and lion; not applied to biases and layer norms.
-        adam_beta1: Decay rate of the first moment, for adam and adamw.
-        adam_beta2: Decay rate of the second moment, for adam and adamw.
-        adam_epsilon: Constant added to the denominator, for adam and adamw.
-        max_grad_norm: Clip the global norm of the gradients to this value; 0: no clipping.
-        precision: Precision of matrix products: auto (bfloat16 if the processor or the GPU is
-            faster with it), float32 or bfloat16.
-        jit_compile: Compile the optimizer steps with XLA, for GPUs; compiling takes a minute or
-            more.
-        gradient_checkpointing: Save memory on long texts by recomputing each layer for the
-            gradient; steps take about a third longer.
-        label_smoothing_factor: Share of each label's weight to spread over all labels, in the
-            training loss only; 0.1 is usual.
-        class_weights: none, or balanced: weight examples by the inverse frequency of their label,
-            in the training loss only.
-        label_all_tokens: Train every piece of a tagged word to have its tag, not only the first
-            piece.
-        metric_for_best_model: Validation metric that selects the best model: loss, or a metric of
-            the task (accuracy, micro_f1, mae).
-        load_best_model_at_end: Keep the weights of the best evaluation instead of the last ones.
-        early_stopping_patience: Stop after this many evaluations without improvement; the schedule
-            does not change. 0: do not stop early.
-        on_divergence: fail, or report: stop training, report the step, and keep the weights of the
-            last evaluation with a finite loss, or the initial ones.
-        texts_in_report: Show example texts in the report; set it to false for private data.
-        checkpoint_dir: Folder, mounted volume or URI (s3://, gs://) to save checkpoints in, so that
-            training can be resumed; by default none are saved.
-        checkpoint_every_steps: Steps between two checkpoints; 0: checkpoint_every_minutes decides.
-        checkpoint_every_minutes: Minutes between two checkpoints.
-        checkpoints_to_keep: Number of checkpoints to keep in checkpoint_dir.
-        resume_from_checkpoint: Which checkpoints to continue from: retry (only this run's own),
-            exact (of any run that is identical), any (even if something differs; the result is then
-            not bit-identical).
-        tensorboard_dir: Folder, mounted volume or URI (s3://, gs://) to write event files to during
-            training, in a folder named after the run, for live curves.
         dataset_fingerprint: Content of the data; filled in by kfp-finetune.
         model_fingerprint: Content of the model; filled in by kfp-finetune.
     """

@@ -175,7 +175,7 @@ def test_the_best_weights_and_the_patience_survive(
     assert manifest.best_step == best
     assert manifest.stopped_at is not None
     assert manifest.stopped_at.step == manifest.updates_done == best + 2 * 13 < 6 * 13
-    assert manifest.stopped_at.reason.startswith("validation loss has not been better than")
+    assert manifest.stopped_at.reason.startswith("validation loss has not improved on")
     assert manifest.num_train_steps == 6 * 13
     two.killed_at(best + 13 + 5, kill)
     two()
@@ -255,7 +255,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_used(
     capsys.readouterr()
     assert killed().resumed_at == [3]
     said = notes(capsys)
-    assert any(n.startswith("the checkpoint of step 6 is damaged and not used: ") for n in said)
+    assert any(n.startswith("skipped the damaged checkpoint of step 6: ") for n in said)
     assert killed.results() == whole
 
 
@@ -272,7 +272,9 @@ def test_where_every_checkpoint_is_damaged_training_begins_anew(
     run.killed_at(5, kill)
     damage_data(tmp_path / "saved" / "step-00000003")
     assert run().resumed_at == []
-    assert "there is no checkpoint to go on from: training starts at the beginning" in notes(capsys)
+    assert "there is no checkpoint to continue from: training starts at the beginning" in notes(
+        capsys
+    )
     assert run.results() == whole
 
 
@@ -309,7 +311,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole_and_training_going(
     said = [n for n in notes(capsys) if "could not be written" in n]
     assert len(said) == 2
     assert said[0].startswith(
-        "the checkpoint of step 6 could not be written (that of step 3 is whole): "
+        "the checkpoint of step 6 could not be written (last checkpoint: step 3): "
     )
     assert run().resumed_at == [3]
     assert run.results() == whole
@@ -334,9 +336,9 @@ def test_what_differs_is_said_and_not_resumed_unless_asked(
     difference = "optimizer.schedule.learning_rate: 0.001, now 0.002"
     for resume in ("retry", "exact"):
         assert refused(other, resume_from_checkpoint=resume) == (
-            f"the checkpoints (step 6) are of a training that differs: {difference}\n"
+            f"the checkpoints (step 6) are of a different training: {difference}\n"
             f"  where:    {tmp_path / 'saved'}\n"
-            "  expected: a training that is the same in everything that determines its result\n"
+            "  expected: checkpoints of a training equal in everything that determines its result\n"
             "  remedy:   give another --checkpoint-dir, or continue from them anyway, which is not"
             " bit-identical: --resume-from-checkpoint any"
         )
@@ -349,9 +351,7 @@ def test_what_differs_is_said_and_not_resumed_unless_asked(
     )
     manifest = other(resume_from_checkpoint="any")
     assert (manifest.resumed_at, manifest.differences) == ([6], [difference])
-    assert f"goes on after 6 of 26 steps; not bit-identical, as there differs {difference}" in (
-        notes(capsys)
-    )
+    assert f"continues after 6 of 26 steps; not bit-identical: {difference}" in (notes(capsys))
 
 
 @pytest.mark.parametrize("resume", ["retry", "exact", "any"])
@@ -365,12 +365,12 @@ def test_a_checkpoint_of_another_format_is_refused_with_the_version_that_wrote_i
     record = {"owner": "", "key": "key", "finished": False, "facts": facts}
     (saved / "run.json").write_text(json.dumps(record))
     assert refused(Run(tmp_path, tiny_data, tiny_model), resume_from_checkpoint=resume) == (
-        "the checkpoints were written by kfp-finetune 0.1.0, and this version keeps the state of a"
-        " training otherwise: it cannot continue from them\n"
+        "the checkpoints were written by kfp-finetune 0.1.0, and this version cannot continue from"
+        " their format\n"
         f"  where:    {saved}\n"
         "  expected: checkpoints in format 2, not 1\n"
-        "  remedy:   continue with the version that wrote them, or start the training anew with"
-        " kfp-finetune rerun and a checkpoint directory of its own"
+        "  remedy:   continue with the version that wrote them, or start over with"
+        " kfp-finetune rerun and another checkpoint directory"
     )
 
 
@@ -381,7 +381,7 @@ def test_another_plan_or_other_data_cannot_be_gone_on_with_at_all(
     message = refused(longer, resume_from_checkpoint="any")
     assert "plan.num_train_epochs: 2.0, now 3.0; plan.num_train_steps: 26, now 39" in message
     assert message.endswith(
-        "remedy:   start another with kfp-finetune run, with a checkpoint directory of its own"
+        "remedy:   start another with kfp-finetune run and another --checkpoint-dir"
     )
 
 
@@ -409,7 +409,7 @@ def test_what_a_checkpoint_holds_cannot_be_changed_by_going_on_from_it(
 ) -> None:
     Run(tmp_path, tiny_data, tiny_model, **setting).killed_at(5, kill)
     message = refused(Run(tmp_path, tiny_data, tiny_model, **other), resume_from_checkpoint="any")
-    assert message.startswith("the checkpoints (step 3) are of a training that differs: ")
+    assert message.startswith("the checkpoints (step 3) are of a different training: ")
     assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3]
 
 
@@ -454,7 +454,7 @@ def test_other_peoples_folders_are_left_alone(
         (folder / "weights").write_text("precious")
         (folder / "checkpoint.json").write_text('{"step": 9, "files": {"weights": 8}}')
     (tmp_path / "saved" / "step-00000009").mkdir()  # of ours, killed as it began to save
-    with pytest.raises(InputError, match="there are checkpoints, and nothing that says of what"):
+    with pytest.raises(InputError, match="the directory has checkpoints of an unknown run"):
         Run(tmp_path, tiny_data, tiny_model)()
     for folder in theirs:
         (folder / "checkpoint.json").unlink()
@@ -466,7 +466,7 @@ def test_other_peoples_folders_are_left_alone(
     assert "step-00000006 is there, and is no checkpoint of this run" in capsys.readouterr().out
     shutil.rmtree(tmp_path / "saved" / "step-00000009")
     (tmp_path / "saved" / "run.json").unlink()
-    assert refused(run).startswith("there are checkpoints, and nothing that says of what run: ")
+    assert refused(run).startswith("the directory has checkpoints of an unknown run: ")
     assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3]
 
 
@@ -498,10 +498,11 @@ def test_nothing_is_resumed_unasked(
     run = Run(tmp_path, tiny_data, tiny_model, saved={"owner": "first"})
     run.killed_at(8, kill)
     assert refused(run, owner="second") == (
-        "there are checkpoints of another run, first (step 6)\n"
+        "the directory has checkpoints of another run, first (step 6)\n"
         f"  where:    {tmp_path / 'saved'}\n"
-        "  expected: a directory of this run's own; nothing is resumed unasked\n"
-        "  remedy:   give another --checkpoint-dir, or --resume-from-checkpoint exact to go on"
+        "  expected: one checkpoint directory per run; another run's checkpoints are used only on"
+        " request\n"
+        "  remedy:   give another --checkpoint-dir, or --resume-from-checkpoint exact to continue"
         " from them"
     )
     assert run(owner="second", resume_from_checkpoint="exact").resumed_at == [6]
@@ -510,13 +511,11 @@ def test_nothing_is_resumed_unasked(
     assert "another run, second (finished)" in refused(run, owner="third")
     differs = Run(tmp_path, tiny_data, tiny_model, learning_rate=2e-3)
     message = refused(differs, owner="third", resume_from_checkpoint="any")
-    assert message.startswith("the checkpoints (finished) are of a training that differs: ")
+    assert message.startswith("the checkpoints (finished) are of a different training: ")
     run = Run(tmp_path, tiny_data, tiny_model)
     capsys.readouterr()
     run(owner="second")  # a retry, as when the outputs could not be uploaded
-    assert "training had finished: nothing is trained again (26 of 26 steps are made)" in (
-        notes(capsys)
-    )
+    assert "training had already finished (26 of 26 steps): nothing to train" in (notes(capsys))
     assert run.results() == whole
 
 

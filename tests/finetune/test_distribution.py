@@ -204,11 +204,11 @@ def test_each_device_drops_out_for_itself_and_draws_as_often(
         ("[]", "TF_CONFIG cannot be read: "),
         (
             '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "ps"}}',
-            "TF_CONFIG has the jobs worker, ps, and this is a ps",
+            "TF_CONFIG has the jobs worker, ps, and this process is of the job ps",
         ),
         (
             '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "evaluator"}}',
-            "TF_CONFIG has the jobs worker, and this is a evaluator",
+            "TF_CONFIG has the jobs worker, and this process is of the job evaluator",
         ),
     ],
 )
@@ -327,7 +327,7 @@ def test_a_killed_chief_ends_training_which_can_be_resumed(
 
     cluster("whole").ends_with(chief=0, worker=0)
     said = cluster("killed", chief={"kill_at": 8}).ends_with(chief=-9, worker=1)
-    assert "RuntimeError: another worker has ended, or never began" in said["worker"]
+    assert "RuntimeError: another worker has ended or never started" in said["worker"]
     cluster("killed").ends_with(chief=0, worker=0)
     whole, resumed = (
         Run(tmp_path / name / "run", tiny_data, tiny_model) for name in ("whole", "killed")
@@ -348,5 +348,5 @@ def test_workers_that_are_given_different_things_are_told(
         {"folder": tmp_path / "chief-run", **spec},
         {"folder": tmp_path / "worker-run", **spec, "learning_rate": 2e-3},
     ).ends_with(chief=1, worker=2)
-    assert "this worker was given other data, another model or other parameters" in said["worker"]
+    assert "this worker has other data, another model or other parameters" in said["worker"]
     assert "another worker has ended" in said["chief"]

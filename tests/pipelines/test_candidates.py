@@ -45,7 +45,7 @@ def test_candidates_are_named_by_what_they_differ_in() -> None:
         ([{}, {"rate": 1}], "candidate 2 has rate"),
         ([{"learning_rate": "fast"}], "candidate 1 has learning_rate: 'fast'"),
         ([{"seed": 1.5}], "candidate 1 has seed: 1.5"),
-        ([{}, {"learning_rate": 5e-5}], "more than one candidate is 'polynomial 5e-05'"),
+        ([{}, {"learning_rate": 5e-5}], "several candidates are called 'polynomial 5e-05'"),
     ],
 )
 def test_wrong_candidates(candidates: list[Any], message: str) -> None:
