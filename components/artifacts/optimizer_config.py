@@ -1,6 +1,7 @@
-"""The optimizer config: JSON that crosses containers, validated on both sides.
+"""The config of optimizer and schedule: JSON that crosses containers, validated at both ends.
 
-This module neither computes rates nor imports TensorFlow; `build_optimizer` does.
+Most fields are also parameters of build_optimizer. Their names, limits and users are declared here
+once. Nothing here computes a rate or imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -30,22 +31,49 @@ SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
 OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 
 
+def _used_by(*names: str) -> dict[str, Any]:
+    """Mark a field as used by these schedules or optimizers only."""
+    return {"used_by": list(names)}
+
+
 class Schedule(BaseModel):
     """A learning rate for every step of a run.
 
-    The rate rises from 0 to `learning_rate` over `warmup_steps` steps, then follows `name` until
-    `num_train_steps` steps are made. A field that `name` does not use has no meaning.
+    The rate rises from 0 over `warmup_steps` steps to `learning_rate`, then follows the schedule
+    `name` until step `num_train_steps`. Fields that this schedule does not use are ignored.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: ScheduleName = "polynomial"
-    learning_rate: float = Field(default=5e-5, gt=0, description="peak learning rate")
-    end_learning_rate: float = Field(default=0.0, ge=0, description="rate after the last step")
-    power: float = Field(default=1.0, gt=0, description="exponent of the polynomial")
-    num_cycles: int = Field(default=1, ge=1, description="cycles of cosine_with_restarts")
-    decay_rate: float = Field(default=0.1, gt=0, description="exponential: last rate ÷ first rate")
-    decay_steps: int = Field(default=0, ge=0, description="warmup_stable_decay: steps of the decay")
+    learning_rate: float = Field(default=5e-5, gt=0, description="peak")
+    end_learning_rate: float = Field(
+        default=0.0,
+        ge=0,
+        description="rate after the last step",
+        json_schema_extra=_used_by(
+            "linear", "polynomial", "cosine", "cosine_with_restarts", "warmup_stable_decay"
+        ),
+    )
+    power: float = Field(
+        default=1.0,
+        gt=0,
+        description="exponent of the polynomial decay; 1 is linear",
+        json_schema_extra=_used_by("polynomial"),
+    )
+    num_cycles: int = Field(
+        default=1,
+        ge=1,
+        description="number of cosine decays",
+        json_schema_extra=_used_by("cosine_with_restarts"),
+    )
+    decay_rate: float = Field(
+        default=0.1,
+        gt=0,
+        description="last rate divided by the first; above 1, the rate rises",
+        json_schema_extra=_used_by("exponential"),
+    )
+    decay_steps: int = Field(default=0, ge=0, description="length of warmup_stable_decay's decay")
     boundaries: tuple[tuple[int, float], ...] = Field(
         default=(), description="piecewise_constant: first step and rate of every later piece"
     )
@@ -65,22 +93,31 @@ class Schedule(BaseModel):
 
 
 class OptimizerConfig(BaseModel):
-    """An optimizer and its schedule. A field that `name` does not use has no meaning."""
+    """An optimizer and its schedule. Fields that this optimizer does not use are ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
     name: OptimizerName = "adam"
     schedule: Schedule
-    momentum: float = Field(default=0.0, ge=0, lt=1, description="sgd")
-    weight_decay: float = Field(default=0.0, ge=0, description="decoupled; adamw and lion")
-    adam_beta1: float = Field(default=0.9, ge=0, lt=1)
-    adam_beta2: float = Field(default=0.999, ge=0, lt=1)
-    adam_epsilon: float = Field(default=1e-7, gt=0)
+    momentum: float = Field(default=0.0, ge=0, lt=1, json_schema_extra=_used_by("sgd"))
+    weight_decay: float = Field(
+        default=0.0, ge=0, description="decoupled", json_schema_extra=_used_by("adamw", "lion")
+    )
+    adam_beta1: float = Field(default=0.9, ge=0, lt=1, json_schema_extra=_used_by("adam", "adamw"))
+    adam_beta2: float = Field(
+        default=0.999, ge=0, lt=1, json_schema_extra=_used_by("adam", "adamw")
+    )
+    adam_epsilon: float = Field(
+        default=1e-7,  # that of Keras
+        gt=0,
+        description="added to the denominator",
+        json_schema_extra=_used_by("adam", "adamw"),
+    )
     max_grad_norm: float | None = Field(default=None, gt=0, description="global norm; None: off")
     parameters: dict[str, Any] = Field(
         default_factory=dict,
-        description="parameters of build_optimizer that are not at their defaults",
+        description="the parameters that it was built from, if not at their defaults",
     )
 
 

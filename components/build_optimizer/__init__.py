@@ -1,1 +1,1 @@
-"""The learning-rate schedule and the optimizer, as a validated description and as Keras objects."""
+"""The learning-rate schedule and the optimizer, as a validated config and as Keras objects."""

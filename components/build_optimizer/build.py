@@ -1,4 +1,4 @@
-"""What the build_optimizer step writes: the description and its picture."""
+"""The work of build_optimizer: the optimizer config and a picture of its learning rate."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from kfp_finetune.components.runtime import emit
 def build_optimizer(
     *, optimizer_config_path: str, learning_rate_curve_path: str, **parameters: Any
 ) -> OptimizerConfig:
-    """Describe the optimizer and draw its learning-rate curve.
+    """Write the optimizer config and draw its learning-rate curve.
 
     Args:
-        optimizer_config_path: The folder that the description is written to.
-        learning_rate_curve_path: The HTML file that the curve is written to.
+        optimizer_config_path: The folder to write the config to.
+        learning_rate_curve_path: The HTML file to write the curve to.
         **parameters: As `build_optimizer_config` takes them.
 
     Returns:
-        The written description.
+        The written config.
 
     Raises:
         InputError: With every parameter that is wrong.

@@ -1,38 +1,45 @@
-"""What can be wrong with the parameters of build_optimizer: each check finds all there is."""
+"""Checks of the parameters of build_optimizer; each returns everything that is wrong."""
 
 from __future__ import annotations
 
 import difflib
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
-from kfp_finetune.components.artifacts.optimizer_config import OPTIMIZERS, SCHEDULES
+from annotated_types import Ge, Gt, Lt
+from pydantic.fields import FieldInfo
+
+from kfp_finetune.components.artifacts.optimizer_config import (
+    OPTIMIZERS,
+    SCHEDULES,
+    OptimizerConfig,
+    Schedule,
+)
 from kfp_finetune.components.errors import InputError
 
-# Who uses a parameter; those that are not listed are used by all.
-USED_BY: dict[str, tuple[str, ...]] = {
-    "end_learning_rate": (
-        "linear",
-        "polynomial",
-        "cosine",
-        "cosine_with_restarts",
-        "warmup_stable_decay",
-    ),
-    "power": ("polynomial",),
-    "num_cycles": ("cosine_with_restarts",),
-    "decay_rate": ("exponential",),
-    "decay_ratio": ("warmup_stable_decay",),
-    "lr_boundaries": ("piecewise_constant",),
-    "momentum": ("sgd",),
-    "weight_decay": ("adamw", "lion"),
-    "adam_beta1": ("adam", "adamw"),
-    "adam_beta2": ("adam", "adamw"),
-    "adam_epsilon": ("adam", "adamw"),
+# The parameters that are fields of the config, which declares their limits.
+FIELDS: dict[str, FieldInfo] = {
+    name: info
+    for model in (Schedule, OptimizerConfig)
+    for name, info in model.model_fields.items()
+    if name
+    not in {
+        *("schema_version", "name", "schedule", "parameters"),
+        *("num_train_steps", "decay_steps", "boundaries"),
+    }
 }
+# The schedules or optimizers that use a parameter; a parameter that is not listed is always used.
+USED_BY: dict[str, tuple[str, ...]] = {
+    name: tuple(cast("list[str]", info.json_schema_extra["used_by"]))
+    for name, info in FIELDS.items()
+    if isinstance(info.json_schema_extra, dict)
+} | {"decay_ratio": ("warmup_stable_decay",), "lr_boundaries": ("piecewise_constant",)}
 
-# What other names of Transformers' are here.
+# Transformers' names for combinations of parameters here.
 _OTHER_NAMES = {
     "constant_with_warmup": "--lr-scheduler-type constant --warmup-ratio 0.1",
     "cosine_with_min_lr": "--lr-scheduler-type cosine --end-learning-rate 1e-6",
@@ -41,59 +48,34 @@ _OTHER_NAMES = {
 }
 
 
-_LARGEST = 3.4e38  # float32, which updates are made in
-
-
-def _positive(value: float) -> bool:
-    return 0 < value <= _LARGEST
-
-
-# When a value is right, what is expected of it, and what to give instead; nothing: leave it out.
-_VALUES: dict[str, tuple[Callable[[float], bool], str, str]] = {
-    "num_train_steps": (
-        lambda v: v >= 1,
-        "at least 1 update",
-        "give the num_train_steps that count_steps returned",
-    ),
-    "learning_rate": (
-        _positive,
-        "a number above 0; 1e-5 to 1e-4 suits pretrained models",
-        "--learning-rate 5e-5",
-    ),
-    "end_learning_rate": (lambda v: v >= 0, "a rate of at least 0", "--end-learning-rate 0"),
-    "power": (_positive, "a number above 0", ""),
-    "num_cycles": (lambda v: v >= 1, "a whole number of at least 1", ""),
-    "decay_rate": (
-        _positive,
-        "the last rate as a share of the first, above 0; above 1, the rate rises",
-        "",
-    ),
-    "decay_ratio": (lambda v: 0 < v <= 1, "a share of the steps, above 0 and at most 1", ""),
-    "warmup_ratio": (
-        lambda v: 0 <= v < 1,
-        "a share of the steps, at least 0 and below 1",
-        "--warmup-ratio 0.1",
-    ),
-    "warmup_steps": (lambda v: v >= 0, "a whole number of at least 0", ""),
-    "momentum": (lambda v: 0 <= v < 1, "a number of at least 0 and below 1", "--momentum 0.9"),
-    "weight_decay": (lambda v: 0 <= v <= _LARGEST, "a number of at least 0", "--weight-decay 0.01"),
-    "adam_beta1": (lambda v: 0 <= v < 1, "a number of at least 0 and below 1", ""),
-    "adam_beta2": (lambda v: 0 <= v < 1, "a number of at least 0 and below 1", ""),
-    "adam_epsilon": (_positive, "a number above 0", ""),
-    "max_grad_norm": (_positive, "a number above 0", ""),
+_LARGEST = 3.4e38  # of float32, in which updates are computed
+# Limits of parameters that are no fields of the config, and their description.
+_SHARES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "num_train_steps": (lambda v: v >= 1, "at least 1 step"),
+    "warmup_ratio": (lambda v: 0 <= v < 1, "a share of the steps, at least 0 and below 1"),
+    "decay_ratio": (lambda v: 0 < v <= 1, "a share of the steps, above 0 and at most 1"),
+}
+# Remedies other than to omit the parameter.
+_REMEDIES = {
+    "num_train_steps": "give the num_train_steps that count_steps returned",
+    "learning_rate": "--learning-rate 5e-5",
+    "end_learning_rate": "--end-learning-rate 0",
+    "warmup_ratio": "--warmup-ratio 0.1",
+    "momentum": "--momentum 0.9",
+    "weight_decay": "--weight-decay 0.01",
 }
 
 
 def check_parameters(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[InputError]:
-    """Find what is wrong whatever the length of the run.
+    """Find everything that is wrong independently of the length of the run.
 
     Args:
         values: Every parameter, and `num_train_steps`.
-        defaults: Of the parameters: what is at its default counts as not given.
+        defaults: The defaults; a parameter at its default counts as not given.
     """
     unused = _unused(values, defaults)
-    told = {problem.where for problem in unused}
-    wrong = [p for p in (*_wrong(values), *_wrong_together(values)) if p.where not in told]
+    reported = {problem.where for problem in unused}
+    wrong = [p for p in (*_wrong(values), *_wrong_together(values)) if p.where not in reported]
     return [*_unknown_names(values), *wrong, *unused]
 
 
@@ -118,16 +100,37 @@ def _unknown_names(values: Mapping[str, Any]) -> list[InputError]:
 
 
 def _wrong(values: Mapping[str, Any]) -> list[InputError]:
+    limits = {name: _limits(name, info) for name, info in FIELDS.items()} | _SHARES
     return [
         InputError(
             f"{name} is {_text(values[name])}",
             where=name,
             expected=expected,
-            remedy=remedy or f"omit {_flag(name)}",
+            remedy=_REMEDIES.get(name, f"omit {_flag(name)}"),
         )
-        for name, (is_right, expected, remedy) in _VALUES.items()
+        for name, (is_right, expected) in limits.items()
         if values[name] is not None and not is_right(values[name])
     ]
+
+
+def _limits(name: str, info: FieldInfo) -> tuple[Callable[[float], bool], str]:
+    """The limits of a field as a check and as text."""
+    tests: list[Callable[[float], bool]] = [lambda v: v <= _LARGEST]
+    words = []
+    for limit in info.metadata:
+        if isinstance(limit, Gt):
+            tests.append(partial(operator.lt, limit.gt))
+            words.append(f"above {limit.gt}")
+        elif isinstance(limit, Ge):
+            tests.append(partial(operator.le, limit.ge))
+            words.append(f"of at least {limit.ge}")
+        elif isinstance(limit, Lt):
+            tests.append(partial(operator.gt, limit.lt))
+            words.append(f"below {limit.lt}")
+    text = ("a whole number " if info.annotation is int else "a number ") + " and ".join(words)
+    if name == "learning_rate":
+        text += "; 1e-5 to 1e-4 suits pretrained models"
+    return lambda value: all(test(value) for test in tests), text
 
 
 def _wrong_together(values: Mapping[str, Any]) -> list[InputError]:
@@ -138,7 +141,7 @@ def _wrong_together(values: Mapping[str, Any]) -> list[InputError]:
             InputError(
                 f"end_learning_rate {end:g} is above learning_rate {peak:g}",
                 where="end_learning_rate",
-                expected="a rate to decay to, at most the peak",
+                expected="a rate between 0 and learning_rate",
                 remedy="--end-learning-rate 0",
             )
         )
@@ -148,7 +151,7 @@ def _wrong_together(values: Mapping[str, Any]) -> list[InputError]:
                 "both warmup_ratio and warmup_steps are given",
                 where="warmup_ratio, warmup_steps",
                 expected="one of them",
-                remedy="leave one out",
+                remedy="omit one of them",
             )
         )
     if values["lr_scheduler_type"] == "piecewise_constant":
@@ -158,16 +161,16 @@ def _wrong_together(values: Mapping[str, Any]) -> list[InputError]:
                 InputError(
                     found,
                     where="lr_boundaries",
-                    expected="share:rate,... with shares of the steps that rise, between 0 and 1,"
+                    expected="share:rate,... with increasing shares of the steps between 0 and 1,"
                     " and rates from 0 to learning_rate",
-                    remedy="such as --lr-boundaries 0.5:1e-5,0.8:1e-6",
+                    remedy="for example --lr-boundaries 0.5:1e-5,0.8:1e-6",
                 )
             )
     return problems
 
 
 def _wrong_boundaries(text: str | None, peak: float) -> str:
-    """What is wrong with them; empty if nothing is."""
+    """The problem with lr_boundaries; empty if there is none."""
     if text is None:
         return "piecewise_constant has no lr_boundaries"
     try:
@@ -186,7 +189,7 @@ def read_boundaries(text: str) -> list[tuple[float, float]]:
     """Read `share:rate,...`.
 
     Raises:
-        ValueError: If it is written in another way.
+        ValueError: If the text has another form.
     """
     pairs = [part.split(":") for part in text.split(",") if part.strip()]
     return [(float(share), float(rate)) for share, rate in pairs]
@@ -215,13 +218,13 @@ def _unused(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Inpu
 def check_lengths(
     values: Mapping[str, Any], warmup: int, decay: int, starts: Sequence[int]
 ) -> list[InputError]:
-    """Whether the parts of the schedule fit the run.
+    """Check that the parts of the schedule fit into the run.
 
     Args:
-        values: Parameters that are right by themselves.
-        warmup: Updates of warmup.
-        decay: Updates of the decay of warmup_stable_decay.
-        starts: First update of every piece of piecewise_constant but the first.
+        values: Parameters that are valid by themselves.
+        warmup: Number of warmup steps.
+        decay: Number of steps in the decay of warmup_stable_decay.
+        starts: First step of every piece of piecewise_constant but the first.
     """
     total = values["num_train_steps"]
     cycles = values["num_cycles"] if values["lr_scheduler_type"] == "cosine_with_restarts" else 1
@@ -230,8 +233,8 @@ def check_lengths(
             InputError(
                 f"warmup takes {warmup:,} of {total:,} steps",
                 where="warmup_steps, warmup_ratio",
-                expected="warmup shorter than the run",
-                remedy="a shorter warmup, e.g. --warmup-ratio 0.1, or more epochs",
+                expected="a warmup shorter than the run",
+                remedy="a shorter warmup such as --warmup-ratio 0.1, or more epochs",
             )
         ]
     if warmup + decay > total:

@@ -1,4 +1,4 @@
-"""The learning-rate curve, to look at before anything is trained: one self-contained page."""
+"""The learning-rate curve as a self-contained page, before anything is trained."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
-from kfp_finetune.components.build_optimizer.checks import USED_BY
+from kfp_finetune.components.build_optimizer.checks import FIELDS, USED_BY
 from kfp_finetune.components.build_optimizer.schedules import learning_rate_at
 from kfp_finetune.components.load_data.sampling import kept_steps
 from kfp_finetune.components.number_text import count_text, rate_text
@@ -66,10 +66,10 @@ def _shape(schedule: Schedule) -> str:
     return f"{schedule.name.split('_')[0]} decay from {peak} to {end} over {updates}"
 
 
-def turns(schedule: Schedule) -> dict[int, str]:
-    """The updates at which the curve turns, and what each of them is.
+def milestones(schedule: Schedule) -> dict[int, str]:
+    """The steps at which the curve changes its form, and their names.
 
-    Of many restarts or pieces, which are plain to see, none: on a phone there is room for few.
+    Many restarts or pieces have no names: they are easy to see, and a phone has little room.
     """
     warmup, total = schedule.warmup_steps, schedule.num_train_steps
     found = {warmup: "warmup ends"} if warmup else {}
@@ -84,15 +84,15 @@ def turns(schedule: Schedule) -> dict[int, str]:
 
 
 def drawn_steps(schedule: Schedule) -> list[int]:
-    """The steps whose rates are drawn: those that are kept, the turns, the last, and its end."""
+    """The steps to draw: those that `sampling` keeps, the milestones, and the last two."""
     total = schedule.num_train_steps
-    return sorted({*kept_steps(total), *turns(schedule), total - 1, total})
+    return sorted({*kept_steps(total), *milestones(schedule), total - 1, total})
 
 
 def curve_chart(
     title: str,
     rates: np.ndarray,
-    turns: Mapping[int, str],
+    milestones: Mapping[int, str],
     planned: int,
     height: int = 240,
     steps: Sequence[int] | None = None,
@@ -100,16 +100,16 @@ def curve_chart(
     """Lay out a learning-rate curve with its numbers on it, for the macro `line_chart`.
 
     Args:
-        title: What is drawn.
-        rates: The rate of every update, shape [updates], and, if there is one more, the rate after
-            the last planned update, shape [planned + 1]. At least one.
-        turns: Updates to mark, and what they are.
-        planned: Updates planned, the right edge of the chart.
-        height: Of the plot in pixels.
-        steps: The updates whose rates they are, where some are left out.
+        title: Title of the chart.
+        rates: The rate of every update, shape [updates], or with one more, the rate after the last
+            planned update, shape [planned + 1]. At least one.
+        milestones: Updates to mark, and their names.
+        planned: Number of planned updates, the right edge of the chart.
+        height: Height of the plot in pixels.
+        steps: The updates of these rates, if some are omitted.
 
     Returns:
-        A chart of at most 2,000 points; first, peak, last and the turns are among them.
+        A chart of at most 2,000 points, including first, peak, last and the milestones.
     """
     rates = np.asarray(rates, dtype=np.float64)
     x = np.arange(len(rates)) if steps is None else np.asarray(steps)
@@ -117,7 +117,7 @@ def curve_chart(
     last = len(x) - (1 if after is None else 2)
     marks = {0: ["first"]}
     marks.setdefault(int(rates[: last + 1].argmax()), []).append("peak")
-    for step, name in turns.items():
+    for step, name in milestones.items():
         if step <= x[last]:
             marks.setdefault(int(np.searchsorted(x, step)), []).append(name)
     marks.setdefault(last, []).append("last applied" if after is None else "last applied → after")
@@ -150,13 +150,13 @@ def render_curve(
         config: The optimizer and its schedule.
         rates: Shape [num_train_steps + 1]; `rates[i]` is the rate that update i uses, updates
             counted from 0, and the last one is the rate after the last update. Or shape [steps].
-        steps: The updates whose rates they are, as `drawn_steps` returns them; None: all.
+        steps: The updates of these rates, as `drawn_steps` returns them; None: all.
 
     Returns:
         The page. The same input gives the same bytes.
 
     Raises:
-        ValueError: If there are not exactly as many rates as steps.
+        ValueError: If the numbers of rates and steps differ.
     """
     schedule = config.schedule
     total = schedule.num_train_steps
@@ -171,7 +171,7 @@ def render_curve(
     return page.render(
         sentence=describe(config),
         chart=curve_chart(
-            "Learning rate by update", rates, turns(schedule), total, height=320, steps=steps
+            "Learning rate by update", rates, milestones(schedule), total, height=320, steps=steps
         ),
         tiles=[
             ("Updates", count_text(total), "num_train_steps"),
@@ -186,35 +186,36 @@ def render_curve(
 
 
 def settings(config: OptimizerConfig) -> list[tuple[str, str]]:
-    """Every parameter that shapes the updates, by the name it is set with."""
+    """Every parameter that the optimizer and the schedule use, and its value as text."""
     schedule = config.schedule
-    total, clipped = schedule.num_train_steps, config.max_grad_norm
     pieces = (f"{rate_text(r)} from update {count_text(i)} on" for i, r in schedule.boundaries)
+    values = {**dict(schedule), **dict(config)}
+    texts = {name: _value_text(name, values[name]) for name in FIELDS}
+    warmup = texts.pop("warmup_steps")
     rows = {
         "optimizer": config.name,
         "lr_scheduler_type": schedule.name,
-        "learning_rate": rate_text(schedule.learning_rate),
-        "end_learning_rate": rate_text(schedule.end_learning_rate),
-        "power": f"{schedule.power:g}",
-        "num_cycles": count_text(schedule.num_cycles),
-        "decay_rate": f"{schedule.decay_rate:g}",
+        **{name: text for name, text in texts.items() if name in Schedule.model_fields},
         "decay_ratio": updates_text(schedule.decay_steps),
         "lr_boundaries": ", ".join(pieces),
-        "warmup_steps": count_text(schedule.warmup_steps),
-        "num_train_steps": count_text(total),
-        "momentum": f"{config.momentum:g}",
-        "weight_decay": f"{config.weight_decay:g}",
-        "adam_beta1": f"{config.adam_beta1:g}",
-        "adam_beta2": f"{config.adam_beta2:g}",
-        "adam_epsilon": f"{config.adam_epsilon:g}",
-        "max_grad_norm": "off" if clipped is None else f"{clipped:g}",
+        "warmup_steps": warmup,
+        "num_train_steps": count_text(schedule.num_train_steps),
+        **texts,
     }
     chosen = {schedule.name, config.name}
     return [(n, text) for n, text in rows.items() if not chosen.isdisjoint(USED_BY.get(n, chosen))]
 
 
+def _value_text(name: str, value: float | None) -> str:
+    if value is None:
+        return "off"
+    if name.endswith("learning_rate"):
+        return rate_text(value)
+    return count_text(value) if isinstance(value, int) else f"{value:g}"
+
+
 def updates_text(count: int) -> str:
-    """A number of updates, in words."""
+    """A number of updates as text."""
     return "1 update" if count == 1 else f"{count_text(count)} updates"
 
 

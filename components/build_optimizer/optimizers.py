@@ -1,4 +1,4 @@
-"""The described optimizer as a Keras object that remembers which rate it applied."""
+"""The Keras optimizer of a config, which records the learning rate that it applied."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kfp_finetune.components.load_data.sampling import stride
 
 
 class _Float64:
-    """What the curves compute with, of float64 tensors."""
+    """The arithmetic of float64 tensors, for the curves."""
 
     cos, sqrt = staticmethod(tf.cos), staticmethod(tf.sqrt)
     minimum, maximum = staticmethod(tf.minimum), staticmethod(tf.maximum)
 
     @staticmethod
     def of(value: Any) -> Any:
-        """A number as a tensor; TensorFlow would make float32 of it."""
+        """A number as a float64 tensor; TensorFlow's default is float32."""
         return tf.convert_to_tensor(value, tf.float64)
 
     @classmethod
@@ -32,11 +32,11 @@ _FLOAT64 = _Float64()
 
 
 class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A `Schedule` as Keras wants it: the rates of all steps, looked up by step.
+    """A `Schedule` for Keras: a table with the rates of all steps.
 
-    What the curve shows is what the optimizer gets, to the last bit, for every schedule there is. A
-    very long run would need a large table: there the same formula is computed from the step in
-    float64, which differs by rounding alone.
+    The optimizer gets exactly the rates that the curve shows, for every schedule. A very long run
+    would need a large table, so there the same formula is computed in float64, which differs only
+    in rounding.
     """
 
     def __init__(self, schedule: Schedule) -> None:
@@ -47,7 +47,7 @@ class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
             self.table = tf.constant(learning_rates(schedule))
 
     def __call__(self, step: Any) -> Any:
-        """The rate of update number `step` (any numeric scalar); past the end, the last one."""
+        """The rate of update number `step`, a numeric scalar; past the end, the last rate."""
         last = self.schedule.num_train_steps
         step = tf.minimum(tf.cast(step, tf.int64), last)
         if self.table is not None:
@@ -56,7 +56,7 @@ class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return tf.cast(_FLOAT64.of(rate), tf.float32)
 
     def get_config(self) -> dict[str, Any]:
-        """What `from_config` needs."""
+        """The arguments of `from_config`."""
         return {"schedule": self.schedule.model_dump()}
 
     @classmethod
@@ -66,11 +66,11 @@ class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class Recording:
-    """Mixed into a Keras optimizer: keeps the rate that its latest update used.
+    """A mixin for Keras optimizers that records the rate of the latest update.
 
-    Gradients are taken as they are: under a `tf.distribute` strategy the caller has already summed
-    them over the replicas. (Keras would do so after clipping, so that each replica would clip by
-    the norm of its own share.) Weight decay is applied to `is_decayed` variables only.
+    Gradients are applied as they are: under a `tf.distribute` strategy the caller has already
+    summed them over the replicas. (Keras would sum them after clipping, so that each replica would
+    clip by the norm of its own share.) Weight decay applies to `is_decayed` variables only.
 
     Attributes:
         applied_learning_rate: float32 scalar, NaN before the first update.
@@ -84,16 +84,16 @@ class Recording:
             float("nan"),
             trainable=False,
             dtype=tf.float32,
-            # Each replica notes the rate, and it is the same.
+            # Each replica records the rate, which is the same on all of them.
             synchronization=tf.VariableSynchronization.ON_READ,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
 
     def build(self, variables: list[Any]) -> None:
-        """Make the slots.
+        """Create the slots.
 
         Args:
-            variables: What the optimizer will update, in the order of the gradients.
+            variables: The variables to update, in the order of the gradients.
         """
         if self.built:
             return
@@ -104,7 +104,7 @@ class Recording:
     def _backend_update_step(
         self, grads: Any, trainable_variables: list[Any], learning_rate: Any
     ) -> None:
-        """Keras passes the rate on from here to the update of every variable."""
+        """Record the rate, which Keras passes from here to the update of every variable."""
         self.applied_learning_rate.assign(learning_rate)
         super()._backend_update_step(  # type: ignore[misc]
             grads, trainable_variables, learning_rate
@@ -115,9 +115,9 @@ class Recording:
 
 
 class _FusedAdam:
-    """Mixed into Keras' Adam: one fused kernel per variable in place of a dozen small ones.
+    """A mixin for Keras' Adam: one fused kernel per variable instead of a dozen small ones.
 
-    The kernel computes what Keras does: epsilon is added to the uncorrected square root of the
+    The kernel computes the same as Keras: epsilon is added to the uncorrected square root of the
     second moment, as in the last paragraph of section 2 of 1412.6980.
     """
 
@@ -125,8 +125,8 @@ class _FusedAdam:
         """Update one variable and its moments.
 
         Args:
-            gradient: Of the variable's shape.
-            variable: A `tf.Variable` that the optimizer was built for.
+            gradient: The gradient, of the shape of the variable.
+            variable: A variable that the optimizer was built for.
             learning_rate: float32 scalar.
         """
         index = self._get_variable_index(variable)
@@ -157,7 +157,7 @@ class Sgd(Recording, keras.optimizers.SGD):
     """Gradient descent, with or without momentum, in one fused kernel per variable."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Update one variable and its momentum; arguments as `_FusedAdam` takes them."""
+        """Update one variable and its momentum; the arguments are those of `_FusedAdam`."""
         if not self.momentum:
             tf.raw_ops.ResourceApplyGradientDescent(
                 var=variable.handle, alpha=learning_rate, delta=gradient
@@ -177,19 +177,19 @@ class Lion(Recording, keras.optimizers.Lion):
 
 
 def is_decayed(variable: Any) -> bool:
-    """Whether weight decay is for this variable: not for biases and layer norms, as in BERT's own.
+    """Whether weight decay applies to a variable: not to biases and layer norms, as in BERT.
 
-    These are told by their rank, 1, and not by their names, which differ between families; a bias
-    of higher rank (MPNet's relative attention bias) is told by its name.
+    These are recognised by their rank, 1, because their names differ between families; a bias of
+    higher rank (MPNet's relative attention bias) is recognised by its name.
     """
     return len(variable.shape) > 1 and "bias" not in getattr(variable, "path", variable.name)
 
 
 def build_optimizer(config: OptimizerConfig) -> Any:
-    """The Keras optimizer that a config describes, with its schedule inside.
+    """Create the Keras optimizer of a config, with its schedule.
 
-    Adafactor is not among them: that of Keras keeps the full second moment, which it exists to
-    avoid, and scales its rate by the size of each variable, so that no one rate is applied.
+    Adafactor is not offered: the one in Keras keeps the full second moment, which Adafactor exists
+    to avoid, and scales the rate by the size of each variable, so no single rate is applied.
 
     Returns:
         A Keras optimizer with an `applied_learning_rate` variable: the rate that its latest update

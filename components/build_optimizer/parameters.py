@@ -1,13 +1,18 @@
-"""What build_optimizer is told: checked, all of it at once, and made into a description."""
+"""The parameters of build_optimizer: checked all at once, and made into the optimizer config.
+
+Most of them are fields of the config, which declares them. To add one, add the field there and use
+it in `schedules.py` or `optimizers.py`.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, make_dataclass
 from typing import Any
 
-from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
+from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
 from kfp_finetune.components.build_optimizer.checks import (
+    FIELDS,
     check_lengths,
     check_parameters,
     read_boundaries,
@@ -17,53 +22,42 @@ from kfp_finetune.components.repeating import changed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parameters:
-    """The parameters of build_optimizer.
+class _Own:
+    """The parameters that are no fields of the config, or have another default there.
 
     Attributes:
-        optimizer: "adam"; "adamw", with decoupled weight decay; "sgd", gradient descent; or "lion".
-        learning_rate: The peak, per update.
+        optimizer: One of `OPTIMIZERS`.
         lr_scheduler_type: One of `SCHEDULES`.
-        end_learning_rate: The rate after the last update, where the decay has an end of its own.
-        power: Of the polynomial; 1 is a straight line.
-        num_cycles: Decays of cosine_with_restarts. Transformers' default of 1 has no restart.
-        decay_rate: Of exponential: the rate after the last update ÷ `learning_rate`.
-        decay_ratio: Of warmup_stable_decay: share of the updates that the decay takes, rounded
-            down, but at least one update.
-        lr_boundaries: Of piecewise_constant: `share:rate,...`; from that share of the updates on,
-            warmup included and rounded down, the rate is this one.
-        warmup_ratio: Share of the updates spent in warmup, rounded up; or give `warmup_steps`.
-        warmup_steps: Updates spent in warmup.
-        momentum: Of sgd; 0 is plain gradient descent.
-        weight_decay: Of adamw and lion, times the rate of each update; biases and layer norms have
-            none.
-        adam_beta1: Of adam and adamw: decay of the first moment.
-        adam_beta2: Of adam and adamw: decay of the second moment.
-        adam_epsilon: Of adam and adamw: added to the denominator; 1e-7 is Keras' default.
-        max_grad_norm: Clip the gradients' global norm to this; None leaves them alone.
+        num_cycles: Cosine decays of cosine_with_restarts. Transformers' default, 1, has no restart.
+        decay_ratio: Share of the steps in the decay of warmup_stable_decay, rounded down, but at
+            least one step.
+        lr_boundaries: Pieces of piecewise_constant, `share:rate,...`: from that share of all steps
+            on, rounded down, the rate is this one.
+        warmup_ratio: Share of the steps in the warmup, rounded up; or give `warmup_steps`.
     """
 
     optimizer: str = "adam"
-    learning_rate: float = 5e-5
     lr_scheduler_type: str = "polynomial"
-    end_learning_rate: float = 0.0
-    power: float = 1.0
     num_cycles: int = 2
-    decay_rate: float = 0.1
     decay_ratio: float = 0.1
     lr_boundaries: str | None = None
     warmup_ratio: float = 0.0
-    warmup_steps: int = 0
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    adam_beta1: float = 0.9
-    adam_beta2: float = 0.999
-    adam_epsilon: float = 1e-7
-    max_grad_norm: float | None = None
 
 
-_DEFAULTS = asdict(Parameters())
-# What the lengths of the schedule's parts are computed from.
+# The parameters and their defaults.
+Parameters: Any = make_dataclass(
+    "Parameters",
+    [
+        (name, info.annotation, field(default=info.default))
+        for name, info in FIELDS.items()
+        if name not in _Own.__dataclass_fields__
+    ],
+    bases=(_Own,),
+    frozen=True,
+    kw_only=True,
+)
+DEFAULTS: dict[str, Any] = asdict(Parameters())
+# The lengths of the schedule's parts are computed from these.
 _SHAPE = {
     "num_train_steps",
     "lr_scheduler_type",
@@ -76,19 +70,19 @@ _SHAPE = {
 
 
 def build_optimizer_config(num_train_steps: int, **parameters: Any) -> OptimizerConfig:
-    """Describe the optimizer and the schedule of a run of `num_train_steps` updates.
+    """Describe the optimizer and the schedule of a run of `num_train_steps` steps.
 
     Args:
-        num_train_steps: Updates of the run, as `count_steps` counted them.
-        **parameters: Of `Parameters`.
+        num_train_steps: Number of optimizer steps, as `count_steps` returned it.
+        **parameters: Fields of `Parameters`.
 
     Raises:
         InputError: With every parameter that is wrong, and every one that is not at its default
-            and that the chosen schedule or optimizer does not use.
+            although the chosen schedule or optimizer does not use it.
     """
     p = Parameters(**parameters)
-    values = {"num_train_steps": num_train_steps, **asdict(p)}
-    problems = check_parameters(values, _DEFAULTS)
+    values = {**asdict(p), "num_train_steps": num_train_steps}
+    problems = check_parameters(values, DEFAULTS)
     if _SHAPE.isdisjoint(name for problem in problems for name in problem.where.split(", ")):
         warmup = p.warmup_steps or math.ceil(_share(p.warmup_ratio, num_train_steps))
         decay = 0
@@ -101,27 +95,19 @@ def build_optimizer_config(num_train_steps: int, **parameters: Any) -> Optimizer
         problems += check_lengths(values, warmup, decay, [start for start, _ in pieces])
     if problems:
         raise InputError.of_all(problems)
+    schedule = {name: values[name] for name in Schedule.model_fields if name in values}
+    schedule |= {
+        "name": p.lr_scheduler_type,
+        "decay_steps": decay,
+        "boundaries": pieces,
+        "warmup_steps": warmup,
+    }
+    config = {name: values[name] for name in OptimizerConfig.model_fields if name in values}
     return OptimizerConfig.model_validate(
-        {
+        config
+        | {
             "name": p.optimizer,
-            "schedule": {
-                "name": p.lr_scheduler_type,
-                "learning_rate": p.learning_rate,
-                "end_learning_rate": p.end_learning_rate,
-                "power": p.power,
-                "num_cycles": p.num_cycles,
-                "decay_rate": p.decay_rate,
-                "decay_steps": decay,
-                "boundaries": pieces,
-                "warmup_steps": warmup,
-                "num_train_steps": num_train_steps,
-            },
-            "momentum": p.momentum,
-            "weight_decay": p.weight_decay,
-            "adam_beta1": p.adam_beta1,
-            "adam_beta2": p.adam_beta2,
-            "adam_epsilon": p.adam_epsilon,
-            "max_grad_norm": p.max_grad_norm,
+            "schedule": schedule,
             "parameters": changed(asdict(p), Parameters),
         }
     )

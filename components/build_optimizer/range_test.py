@@ -1,7 +1,7 @@
-"""The learning-rate range test: what the loss under a rising rate says of the peak to train with.
+"""The learning-rate range test: find a peak learning rate from the loss under a rising rate.
 
 The rate rises exponentially from far too low to far too high while the model trains (Smith,
-1506.01186; the exponential rise and the tenth of the best rate are fastai's).
+1506.01186; the exponential rise and the tenth of the best rate come from fastai).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kfp_finetune.components.pages.charts import Note, Series, line_chart
 from kfp_finetune.components.pages.page import templates
 
 LOWEST, HIGHEST, STEPS = 1e-7, 1.0, 200
-# What build_optimizer and finetune are told; a divergence is how the test ends.
+# The parameters of build_optimizer and finetune; the test usually ends with a divergence.
 PARAMETERS: dict[str, Any] = {
     "lr_scheduler_type": "exponential",
     "learning_rate": LOWEST,
@@ -28,22 +28,22 @@ PARAMETERS: dict[str, Any] = {
     "max_steps": STEPS,
     "on_divergence": "report",
 }
-_SMOOTHING = 0.9  # of the exponential mean
-_WORSE = 1.3  # times the lowest loss: from there on the model is being destroyed
-_BELOW_THE_BEST = 10  # so many times lower is the peak
+_SMOOTHING = 0.9  # factor of the exponential mean
+_WORSE = 1.3  # times the lowest loss: from there on the model diverges
+_BELOW_THE_BEST = 10  # the peak is this many times lower
 _LEARNED = 0.97
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What a test has found.
+    """The result of a range test.
 
     Attributes:
         learning_rate: The suggested peak, to one digit.
-        reason: Why, in a sentence.
-        rates: Of every update up to where the loss had become far worse, shape [updates].
-        losses: Theirs.
-        smooth: The same, smoothed.
+        reason: The reason, as a sentence.
+        rates: The rate of every update until the loss became far worse, shape [updates].
+        losses: The losses of these updates.
+        smooth: The losses, smoothed.
         best: The index of the lowest smoothed loss.
     """
 
@@ -56,7 +56,7 @@ class RangeTest:
 
 
 def read_range_test(records: Sequence[dict[str, Any]]) -> RangeTest:
-    """Read a test's training log.
+    """Find the peak in the training log of a test.
 
     Args:
         records: As `artifacts.model.write_training_log` documents them.
@@ -77,19 +77,19 @@ def read_range_test(records: Sequence[dict[str, Any]]) -> RangeTest:
             "the loss did not fall at any learning rate",
             where=f"rates from {LOWEST:g} to {HIGHEST:g}",
             expected="a model that learns from the data",
-            remedy="check the labels with kfp-finetune check; or give a --learning-rate",
+            remedy="check the labels with kfp-finetune check, or set --learning-rate",
         )
     found = float(f"{rates[best] / _BELOW_THE_BEST:.0e}")
     reason = (
         f"the loss was lowest, {number_text(smooth[best])}, at a rate of"
-        f" {rate_text(rates[best])}; the peak is a tenth of that: there the loss falls, and there"
-        " is room before it rises"
+        f" {rate_text(rates[best])}; the suggested peak is a tenth of that, where the loss falls"
+        " with a margin before it rises"
     )
     return RangeTest(found, reason, rates[:end], losses[:end], smooth[:end], best)
 
 
 def _smoothed(losses: np.ndarray) -> np.ndarray:
-    """The exponential mean, with the bias of its start taken out (1412.6980, section 3)."""
+    """The exponential mean without the bias of its start (1412.6980, section 3)."""
     mean, found = 0.0, []
     for i, loss in enumerate(losses, start=1):
         mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss

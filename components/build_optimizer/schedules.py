@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the step, written once and without TensorFlow."""
+"""The learning rate as a pure function of the step, written once, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Where nothing is warmed up, 1/sqrt starts as if so many updates had been made (Transformers).
+# Without a warmup, inverse_sqrt starts as if this many updates had been made (Transformers).
 _TIMESCALE_WITHOUT_WARMUP = 10_000
 
 
 class Arithmetic(Protocol):
-    """What the curves need beside the operators, for numbers of some kind."""
+    """The functions that the curves need besides operators, for one kind of numbers."""
 
     def cos(self, x: Any, /) -> Any:
         """The cosine."""
@@ -32,11 +32,11 @@ class Arithmetic(Protocol):
         """The larger number."""
 
     def where(self, condition: Any, a: Any, b: Any, /) -> Any:
-        """`a` where the condition is true, else `b`; both are computed."""
+        """`a` if the condition is true, else `b`; both are computed."""
 
 
 class _Python:
-    """Of Python's own numbers."""
+    """The arithmetic of Python's numbers."""
 
     cos = staticmethod(math.cos)
     sqrt = staticmethod(math.sqrt)
@@ -55,14 +55,14 @@ def learning_rate_at(schedule: Schedule, step: Any, arithmetic: Arithmetic = _PY
     """The rate that update number `step` uses.
 
     Args:
-        schedule: Which curve.
-        step: Updates made before this one: 0 for the first, `num_train_steps - 1` for the last.
-            From `num_train_steps` on, the rate stays where the schedule ends.
-        arithmetic: Of the step's kind: an int, or a float64 tensor.
+        schedule: The schedule.
+        step: Number of updates before this one: 0 for the first, `num_train_steps - 1` for the
+            last. From `num_train_steps` on, the rate stays where the schedule ends.
+        arithmetic: The arithmetic for the type of the step: an int, or a float64 tensor.
 
     Returns:
         Linear warmup from 0 (`learning_rate × step / warmup_steps`, Transformers' WarmUp) while
-        `step < warmup_steps`, then the curve over the updates that are left.
+        `step < warmup_steps`, then the curve over the remaining updates.
     """
     m, warmup = arithmetic, schedule.warmup_steps
     length = schedule.num_train_steps - warmup
@@ -74,11 +74,11 @@ def learning_rate_at(schedule: Schedule, step: Any, arithmetic: Arithmetic = _PY
 
 
 def learning_rates(schedule: Schedule, steps: Sequence[int] | None = None) -> NDArray[np.float32]:
-    """Rates of a run.
+    """The learning rates of a run.
 
     Args:
-        schedule: Which curve.
-        steps: The updates whose rates they are; None: all, and what follows the last update.
+        schedule: The schedule.
+        steps: The updates; None: all of them, and the rate after the last update.
 
     Returns:
         Shape [steps], or [num_train_steps + 1].
@@ -89,8 +89,8 @@ def learning_rates(schedule: Schedule, steps: Sequence[int] | None = None) -> ND
     return np.array([learning_rate_at(schedule, step) for step in steps], dtype=np.float32)
 
 
-# Each curve takes the schedule, the updates made since the warmup, how many there are of these, and
-# the arithmetic of their kind.
+# Each curve takes the schedule, the number of updates since the warmup, their total, and the
+# arithmetic.
 
 
 def _constant(schedule: Schedule, done: Any, length: int, m: Arithmetic) -> Any:
@@ -116,7 +116,7 @@ def _cosine(schedule: Schedule, done: Any, length: int, m: Arithmetic) -> Any:
 def _cosine_with_restarts(schedule: Schedule, done: Any, length: int, m: Arithmetic) -> Any:
     """Transformers `get_cosine_with_hard_restarts_schedule_with_warmup` (SGDR, 1608.03983).
 
-    The place in the cycle is counted in whole numbers: in floating point, a restart could come an
+    The position in the cycle is computed in integers: in floating point, a restart could come one
     update late.
     """
     cycle = _half_wave(done * schedule.num_cycles % length / length, m)

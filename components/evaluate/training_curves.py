@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kfp_finetune.components.artifacts.model import ModelManifest
-from kfp_finetune.components.build_optimizer.curve import curve_chart, turns
+from kfp_finetune.components.build_optimizer.curve import curve_chart, milestones
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.load_data.sampling import stride
 from kfp_finetune.components.number_text import count_text, number_text
@@ -37,7 +37,7 @@ def _rates(steps: list[dict[str, Any]], model: ModelManifest) -> tuple[dict[str,
     chart = curve_chart(
         "Learning rate applied",
         np.array([r["learning_rate"] for r in steps], dtype=np.float64),
-        turns(model.optimizer.schedule),
+        milestones(model.optimizer.schedule),
         model.num_train_steps,
         steps=[r["step"] for r in steps],
     )

@@ -9,25 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kfp_finetune.components.build_optimizer.parameters import DEFAULTS as BUILD_OPTIMIZER_DEFAULTS
 from kfp_finetune.components.errors import InputError
 
+# These parameters of build_optimizer are the same for all candidates.
+_SHARED = (
+    *("lr_boundaries", "warmup_steps", "max_grad_norm"),
+    *("adam_beta1", "adam_beta2", "adam_epsilon"),
+)
 # The parameters of build_optimizer that can be compared, with their defaults; `seed` is finetune's,
 # for the head's weights, dropout and the order of the rows.
-DEFAULTS: dict[str, Any] = {
-    "name": "",
-    "optimizer": "adam",
-    "learning_rate": 5e-5,
-    "lr_scheduler_type": "polynomial",
-    "end_learning_rate": 0.0,
-    "power": 1.0,
-    "num_cycles": 2,
-    "decay_rate": 0.1,
-    "decay_ratio": 0.1,
-    "warmup_ratio": 0.0,
-    "momentum": 0.0,
-    "weight_decay": 0.0,
-    "seed": 42,
+COMPARED = {
+    name: default for name, default in BUILD_OPTIMIZER_DEFAULTS.items() if name not in _SHARED
 }
+DEFAULTS: dict[str, Any] = {"name": "", **COMPARED, "seed": 42}
 
 
 def _rate(rate: float) -> str:

@@ -8,7 +8,7 @@ from kfp_finetune.components.finetune.component import finetune
 from kfp_finetune.components.load_data.component import count_steps, load_data
 from kfp_finetune.components.rank.component import rank
 from kfp_finetune.components.record_artifacts.component import record_artifacts
-from kfp_finetune.pipelines.compare_schedules.candidates import PRESETS, expand
+from kfp_finetune.pipelines.compare_schedules.candidates import COMPARED, PRESETS, expand
 from kfp_finetune.pipelines.descriptions import described_by
 
 
@@ -134,17 +134,7 @@ def compare_schedules(
     with dsl.ParallelFor(candidates) as candidate:
         built = build_optimizer(
             num_train_steps=steps.outputs["num_train_steps"],
-            optimizer=candidate.optimizer,
-            learning_rate=candidate.learning_rate,
-            lr_scheduler_type=candidate.lr_scheduler_type,
-            end_learning_rate=candidate.end_learning_rate,
-            power=candidate.power,
-            num_cycles=candidate.num_cycles,
-            decay_rate=candidate.decay_rate,
-            decay_ratio=candidate.decay_ratio,
-            warmup_ratio=candidate.warmup_ratio,
-            momentum=candidate.momentum,
-            weight_decay=candidate.weight_decay,
+            **{name: getattr(candidate, name) for name in COMPARED},
         )
         trained = finetune(
             tokenized_dataset=data.outputs["tokenized_dataset"],

@@ -15,8 +15,8 @@ from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, 
 from kfp_finetune.components.build_optimizer.curve import (
     curve_chart,
     describe,
+    milestones,
     render_curve,
-    turns,
 )
 from kfp_finetune.components.build_optimizer.curve import settings as curve_settings
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
@@ -184,7 +184,7 @@ def test_the_turns_of_a_curve_are_where_it_turns(
     schedule: dict[str, Any], marked: dict[int, str]
 ) -> None:
     config = Schedule(num_train_steps=100, **schedule)
-    assert turns(config) == marked
+    assert milestones(config) == marked
     rates = learning_rates(config)
     for step, name in marked.items():
         if name == "restart":

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kfp_finetune.components.artifacts.optimizer_config import SCHEDULES, Schedule
-from kfp_finetune.components.build_optimizer.curve import drawn_steps, turns
+from kfp_finetune.components.build_optimizer.curve import drawn_steps, milestones
 from kfp_finetune.components.build_optimizer.optimizers import KerasSchedule
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.build_optimizer.schedules import learning_rate_at, learning_rates
@@ -235,10 +235,12 @@ def test_a_long_schedule_has_no_table_and_the_same_rates(name: str, warmup: int)
     keras = KerasSchedule(schedule)
     assert keras.table is None
     drawn = drawn_steps(schedule)
-    assert len(drawn) < 100_010 and {0, total - 1, total} | turns(schedule).keys() <= set(drawn)
+    assert len(drawn) < 100_010 and {0, total - 1, total} | milestones(schedule).keys() <= set(
+        drawn
+    )
     steps = [
         *drawn[:: len(drawn) // 20],
-        *turns(schedule),
+        *milestones(schedule),
         warmup // 3,
         total - 1,
         total,
