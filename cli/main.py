@@ -35,7 +35,7 @@ from kfp_finetune.cli.commands.terminate import terminate
 from kfp_finetune.cli.screen.help import Command, Group
 from kfp_finetune.cli.screen.usage import run_app
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.progress.failures import LoggedError, logged
 from kfp_finetune.progress.lines import clean
 

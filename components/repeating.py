@@ -12,7 +12,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from kfp_finetune.components.inert import is_steering
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage.uris import without_secrets
 
 # Parameters that change how a step gets to its result, and nothing of the result.
 MEANS = (

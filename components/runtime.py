@@ -25,7 +25,7 @@ from typing import Any, Protocol
 from kfp_finetune.components import metadata
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.options import as_given, on_cluster
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.components.version import difference_from_client
 
 ERROR_LINE = "KFP_FINETUNE_ERROR"

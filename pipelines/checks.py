@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.build_optimizer.parameters import (
@@ -17,7 +16,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import parameters as finetune
 from kfp_finetune.components.finetune.selection import Selection
 from kfp_finetune.components.load_data import checks as load_data
-from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, File
+from kfp_finetune.components.load_data.readers.formats import format_of
 from kfp_finetune.components.load_data.steps import MOST_STEPS, check_step_parameters
 from kfp_finetune.components.not_given import ZERO_IS_NOT_GIVEN
 from kfp_finetune.components.tasks.registry import TASKS
@@ -27,8 +26,6 @@ from kfp_finetune.pipelines.parameters import defaults
 # The steps are counted from the data; until then a run is as long as can be.
 _NUM_TRAIN_STEPS = MOST_STEPS
 _TEMPLATE = re.compile(r"\{\{|\[\[(?:RunUUID|CurrentTime|ScheduledTime|Index)\b")
-# One file of these kinds holds rows, not splits.
-_WITHOUT_SPLITS = (".csv", ".tsv", ".jsonl", ".ndjson", ".txt", *CONLL_FORMATS)
 _STEP_PARAMETERS = (
     "batch_size",
     "num_train_epochs",
@@ -150,11 +147,12 @@ def _of_selection(parameters: Mapping[str, Any]) -> list[InputError]:
             )
         ]
     elsewhere = ("validation_dataset", "validation_split", "split_column")
-    dataset = str(parameters["dataset"])
+    found = format_of(str(parameters["dataset"]))
     if (
         parameters["validation_fraction"] > 0
         or any(parameters[name] for name in elsewhere)
-        or File(Path(dataset), dataset).format not in _WITHOUT_SPLITS
+        or found is None
+        or found.has_splits
     ):
         return []
     return Selection(

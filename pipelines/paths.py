@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kfp_finetune.components.load_data.readers.files import ARCHIVE, COMPRESSIONS, FORMATS
-from kfp_finetune.components.uris import local_path
+from kfp_finetune.components.load_data.readers.formats import is_named_like_data
+from kfp_finetune.components.storage.uris import local_path
 
 # The parameters whose value may be a path.
 PATH_PARAMETERS = (
@@ -47,10 +47,7 @@ def looks_like_path(value: str) -> bool:
         return True
     if value.rstrip("/").count("/") > 1:
         return True
-    name = value.lower()
-    for suffix in COMPRESSIONS:
-        name = name.removesuffix(suffix)
-    return name.endswith((*FORMATS, ARCHIVE)) or any(sign in value for sign in "*?[")
+    return is_named_like_data(value) or any(sign in value for sign in "*?[")
 
 
 def exists(path: Path) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from kfp_finetune.components import uris
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, File
+from kfp_finetune.components.load_data.readers.formats import format_of
+from kfp_finetune.components.storage import uris
 from kfp_finetune.components.tasks.registry import task_of_layout
 from kfp_finetune.pipelines import parameters, paths
 from kfp_finetune.pipelines.catalog import Pipeline
@@ -137,9 +137,9 @@ def _check_nothing_of_own(flags: Mapping[str, Any]) -> None:
 
 def _with_task(values: dict[str, Any]) -> dict[str, Any]:
     """The same with the task that the dataset's format leaves no doubt about, if none is named."""
-    file = File(Path(str(values.get("dataset") or "")), "")
-    if file.format in CONLL_FORMATS and "task" not in values:
-        return {**values, "task": task_of_layout("conll").name}
+    found = format_of(str(values.get("dataset") or ""))
+    if found and found.layout and "task" not in values:
+        return {**values, "task": task_of_layout(found.layout).name}
     return values
 
 

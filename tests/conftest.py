@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests import tiny
-from tests.servers import Bucket
+from tests.servers import Bucket, Web
 
 # Set before anything imports Transformers or datasets: no test may use the network.
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
@@ -142,11 +142,22 @@ def store() -> Iterator[str]:
 
 
 @pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, type[Web]]]:
+    """A web server: its host and port, and where to put files."""
+    from kfp_finetune.components.storage import downloads
+
+    monkeypatch.setenv("NO_PROXY", "*")
+    downloads.fetch.cache_clear()
+    with Web.serve() as server:
+        yield server
+
+
+@pytest.fixture
 def s3(store: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """A bucket in S3."""
     import boto3
 
-    from kfp_finetune.components.load_data.readers import remote
+    from kfp_finetune.components.storage import downloads
 
     for name, value in {
         "AWS_ENDPOINT_URL": store,
@@ -158,7 +169,7 @@ def s3(store: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    remote.fetch.cache_clear()
+    downloads.fetch.cache_clear()
     client = boto3.client("s3")
     client.create_bucket(Bucket="texts")
     return Bucket(
@@ -179,13 +190,13 @@ def cloud_storage() -> Iterator[str]:
 @pytest.fixture
 def gcs(cloud_storage: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """A bucket in Google Cloud Storage."""
-    from kfp_finetune.components.load_data.readers import remote
+    from kfp_finetune.components.storage import downloads
 
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", cloud_storage)
     monkeypatch.setenv("NO_GCE_CHECK", "true")  # do not ask whether this is a machine of Google's
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    remote.fetch.cache_clear()
+    downloads.fetch.cache_clear()
 
     def put(key: str, body: bytes) -> None:
         place = f"{cloud_storage}/upload/storage/v1/b/texts/o"

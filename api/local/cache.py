@@ -29,9 +29,9 @@ from typing import Any
 
 from kfp import dsl
 
-from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.repeating import MEANS
 from kfp_finetune.components.runtime import emit
+from kfp_finetune.components.storage.files import write_text
 from kfp_finetune.runs.links import copy
 
 _ENTRY = "entry.json"

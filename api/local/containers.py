@@ -21,7 +21,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.image import IMAGE
 from kfp_finetune.components.numerics import numeric_variables
 from kfp_finetune.components.runtime import available_cpus
-from kfp_finetune.components.uris import VARIABLE
+from kfp_finetune.components.storage.uris import VARIABLE
 from kfp_finetune.local.processes import GRACE_SECONDS
 from kfp_finetune.pipelines import paths
 

@@ -13,8 +13,8 @@ from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.storage.uris import hide, without_secrets
 from kfp_finetune.components.temporary import temporary_folder
-from kfp_finetune.components.uris import hide, without_secrets
 from kfp_finetune.local.in_process import followed, quiet_libraries
 from kfp_finetune.local.processes import interruptible
 from kfp_finetune.pipelines import paths

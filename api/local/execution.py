@@ -18,8 +18,8 @@ from typing import Any
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.runtime import parse_line
+from kfp_finetune.components.storage.uris import hide, is_hidden, without_secrets
 from kfp_finetune.components.temporary import temporary_folder
-from kfp_finetune.components.uris import hide, is_hidden, without_secrets
 from kfp_finetune.local import environment
 from kfp_finetune.local.checks import check
 from kfp_finetune.local.containers import Image, remove_left

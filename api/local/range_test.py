@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.model import read_training_log
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.storage.files import write_text
 from kfp_finetune.local.execution import execute
 from kfp_finetune.pipelines import catalog
 from kfp_finetune.progress.display import make_screen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import traceback
 
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage.uris import without_secrets
 
 
 class LoggedError(Exception):

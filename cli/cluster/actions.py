@@ -17,7 +17,7 @@ from kfp_finetune.cli.cluster.platform import Platform
 from kfp_finetune.cli.cluster.submit import Spec, Submission
 from kfp_finetune.cli.cluster.watch import wait
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.local.processes import Interrupted, interruptible
 from kfp_finetune.pipelines.catalog import Pipeline
 from kfp_finetune.progress.display import make_screen

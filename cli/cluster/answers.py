@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.progress.failures import LoggedError
 from kfp_finetune.progress.lines import clean
 

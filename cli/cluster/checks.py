@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.pipelines.checks import check_templates
 
 if TYPE_CHECKING:

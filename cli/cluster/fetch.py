@@ -11,8 +11,8 @@ from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.observed import ObservedRun
 from kfp_finetune.cli.cluster.outputs import Outputs, StepOutputs, no_outputs
 from kfp_finetune.cli.cluster.sources import Item, Sources
-from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.storage.files import write_text
 from kfp_finetune.pipelines import catalog
 from kfp_finetune.runs.folder import RECORD, RunError, RunFolder, RunRecord, StepRecord
 from kfp_finetune.runs.results import collect

@@ -10,7 +10,7 @@ from typing import Any
 
 from kfp_finetune.cli.cluster.connection import Connection
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage.uris import without_secrets
 
 _IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 # In a pod: its namespace, and the token that Kubeflow projects.

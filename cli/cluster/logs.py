@@ -19,8 +19,8 @@ from kfp_finetune.cli.cluster.observed import ObservedRun, find, named, observe
 from kfp_finetune.cli.cluster.reasons import of_waiting
 from kfp_finetune.cli.cluster.sources import Sources
 from kfp_finetune.cli.cluster.steps import Attempt, Step
-from kfp_finetune.cli.cluster.store import Store
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.storage.folder import Folder
 
 SECONDS_BETWEEN_LOOKS = 3.0
 # Kubeflow's own, where neither the run nor the configuration says another.
@@ -141,11 +141,11 @@ def _by_layout(
     name = (run.spec.pipeline.get("pipelineInfo") or {}).get("name", "")
     place = f"{root or of_run or DEFAULT_ROOT}/{name}/{run.id}/{step.task.name}"
     try:
-        store = Store.open(place)
+        store = Folder(place)
         logs = [file for file in store.files() if file.name.split("/")[-1].startswith(f"{_LOG}-")]
         if not logs:
             return None
-        return store.read(logs[-1]).decode("utf-8", errors="replace")
+        return store.read(logs[-1].name).decode("utf-8", errors="replace")
     except InputError as error:
         say(error.found)
         return None

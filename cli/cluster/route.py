@@ -21,7 +21,7 @@ from urllib.parse import quote, urlencode
 from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.model_folder.tokenizer_files import TOKENIZER_FILES
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.progress.lines import clean
 
 _SOURCES = {"minio": "minio", "s3": "s3"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage.uris import without_secrets
 
 # Whole words of a variable's name: TOKENIZERS_PARALLELISM and PATH are no secrets.
 _NAME = re.compile(

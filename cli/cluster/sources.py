@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.route import Route
-from kfp_finetune.cli.cluster.store import Store, Stored
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.storage.folder import Folder, Stored
 from kfp_finetune.components.temporary import temporary_folder
 
 Result = TypeVar("Result")
@@ -60,7 +60,7 @@ class Sources:
         """
 
         def listed() -> list[Item]:
-            store = Store.open(uri)
+            store = Folder(uri)
             return [_item(store, file) for file in store.files(itself=True)]
 
         def routed() -> list[Item]:
@@ -70,7 +70,7 @@ class Sources:
 
     def folders(self, uri: str) -> list[str]:
         """The names of the folders at a URI; empty if there are none, or the UI is read."""
-        return self._either(uri, lambda: Store.open(uri).folders(), lambda: [])
+        return self._either(uri, lambda: Folder(uri).folders(), lambda: [])
 
     def read(self, uri: str) -> bytes | None:
         """A file's content; None if it is not there."""
@@ -112,5 +112,5 @@ def _check_address(uri: str) -> None:
         )
 
 
-def _item(store: Store, file: Stored) -> Item:
+def _item(store: Folder, file: Stored) -> Item:
     return Item(file.name, file.size, file.tag, lambda target: store.get(file, target))

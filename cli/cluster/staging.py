@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli.cluster.store import Store
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data import fingerprints
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage import fingerprints
+from kfp_finetune.components.storage.folder import Folder
+from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.pipelines import paths
 from kfp_finetune.runs.trained_models import run_of
 
@@ -73,7 +73,7 @@ def stage(
     _check(local, stage_uri)
     if not local or stage_uri is None:
         return staged
-    store = Store.open(stage_uri)
+    store = Folder(stage_uri)
     for name, found in listed.items():
         staged[name] = _upload(store, name, found, say)
     return staged
@@ -137,7 +137,7 @@ def _name_of(folder: Path) -> str:
     return folder.name
 
 
-def _upload(store: Store, name: str, local: _Local, say: Callable[[str], None]) -> str:
+def _upload(store: Folder, name: str, local: _Local, say: Callable[[str], None]) -> str:
     """Upload what is not there yet.
 
     Returns:

@@ -17,7 +17,7 @@ from kfp_finetune.cli.pipeline.compilation import compiled
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
-from kfp_finetune.components.uris import is_hidden, with_secrets
+from kfp_finetune.components.storage.uris import is_hidden, with_secrets
 from kfp_finetune.pipelines import paths
 from kfp_finetune.pipelines.catalog import Pipeline
 from kfp_finetune.pipelines.checks import check_settings

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.cli.screen.data_report import describe
 from kfp_finetune.cli.screen.output import writing
-from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.steps import check_step_parameters, count_steps
+from kfp_finetune.components.storage.files import write_text
 from kfp_finetune.components.temporary import temporary_folder
 from kfp_finetune.local.in_process import followed
 from kfp_finetune.local.processes import Interrupted, interruptible

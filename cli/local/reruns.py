@@ -9,7 +9,7 @@ from typing import Any
 from kfp_finetune.cli.pipeline.changes import changed, print_reused
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.repeating import MEANS
-from kfp_finetune.components.uris import is_hidden
+from kfp_finetune.components.storage.uris import is_hidden
 from kfp_finetune.local.execution import execute
 from kfp_finetune.pipelines import catalog, parameters
 from kfp_finetune.pipelines.parameters import FINGERPRINTS

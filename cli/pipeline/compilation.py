@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.cli.pipeline.choices import CHOICES
 from kfp_finetune.cli.screen.output import writing
-from kfp_finetune.components.artifacts.files import write_text
+from kfp_finetune.components.storage.files import write_text
 from kfp_finetune.components.temporary import temporary_folder
 from kfp_finetune.pipelines.catalog import Pipeline
 

@@ -1,53 +1,16 @@
-"""Write files atomically, so that a reader never sees a partial one."""
+"""Manifests: the JSON files that describe an artifact."""
 
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.storage.files import write_text
 
 Manifest = TypeVar("Manifest", bound=BaseModel)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically: it has its old content or all of the new content.
-
-    This also holds after a power failure.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        flush(temporary)
-        temporary.replace(path)
-        flush(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def flush(path: Path) -> None:
-    """Flush the content of a file, or the names in a folder, to the disk.
-
-    Raises:
-        OSError: If this fails, for example because the disk is full.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (
-            errno.EINVAL,
-            errno.ENOTSUP,
-        ):  # not every file system can
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def write_manifest(path: Path, manifest: BaseModel) -> None:

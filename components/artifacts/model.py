@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from kfp_finetune.components.artifacts.files import read_manifest, write_manifest, write_text
+from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.storage.files import write_text
 
 MANIFEST = "manifest.json"
 TRAINING_LOG = "training_log.jsonl"

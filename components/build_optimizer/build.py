@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.artifacts import optimizer_config as artifact
-from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
 from kfp_finetune.components.build_optimizer.curve import describe, drawn_steps, render_curve
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
 from kfp_finetune.components.runtime import emit
+from kfp_finetune.components.storage.files import write_text
 
 
 def build_optimizer(

@@ -7,11 +7,11 @@ from pathlib import Path
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset
-from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.evaluate.report_page import render_report
 from kfp_finetune.components.evaluate.split_logits import predict_split
 from kfp_finetune.components.evaluate.summary import render_summary
+from kfp_finetune.components.storage.files import write_text
 from kfp_finetune.components.tasks.registry import get_task
 
 SPLIT = "test"

@@ -28,10 +28,10 @@ from kfp_finetune.components.evaluate.reproduction import command, training_fact
 from kfp_finetune.components.evaluate.training_curves import training_curves
 from kfp_finetune.components.number_text import count_text, percent_text
 from kfp_finetune.components.pages.page import templates
+from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.components.tasks.problem_type import ProblemType
 from kfp_finetune.components.tasks.registry import get_problem_type
 from kfp_finetune.components.tasks.scores.slices import LABEL, LENGTH
-from kfp_finetune.components.uris import without_secrets
 
 
 def render_report(

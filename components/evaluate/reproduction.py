@@ -10,8 +10,8 @@ from kfp_finetune.components.build_optimizer.curve import describe, settings
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.number_text import count_text, number_text
 from kfp_finetune.components.repeating import as_options
+from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.components.tasks.registry import get_problem_type
-from kfp_finetune.components.uris import without_secrets
 
 
 def training_facts(model: ModelManifest) -> dict[str, Any]:

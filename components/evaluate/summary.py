@@ -11,8 +11,8 @@ from kfp_finetune.components.evaluate.metric_table import tiles
 from kfp_finetune.components.evaluate.report_page import short
 from kfp_finetune.components.inert import inert
 from kfp_finetune.components.number_text import count_text
+from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.components.tasks.registry import get_problem_type
-from kfp_finetune.components.uris import without_secrets
 
 _METRICS = 5
 _SYNTAX = re.compile(r"([\\`*_{}\[\]()<>#+!|~-])")

@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 from transformers import PreTrainedTokenizerFast
 
-from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.export import onnx_model, saved_model
@@ -22,6 +21,7 @@ from kfp_finetune.components.models import saving
 from kfp_finetune.components.models.classifier import Classifier
 from kfp_finetune.components.models.forward import forward
 from kfp_finetune.components.models.loading import load_trained
+from kfp_finetune.components.storage.files import write_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

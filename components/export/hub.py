@@ -13,8 +13,8 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 )
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers import hub_client
-from kfp_finetune.components.load_data.readers.hub import why_not_reached
+from kfp_finetune.components.storage import hub_client
+from kfp_finetune.components.storage.hub_client import why_not_reached
 
 TOKEN = "HF_TOKEN"  # noqa: S105 - its name
 _EXPECTED = "a repository that the token may write to"

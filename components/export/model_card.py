@@ -17,8 +17,8 @@ from kfp_finetune.components.inert import inert
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
 from kfp_finetune.components.number_text import number_text
 from kfp_finetune.components.pages.page import templates
+from kfp_finetune.components.storage.uris import is_uri, without_secrets
 from kfp_finetune.components.tasks.registry import get_problem_type, get_task
-from kfp_finetune.components.uris import is_uri, without_secrets
 
 # Names of metrics on the Hub: huggingface.co/metrics.
 _ON_THE_HUB = {

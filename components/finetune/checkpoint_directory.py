@@ -1,10 +1,10 @@
-"""Where checkpoints lie: a folder on this disk, on a mounted volume, or behind a URI.
+"""The directory of checkpoints: a folder on this disk, on a mounted volume, or in a bucket.
 
 CHECKPOINT_DIR/
-    run.json              whose they are: the run, and everything that determines its result
+    run.json              the run, and everything that determines its result
     lock                  held while a process trains
     step-00000120/
-        owner.json        the key of run.json; written first: only what has it is ever removed
+        owner.json        the key of run.json; written first: only folders with it are ever removed
         state.index  state.data-00000-of-00001
         checkpoint.json   sizes; written last: a folder without it is not a checkpoint
 """
@@ -13,18 +13,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import posixpath
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.components import uris
-from kfp_finetune.components.artifacts.files import flush, write_text
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.finetune.checkpoint_lock import file_lock, object_lock
-from kfp_finetune.components.load_data.readers import remote
+from kfp_finetune.components.storage.folder import Folder
+from kfp_finetune.components.storage.locks import HeldError, locked
+from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.components.temporary import temporary_folder
 
 MARKER = "checkpoint.json"
@@ -41,8 +39,8 @@ class CheckpointDirectory:
         say: Called with a sentence for a person.
 
     Attributes:
-        key: Of the checkpoints that are this run's, which are used and removed. None: nobody has
-            begun here yet.
+        key: Of this run's checkpoints, the only ones that are used and removed. None: no run has
+            started here yet.
 
     Raises:
         InputError: If it cannot be reached or written.
@@ -50,73 +48,58 @@ class CheckpointDirectory:
 
     def __init__(self, location: str, say: Callable[[str], None]) -> None:
         self.key: str | None = None
-        self.name = uris.without_secrets(location)
+        self.name = without_secrets(location)
         self._say = say
-        self._lost: Callable[[], bool] = lambda: False
-        local = uris.local_path(location) if uris.is_uri(location) else Path(location)
-        self._local = local.absolute() if local is not None else None
-        with self._explained("made"):
-            if self._local is not None:
-                self._local.mkdir(parents=True, exist_ok=True)
-                self._files, self._root = remote.filesystem("file"), str(self._local)
-            else:
-                scheme = location.partition("://")[0].lower()
-                self._files = remote.filesystem(scheme)
-                self._root = self._files._strip_protocol(uris.with_secrets(location)).rstrip("/")
+        self._is_lost: Callable[[], bool] = lambda: False
+        self._folder = Folder(location, self._explain)
+        self._folder.make()
 
     def read(self, name: str) -> Any:
-        """What a JSON file holds; None if it is not there.
+        """The content of a JSON file; None if it does not exist.
 
         Raises:
             ValueError: If it is damaged.
         """
-        with self._explained("read"):
-            try:
-                return json.loads(self._files.cat_file(self._path(name)))
-            except FileNotFoundError:
-                return None
+        try:
+            return json.loads(self._folder.read(name))
+        except FileNotFoundError:
+            return None
 
     def write(self, name: str, content: Any) -> None:
         """Write a JSON file: it has its old content or all of the new."""
-        text = json.dumps(content, indent=1)
-        if self._local is not None:
-            write_text(self._local / name, text)
-        else:
-            self._files.pipe_file(self._path(name), text.encode())
-
-    def remove(self, name: str) -> None:
-        """Remove a file."""
-        self._files.rm(self._path(name))
+        self._folder.write(name, json.dumps(content, indent=1))
 
     def steps(self) -> list[int]:
-        """The updates after which there is a whole checkpoint of this run (or any's), in order."""
-        with self._explained("listed"):
-            markers = self._files.glob(self._path(f"{_PREFIX}*", MARKER))
-            found = [step for m in markers if (step := _step(Path(m).parent)) is not None]
-            return sorted(s for s in found if self.key is None or self._is_ours(_name(s)))
+        """The steps of all complete checkpoints of this run (or any run), in order."""
+        found = [
+            step
+            for name in self._folder.folders()
+            if (step := _step(name)) is not None and self._folder.exists(f"{name}/{MARKER}")
+        ]
+        return sorted(s for s in found if self.key is None or self._is_ours(_name(s)))
 
     def save(self, step: int, write: Callable[[str], None]) -> None:
-        """Add a checkpoint, whole or not at all.
+        """Add a checkpoint, complete or not at all.
 
         Args:
             step: Updates made.
-            write: Writes the state to files whose names begin with the path it is given.
+            write: Writes the state to files whose names start with the path that it is given.
 
         Raises:
-            OSError: Or what the store raises, if there is no room, or somebody else's folder has
-                this name; earlier checkpoints are whole.
+            OSError: If another process holds the directory now, or another's folder has this name.
+            InputError: If there is no room; earlier checkpoints are not affected.
         """
-        if self._lost():
+        if self._is_lost():
             raise OSError("another process has taken the checkpoint directory over")
         name = _name(step)
-        if self._local is not None:
-            with contextlib.suppress(OSError):  # a save was cut off at once: nothing is in it
-                (self._local / name).rmdir()
-        if self._files.exists(self._path(name)) and not self._is_ours(name):
-            raise FileExistsError(f"{name} is there, and is no checkpoint of this run")
+        local = self._folder.local
+        if local is not None:
+            with contextlib.suppress(OSError):  # an interrupted save left an empty folder
+                (local / name).rmdir()
+        if self._folder.exists(name) and not self._is_ours(name):
+            raise FileExistsError(f"{name} exists, and is not a checkpoint of this run")
         with contextlib.ExitStack() as stack:
-            where = self._local or Path(stack.enter_context(temporary_folder()))
-            folder = where / name
+            folder = (local or Path(stack.enter_context(temporary_folder()))) / name
             try:
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()
@@ -125,10 +108,8 @@ class CheckpointDirectory:
                 files = [file for file in folder.iterdir() if file.name != OWNER]
                 sizes = {file.name: file.stat().st_size for file in files}
                 for file in files:
-                    if self._local is not None:
-                        flush(file)  # before the marker says that they are whole
-                    else:
-                        self._files.put_file(str(file), self._path(name, file.name))
+                    self._folder.put(file, f"{name}/{file.name}")
+                # Last: a folder with it is complete.
                 self.write(f"{name}/{MARKER}", {"step": step, "files": sizes})
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -137,37 +118,36 @@ class CheckpointDirectory:
     def prune(self, keep: int) -> None:
         """Remove all but the newest checkpoints."""
         for old in self.steps()[:-keep]:
-            self._remove(old)
+            self._folder.remove(f"{_name(old)}/{MARKER}")  # first: no longer a checkpoint
+            self._folder.remove(_name(old))
 
     @contextlib.contextmanager
     def opened(self, step: int) -> Iterator[str]:
-        """A checkpoint's files on this disk, as the path that their names begin with.
+        """The files of a checkpoint on this disk, as the path that their names start with.
 
         Raises:
-            ValueError: If a file is not there or has another size than was written.
+            ValueError: If a file is missing, or has another size than was written.
         """
         name = _name(step)
         expected = (self.read(f"{name}/{MARKER}") or {}).get("files", {})
         with contextlib.ExitStack() as stack:
-            if self._local is not None:
-                folder = self._local / name
+            if self._folder.local is not None:
+                folder = self._folder.local / name
             else:
                 folder = Path(stack.enter_context(temporary_folder()))
-                with self._explained("read"):
-                    for file in expected:
-                        with contextlib.suppress(FileNotFoundError):  # said below
-                            self._files.get_file(self._path(name, file), str(folder / file))
+                for file in self._folder.files(name):
+                    if file.name in expected:
+                        self._folder.get(file, folder / file.name)
             found = {f.name: f.stat().st_size for f in folder.iterdir() if f.name in expected}
             if found != expected:
                 raise ValueError(f"its files are {found}, and were {expected}")
             yield str(folder / "state")
 
     def remove_after(self, step: int) -> None:
-        """Remove this run's checkpoints of more updates, whole or not, and nothing else."""
-        with self._explained("cleared"):
-            for folder in self._files.glob(self._path(f"{_PREFIX}*")):
-                if (_step(Path(folder)) or 0) > step and self._is_ours(Path(folder).name):
-                    self._files.rm(folder, recursive=True)
+        """Remove this run's checkpoints of later steps, complete or not, and nothing else."""
+        for name in self._folder.folders():
+            if (_step(name) or 0) > step and self._is_ours(name):
+                self._folder.remove(name)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -177,54 +157,42 @@ class CheckpointDirectory:
             InputError: If another process holds it.
         """
         with contextlib.ExitStack() as stack:
-            with self._explained("locked"):
-                if self._local is not None:
-                    stack.enter_context(file_lock(self._local, self.name, self._say))
-                else:
-                    self._lost = stack.enter_context(object_lock(self, self._say))
+            try:
+                self._is_lost = stack.enter_context(locked(self._folder, self._say))
+            except HeldError as error:
+                raise InputError(
+                    f"{error.holder} is training with these checkpoints",
+                    where=self.name,
+                    expected="one run at a time per checkpoint directory",
+                    remedy="wait until it has ended, stop it, or give another --checkpoint-dir",
+                ) from None
             yield
 
-    def _remove(self, step: int) -> None:
-        name = _name(step)
-        with contextlib.suppress(FileNotFoundError):
-            self._files.rm(self._path(name, MARKER))  # first: no longer a checkpoint
-            self._files.rm(self._path(name), recursive=True)
-
     def _is_ours(self, name: str) -> bool:
-        """Whether a folder carries this run's key."""
+        """Whether a folder has this run's key."""
         try:
-            found = json.loads(self._files.cat_file(self._path(name, OWNER)))
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+            found = json.loads(self._folder.read(f"{name}/{OWNER}"))
+        except (FileNotFoundError, ValueError):
             return False
         return self.key is not None and isinstance(found, dict) and found.get("key") == self.key
 
-    def _path(self, *names: str) -> str:
-        return posixpath.join(self._root, *names)
-
-    @contextlib.contextmanager
-    def _explained(self, done: str) -> Iterator[None]:
-        """Turn what a disk or a store raises into one sentence."""
-        try:
-            yield
-        except (InputError, ValueError):
-            raise
-        except Exception as error:  # every store and its libraries have exceptions of their own
-            text = getattr(error, "strerror", None) or uris.without_secrets(str(error))
-            reason = str(text).strip().splitlines()
-            raise InputError(
-                f"the checkpoint directory cannot be {done}:"
-                f" {type(error).__name__}{': ' + reason[0][:200] if reason else ''}",
-                where=self.name,
-                expected="a folder or a bucket that can be read and written",
-                remedy="check the place and the permissions, or give another --checkpoint-dir",
-            ) from None
+    def _explain(self, error: Exception) -> InputError:
+        text = getattr(error, "strerror", None) or without_secrets(str(error))
+        reason = str(text).strip().splitlines()
+        return InputError(
+            f"the checkpoint directory cannot be used:"
+            f" {type(error).__name__}{': ' + reason[0][:200] if reason else ''}",
+            where=self.name,
+            expected="a folder or a bucket that can be read and written",
+            remedy="check the place and the permissions, or give another --checkpoint-dir",
+        )
 
 
 def _name(step: int) -> str:
     return f"{_PREFIX}{step:08}"
 
 
-def _step(folder: Path) -> int | None:
-    """The updates that a checkpoint's folder is named for; None for other people's folders."""
-    found = _NAME.fullmatch(folder.name)
+def _step(name: str) -> int | None:
+    """The step that a checkpoint's folder is named for; None for other folders."""
+    found = _NAME.fullmatch(name)
     return int(found[1]) if found else None

@@ -25,7 +25,7 @@ from kfp_finetune.components.finetune.resuming import check_may_resume
 from kfp_finetune.components.finetune.run_facts import few
 from kfp_finetune.components.finetune.trainer import Trainer
 from kfp_finetune.components.runtime import Terminated, emit, termination_deferred
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage.uris import without_secrets
 
 RUN = "run.json"
 # Version of the variables in a checkpoint and their names. Version 1, which was not numbered, held

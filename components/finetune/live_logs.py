@@ -7,17 +7,14 @@ could look at the curves.
 from __future__ import annotations
 
 import contextlib
-import posixpath
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from kfp_finetune.components import uris
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers import remote
 from kfp_finetune.components.runtime import emit
+from kfp_finetune.components.storage.folder import Folder
+from kfp_finetune.components.storage.uris import without_secrets
 
 SECONDS_BETWEEN_SYNCS = 15.0
 _PROBE = ".writable"
@@ -64,30 +61,19 @@ class _Copies:
 
     def __init__(self, logs: Path, directory: str, run: str) -> None:
         self._logs = logs
+        self._run = run
         self._sizes: dict[str, int] = {}
-        self._told = False
-        name = uris.without_secrets(directory)
-        local = uris.local_path(directory) if uris.is_uri(directory) else Path(directory)
+        self._has_failed = False
         try:
-            if local is not None:
-                self._files: Any = None
-                self._root = str(local.absolute() / run)
-                Path(self._root).mkdir(parents=True, exist_ok=True)
-                (Path(self._root) / _PROBE).touch()
-                (Path(self._root) / _PROBE).unlink()
-            else:
-                scheme = directory.partition("://")[0].lower()
-                if scheme not in ("s3", "gs"):
-                    raise ValueError(scheme)
-                self._files = remote.filesystem(scheme)
-                root = self._files._strip_protocol(uris.with_secrets(directory))
-                self._root = posixpath.join(root, run)
-                self._files.pipe_file(posixpath.join(self._root, _PROBE), b"-")
-                self._files.rm(posixpath.join(self._root, _PROBE))
-        except Exception as error:  # every store and its libraries have exceptions of their own
+            self._folder = Folder(directory)
+            self._folder.make()
+            self._folder.write(f"{run}/{_PROBE}", "-")
+            self._folder.remove(f"{run}/{_PROBE}")
+        except (InputError, OSError) as error:
+            reason = error.found if isinstance(error, InputError) else type(error).__name__
             raise InputError(
-                f"the event files cannot be kept there: {type(error).__name__}",
-                where=f"tensorboard_dir: {name}",
+                f"the event files cannot be kept there: {reason}",
+                where=f"tensorboard_dir: {without_secrets(directory)}",
                 expected="a folder or a bucket that can be written",
                 remedy="check the place and the permissions, or omit --tensorboard-dir",
             ) from None
@@ -103,15 +89,9 @@ class _Copies:
             try:
                 size = file.stat().st_size
                 if self._sizes.get(file.name) != size:
-                    self._copy(file)
+                    self._folder.put(file, f"{self._run}/{file.name}")
                     self._sizes[file.name] = size
             except Exception as error:  # no reason to end a training
-                if not self._told:
+                if not self._has_failed:
                     emit("note", "finetune", text=f"no live curves: {type(error).__name__}")
-                self._told = True
-
-    def _copy(self, file: Path) -> None:
-        if self._files is not None:
-            self._files.put_file(str(file), posixpath.join(self._root, file.name))
-        else:
-            shutil.copyfile(file, Path(self._root) / file.name)
+                self._has_failed = True

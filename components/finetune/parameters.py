@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune.selection import Selection
 from kfp_finetune.components.repeating import changed
-from kfp_finetune.components.uris import hide, without_secrets
+from kfp_finetune.components.storage.uris import hide, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from typing import Any
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
 from kfp_finetune.components.load_data.steps import StepPlan
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage.uris import without_secrets
 
 # A checkpoint holds nothing of these: their current values apply. Of everything else, including the
 # optimizer's betas, it holds the old value or something computed from it.

@@ -15,8 +15,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.finetune.live_logs import run_name
+from kfp_finetune.components.storage.files import write_text
 
 # JSON {"image": ..., "env": [...]}, set at compile time if the viewer is installed.
 POD_VARIABLE = "KFP_FINETUNE_TENSORBOARD_POD"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from kfp_finetune.components.artifacts import data_report as report_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset as artifact
-from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.artifacts.tokenized_dataset import (
     SPLITS,
     SplitCounts,
@@ -29,6 +28,7 @@ from kfp_finetune.components.model_folder.sizes import check_against_weights
 from kfp_finetune.components.model_folder.weight_files import weight_files
 from kfp_finetune.components.repeating import changed
 from kfp_finetune.components.runtime import Progress, emit
+from kfp_finetune.components.storage.files import write_text
 from kfp_finetune.components.tasks.registry import get_task
 from kfp_finetune.components.tasks.tokenization import check_max_length
 

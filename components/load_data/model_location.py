@@ -1,4 +1,4 @@
-"""Where a pretrained model comes from: a folder on this disk or in a store, or the Hub."""
+"""The location of a pretrained model: a folder on this disk or in a bucket, or the Hub."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ import os
 from pathlib import Path
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers import hub_client, remote_folders
-from kfp_finetune.components.load_data.readers.files import expand
-from kfp_finetune.components.load_data.readers.hub import why_not_reached
 from kfp_finetune.components.model_folder.tokenizer_files import TOKENIZER_FILES
-from kfp_finetune.components.uris import is_uri
+from kfp_finetune.components.storage import hub_client
+from kfp_finetune.components.storage.downloads import Wanted, fetch
+from kfp_finetune.components.storage.files import expand
+from kfp_finetune.components.storage.hub_client import why_not_reached
+from kfp_finetune.components.storage.schemes import BUCKETS, scheme_of
+from kfp_finetune.components.storage.uris import is_uri, without_secrets
 
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors")
 _WEIGHTS = (".safetensors", ".h5", ".bin", ".msgpack", ".onnx", ".pt", ".ot")
+ALL = Wanted(lambda path: True, "file")
+_NO_WEIGHTS = Wanted(lambda path: not path.endswith(_WEIGHTS), "file")
 
 
 def resolve(model: str, revision: str | None, *, weights: bool) -> Path:
-    """Find a model's folder, downloading what is needed of it if it is on the Hub.
+    """Find a model's folder; the files that are needed are downloaded if it is elsewhere.
 
     Args:
         model: A local folder, a folder behind s3:// or gs://, or a Hub id such as
             "google-bert/bert-base-uncased".
         revision: The Hub's branch, tag or commit; None: the default branch.
-        weights: Whether the weights are wanted too, or only configuration and tokenizer.
+        weights: Whether the weights are needed, or only the configuration and the tokenizer.
 
     Returns:
         The folder.
@@ -32,7 +36,7 @@ def resolve(model: str, revision: str | None, *, weights: bool) -> Path:
         InputError: If there is no such folder, or the Hub cannot be reached or does not have it.
     """
     if is_uri(model):
-        return remote_folders.fetch(model, () if weights else _WEIGHTS)
+        return _fetch(model, ALL if weights else _NO_WEIGHTS)
     path = expand(model)
     if model.strip() and path.is_dir():
         if revision:
@@ -40,14 +44,14 @@ def resolve(model: str, revision: str | None, *, weights: bool) -> Path:
                 "a local folder has no revisions",
                 where=f"model: {model}, revision: {revision}",
                 expected="a revision with a Hub id only",
-                remedy="leave the revision out, or give a Hub id that is not also a folder here",
+                remedy="omit --model-revision, or give a Hub id that is not also a local folder",
             )
         return path
     if path.is_file():
         raise InputError(
             "the model is a file, not a folder",
             where=f"model: {model}",
-            expected="the folder that holds config.json, the tokenizer's files and the weights",
+            expected="the folder with config.json, the tokenizer's files and the weights",
             remedy=f"--model {path.parent}",
         )
     separators = {os.sep, os.altsep or os.sep}
@@ -59,6 +63,21 @@ def resolve(model: str, revision: str | None, *, weights: bool) -> Path:
             remedy=f"check the path; it was looked for in {Path.cwd()}",
         )
     return _download(model, revision, _SAFETENSORS if weights else ())
+
+
+def _fetch(uri: str, wanted: Wanted) -> Path:
+    """Download a model's folder from a bucket."""
+    download = None
+    if scheme_of(uri) in BUCKETS:
+        download = fetch(uri.rstrip("/"), wanted).path
+    if download is None or not download.is_dir():
+        raise InputError(
+            "a model is read from a folder in a bucket, a local folder, or the Hub",
+            where=f"model: {without_secrets(uri)}",
+            expected="s3://BUCKET/FOLDER or gs://BUCKET/FOLDER",
+            remedy="download the model, and give its local folder",
+        )
+    return download
 
 
 def _download(model: str, revision: str | None, weights: tuple[str, ...]) -> Path:
@@ -75,8 +94,8 @@ def _download(model: str, revision: str | None, weights: tuple[str, ...]) -> Pat
         expected = "a local folder, or a Hub id such as google-bert/bert-base-uncased"
         remedy = f"check the path; it was looked for in {Path.cwd()}"
     except errors.GatedRepoError:
-        found = "the Hub gives this model only to those who accepted its terms"
-        expected = "a model that may be downloaded"
+        found = "the Hub provides this model only to users who accepted its terms"
+        expected = "a model that you have access to"
         remedy = f"accept the terms at {constants.ENDPOINT}/{model} and set HF_TOKEN"
     except errors.RevisionNotFoundError:
         found = "the Hub has this model, but not this revision"
@@ -91,5 +110,5 @@ def _download(model: str, revision: str | None, weights: tuple[str, ...]) -> Pat
         found = f"there is no such folder, and the model cannot be downloaded: {reason}"
         expected = "a local folder, a model in the Hub's cache, or a connection to the Hub"
         remedy = "unset HF_HUB_OFFLINE, or " if constants.HF_HUB_OFFLINE else "try again, or "
-        remedy += f"download it elsewhere with `hf download {model}` and give the folder"
+        remedy += f"run `hf download {model}` on another machine, and give the folder"
     raise InputError(found, where=where, expected=expected, remedy=remedy)

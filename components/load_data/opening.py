@@ -1,7 +1,7 @@
-"""Where rows come from: local files, folders, URIs and the Hugging Face Hub.
+"""Opening a dataset as a source of rows: local files, folders, URIs and the Hugging Face Hub.
 
-A source can be read more than once and is never held in memory: load_data reads it once to learn
-the labels and once to tokenize.
+A source can be read more than once and is never held in memory: load_data reads it once for the
+labels and once to tokenize.
 """
 
 from __future__ import annotations
@@ -11,39 +11,39 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.conll import is_conll, open_conll
-from kfp_finetune.components.load_data.readers.delimited import open_delimited
+from kfp_finetune.components.load_data.readers.conll import is_conll
 from kfp_finetune.components.load_data.readers.delimiters import parse_delimiter
 from kfp_finetune.components.load_data.readers.file_sets import FileSet
-from kfp_finetune.components.load_data.readers.files import CONLL_FORMATS, FORMATS, File
+from kfp_finetune.components.load_data.readers.formats import (
+    CONLL,
+    DELIMITED,
+    TEXT,
+    Format,
+    format_of,
+    unknown_format,
+)
 from kfp_finetune.components.load_data.readers.header import no_names
 from kfp_finetune.components.load_data.readers.hub import (
     hub_splits,
-    no_split,
     open_hub,
     open_saved,
     saved_splits,
 )
-from kfp_finetune.components.load_data.readers.json_files import json_splits, open_json
-from kfp_finetune.components.load_data.readers.json_lines import open_json_lines
-from kfp_finetune.components.load_data.readers.label_folders import (
-    open_label_file,
-    open_label_folders,
-)
+from kfp_finetune.components.load_data.readers.json_files import json_splits
+from kfp_finetune.components.load_data.readers.label_folders import open_label_folders
 from kfp_finetune.components.load_data.readers.locations import locate
 from kfp_finetune.components.load_data.readers.parallel import open_parallel
 from kfp_finetune.components.load_data.readers.source import (
-    TRAIN,
     Batch,
     Columns,
     ReadOptions,
     Source,
     check_options,
-    find_split,
 )
-from kfp_finetune.components.load_data.readers.tables import open_arrow, open_parquet
+from kfp_finetune.components.load_data.readers.split_names import TRAIN, find_split, no_split
 from kfp_finetune.components.load_data.readers.text_files import examine
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage.files import File
+from kfp_finetune.components.storage.uris import without_secrets
 
 __all__ = [
     "Batch",
@@ -65,64 +65,65 @@ def open_source(dataset: str, split: str | None = None, options: ReadOptions = _
 
     Args:
         dataset: A file, a folder, a pattern such as "data/*.csv", a URI, or a Hub id.
-        split: The split, where it has some: of a folder, of a Hub id, or the field of a JSON
-            document, with dots between keys. None for "train".
+        split: The split of a folder or Hub id, or the field of a JSON document, with dots between
+            keys. None for "train".
         options: How it is read.
 
     Raises:
-        InputError: If there is no such dataset or split, it has no rows, or it cannot be read.
+        InputError: If the dataset or split does not exist, has no rows, or cannot be read.
     """
     _check(options)
-    place = locate(dataset, options.plain_text)
-    if place.kind == "hub":
-        return open_hub(dataset, options, split)
-    if place.kind == "saved":
-        return open_saved(place.folders[""], place.name, split)
-    chosen = _choose(place, split)
-    name = f"{place.name}, split {chosen}" if chosen else place.name
-    if place.kind == "texts":
-        return open_label_folders(place.folders[chosen], name, options)
-    if place.kind == "parallel":
-        source = open_parallel(place.parallel[chosen], options)
-        return replace(source, notes=place.notes + source.notes)
-    opened = [open_file(file, options, split) for file in place.files[chosen]]
+    options = replace(options, split=split)
+    found = locate(dataset, options.plain_text)
+    if found.kind == "hub":
+        return open_hub(dataset, options)
+    if found.kind == "saved":
+        return open_saved(found.folders[""], found.name, options)
+    chosen = _choose(found, split)
+    name = f"{found.name}, split {chosen}" if chosen else found.name
+    if found.kind == "texts":
+        return open_label_folders(found.folders[chosen], name, options)
+    if found.kind == "parallel":
+        source = open_parallel(found.parallel[chosen], options)
+        return replace(source, notes=found.notes + source.notes)
+    opened = [open_file(file, options) for file in found.files[chosen]]
     source = opened[0] if len(opened) == 1 else _joined(name, opened)
     return replace(
-        source, notes=place.notes + source.notes, warnings=place.warnings + source.warnings
+        source, notes=found.notes + source.notes, warnings=found.warnings + source.warnings
     )
 
 
 def split_names(dataset: str, options: ReadOptions = _DEFAULTS) -> list[str]:
-    """The splits that a dataset declares, in order of their names; none for most files.
+    """The splits that a dataset declares, sorted; none for most files.
 
     Raises:
-        InputError: If there is no such dataset, or it cannot be read.
+        InputError: If the dataset does not exist, or cannot be read.
     """
     _check(options)
-    place = locate(dataset, options.plain_text)
-    if place.kind == "hub":
+    found = locate(dataset, options.plain_text)
+    if found.kind == "hub":
         return hub_splits(dataset, options)
-    if place.kind == "saved":
-        return saved_splits(place.folders[""], place.name)
-    files = [file for part in place.files.values() for file in part]
-    if not place.splits and files and files[0].format == ".json":
+    if found.kind == "saved":
+        return saved_splits(found.folders[""], found.name)
+    files = [file for part in found.files.values() for file in part]
+    if not found.splits and files and (known := format_of(files[0].path)) and known.has_splits:
         return json_splits(files[0], options)
-    return place.splits
+    return found.splits
 
 
 def check_split(dataset: str, split: str, declared: list[str], parameter: str) -> None:
-    """Check that a dataset has a split that was asked for by name.
+    """Check that a dataset has a split that the user named.
 
-    A file without splits would give all of its rows under any name.
+    A file without splits would return all of its rows under any name.
 
     Args:
         dataset: Its name.
         split: The split.
-        declared: What `split_names` gives.
-        parameter: Where the split was asked for.
+        declared: The result of `split_names`.
+        parameter: The parameter that names the split.
 
     Raises:
-        InputError: If it has not.
+        InputError: If it does not.
     """
     if find_split(split, declared) is None:
         others = [name for name in declared if parameter == "train_split" or name != TRAIN]
@@ -133,7 +134,7 @@ def check_split(dataset: str, split: str, declared: list[str], parameter: str) -
             where=f"{without_secrets(dataset)} ({parameter})",
             expected="one of " + ", ".join(declared)
             if declared
-            else "the name of a split, and this dataset has none",
+            else "a dataset with splits; this one has none",
             remedy=f"{flag} {near[0]}" if near else f"omit {flag}",
         )
 
@@ -144,56 +145,46 @@ def _check(options: ReadOptions) -> None:
         parse_delimiter(options.delimiter)
 
 
-def _choose(place: FileSet, split: str | None) -> str:
-    """The split of a place that is meant; "" where it has none."""
-    found = {**place.files, **place.folders, **place.parallel}
-    if "" in found:
+def _choose(found: FileSet, split: str | None) -> str:
+    """The name of the split in these files; "" if they have no splits."""
+    if "" in {**found.files, **found.folders, **found.parallel}:
         return ""
-    chosen = find_split(split or TRAIN, place.splits)
+    chosen = find_split(split or TRAIN, found.splits)
     if chosen is None:
-        raise no_split(place.name, split or TRAIN, place.splits)
+        raise no_split(found.name, split or TRAIN, found.splits)
     return chosen
 
 
-def open_file(file: File, options: ReadOptions = _DEFAULTS, split: str | None = None) -> Source:
-    """Open one file as its suffix says.
+def open_file(file: File, options: ReadOptions = _DEFAULTS) -> Source:
+    """Open one file as the format of its suffix.
 
     Args:
         file: The file.
         options: How it is read.
-        split: The field of a JSON document.
 
     Raises:
         InputError: If it cannot be read, or has no rows.
     """
-    if file.format in CONLL_FORMATS or (options.plain_text == "conll" and _is_words(file, options)):
-        return open_conll(file, options)
-    if file.format in (".csv", ".tsv"):
-        return open_delimited(file, options)
-    if file.format == ".txt" and options.plain_text == "table":
-        return open_delimited(file, options)
-    if file.format in (".jsonl", ".ndjson"):
-        return open_json_lines(file, options)
-    if file.format == ".json":
-        return open_json(file, options, split)
-    if file.format == ".txt":
-        return open_label_file(file, options)
-    source = open_parquet(file) if file.format == ".parquet" else open_arrow(file)
-    if options.column_names is None:
-        return source
-    note = f"{file.name} names its columns: column_names is not used"
-    return replace(source, notes=(*source.notes, note))
+    return _format_for(file, options).open(file, options)
 
 
-def _is_words(file: File, options: ReadOptions) -> bool:
-    """Whether a file of no format of its own, or a .tsv, has a word a line."""
-    if file.format == ".tsv":
-        return is_conll(examine(file, options.encoding))
-    return file.format not in FORMATS or file.format == ".txt"
+def _format_for(file: File, options: ReadOptions) -> Format:
+    """The format of a file: that of its suffix, unless the options and its content differ."""
+    found = format_of(file.path)
+    if options.plain_text == "conll":
+        if found in (None, TEXT):
+            return CONLL
+        if file.format == ".tsv" and is_conll(examine(file, options.encoding)):
+            return CONLL
+    if found is TEXT and options.plain_text == "table":
+        return DELIMITED
+    if found is None:
+        raise unknown_format(file)
+    return found
 
 
 def _joined(name: str, sources: list[Source]) -> Source:
-    """The rows of several files, one file after the other."""
+    """One source of the rows of several files."""
     first = sources[0]
     if unnamed := next((source for source in sources if source.unnamed), None):
         raise no_names(unnamed.name, unnamed.columns, unnamed.unnamed)
@@ -203,15 +194,14 @@ def _joined(name: str, sources: list[Source]) -> Source:
                 f"the columns are {', '.join(map(repr, source.columns))}",
                 where=source.name,
                 expected=f"those of {first.name}: {', '.join(map(repr, first.columns))}",
-                remedy="give the file the same columns, or leave it out",
+                remedy="give the file the same columns, or remove it",
             )
-
         if source.label_names != first.label_names:
             raise InputError(
-                "the file declares other label names, or in another order",
+                "the file declares other label names, or another order of them",
                 where=source.name,
-                expected=f"the label names that {first.name} declares",
-                remedy="write the files again with the same labels, or leave this one out",
+                expected=f"the label names declared by {first.name}",
+                remedy="write the files with the same labels, or remove this one",
             )
 
     def read() -> Iterator[Batch]:

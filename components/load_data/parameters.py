@@ -8,7 +8,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.checks import check_parameters, read_options
 from kfp_finetune.components.load_data.readers.source import ReadOptions
 from kfp_finetune.components.load_data.splitting import Splitting
-from kfp_finetune.components.uris import hide
+from kfp_finetune.components.storage.uris import hide
 
 
 @dataclass(frozen=True)

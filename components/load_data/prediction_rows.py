@@ -14,7 +14,15 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.opening import open_file, open_source
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.readers.conll import is_conll
-from kfp_finetune.components.load_data.readers.files import File
+from kfp_finetune.components.load_data.readers.formats import (
+    CONLL,
+    DELIMITED,
+    JSON,
+    JSON_LINES,
+    TEXT,
+    Format,
+    format_of,
+)
 from kfp_finetune.components.load_data.readers.header import no_names
 from kfp_finetune.components.load_data.readers.source import Batch, ReadOptions, Source
 from kfp_finetune.components.load_data.readers.text_files import (
@@ -23,7 +31,9 @@ from kfp_finetune.components.load_data.readers.text_files import (
     examine,
     line_blocks,
 )
-from kfp_finetune.components.load_data.readers.unpacking import disk_full, new_folder
+from kfp_finetune.components.storage.errors import disk_full
+from kfp_finetune.components.storage.files import File
+from kfp_finetune.components.storage.scratch import new_folder
 from kfp_finetune.components.tasks.registry import get_task
 from kfp_finetune.components.tasks.task import Task
 from kfp_finetune.components.tasks.usual_names import matching
@@ -84,10 +94,12 @@ def open_rows(parameters: Parameters, columns: Sequence[str], *, stdin: BinaryIO
     notes: tuple[str, ...] = ()
     if parameters.dataset == "-":
         file = _kept(stdin, parameters, columns, options, task)
-        notes = (f"{STDIN} is read as a {file.format} file",) if file.format != ".txt" else ()
+        if format_of(file.path) is not TEXT:
+            notes = (f"{STDIN} is read as a {file.format} file",)
     else:
         file = File(Path(parameters.dataset), parameters.dataset)
-    if file.format == ".txt" and file.path.is_file() and options.plain_text != "table":
+    is_text = format_of(file.path) is TEXT and options.plain_text != "table"
+    if is_text and file.path.is_file():
         text = examine(file, options.encoding)
         if not (task.reads_lists and _has_words(text)):
             count_lines(text)  # finds what cannot be decoded before anything is predicted
@@ -120,23 +132,21 @@ def _kept(
             raise disk_full(STDIN, "a copy of it") from None
         raise
     file = File(path, STDIN)
-    text = examine(file, options.encoding)
-    lines = _first_lines(text)
-    suffix = ".txt"
-    if _is_object(lines[0] if lines else ""):
-        suffix = ".jsonl"
-    elif lines and lines[0].lstrip().startswith("[{"):
-        suffix = ".json"
-    elif task.reads_lists and _has_words(text):
-        suffix = ".conll"
-    elif (
-        options.delimiter
-        or options.column_names
-        or parameters.text_column
-        or (lines and _names_columns(lines[0], columns))
-    ):
-        suffix = ".csv"
+    (suffix, *_) = _format_of(examine(file, options.encoding), parameters, columns, task).suffixes
     return File(path.rename(path.with_suffix(suffix)), STDIN)
+
+
+def _format_of(text: Text, parameters: Parameters, columns: Sequence[str], task: Task) -> Format:
+    """The format of standard input, detected from its first lines."""
+    options, lines = parameters.read_options, _first_lines(text)
+    if _is_object(lines[0] if lines else ""):
+        return JSON_LINES
+    if lines and lines[0].lstrip().startswith("[{"):
+        return JSON
+    if task.reads_lists and _has_words(text):
+        return CONLL
+    is_table = bool(options.delimiter or options.column_names or parameters.text_column)
+    return DELIMITED if is_table or (lines and _names_columns(lines[0], columns)) else TEXT
 
 
 def _first_lines(text: Text) -> list[str]:

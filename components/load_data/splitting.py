@@ -9,7 +9,7 @@ import numpy as np
 from kfp_finetune.components.artifacts.tokenized_dataset import SPLITS
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.iterative_stratification import split_by_labels
-from kfp_finetune.components.load_data.readers.source import SPLIT_WORDS, canonical_split
+from kfp_finetune.components.load_data.readers.split_names import ALL_ALIASES, canonical_split
 from kfp_finetune.components.load_data.repeats import find_groups
 from kfp_finetune.components.load_data.rows import shown
 from kfp_finetune.components.load_data.split_rows import LEFT_OUT, SplitRows
@@ -52,9 +52,8 @@ def split_by_column(assigned: dict[str, SplitRows], splits: Values) -> None:
                 ("no split is named" if missing else f"split {value!r} is not known")
                 + f" in {len(rows):,} row{'s' * (len(rows) > 1)} ({shown(rows)})",
                 where=where,
-                expected="in every row one of "
-                + ", ".join(word for words in SPLIT_WORDS.values() for word in words.split("|")),
-                remedy="mend the values, or omit --split-column",
+                expected="in every row one of " + ", ".join(ALL_ALIASES),
+                remedy="repair the values, or omit --split-column",
             )
         if name != "train" and name in assigned:
             raise InputError(

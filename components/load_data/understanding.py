@@ -17,8 +17,7 @@ from kfp_finetune.components.load_data.opening import (
     split_names,
 )
 from kfp_finetune.components.load_data.parameters import Parameters
-from kfp_finetune.components.load_data.readers import remote
-from kfp_finetune.components.load_data.readers.files import expand
+from kfp_finetune.components.load_data.readers.formats import DATA
 from kfp_finetune.components.load_data.readers.json_lines import parse
 from kfp_finetune.components.load_data.rows import (
     Rows,
@@ -30,10 +29,12 @@ from kfp_finetune.components.load_data.rows import (
 from kfp_finetune.components.load_data.split_rows import SplitRows, source_of
 from kfp_finetune.components.load_data.targets import Targets
 from kfp_finetune.components.runtime import Progress
+from kfp_finetune.components.storage.downloads import fetch
+from kfp_finetune.components.storage.files import expand
+from kfp_finetune.components.storage.uris import is_uri, without_secrets
 from kfp_finetune.components.tasks.labels import LabelContext
 from kfp_finetune.components.tasks.registry import get_task
 from kfp_finetune.components.tasks.values import LabelValues, Values
-from kfp_finetune.components.uris import is_uri, without_secrets
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ def read_label_names(path: str) -> list[str]:
         InputError: If the file cannot be read, is empty, or names a label twice.
     """
     try:
-        file = remote.fetch(path).path if is_uri(path) else expand(path)
+        file = fetch(path, DATA).path if is_uri(path) else expand(path)
         text = file.read_text(encoding="utf-8-sig")
         listed = parse(text) if path.endswith(".json") else text.split("\n")
     except (OSError, ValueError) as error:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.artifacts import leaderboard as leaderboard_artifact
-from kfp_finetune.components.artifacts.files import write_text
 from kfp_finetune.components.rank.comparison_page import render_comparison
 from kfp_finetune.components.rank.trials import rank, read_trials
 from kfp_finetune.components.runtime import emit
+from kfp_finetune.components.storage.files import write_text
 
 
 def rank_trials(

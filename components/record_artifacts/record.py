@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.components.artifacts.files import write_text
+from kfp_finetune.components.storage.files import write_text
 from kfp_finetune.components.version import VERSION
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.image import IMAGE
-from kfp_finetune.components.load_data.fingerprints import of_path
+from kfp_finetune.components.storage.fingerprints import of_path
 from kfp_finetune.local.containers import Containers, find_image
 from tests.cli.conftest import Cli
 
@@ -270,7 +270,7 @@ def until(reached: Any, seconds: float = 40) -> None:
 def test_the_image_has_the_sample(client: docker.DockerClient) -> None:
     from kfp_finetune.cli.cluster.sample import IN_IMAGE, folder
 
-    code = f"""from kfp_finetune.components.load_data.fingerprints import of_path
+    code = f"""from kfp_finetune.components.storage.fingerprints import of_path
 from pathlib import Path
 print(of_path(Path("{IN_IMAGE}/messages.csv")), of_path(Path("{IN_IMAGE}/model")))"""
     here = [of_path(Path(folder(), name)) for name in ("messages.csv", "model")]

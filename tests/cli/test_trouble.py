@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers import unpacking
-from kfp_finetune.components.load_data.readers.files import File
+from kfp_finetune.components.load_data.readers.formats import DATA
+from kfp_finetune.components.storage import unpacking
+from kfp_finetune.components.storage.files import File
 from tests.cli.conftest import Cli
 from tests.commands import COMMAND
 
@@ -75,16 +76,18 @@ def test_a_full_disk_is_named_as_an_archive_is_unpacked(
     (tmp_path / "full" / "data.csv").symlink_to("/dev/full")  # whose every write says so
     monkeypatch.setattr(unpacking, "new_folder", lambda: tmp_path / "full")
     path = tmp_path / f"data.csv.{kind}"
+    file = File(path, str(path))
     if kind == "zip":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("data.csv", "text,label\n" + "a,b\n" * 10_000)
-        call = unpacking.unzip
     else:
         import gzip
 
         path.write_bytes(gzip.compress(b"text,label\n" + b"a,b\n" * 10_000))
-        call = unpacking.decompressed
     with pytest.raises(InputError) as caught:
-        call(File(path, str(path)))
+        if kind == "zip":
+            unpacking.unzip(file, DATA, "a file")
+        else:
+            unpacking.decompressed(file)
     assert caught.value.found == "the disk is full" and caught.value.where == str(path)
     assert "TMPDIR" in caught.value.remedy

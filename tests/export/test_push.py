@@ -177,7 +177,7 @@ def test_checks_before_the_upload(folder: Path) -> None:
     ]
     assert upload(folder, "someone/a", HF_TOKEN="") == ["there is no token for the Hub"]
     assert upload(folder, "someone/a", HF_HUB_OFFLINE="1") == [
-        "the Hub is disabled by HF_HUB_OFFLINE"
+        "access to the Hub is switched off by HF_HUB_OFFLINE"
     ]
 
 

@@ -17,12 +17,12 @@ import pytest
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import (
     callbacks,
-    checkpoint_lock,
     checkpoints,
     devices,
     training,
 )
 from kfp_finetune.components.finetune.checkpoint_directory import CheckpointDirectory
+from kfp_finetune.components.storage import locks
 from tests import checkpoints as families
 from tests.finetune.runs import STEPS, Killed, Run, killer
 from tests.servers import Bucket
@@ -434,7 +434,7 @@ def test_a_file_that_is_no_lock_of_ours_is_left_alone(
 ) -> None:
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved" / "lock").write_text("precious")
-    assert "the file lock is not one that kfp-finetune wrote" in refused(
+    assert "the file lock was not written by kfp-finetune" in refused(
         Run(tmp_path, tiny_data, tiny_model)
     )
     assert (tmp_path / "saved" / "lock").read_text() == "precious"
@@ -463,7 +463,7 @@ def test_other_peoples_folders_are_left_alone(
     run.killed_at(11, kill)
     assert [(folder / "weights").read_text() for folder in theirs] == ["precious"] * 3
     assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3, 9]
-    assert "step-00000006 is there, and is no checkpoint of this run" in capsys.readouterr().out
+    assert "step-00000006 exists, and is not a checkpoint of this run" in capsys.readouterr().out
     shutil.rmtree(tmp_path / "saved" / "step-00000009")
     (tmp_path / "saved" / "run.json").unlink()
     assert refused(run).startswith("the directory has checkpoints of an unknown run: ")
@@ -520,7 +520,7 @@ def test_nothing_is_resumed_unasked(
 
 
 def test_a_directory_is_one_runs_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint_lock, "SECONDS_TO_WAIT", 0.3)
+    monkeypatch.setattr(locks, "SECONDS_TO_WAIT", 0.3)
     one, two = (CheckpointDirectory(str(tmp_path), print) for _ in range(2))
     with one.lock(), pytest.raises(InputError) as error, two.lock():
         pass
@@ -538,7 +538,7 @@ def test_a_directory_that_cannot_be_written_is_told_before_training(
         tmp_path, tiny_data, tiny_model, saved={"checkpoint_dir": str(tmp_path / "file" / "x")}
     )
     message = refused(run)
-    assert message.startswith("the checkpoint directory cannot be made: NotADirectoryError: ")
+    assert message.startswith("the checkpoint directory cannot be used: NotADirectoryError: ")
     assert f"  where:    {tmp_path / 'file' / 'x'}\n" in message
 
 
@@ -552,7 +552,7 @@ def test_a_run_saved_in_a_bucket_resumes_too(
     bucket: Bucket,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(checkpoint_lock, "SECONDS_UNTIL_STALE", 2.0)
+    monkeypatch.setattr(locks, "SECONDS_UNTIL_STALE", 2.0)
     place = f"{bucket.uri}/some/run"
     run = Run(tmp_path, tiny_data, tiny_model, saved={"checkpoint_dir": place})
     run.killed_at(8, kill)
@@ -590,7 +590,7 @@ def test_a_checkpoint_of_a_bucket_leaves_nothing_on_this_disk(
 def test_two_runs_do_not_share_a_bucket_directory(
     s3: Bucket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(checkpoint_lock, "SECONDS_BETWEEN_RENEWALS", 0.5)
+    monkeypatch.setattr(locks, "SECONDS_BETWEEN_RENEWALS", 0.5)
     one, two = (CheckpointDirectory("s3://texts/shared", print) for _ in range(2))
     with one.lock(), pytest.raises(InputError, match="is training with these"), two.lock():
         pass

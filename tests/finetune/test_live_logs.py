@@ -15,7 +15,7 @@ from kfp_finetune.cli.cluster.configure import tensorboard_view
 from kfp_finetune.cli.cluster.platform import Platform
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import live_logs, ui_metadata
-from kfp_finetune.components.load_data.readers import remote
+from kfp_finetune.components.storage.schemes import open_filesystem
 from tests.servers import Bucket
 
 SERVICES = Path(__file__).parents[1] / "cli" / "cluster" / "recordings" / "services.json"
@@ -24,7 +24,7 @@ RUN_ID = "0b1e6a3e-0000-4000-8000-000000000000"
 
 def read(directory: str, run: str) -> bytes:
     uri = f"{directory}/{run}/events.out.tfevents.1"
-    store = remote.filesystem(directory.partition("://")[0] if "://" in directory else "file")
+    store = open_filesystem(directory.partition("://")[0] if "://" in directory else "file")
     content: bytes = store.cat_file(uri)
     return content
 

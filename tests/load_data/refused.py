@@ -1,7 +1,10 @@
-"""What load_data says of wrong input: once, whole, and nothing is left."""
+"""Wrong input is refused once, with a remedy that works, and nothing is left behind."""
 
 from __future__ import annotations
 
+import re
+import shutil
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +16,37 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.dataset import load_data
 from kfp_finetune.components.load_data.parameters import Parameters
 
-# Files by name, parameters (the dataset is the first file, if no other is named), and the message:
-# what was found, where, what was expected, the remedy.
-Case = tuple[dict[str, Any], dict[str, Any], tuple[str, str, str, str]]
+_FIELDS = {field.name: field for field in fields(Parameters)}
+_REMEDY = re.compile(r"(omit )?--([a-z-]+)(?: (\S+))?")
+# The path is an example: the test's own data is elsewhere.
+_NOT_TRIED = ("dataset",)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a message must contain, in whatever words.
+
+    Attributes:
+        found: Parts of what was found.
+        where: The place, as it is.
+        expected: Parts of what was expected.
+        remedy: Parts of the remedy. One such as "--max-length 40" or "omit --text-pair-column" is
+            tried, too.
+    """
+
+    found: tuple[str, ...]
+    where: str
+    expected: tuple[str, ...] = ()
+    remedy: tuple[str, ...] = ()
+
+
+# Files by name; parameters (the dataset is the first file, if no other is named); the message.
+Case = tuple[dict[str, Any], dict[str, Any], Refusal]
 
 
 def check(case: Case, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Run load_data, and compare what it says with the case's message."""
-    files, given, (found, where, expected, remedy) = case
+    """Run load_data on a case, check its message, and follow the remedy."""
+    files, given, refusal = case
     folder, out, report = tmp_path / "in", tmp_path / "out", tmp_path / "data.html"
     folder.mkdir()
     for name, content in files.items():
@@ -46,13 +72,53 @@ def check(case: Case, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[
     assert stopped.value.code == 2
     printed = capfd.readouterr()
     assert "Traceback" not in printed.out + printed.err
-    said = [runtime.parse_line(line) for line in printed.out.splitlines()]
-    errors = [line[1] for line in said if line and line[0] == runtime.ERROR_LINE]
+    lines = [runtime.parse_line(line) for line in printed.out.splitlines()]
+    errors = [line[1] for line in lines if line and line[0] == runtime.ERROR_LINE]
     assert [(error["step"], error["kind"]) for error in errors] == [("load_data", "input")]
-    message = str(InputError.from_dict(errors[0]))
-    message = message.replace(str(folder), "{dir}").replace(str(Path.cwd()), "{here}")
-    assert message == (
-        f"{found}\n  where:    {where}\n  expected: {expected}\n  remedy:   {remedy}"
-    )
+    error = InputError.from_dict(errors[0])
+    _check_message(error, refusal, folder)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
     assert not printed.err
+    for remedy in refusal.remedy:
+        _follow(remedy, parameters, error.found, tmp_path)
+
+
+def _check_message(error: InputError, refusal: Refusal, folder: Path) -> None:
+    def shown(text: str) -> str:
+        return text.replace(str(folder), "{dir}").replace(str(Path.cwd()), "{here}")
+
+    assert shown(error.where) == refusal.where
+    for text, parts in (
+        (error.found, refusal.found),
+        (error.expected, refusal.expected),
+        (error.remedy, refusal.remedy),
+    ):
+        assert text
+        missing = [part for part in parts if part not in shown(text)]
+        assert not missing, f"{shown(text)!r} lacks {missing}"
+    for flag in re.findall(r"--([a-z-]+)", error.remedy):
+        assert flag.replace("-", "_") in _FIELDS, f"there is no option --{flag}"
+
+
+def _follow(remedy: str, parameters: dict[str, Any], found: str, tmp_path: Path) -> None:
+    """Change the parameters as a remedy says: the same is not found again."""
+    option = _REMEDY.fullmatch(remedy)
+    if not option or not (option[1] or option[3]) or option[2] in _NOT_TRIED:
+        return
+    name = option[2].replace("-", "_")
+    changed = {key: value for key, value in parameters.items() if key != name}
+    if option[3]:
+        default = _FIELDS[name].default
+        number = name in ("max_train_samples",) or isinstance(default, int | float)
+        changed[name] = (
+            (float if isinstance(default, float) else int)(option[3])
+            if number
+            else (option[3].strip("'"))
+        )
+    out = tmp_path / "again"
+    try:
+        load_data(Parameters(**changed), str(out), str(tmp_path / "again.html"))
+    except InputError as error:
+        assert found not in [problem.found for problem in error.problems], f"{remedy} does not help"
+    finally:
+        shutil.rmtree(out, ignore_errors=True)

@@ -311,7 +311,7 @@ def test_columns_that_share_a_name_are_told_apart(tmp_path: Path) -> None:
         {"column_1": "1", "null": "2", "null_3": "3", "null_2": "4"}
     ]
     assert notes(path) == [
-        "data.csv: columns without a name of their own are called column_1, null_3"
+        "data.csv: columns without a unique name were renamed to column_1, null_3"
     ]
 
 
@@ -358,14 +358,14 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
         "not UTF-8: byte 0xc3, unexpected end of data\n"
         "  where:    data.csv, byte 20, line 2\n"
         "  expected: text encoded as UTF-8\n"
-        "  remedy:   check that the file is whole, or"
+        "  remedy:   check that the file is complete, or"
         " name the file's encoding, e.g. --encoding cp1252 or --encoding latin-1,"
         " or convert it to UTF-8",
     ),
     "UTF-16 without a mark": (
         {},
         "text,label\na,b\n".encode("utf-16-le"),
-        "a NUL character, which no text has\n"
+        "a NUL character, which text files do not have\n"
         "  where:    data.csv, byte 1, line 1\n"
         "  expected: a text file\n"
         "  remedy:   it looks like UTF-16 without a byte order mark: --encoding utf-16-le",
@@ -373,15 +373,15 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
     "a NUL": (
         {},
         b"text,label\ngood morning,a\nb\0ad,b\n",
-        "a NUL character, which no text has\n"
+        "a NUL character, which text files do not have\n"
         "  where:    data.csv, byte 27, line 3\n"
         "  expected: a text file\n"
-        "  remedy:   check that the file is whole and of the kind its suffix says",
+        "  remedy:   check that the file is complete and of the kind its suffix says",
     ),
     "no such encoding": (
         {"encoding": "latin-99"},
         "text,label\na,b\n",
-        "there is no encoding 'latin-99'\n"
+        "unknown encoding 'latin-99'\n"
         "  where:    encoding\n"
         "  expected: one of Python's names: utf-8, utf-16, cp1252, latin-1, gb18030 ...\n"
         "  remedy:   --encoding cp1252",
@@ -389,7 +389,7 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
     "an encoding that is none of text": (
         {"encoding": "rot13"},
         "text,label\na,b\n",
-        "there is no encoding 'rot13'\n"
+        "unknown encoding 'rot13'\n"
         "  where:    encoding\n"
         "  expected: one of Python's names: utf-8, utf-16, cp1252, latin-1, gb18030 ...\n"
         "  remedy:   --encoding cp1252",
@@ -415,7 +415,7 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
         "good morning,a\n",
         "column_names repeats 'a'\n"
         "  where:    column_names\n"
-        "  expected: a name of its own for every column, in the file's order\n"
+        "  expected: a different name for every column, in the file's order\n"
         "  remedy:   --column-names label,text",
     ),
     "column names for a file that has a header": (

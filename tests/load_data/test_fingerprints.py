@@ -12,7 +12,8 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data import fingerprints
 from kfp_finetune.components.load_data.dataset import load_data
 from kfp_finetune.components.load_data.parameters import Parameters
-from kfp_finetune.components.load_data.readers import remote
+from kfp_finetune.components.storage import downloads
+from kfp_finetune.components.storage.schemes import SCHEMES
 from tests import tiny
 from tests.servers import Bucket, Web
 
@@ -143,7 +144,7 @@ def test_without_a_strong_etag_the_content_is_hashed(
     uri = f"http://someone:hunter2@{host}/data.csv?key=hunter2"
     first = fingerprints.of_dataset({"dataset": uri}, notes.append)
     assert notes == [
-        f"downloading http://{host}/data.csv: its server does not tell one content by an ETag"
+        f"downloading http://{host}/data.csv to hash it: the server sends no strong ETag"
     ]
     assert len(first) == 64 and of(uri) == first
     server.files["/data.csv"] = b"a" * 2_999_999 + b"b"
@@ -196,9 +197,10 @@ def test_files_folders_and_patterns_of_a_bucket(bucket: Bucket) -> None:
 
 def test_a_composite_object_of_google_is_told_by_its_generation() -> None:
     composite = {"type": "file", "crc32c": "G5wc/Q==", "generation": "1"}  # it has no MD5
-    tag = remote.tag("gs", composite)
-    assert tag and tag != remote.tag("gs", composite | {"generation": "2"})
-    assert remote.tag("gs", {"crc32c": "G5wc/Q=="}) == ""
+    tag_of = SCHEMES["gs"].tag
+    tag = tag_of(composite, "")
+    assert tag and tag != tag_of(composite | {"generation": "2"}, "")
+    assert tag_of({"crc32c": "G5wc/Q=="}, "") == ""
 
 
 def read(parameters: dict[str, Any], folder: Path) -> str:
@@ -206,7 +208,7 @@ def read(parameters: dict[str, Any], folder: Path) -> str:
     told = fingerprints.of_dataset(parameters)
     change = parameters.pop("change", lambda: None)
     change()
-    remote.fetch.cache_clear()
+    downloads.fetch.cache_clear()
     given = Parameters(**parameters, dataset_fingerprint=told)
     return load_data(given, str(folder / "out"), str(folder / "report.html")).dataset_fingerprint
 
@@ -236,8 +238,8 @@ def test_data_that_changes_before_it_is_read_fails_the_step(
     assert str(raised.value) == (
         "the data changed after the run had started\n"
         f"  where:    http://{host}/data.csv\n"
-        "  expected: data that stays as it is until it has been read\n"
-        "  remedy:   run again; or copy data that keeps changing, and name the copy"
+        "  expected: data that does not change until it has been read\n"
+        "  remedy:   run again; or copy data that keeps changing, and use the copy"
     )
 
 

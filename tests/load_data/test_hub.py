@@ -137,10 +137,11 @@ def hub(tiny_model: Path) -> Iterator[str]:
 
 IN_A_PROCESS_WITH_DATA_ON_ITS_OWN_HUB = """
 import json, sys
-from kfp_finetune.components.load_data.readers import remote
+from kfp_finetune.components.load_data.readers.formats import DATA
+from kfp_finetune.components.storage import fingerprints
 from kfp_finetune.components.load_data.opening import open_source
 uri = sys.argv[1]
-print(json.dumps([remote.fingerprint(uri), open_source(uri).rows]))
+print(json.dumps([fingerprints.of_uri(uri, DATA), open_source(uri).rows]))
 """
 
 
@@ -284,12 +285,12 @@ def test_a_private_certificate_authority(
         address = f"https://127.0.0.1:{port}"
         (refused,) = ask(address, tmp_path / "1", SAFE)
         assert (
-            f"the Hub cannot be reached at {address}: no authority trusted here" in refused["found"]
+            f"the Hub cannot be reached at {address}: its certificate is not signed" in refused["found"]
         )
         trusting = {variable: str(certificate)}
         assert ask(address, tmp_path / "2", SAFE, **trusting) == [FILES]
         (offline,) = ask(address, tmp_path / "3", SAFE, **trusting, HF_HUB_OFFLINE="1")
-        assert offline["found"].endswith("the Hub is switched off by HF_HUB_OFFLINE")
+        assert offline["found"].endswith("access to the Hub is switched off by HF_HUB_OFFLINE")
 
 
 def test_a_proxy_and_what_is_reached_without_it(hub: str, tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ def test_files_that_are_not_read_are_named(load: Any, tmp_path: Path) -> None:
     report = load(folder)
     assert any("README.md, train.xlsx" in note for note in report.notes)
     assert any(
-        w.endswith("not named like a split, and not read: sample_submission.csv")
+        w.endswith("skipped, because the name indicates no split: sample_submission.csv")
         for w in report.warnings
     )
     with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
@@ -247,11 +247,11 @@ def test_texts_and_labels_in_parallel_files_are_read(load: Any, tmp_path: Path) 
     (folder / "mapping.txt").write_text("\n".join(names))  # in the order of their numbers
     assert load(folder).labels == report.labels
     (folder / "mapping.txt").write_text("0 a\n2 b\n")
-    with pytest.raises(InputError, match="the file does not name the labels: '2 b'"):
+    with pytest.raises(InputError, match="the file does not list label names: '2 b'"):
         load(folder)
     for lines in ("0 a\n" + "1" * 5_000 + " b\n", "0 a\n1" + "\t" * 300_000 + "\n"):
         (folder / "mapping.txt").write_text(lines)
-        with pytest.raises(InputError, match="the file does not name the labels"):
+        with pytest.raises(InputError, match="the file does not list label names"):
             load(folder)
     (folder / "mapping.txt").write_text("0 a\n1 b\n2 c\n")
     numbers = (folder / "train_labels.txt").read_text().splitlines()
@@ -259,7 +259,7 @@ def test_texts_and_labels_in_parallel_files_are_read(load: Any, tmp_path: Path) 
     with pytest.raises(InputError, match="1 unknown label: '9999"):
         load(folder)
     (folder / "train_labels.txt").write_text("0\n1\n")
-    with pytest.raises(InputError, match="40 lines of texts, and 2 of labels"):
+    with pytest.raises(InputError, match="40 lines of texts, but 2 of labels"):
         load(folder)
 
 

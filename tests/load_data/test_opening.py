@@ -116,7 +116,7 @@ def test_damaged_compression_is_said(suffix: str, compression: str, tmp_path: Pa
         message = fails(path)
         assert message.startswith("the compressed file cannot be read: ")
         assert message.endswith(
-            f"\n  where:    {path}\n  expected: a whole {compression} file\n"
+            f"\n  where:    {path}\n  expected: a complete {compression} file\n"
             "  remedy:   copy or download it again"
         )
 
@@ -131,7 +131,7 @@ def test_damaged_tables_are_said(suffix: str, tmp_path: Path) -> None:
         message = fails(path)
         assert message.startswith(f"not valid {kind}: ")
         assert message.endswith(
-            f"\n  where:    {path}\n  expected: a whole {kind} file\n  remedy:   check that the"
+            f"\n  where:    {path}\n  expected: a complete {kind} file\n  remedy:   check that the"
             " file is what its suffix says; copy or download it again"
         )
 
@@ -157,14 +157,14 @@ def test_archives(tmp_path: Path) -> None:
     assert read(path, "test") == ROWS[:5]
     path = archive(tmp_path / "mixed.zip", {"1.csv": one, "2.csv": one, "3.jsonl": b"{}"})
     assert fails(path) == (
-        "the files are of several formats: .csv, .jsonl\n"
+        "the files have several formats: .csv, .jsonl\n"
         f"  where:    {path}/3.jsonl\n"
         f"  expected: only .csv files, as the others in {path}\n"
         "  remedy:   name the files by a pattern, e.g. '*.csv', or one of them"
     )
     path = archive(tmp_path / "none.zip", {"picture.png": b"", "x.doc": b""})
     assert fails(path) == (
-        "the archive holds no data file: picture.png, x.doc\n"
+        "the archive has no data file: picture.png, x.doc\n"
         f"  where:    {path}\n"
         "  expected: a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
         " .txt, .conll, .conllu, .iob, .iob2, .bio\n"
@@ -174,7 +174,7 @@ def test_archives(tmp_path: Path) -> None:
     assert fails(path) == (
         "the archive cannot be read: File is not a zip file\n"
         f"  where:    {path}\n"
-        "  expected: a whole .zip file\n"
+        "  expected: a complete .zip file\n"
         "  remedy:   copy or download it again"
     )
     path = archive(tmp_path / "locked.zip", {"a.csv": one})
@@ -186,7 +186,7 @@ def test_archives(tmp_path: Path) -> None:
         "the archive is encrypted\n"
         f"  where:    {path}\n"
         "  expected: an archive without a password\n"
-        "  remedy:   unpack it, and name the file or folder"
+        "  remedy:   unpack it, and give the file or folder"
     )
 
 
@@ -206,7 +206,7 @@ def test_patterns(tmp_path: Path) -> None:
     assert read(pattern)[20:] == [{"text": "b", "label": "a"}]
     write(tmp_path / "d.jsonl")
     assert fails(tmp_path / "*") == (
-        "the files are of several formats: .csv, .jsonl\n"
+        "the files have several formats: .csv, .jsonl\n"
         f"  where:    {tmp_path}/d.jsonl\n"
         f"  expected: only .csv files, as the others in {tmp_path}/*\n"
         "  remedy:   name the files by a pattern, e.g. '*.csv', or one of them"
@@ -237,7 +237,7 @@ def test_folders_of_splits(tmp_path: Path) -> None:
     assert read(tmp_path, "test") == ROWS[30:40]
     source = open_source(str(tmp_path))
     assert source.warnings[0] == (
-        f"{tmp_path}: not named like a split, and not read: testimonials.csv"
+        f"{tmp_path}: skipped, because the name indicates no split: testimonials.csv"
     )
     assert source.notes == (
         f"{tmp_path}: skipped (unsupported file type; name the file to read it): README.txt",
@@ -256,11 +256,11 @@ def test_folders_without_splits(tmp_path: Path) -> None:
     assert split_names(str(tmp_path)) == []
     assert read(tmp_path) == ROWS
     write(tmp_path / "part/3.csv")
-    assert "the files are of several formats: .csv, .jsonl" in fails(tmp_path)
+    assert "the files have several formats: .csv, .jsonl" in fails(tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
     assert fails(empty) == (
-        "the folder holds no data files\n"
+        "the folder has no data files\n"
         f"  where:    {empty}\n"
         "  expected: files ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
         " .txt, .conll, .conllu, .iob, .iob2, .bio,"
@@ -487,7 +487,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path | str], str]] = {
     ),
     "a spreadsheet": (
         _with("data.xlsx", ""),
-        "data.xlsx is of a kind that is not read\n"
+        "data.xlsx has an unsupported file type\n"
         "  where:    {dir}/data.xlsx\n"
         "  expected: a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
         " .txt, .conll, .conllu, .iob, .iob2, .bio,"
@@ -496,7 +496,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path | str], str]] = {
     ),
     "another kind": (
         _with("data.tar.gz", ""),
-        "data.tar.gz is of a kind that is not read\n"
+        "data.tar.gz has an unsupported file type\n"
         "  where:    {dir}/data.tar.gz\n"
         "  expected: a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
         " .txt, .conll, .conllu, .iob, .iob2, .bio,"
@@ -515,7 +515,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path | str], str]] = {
         "not valid JSON: Expecting value\n"
         "  where:    {dir}/data.json, line 2, column 8\n"
         '  expected: a list of objects, e.g. [{{"text": "...", "label": "..."}}]\n'
-        "  remedy:   mend the file",
+        "  remedy:   repair the file",
     ),
     "JSON of values": (
         _with("data.json", '["a", "b"]'),
@@ -579,7 +579,7 @@ def test_what_may_not_be_read_is_said(tmp_path: Path) -> None:
     try:
         for file in (path, table):
             assert fails(file) == (
-                "the file may not be read: permission denied\n"
+                "permission denied\n"
                 f"  where:    {file}\n"
                 "  expected: a file that this user may read\n"
                 f"  remedy:   chmod +r {file}"
@@ -605,7 +605,7 @@ def test_what_may_not_be_read_is_said(tmp_path: Path) -> None:
 def test_a_hub_id_while_offline_is_said() -> None:
     message = fails("someone/nothing")
     assert message == (
-        "the dataset cannot be downloaded: the Hub is switched off by HF_HUB_OFFLINE\n"
+        "the dataset cannot be downloaded: access to the Hub is switched off by HF_HUB_OFFLINE\n"
         "  where:    someone/nothing\n"
         "  expected: a file or folder on this disk, or a dataset on the Hub that this machine can"
         " reach\n"

@@ -17,7 +17,7 @@ from kfp_finetune.components.load_data.dataset import load_data, load_evaluation
 from kfp_finetune.components.load_data.opening import ReadOptions, open_source
 from kfp_finetune.components.load_data.parameters import Parameters
 from tests import tiny
-from tests.load_data.refused import check
+from tests.load_data.refused import Case, Refusal, check
 
 CONLL = ReadOptions(plain_text="conll")
 DATA = tiny.sentences(60)
@@ -263,203 +263,193 @@ def json_rows(*rows: dict[str, Any]) -> str:
     return "".join(json.dumps(row) + "\n" for row in [*good, *rows])
 
 
-CASES: dict[str, Any] = {
+CASES: dict[str, Case] = {
     "an I that goes on with nothing": (
         {"data.conll": GOOD + "\n\nlate\tO\nmoney\tI-payment\n"},
         TAGGED,
-        (
-            "1 row (61) with tags that are not IOB2: I-payment after O",
-            f"{{dir}}/data.conll, line {GOOD.count(chr(10)) + 4:,}",
-            EVERY,
-            DROP,
+        Refusal(
+            found=("1 row (61)", "IOB2", "I-payment after O"),
+            where=f"{{dir}}/data.conll, line {GOOD.count(chr(10)) + 4:,}",
+            remedy=("--on-bad-row drop", "--on-bad-row mend"),
         ),
     ),
     "a ragged line": (
         {"data.conll": "late\tO\tx\nshop\tO\n\n" + GOOD},
         TAGGED,
-        (
-            "1 row (1) with a line of 3 cells, where the others have 2",
-            "{dir}/data.conll, line 1",
-            EVERY,
-            DROP,
+        Refusal(
+            found=("1 row (1)", "3 cells", "2"),
+            where="{dir}/data.conll, line 1",
+            remedy=("--on-bad-row drop", "--on-bad-row mend"),
         ),
     ),
     "an empty word": (
         {"data.conll": "late\tO\n\tO\n\n" + GOOD},
         TAGGED,
-        ("1 row (1) with an empty word", "{dir}/data.conll, line 2", EVERY, DROP),
+        Refusal(
+            found=("1 row (1)", "word"),
+            where="{dir}/data.conll, line 2",
+            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+        ),
     ),
     "a word without a tag": (
         {"data.conll": GOOD + "\n\nlate\t\nshop\tO\n"},
         TAGGED,
-        (
-            "1 row (61) with a word without a tag",
-            f"{{dir}}/data.conll, line {GOOD.count(chr(10)) + 3:,}",
-            EVERY,
-            DROP,
+        Refusal(
+            found=("1 row (61)", "tag"),
+            where=f"{{dir}}/data.conll, line {GOOD.count(chr(10)) + 3:,}",
+            remedy=("--on-bad-row drop", "--on-bad-row mend"),
         ),
     ),
     "a tag of no scheme": (
         {"data.conll": "late\tpayment\n\n" + GOOD},
         TAGGED,
-        (
-            "1 row (1) with the tag 'payment', which is neither O nor a letter and a type",
-            "{dir}/data.conll, line 1",
-            EVERY,
-            DROP,
+        Refusal(
+            found=("1 row (1)", "'payment'"),
+            where="{dir}/data.conll, line 1",
+            remedy=("--on-bad-row drop", "--on-bad-row mend"),
         ),
     ),
     "tags that are not as many": (
         {"data.jsonl": json_rows({"tokens": ["a", "b"], "tags": ["O"]})},
         TAGGED,
-        ("1 row (61) with 1 tag for 2 words", "{dir}/data.jsonl", EVERY, DROP),
+        Refusal(
+            found=("1 row (61)", "2", "1"),
+            where="{dir}/data.jsonl",
+            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+        ),
     ),
     "a text for a list of words": (
         {"data.jsonl": json_rows({"tokens": "a b", "tags": ["O", "O"]})},
         TAGGED,
-        (
-            "1 row (61) with a string for a list of words in column 'tokens'",
-            "{dir}/data.jsonl",
-            EVERY,
-            DROP,
+        Refusal(
+            found=("1 row (61)", "'tokens'"),
+            where="{dir}/data.jsonl",
+            remedy=("--on-bad-row drop", "--on-bad-row mend"),
         ),
     ),
     "a number for a word": (
         {"data.jsonl": json_rows({"tokens": ["a", 3], "tags": ["O", "O"]})},
         TAGGED,
-        ("1 row (61) with a number for a word", "{dir}/data.jsonl", EVERY, DROP),
+        Refusal(
+            found=("1 row (61)", "word"),
+            where="{dir}/data.jsonl",
+            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+        ),
     ),
     "no words": (
         {"data.jsonl": json_rows({"tokens": [], "tags": []})},
         TAGGED,
-        ("1 row (61) with no word", "{dir}/data.jsonl", EVERY, DROP),
+        Refusal(
+            found=("1 row (61)", "no word"),
+            where="{dir}/data.jsonl",
+            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+        ),
     ),
     "an object for a tag": (
         {"data.jsonl": json_rows({"tokens": ["a"], "tags": [{}]})},
         TAGGED,
-        ("1 row (61) with an object for a tag", "{dir}/data.jsonl", EVERY, DROP),
+        Refusal(
+            found=("1 row (61)", "tag"),
+            where="{dir}/data.jsonl",
+            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+        ),
     ),
     "no entity anywhere": (
         {"data.conll": "late\tO\nshop\tX\n\nlate\tX\n"},
         TAGGED | {"problem_type": "entity_recognition"},
-        (
-            "no tag marks an entity: 'O', 'X'",
-            "column 'tags'",
-            "tags of a letter and a type, such as B-person, and O",
-            "--problem-type word_tagging, or name another --label-column",
+        Refusal(
+            found=("'O'", "'X'"),
+            where="column 'tags'",
+            remedy=("--problem-type word_tagging", "--label-column"),
         ),
     ),
     "one tag for all": (
         {"data.conll": "late\tO\nshop\tO\n\nlate\tO\n"},
         TAGGED,
-        (
-            "every word has the same tag: 'O'",
-            "column 'tags'",
-            "at least two different tags",
-            "name another --label-column, or data with more tags",
-        ),
+        Refusal(found=("'O'", "same"), where="column 'tags'", remedy=("--label-column",)),
     ),
     "a type that is not learned": (
         {"data.conll": GOOD, "test.conll": "late\tB-late\n"},
         TAGGED | {"test_dataset": "{dir}/test.conll"},
-        (
-            "1 label not in the training data: 'B-late'",
-            "{dir}/test.conll (test), row 1",
-            "labels that the model can learn",
-            "add rows with these labels to the training data, or take them out here",
-        ),
+        Refusal(found=("1", "'B-late'"), where="{dir}/test.conll (test), row 1"),
     ),
     "several columns of tags": (
         {"data.conll": "late O B-x\nshop X O\n"},
         TAGGED | {"label_column": "column_2,tags"},
-        (
-            "there are 2 label columns",
-            "label_column",
-            "one column of tags, for token-classification",
-            "--label-column column_2",
-        ),
+        Refusal(found=("2", "columns"), where="label_column", remedy=("--label-column column_2",)),
     ),
     "which column is not clear": (
         {"data.jsonl": json.dumps({"tokens": ["a"], "pos_tags": ["X"], "ner_tags": ["O"]}) + "\n"},
         TAGGED,
-        (
-            "it is not clear which column is the label: 'pos_tags', 'ner_tags'",
-            "{dir}/data.jsonl",
-            "label_column to name one of 'tokens' (e.g. \"['a']\"), 'pos_tags' (e.g. \"['X']\"),"
-            " 'ner_tags' (e.g. \"['O']\")",
-            "--label-column pos_tags",
+        Refusal(
+            found=("'pos_tags'", "'ner_tags'"),
+            where="{dir}/data.jsonl",
+            expected=("label_column", "'tokens'", "\"['a']\""),
+            remedy=("--label-column pos_tags",),
         ),
     ),
     "a pair of texts": (
         {"data.conll": "late O x\nshop O x\n"},
         TAGGED | {"text_pair_column": "column_2"},
-        (
-            "text_pair_column is 'column_2'",
-            "text_pair_column",
-            "one column of words, for token-classification",
-            "omit --text-pair-column",
+        Refusal(
+            found=("text_pair_column", "'column_2'"),
+            where="text_pair_column",
+            remedy=("omit --text-pair-column",),
         ),
     ),
     "names that do not fit": (
         {"data.conll": GOOD},
         TAGGED | {"column_names": "word,pos,ner"},
-        (
-            "3 names in column_names, and the lines have 2 cells",
-            "{dir}/data.conll",
-            "a name for every cell",
-            "--column-names tokens,tags",
+        Refusal(
+            found=("3", "column_names", "2"),
+            where="{dir}/data.conll",
+            remedy=("--column-names tokens,tags",),
         ),
     ),
     "no sentence": (
         {"data.conll": "\n \n# nothing\n"},
         TAGGED,
-        (
-            "the file has no rows",
-            "{dir}/data.conll",
-            "a word and its tag a line",
-            "check that this is the right file",
-        ),
+        Refusal(found=("rows", "file"), where="{dir}/data.conll"),
     ),
     "a problem type of texts": (
         {"data.conll": GOOD},
         TAGGED | {"problem_type": "regression"},
-        (
-            "problem_type 'regression' is not known",
-            "problem_type",
-            "one of auto, entity_recognition, word_tagging",
-            "--problem-type auto",
+        Refusal(
+            found=("problem_type", "'regression'"),
+            where="problem_type",
+            expected=("entity_recognition", "word_tagging"),
+            remedy=("--problem-type auto",),
         ),
     ),
     "the task of texts": (
         {"data.conll": GOOD},
         {"text_column": "tokens", "label_column": "tags"},
-        (
-            "60 rows (1, 2, 3, 4, 5, ...) with a list for a text in column 'tokens'",
-            "{dir}/data.conll, line 1",
-            "a text and a label in every row",
-            "if every word has a label: --task token-classification",
+        Refusal(
+            found=("60 rows (1, 2, 3, 4, 5, ...)", "list", "'tokens'"),
+            where="{dir}/data.conll, line 1",
+            remedy=("--task token-classification",),
         ),
     ),
     "lists, and the task of texts": (
         {"data.jsonl": json.dumps({"tokens": ["a"], "tags": ["O"]}) + "\n"},
         {},
-        (
-            "it is not clear which column is the label: none has a usual name",
-            "{dir}/data.jsonl",
-            "label_column to name one of 'tokens' (e.g. \"['a']\"), 'tags' (e.g. \"['O']\")",
-            "if every word has a label: --task token-classification",
+        Refusal(
+            found=("usual", "none"),
+            where="{dir}/data.jsonl",
+            expected=("label_column", "'tokens'", "\"['a']\""),
+            remedy=("--task token-classification",),
         ),
     ),
     "texts cannot be mended": (
         {"data.csv": "text,label\na,b\n"},
         {"on_bad_row": "mend"},
-        ("on_bad_row is 'mend'", "on_bad_row", "error or drop", "--on-bad-row drop"),
+        Refusal(found=("on_bad_row", "'mend'"), where="on_bad_row", remedy=("--on-bad-row drop",)),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_wrong_input_is_said_once_and_leaves_nothing(
+def test_wrong_input_is_reported_once_and_leaves_nothing(
     case: str, tiny_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     check(CASES[case], tiny_model, tmp_path, capfd)

@@ -13,7 +13,6 @@ from kfp_finetune.components.load_data.readers.conll_layout import (
     names_of,
     sentences_of,
 )
-from kfp_finetune.components.load_data.readers.files import File
 from kfp_finetune.components.load_data.readers.source import (
     ROWS_PER_BATCH,
     Batch,
@@ -22,6 +21,7 @@ from kfp_finetune.components.load_data.readers.source import (
     no_rows,
 )
 from kfp_finetune.components.load_data.readers.text_files import Text, examine
+from kfp_finetune.components.storage.files import File
 
 _LOOKED_AT = 1_000
 

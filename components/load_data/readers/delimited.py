@@ -14,7 +14,6 @@ from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.delimited_rows import Table, parser, read_rows
 from kfp_finetune.components.load_data.readers.delimiters import SEPARATOR_LINE, find_delimiter
-from kfp_finetune.components.load_data.readers.files import File
 from kfp_finetune.components.load_data.readers.header import is_long, names_for
 from kfp_finetune.components.load_data.readers.quote_evidence import Evidence
 from kfp_finetune.components.load_data.readers.quote_scan import examine_quotes, is_blank
@@ -26,6 +25,7 @@ from kfp_finetune.components.load_data.readers.source import (
     unique_names,
 )
 from kfp_finetune.components.load_data.readers.text_files import Text, examine, line_blocks
+from kfp_finetune.components.storage.files import File
 
 _MOST_COLUMNS = 5_000
 _MANY_LINES = 10  # of one cell

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kfp_finetune.components.load_data.readers import quote_scan
-from kfp_finetune.components.load_data.readers.files import readable
 from kfp_finetune.components.load_data.readers.quoting import Reading
 from kfp_finetune.components.load_data.readers.source import ROWS_PER_BATCH, Batch
 from kfp_finetune.components.load_data.readers.text_files import Text, open_text
+from kfp_finetune.components.storage.files import readable
 
 # Stands for a stray line end, which Python's csv refuses outside quotes; no decoder gives it.
 _STRAY = "\ud800"

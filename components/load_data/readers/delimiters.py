@@ -11,7 +11,7 @@ import re
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.delimited_rows import parser
-from kfp_finetune.components.load_data.readers.files import File
+from kfp_finetune.components.storage.files import File
 
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}

@@ -1,18 +1,20 @@
-"""A place of data: the files and folders that a dataset's name stands for, by split."""
+"""The files and folders that a dataset's name stands for, by split."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.files import File
+from kfp_finetune.components.storage.files import File
 from kfp_finetune.components.tasks.registry import task_of_layout
 
 _LOOKED_AT = 20_000
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,8 @@ class Parallel:
     """Texts and their labels in two files, line by line.
 
     Attributes:
-        texts: A text a line.
-        labels: The label of each.
+        texts: A text per line.
+        labels: The label of each text.
         names: The names of labels that are numbers; None if there is no such file.
     """
 
@@ -32,16 +34,16 @@ class Parallel:
 
 @dataclass(frozen=True)
 class FileSet:
-    """What a dataset's name stands for.
+    """The files of a dataset.
 
     Attributes:
-        kind: "files"; "texts" (folders of a text per file); "parallel" (texts and labels in two
+        kind: "files"; "texts" (folders with one text per file); "parallel" (texts and labels in two
             files); "saved" (by the datasets library); "hub".
-        name: What the user calls it, without secrets.
+        name: The dataset's name in messages, without secrets.
         files: The files by split; under "" those of no split.
         folders: For "texts" and "saved", the folder by split.
         parallel: For "parallel", the two files by split.
-        notes: What was found or left out, for the user.
+        notes: What was detected or skipped, for the user.
         warnings: The same, where it may be a mistake.
     """
 
@@ -55,57 +57,90 @@ class FileSet:
 
     @property
     def splits(self) -> list[str]:
-        """The names of its splits, as far as names tell."""
+        """The splits that are known from names, sorted."""
         return sorted(name for name in (*self.files, *self.folders, *self.parallel) if name)
 
 
-def alike(files: list[File], name: str) -> list[File]:
-    """The files, which are all of one format.
+def check_same_format(files: list[File], name: str) -> list[File]:
+    """Check that files have the same format.
+
+    Args:
+        files: The files.
+        name: Of the dataset, in messages.
+
+    Returns:
+        The files.
 
     Raises:
-        InputError: If they are not.
+        InputError: If they do not.
     """
     formats = Counter(file.format for file in files)
     if len(formats) > 1:
         usual = formats.most_common(1)[0][0]
         odd = next(file for file in files if file.format != usual)
         raise InputError(
-            f"the files are of several formats: {', '.join(sorted(formats))}",
+            f"the files have several formats: {', '.join(sorted(formats))}",
             where=odd.name,
-            expected=f"only {usual} files, as the others in {name}",
-            remedy=f"name the files by a pattern, e.g. '*{usual}', or one of them",
+            expected=f"only {usual} files, like the others in {name}",
+            remedy=f"give a pattern, e.g. '*{usual}', or one of the files",
         )
     return files
 
 
-def no_labels(name: str, files: list[Path]) -> InputError:
-    """What is raised for plain text that no name gives a label.
+def skipped(name: str, files: Sequence[str]) -> str:
+    """A note about files that are skipped because of their file type.
 
     Args:
-        name: What the user calls the file, or the folder.
-        files: The files of text.
+        name: Of the folder or archive, in messages.
+        files: Their names.
+    """
+    return f"{name}: skipped (unsupported file type; name the file to read it): {first_few(files)}"
+
+
+def first_few(names: Sequence[str]) -> str:
+    """A list of names for a message: the first ten, and the number of others."""
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def not_a_file(name: str) -> InputError:
+    """The error for a pipe, a device and the like, whose content can be read only once."""
+    return InputError(
+        "this is neither a file nor a folder",
+        where=name,
+        expected="a file that can be read more than once",
+        remedy="write the data to a file",
+    )
+
+
+def no_labels(name: str, files: list[Path]) -> InputError:
+    """The error for plain text without labels.
+
+    Args:
+        name: Of the file or folder, in messages.
+        files: The text files.
     """
     with contextlib.suppress(OSError):
-        if files and (table := _as_table(files[0])):
+        if files and _is_table(files[0]):
             return InputError(
-                f"{files[0].name} is plain text by its name, and its lines have {table}",
+                f"{files[0].name} is named like plain text, but its lines contain tabs",
                 where=name,
-                expected="a table as .tsv or .csv, or how a .txt file is one",
-                remedy=f"to read it as a table: --delimiter {table.removesuffix('s')}",
+                expected="a table as .tsv or .csv, or a delimiter for a .txt file",
+                remedy="to read it as a table: --delimiter tab",
             )
     return InputError(
         "plain text has no labels",
         where=name,
-        expected="a folder with a sub-folder of .txt files per label, or a .txt file per label",
-        remedy="arrange it so, or put the labels into a file beside the texts, line by line"
-        " (train_text.txt, train_labels.txt), or give them as .csv or .jsonl; of words with"
-        f" tags, one a line: --task {task_of_layout('conll').name}",
+        expected="a folder with one sub-folder of .txt files per label, or one .txt file per label",
+        remedy="arrange the files like that, or put the labels into a file beside the texts, line"
+        " by line (train_text.txt, train_labels.txt), or convert them to .csv or .jsonl; for words"
+        f" with tags, one per line: --task {task_of_layout('conll').name}",
     )
 
 
-def _as_table(path: Path) -> str:
-    """What divides the first lines of a file of plain text into cells, if something does: tabs."""
+def _is_table(path: Path) -> bool:
+    """Whether the first lines of a text file all have the same number of tabs."""
     with path.open("rb") as file:
         lines = [line for line in file.read(_LOOKED_AT).split(b"\n")[:-1] if line.strip()]
     widths = {line.count(b"\t") for line in lines}
-    return "tabs" if len(widths) == 1 and widths != {0} else ""
+    return len(widths) == 1 and widths != {0}

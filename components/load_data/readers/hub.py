@@ -1,24 +1,23 @@
-"""What the datasets library opens: datasets on the Hub, and folders that it saved."""
+"""Datasets on the Hub, and folders saved by the datasets library, which opens both."""
 
 from __future__ import annotations
 
-import errno
 import logging
-import ssl
 from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers import hub_client
-from kfp_finetune.components.load_data.readers.source import (
+from kfp_finetune.components.load_data.readers.source import ReadOptions, Source
+from kfp_finetune.components.load_data.readers.split_names import (
     TRAIN,
-    ReadOptions,
-    Source,
     canonical_splits,
     find_split,
+    no_split,
 )
 from kfp_finetune.components.load_data.readers.tables import table_source
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage import hub_client
+from kfp_finetune.components.storage.hub_client import why_not_reached
+from kfp_finetune.components.storage.uris import without_secrets
 
 _EXPECTED = "a file or folder on this disk, or a dataset on the Hub that this machine can reach"
 
@@ -38,14 +37,18 @@ def saved_splits(folder: Path, name: str) -> list[str]:
     return canonical_splits(loaded) if isinstance(loaded, dict) else []
 
 
-def open_saved(folder: Path, name: str, split: str | None) -> Source:
+def open_saved(folder: Path, name: str, options: ReadOptions) -> Source:
     """Open one split of a saved folder.
 
     Raises:
-        InputError: If it cannot be read, or there is no such split.
+        InputError: If it cannot be read, or has no such split.
     """
     loaded = _load_saved(folder, name)
-    return _open(loaded, name, split) if isinstance(loaded, dict) else table_source(name, loaded)
+    return (
+        _open(loaded, name, options.split)
+        if isinstance(loaded, dict)
+        else table_source(name, loaded)
+    )
 
 
 def hub_splits(dataset: str, options: ReadOptions) -> list[str]:
@@ -57,13 +60,13 @@ def hub_splits(dataset: str, options: ReadOptions) -> list[str]:
     return canonical_splits(_load_hub(dataset, options))
 
 
-def open_hub(dataset: str, options: ReadOptions, split: str | None) -> Source:
-    """Open one split of a dataset on the Hub; code that comes with a dataset is never run.
+def open_hub(dataset: str, options: ReadOptions) -> Source:
+    """Open one split of a dataset on the Hub; code in a dataset's repository is never run.
 
     Raises:
-        InputError: If it cannot be loaded, or there is no such split.
+        InputError: If it cannot be loaded, or has no such split.
     """
-    return _open(_load_hub(dataset, options), dataset, split)
+    return _open(_load_hub(dataset, options), dataset, options.split)
 
 
 def _open(splits: Any, name: str, split: str | None) -> Source:
@@ -73,57 +76,18 @@ def _open(splits: Any, name: str, split: str | None) -> Source:
     return table_source(f"{name}, split {found}", splits[found])
 
 
-def no_split(name: str, wanted: str, splits: list[str]) -> InputError:
-    """What is raised for a split that is not there."""
-    return InputError(
-        f"there is no split '{wanted}'",
-        where=name,
-        expected="one of " + ", ".join(splits),
-        remedy=f"--train-split {splits[0]}",
-    )
-
-
 def _load_saved(folder: Path, name: str) -> Any:
     import datasets
 
     try:
         return datasets.load_from_disk(str(folder))
-    except Exception as error:  # whatever its readers raise
+    except Exception as error:  # its readers raise many kinds
         raise InputError(
             f"the saved dataset cannot be loaded: {_first_line(error)}",
             where=name,
-            expected="a whole folder as save_to_disk writes it",
+            expected="a complete folder, as save_to_disk writes it",
             remedy="save or copy it again",
         ) from error
-
-
-def why_not_reached(error: BaseException) -> str:
-    """Why the Hub gave nothing, said without repeating what its libraries say.
-
-    Args:
-        error: What they raised.
-
-    Returns:
-        Half a sentence.
-    """
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return "the Hub is switched off by HF_HUB_OFFLINE"
-    cause: BaseException | None = error
-    while cause is not None:
-        status = getattr(getattr(cause, "response", None), "status_code", None)
-        if status:
-            return f"the Hub answered HTTP {status}"
-        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
-            return "the disk is full"
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return (
-                f"the Hub cannot be reached at {constants.ENDPOINT}: no authority trusted here"
-                " signed its certificate (SSL_CERT_FILE names a file with other authorities)"
-            )
-        cause = cause.__cause__ or cause.__context__
-    return f"the Hub cannot be reached at {constants.ENDPOINT}"
 
 
 def _load_hub(dataset: str, options: ReadOptions) -> Any:
@@ -133,7 +97,7 @@ def _load_hub(dataset: str, options: ReadOptions) -> Any:
     hub_client.prepare()
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it logs every retry
     try:
         return datasets.load_dataset(
             dataset, options.dataset_config, revision=options.dataset_revision
@@ -145,9 +109,9 @@ def _load_hub(dataset: str, options: ReadOptions) -> Any:
             where=dataset,
             expected=_EXPECTED,
             remedy=("unset HF_HUB_OFFLINE" if offline else "try again")
-            + "; or download it elsewhere, and name the files",
+            + "; or download it on another machine, and give the files",
         ) from error
-    except Exception as error:  # load_dataset raises whatever its builders and the network raise
+    except Exception as error:  # builders and the network raise many kinds
         raise InputError(
             f"the dataset cannot be loaded: {_first_line(error)}",
             where=dataset,

@@ -1,7 +1,7 @@
-"""JSON documents, which are held in memory: some hundred megabytes are the most that is sensible.
+"""JSON documents, which are held in memory: up to some hundred megabytes are sensible.
 
 The rows are a list of objects or of lists; or an object of columns, which are lists of the same
-length. They may lie deeper, under keys that are names of splits or fields.
+length. They may be nested, under keys that are names of splits or fields.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ from functools import lru_cache
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.files import File
 from kfp_finetune.components.load_data.readers.json_lines import (
     column_names,
     open_json_lines,
     parse,
 )
 from kfp_finetune.components.load_data.readers.source import (
-    TRAIN,
     ReadOptions,
     Source,
-    canonical_splits,
-    find_split,
     no_rows,
     row_batches,
+)
+from kfp_finetune.components.load_data.readers.split_names import (
+    TRAIN,
+    canonical_splits,
+    find_split,
 )
 from kfp_finetune.components.load_data.readers.text_files import (
     LongLineError,
@@ -33,33 +34,33 @@ from kfp_finetune.components.load_data.readers.text_files import (
     examine,
     line_blocks,
 )
+from kfp_finetune.components.storage.files import File
 from kfp_finetune.components.tasks.values import json_kind
 
 _DEPTH = 4
 _LARGEST = 256_000_000  # parsed, it takes about ten times the memory
 
 
-def open_json(file: File, options: ReadOptions, split: str | None) -> Source:
+def open_json(file: File, options: ReadOptions) -> Source:
     """Open a .json file.
 
     Args:
         file: The file.
-        options: Encoding, and column names where the rows are lists.
-        split: The key, or keys with dots between them, under which the rows lie; needed if there
-            are several such.
+        options: Encoding; column names if the rows are lists; and the split: the key of the rows,
+            or several with dots between them, which is needed if several keys have rows.
 
     Raises:
         InputError: If it is not valid JSON, or the rows cannot be found in it.
     """
     if _is_lines(file, options):
         source = open_json_lines(file, options)
-        note = f"{file.name} is read as JSON lines: every line is a document of its own"
+        note = f"{file.name} is read as JSON lines: every line is a separate document"
         return Source(source.name, source.columns, source.read, source.rows, {}, (note,))
     document = _document(file, options)
     where, rows = file.name, _rows(document)
     notes: tuple[str, ...] = ()
     if rows is None:
-        where, notes, rows = _field(file, document, split)
+        where, notes, rows = _field(file, document, options.split)
     if not rows:
         raise no_rows(where)
     columns = column_names(rows[:1_000], where, options.column_names)
@@ -81,7 +82,7 @@ def open_json(file: File, options: ReadOptions, split: str | None) -> Source:
 
 
 def json_splits(file: File, options: ReadOptions) -> list[str]:
-    """The keys under which a .json file has rows; none if it is itself the rows.
+    """The keys under which a .json file has rows; none if the document itself is the rows.
 
     Raises:
         InputError: If it cannot be read.
@@ -93,9 +94,9 @@ def json_splits(file: File, options: ReadOptions) -> list[str]:
 
 
 def _is_lines(file: File, options: ReadOptions) -> bool:
-    """Whether the first two lines are objects of their own."""
+    """Whether each of the first two lines is an object."""
     found = 0
-    with contextlib.suppress(LongLineError):  # a document may well be in one line
+    with contextlib.suppress(LongLineError):  # a document may be in one line
         for _, lines in line_blocks(examine(file, options.encoding)):
             for line in filter(str.strip, lines):
                 try:
@@ -114,7 +115,7 @@ def _document(file: File, options: ReadOptions) -> Any:
     return _parsed(file, options.encoding, status.st_mtime_ns, status.st_size)
 
 
-@lru_cache(maxsize=1)  # the same document is asked for its splits, and for each of them
+@lru_cache(maxsize=1)  # the same document is opened for its splits, and for each of them
 def _parsed(file: File, encoding: str | None, _changed: int, _size: int) -> Any:
     pieces, size = [], 0
     for piece in chunks(examine(file, encoding)):
@@ -122,10 +123,10 @@ def _parsed(file: File, encoding: str | None, _changed: int, _size: int) -> Any:
         size += len(piece)
         if size > _LARGEST:
             raise InputError(
-                f"the document has more than {_LARGEST:,} characters, and is read as a whole",
+                f"the document has more than {_LARGEST:,} characters, and is held in memory",
                 where=file.name,
                 expected="a smaller document, or JSON lines, which are read row by row",
-                remedy="write the rows one a line, into a .jsonl file",
+                remedy="write one row per line, into a .jsonl file",
             )
     content = "".join(pieces)
     if not content.strip():
@@ -140,12 +141,12 @@ def _parsed(file: File, encoding: str | None, _changed: int, _size: int) -> Any:
             f"not valid JSON: {reason}",
             where=where,
             expected='a list of objects, e.g. [{"text": "...", "label": "..."}]',
-            remedy="mend the file",
+            remedy="repair the file",
         ) from None
 
 
 def _rows(value: Any) -> list[Any] | None:
-    """The rows that a value is; None if it is none."""
+    """A value as rows; None if it cannot be rows."""
     if isinstance(value, list):
         return value
     if not isinstance(value, dict) or not value:
@@ -166,7 +167,7 @@ def _rows(value: Any) -> list[Any] | None:
 
 
 def _fields(value: Any, path: str = "", depth: int = 1) -> dict[str, list[Any]]:
-    """Rows by the keys that lead to them."""
+    """Rows by the path of keys that leads to them."""
     if not isinstance(value, dict):
         return {}
     found: dict[str, list[Any]] = {}
@@ -191,14 +192,14 @@ def _field(file: File, document: Any, split: str | None) -> tuple[str, tuple[str
         return f"{file.name}, field {only}", (note,), fields[only]
     if not fields:
         raise InputError(
-            f"the document is {json_kind(document)} and holds no list of rows",
+            f"the document is {json_kind(document)} and has no list of rows",
             where=file.name,
-            expected="a list of objects, columns of the same length, or fields that hold such",
+            expected="a list of objects, columns of the same length, or fields with one of these",
             remedy="check that this is the right file",
         )
     raise InputError(
         f"there is no field '{name}'",
         where=file.name,
-        expected="one of the fields that hold rows: " + ", ".join(fields),
+        expected="one of the fields with rows: " + ", ".join(fields),
         remedy=f"--train-split {next(iter(fields))}",
     )

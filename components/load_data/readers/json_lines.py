@@ -1,4 +1,4 @@
-"""JSON lines: one object, or one list, a line."""
+"""JSON lines: one object, or one list, per line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.files import File, readable
 from kfp_finetune.components.load_data.readers.source import (
     ROWS_PER_BATCH,
     Batch,
@@ -23,6 +22,7 @@ from kfp_finetune.components.load_data.readers.text_files import (
     examine,
     open_text,
 )
+from kfp_finetune.components.storage.files import File, readable
 from kfp_finetune.components.tasks.values import json_kind
 
 _EXAMPLE = '{"text": "...", "label": "..."}'
@@ -34,10 +34,10 @@ def open_json_lines(file: File, options: ReadOptions) -> Source:
 
     Args:
         file: The file.
-        options: Encoding, and column names where the lines are lists.
+        options: Encoding, and column names if the lines are lists.
 
     Raises:
-        InputError: If it is no such file, or has no rows.
+        InputError: If it is not such a file, or has no rows.
     """
     text = examine(file, options.encoding)
     rows = count_lines(text)
@@ -50,8 +50,8 @@ def open_json_lines(file: File, options: ReadOptions) -> Source:
         raise InputError(
             problem or f"{json_kind(row)}, not an object",
             where=f"{file.name}, line {number:,}",
-            expected=f"one JSON object a line, e.g. {_EXAMPLE}",
-            remedy="mend the line, or name the file .json if it is one JSON document",
+            expected=f"one JSON object per line, e.g. {_EXAMPLE}",
+            remedy="repair the line, or rename the file to .json if it is one JSON document",
         )
     return Source(
         name=file.name,
@@ -66,8 +66,8 @@ def column_names(rows: Any, where: str, names: tuple[str, ...] | None) -> list[s
     """The columns of parsed rows: the keys of those that are objects, or the user's names.
 
     Args:
-        rows: Parsed rows of any kind.
-        where: The place, for messages.
+        rows: Parsed rows of any type.
+        where: The file, for messages.
         names: The user's names for the cells of rows that are lists.
 
     Returns:
@@ -103,21 +103,21 @@ def parse(line: str) -> Any:
     """Parse one JSON document.
 
     Raises:
-        ValueError: If it is none, or holds half a surrogate pair, which is no character.
+        ValueError: If it is not one, or contains half a surrogate pair, which is not a character.
     """
     try:
         value = json.loads(line)
         if "\\u" in line:
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise ValueError("half of a surrogate pair, which is no character") from None
+        raise ValueError("half a surrogate pair, which is not a character") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return value
 
 
 def _parsed(text: Text) -> Iterator[tuple[int, Any, str]]:
-    """The lines that are not blank: number, parsed value, and what is wrong if it has none."""
+    """The lines that are not blank: number, parsed value, and the problem if it has none."""
     with readable(text.file), open_text(text) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():

@@ -1,4 +1,4 @@
-"""Plain text whose label is a name: of the folder that a file lies in, or of the file."""
+"""Plain text whose label is a name: that of the folder that a file is in, or of the file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kfp_finetune.components.load_data.readers.files import File, readable
+from kfp_finetune.components.load_data.readers.formats import TEXT, format_of
 from kfp_finetune.components.load_data.readers.source import (
     ROWS_PER_BATCH,
     Batch,
@@ -20,15 +20,17 @@ from kfp_finetune.components.load_data.readers.text_files import (
     examine,
     open_text,
 )
+from kfp_finetune.components.storage.files import File, readable
 
 
 def is_text(path: Path) -> bool:
     """Whether a file is one text: .txt, compressed or not, or without a suffix."""
-    return not path.name.startswith(".") and File(path, "").format in (".txt", "")
+    is_plain = format_of(path) is TEXT or not File(path, "").format
+    return is_plain and not path.name.startswith(".")
 
 
 def label_folders(folder: Path) -> list[Path]:
-    """The sub-folders that hold files of text, in order."""
+    """The sub-folders with text files, in order."""
     return [
         below
         for below in sorted(folder.iterdir())
@@ -39,11 +41,11 @@ def label_folders(folder: Path) -> list[Path]:
 
 
 def open_label_folders(folder: Path, name: str, options: ReadOptions) -> Source:
-    """Texts, a file each, in a sub-folder per label.
+    """Open a folder with one sub-folder per label and one file per text.
 
     Args:
-        folder: The folder that the labels' folders lie in.
-        name: What the user calls it.
+        folder: The folder that the sub-folders are in.
+        name: Its name in messages.
         options: The encoding.
 
     Raises:
@@ -70,7 +72,7 @@ def open_label_folders(folder: Path, name: str, options: ReadOptions) -> Source:
 
 
 def open_label_file(file: File, options: ReadOptions) -> Source:
-    """The lines of a .txt file that are not blank, each a text; the label is the file's name.
+    """Open a .txt file: each line that is not blank is a text, and the file's name is the label.
 
     Args:
         file: The file.

@@ -10,7 +10,6 @@ from typing import Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.file_sets import Parallel
-from kfp_finetune.components.load_data.readers.files import File, readable
 from kfp_finetune.components.load_data.readers.source import (
     ROWS_PER_BATCH,
     Batch,
@@ -24,6 +23,7 @@ from kfp_finetune.components.load_data.readers.text_files import (
     line_blocks,
     open_text,
 )
+from kfp_finetune.components.storage.files import File, readable
 
 _TEXTS = re.compile(r"(.*?)[._-]?(?:texts?|sentences?|inputs?)", re.IGNORECASE)
 _LABELS = re.compile(r"(.*?)[._-]?(?:labels?|targets?)", re.IGNORECASE)
@@ -33,14 +33,14 @@ _NAMED = re.compile(r"([0-9]{1,9})[\t ,:]+(\S.*)")
 
 
 def parallel_files(paths: list[Path], name: str) -> dict[str, Parallel]:
-    """The files of texts that have a file of labels beside them, by what their names share.
+    """Find files of texts with a file of labels beside them, by the common part of their names.
 
     Args:
         paths: Files of text.
-        name: What the user calls their folder.
+        name: The name of their folder in messages.
 
     Returns:
-        For "train_text.txt" and "train_labels.txt" one with the key "train".
+        For "train_text.txt" and "train_labels.txt", a pair with the key "train".
     """
     stems = {File(path, "").stem: path for path in paths}
     texts = {found[1]: path for stem, path in stems.items() if (found := _TEXTS.fullmatch(stem))}
@@ -59,23 +59,23 @@ def parallel_files(paths: list[Path], name: str) -> dict[str, Parallel]:
 
 
 def open_parallel(files: Parallel, options: ReadOptions) -> Source:
-    """Open two files of which line i of the one is the label of line i of the other.
+    """Open two files: line i of one is the label of line i of the other.
 
     Args:
         files: The files of texts, of labels, and of the labels' names if there is one: a number and
-            a name a line.
+            a name per line.
         options: The encoding.
 
     Raises:
-        InputError: If one cannot be read, or they have not the same number of lines.
+        InputError: If one cannot be read, or their numbers of lines differ.
     """
     texts, labels = (examine(file, options.encoding) for file in (files.texts, files.labels))
     rows, of_labels = _count(texts), _count(labels)
     if rows != of_labels:
         raise InputError(
-            f"{rows:,} lines of texts, and {of_labels:,} of labels",
+            f"{rows:,} lines of texts, but {of_labels:,} lines of labels",
             where=f"{files.texts.name}, {files.labels.name}",
-            expected="a label in every line, for the text in the same line of the other file",
+            expected="in every line a label for the text in the same line of the other file",
             remedy="check that the files belong together, and that no line is missing",
         )
     if not rows:
@@ -95,9 +95,9 @@ def open_parallel(files: Parallel, options: ReadOptions) -> Source:
                 }
             )
 
-    note = f"{files.texts.name}: every line is a text, and its label in {files.labels.name}"
+    note = f"{files.texts.name}: every line is a text, whose label is in {files.labels.name}"
     if files.names:
-        note += f", where numbers count the names in {files.names.name}"
+        note += f"; numbers there refer to the names in {files.names.name}"
     return Source(
         name=files.texts.name,
         columns=["text", "label"],
@@ -119,7 +119,7 @@ def _lines(text: Text) -> Iterator[str]:
 
 
 def _names(file: File, options: ReadOptions) -> list[str]:
-    """The names that numbers count from 0: with the numbers before them, or in their order."""
+    """The names of the labels in the order of their numbers, which may be given before them."""
     blocks = line_blocks(examine(file, options.encoding))
     lines = [line.strip() for _, block in blocks for line in block if line.strip()]
     numbered = [_NAMED.fullmatch(line) for line in lines]
@@ -137,8 +137,8 @@ def _names(file: File, options: ReadOptions) -> list[str]:
 
 def _not_names(file: File, line: str) -> InputError:
     return InputError(
-        f"the file does not name the labels: {line[:60]!r}",
+        f"the file does not list label names: {line[:60]!r}",
         where=file.name,
-        expected="a number and a name in every line, counted from 0, e.g. 0 anger; or names alone",
-        remedy="fix the file, or take it out of the folder if it is about something else",
+        expected="a number (from 0) and a name in every line, e.g. 0 anger; or only names",
+        remedy="repair the file, or remove it from the folder if it is something else",
     )

@@ -1,9 +1,7 @@
-"""What every reader takes and gives: options, batches of rows, and a source of them."""
+"""The input and output of every reader: options, batches of rows, and a source of them."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,13 +13,6 @@ from kfp_finetune.components.load_data.choices import QUOTING
 from kfp_finetune.components.tasks.values import json_kind
 
 ROWS_PER_BATCH = 1_000
-TRAIN = "train"
-# What splits are called: by files and folders, on the Hub, in JSON documents and in columns.
-SPLIT_WORDS = {
-    "train": "training|train",
-    "validation": "validation|valid|val|development|devel|dev|evaluation|eval",
-    "test": "testing|test",
-}
 
 Columns = dict[str, list[Any]]
 
@@ -31,19 +22,21 @@ class ReadOptions:
     """How data is read.
 
     Attributes:
+        split: The split to read, of a file that has several; None for "train".
         dataset_config: The configuration of a dataset on the Hub.
         dataset_revision: The revision of a dataset on the Hub.
-        delimiter: Between the cells of .csv and .tsv files: one character, or "tab"; None to use
-            what the suffix says, unless another is plainly in use.
-        quoting: Of .csv and .tsv files: "auto" examines the file, "minimal" takes quotes as
+        delimiter: Between the cells of .csv and .tsv files: one character, or "tab"; None for that
+            of the suffix, unless the file clearly uses another.
+        quoting: Of .csv and .tsv files: "auto" examines the file, "minimal" reads quotes as
             RFC 4180 does, "none" reads them as plain characters.
-        encoding: Of text files, one of Python's names; None for UTF-8, or what the byte order
-            mark says.
-        column_names: The names of the columns of files that have none.
-        plain_text: What a file is whose suffix says nothing: "lines" of texts, "conll", or a
+        encoding: Of text files, one of Python's names; None for that of the byte order mark, or
+            UTF-8.
+        column_names: The names of the columns of files without a header.
+        plain_text: How files without a known suffix are read: as "lines" of texts, "conll", or a
             "table" with a delimiter.
     """
 
+    split: str | None = None
     dataset_config: str | None = None
     dataset_revision: str | None = None
     delimiter: str | None = None
@@ -60,10 +53,10 @@ class Batch:
     Attributes:
         columns: A list of values per column, all equally long.
         problems: Why a row could not be read, by its index in the batch; its cells are all None.
-            The same problem has the same words, so that they can be counted.
-        places: Where such a row is: file and line.
-        file: The file that `lines` are of.
-        lines: The line, from 1, of every word of every row, where words have lines of their own;
+            Equal problems have equal texts, so that they can be counted.
+        places: File and line of such a row.
+        file: The file that `lines` refers to.
+        lines: The line, from 1, of every word of every row, if each word has its own line;
             else empty.
     """
 
@@ -74,7 +67,7 @@ class Batch:
     lines: list[list[int]] = field(default_factory=list)
 
     def __len__(self) -> int:
-        """How many rows."""
+        """The number of rows."""
         return len(next(iter(self.columns.values()), ()))
 
 
@@ -83,16 +76,16 @@ class Source:
     """Rows with named columns, which can be read more than once and are never held in memory.
 
     Attributes:
-        name: For messages: the file's path, or the Hub id and split.
+        name: In messages: the file's path, or the Hub id and split.
         columns: The columns' names, in order.
         read: Starts reading.
-        rows: How many rows there are, counted in another way than by reading them: from a file's
-            metadata, or in the text itself. None where there is no other way.
-        label_names: The names behind integer labels, by column, where the source declares them.
+        rows: The number of rows, counted independently of reading them: from a file's metadata,
+            or in the text itself. None if there is no other way.
+        label_names: The names of integer labels, by column, if the source declares them.
         notes: What was detected or assumed, as sentences for the user.
-        warnings: What is in the data and may be lost or misread, as sentences for the user.
-        decimal_comma: Whether it is of a kind that writes numbers with a decimal comma.
-        unnamed: Names for the columns, where the first line, which should name them, looks like a
+        warnings: What may be lost or misread, as sentences for the user.
+        decimal_comma: Whether such files usually write numbers with a decimal comma.
+        unnamed: Names for the columns, if the first line, which should name them, looks like a
             row.
     """
 
@@ -108,10 +101,10 @@ class Source:
 
 
 def check_options(options: ReadOptions) -> None:
-    """Check what can be checked without the data.
+    """Check the options, as far as that is possible without the data.
 
     Raises:
-        InputError: If an option's value is none that it can have.
+        InputError: If an option has an invalid value.
     """
     if options.quoting not in QUOTING:
         raise InputError(
@@ -133,43 +126,20 @@ def check_options(options: ReadOptions) -> None:
         raise InputError(
             wrong,
             where="column_names",
-            expected="a name of its own for every column, in the file's order",
+            expected="a different name for every column, in the file's order",
             remedy="--column-names label,text",
         )
 
 
-def canonical_split(name: str) -> str:
-    """What a split is commonly called: "validation" for "dev"; other names stay as they are."""
-    last = name.rpartition(".")[2].lower()
-    return next((s for s, words in SPLIT_WORDS.items() if re.fullmatch(words, last)), name)
-
-
-def canonical_splits(names: Iterable[str]) -> list[str]:
-    """The splits by their common names, where no other split has that name; sorted."""
-    common = Counter(canonical_split(name) for name in names)
-    return sorted(
-        name if common[canonical_split(name)] > 1 else canonical_split(name) for name in names
-    )
-
-
-def find_split(wanted: str, names: Iterable[str]) -> str | None:
-    """The split that is meant: of that name, else the only one commonly called so."""
-    names = list(names)
-    if wanted in names:
-        return wanted
-    alike = [name for name in names if canonical_split(name) == canonical_split(wanted)]
-    return alike[0] if len(alike) == 1 else None
-
-
 def unique_names(names: list[str], where: str) -> tuple[list[str], tuple[str, ...]]:
-    """Give columns without a name, or with another column's, a name of their own.
+    """Rename columns that have no name, or the name of another column.
 
     Args:
         names: As they are in the file.
         where: The file, for the note.
 
     Returns:
-        The names, and a note about what was renamed.
+        The names, and a note about the renamed columns.
     """
     unique: list[str] = []
     renamed: list[str] = []
@@ -187,7 +157,7 @@ def unique_names(names: list[str], where: str) -> tuple[list[str], tuple[str, ..
     if not renamed:
         return unique, ()
     return unique, (
-        f"{where}: columns without a name of their own are called " + ", ".join(renamed),
+        f"{where}: columns without a unique name were renamed to " + ", ".join(renamed),
     )
 
 
@@ -195,8 +165,8 @@ def row_batches(rows: Iterable[Any], columns: list[str]) -> Iterator[Batch]:
     """Batches of rows that are objects or lists; anything else is a row with a problem.
 
     Args:
-        rows: Dictionaries (keys that are missing are None, keys that are no column are left out)
-            or lists with a value per column.
+        rows: Dictionaries (missing keys are None, keys that are not a column are omitted) or lists
+            with a value per column.
         columns: The columns' names.
     """
     iterator = iter(rows)
@@ -219,11 +189,11 @@ class RowBatch:
         self._places: dict[int, str] = {}
 
     def __len__(self) -> int:
-        """How many rows so far."""
+        """The number of rows so far."""
         return len(self._cells)
 
     def add(self, row: Any, place: str) -> None:
-        """Add a row that was parsed, which may be of the wrong kind."""
+        """Add a parsed row, which may be of the wrong type."""
         if isinstance(row, dict):
             self._cells.append([row.get(name) for name in self._columns])
         elif not isinstance(row, list):
@@ -249,7 +219,7 @@ class RowBatch:
 
 
 def no_rows(where: str, expected: str = "rows") -> InputError:
-    """What is raised for data without rows."""
+    """The error for data without rows."""
     return InputError(
         "the file has no rows",
         where=where,

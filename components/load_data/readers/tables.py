@@ -1,4 +1,4 @@
-"""Parquet and Arrow files, and what the datasets library opens: tables with a schema."""
+"""Tables with a schema: Parquet and Arrow files, and datasets of the datasets library."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.files import File, readable
 from kfp_finetune.components.load_data.readers.source import (
     ROWS_PER_BATCH,
     Batch,
+    ReadOptions,
     Source,
     no_rows,
     unique_names,
 )
-from kfp_finetune.components.load_data.readers.unpacking import decompressed
+from kfp_finetune.components.storage.files import File, readable
+from kfp_finetune.components.storage.unpacking import decompressed
 
 
-def open_parquet(file: File) -> Source:
+def open_parquet(file: File, _options: ReadOptions) -> Source:
     """Open a .parquet file; its rows are counted from the metadata.
 
     Raises:
-        InputError: If it is no whole Parquet file, or has no rows.
+        InputError: If it is not a complete Parquet file, or has no rows.
     """
     import pyarrow.parquet as pq
 
@@ -38,16 +39,16 @@ def open_parquet(file: File) -> Source:
                 read += batch.num_rows
                 yield batch
             if read != rows:
-                raise ValueError(f"its metadata counts {rows:,} rows, and there are {read:,}")
+                raise ValueError(f"its metadata counts {rows:,} rows, but it has {read:,}")
 
     return _source(file.name, schema, rows, batches)
 
 
-def open_arrow(file: File) -> Source:
-    """Open an .arrow file, of the file or the stream format.
+def open_arrow(file: File, _options: ReadOptions) -> Source:
+    """Open an .arrow file, in the file or the stream format.
 
     Raises:
-        InputError: If it is no whole Arrow file, or has no rows.
+        InputError: If it is not a complete Arrow file, or has no rows.
     """
     import pyarrow as pa
 
@@ -83,7 +84,7 @@ def open_arrow(file: File) -> Source:
 
 
 def _validate(batch: Any) -> None:
-    """Check the offsets in a batch: following wrong ones ends the process.
+    """Check the offsets in a batch: using wrong ones crashes the process.
 
     Raises:
         pyarrow.ArrowInvalid: If some are wrong.
@@ -94,7 +95,7 @@ def _validate(batch: Any) -> None:
         try:
             column.validate(full=True)
         except pa.ArrowInvalid as error:
-            if "UTF8" not in str(error):  # those texts are the problems of their rows
+            if "UTF8" not in str(error):  # such a text is the problem of its row only
                 raise
 
 
@@ -113,7 +114,7 @@ def table_source(name: str, dataset: Any) -> Source:
             "the split has no rows",
             where=name,
             expected="rows",
-            remedy="name another split",
+            remedy="read another split: --train-split NAME",
         )
     arrow = dataset.with_format("arrow")  # neither images nor sounds are decoded
 
@@ -155,7 +156,7 @@ def _source(name: str, schema: Any, rows: int, batches: Callable[[], Iterator[An
 
 
 def _declared(schema: Any) -> dict[str, list[str]]:
-    """The label names that the datasets library keeps in a schema's metadata."""
+    """The label names that the datasets library stores in a schema's metadata."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         found = {column: _declared_names(feature) for column, feature in features.items()}
@@ -185,7 +186,7 @@ def _read(columns: list[str], batches: Callable[[], Iterator[Any]]) -> Iterator[
 
 
 def _by_cells(columns: list[str], part: Any) -> Batch:
-    """A batch in which some cell cannot be read: its row is one with a problem."""
+    """A batch with cells that cannot be read: their rows have a problem."""
     problems: dict[int, str] = {}
     cells: list[list[Any]] = []
     for name, column in zip(columns, part.columns, strict=True):
@@ -218,6 +219,6 @@ def _valid(file: File, kind: str) -> Iterator[None]:
         raise InputError(
             f"not valid {kind}: {reason[0]}",
             where=file.name,
-            expected=f"a whole {kind} file",
-            remedy="check that the file is what its suffix says; copy or download it again",
+            expected=f"a complete {kind} file",
+            remedy="check that the suffix is right; copy or download the file again",
         ) from None

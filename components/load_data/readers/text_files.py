@@ -1,7 +1,7 @@
 r"""Text files: their encoding, their line ends, and their text in pieces.
 
-Lines end where `\n` is (a `\r` before it belongs to the line's end), or, in a file that has more
-of those, where `\r` is. Nothing else ends a line: U+2028 and its like are characters of a text.
+Lines end with `\n` (a `\r` before it belongs to the line end), or with `\r` in a file that has more
+of those. Nothing else ends a line: U+2028 and similar characters are part of a text.
 """
 
 from __future__ import annotations
@@ -13,12 +13,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.files import (
-    File,
-    check_signature,
-    open_binary,
-    readable,
-)
+from kfp_finetune.components.load_data.readers.formats import check_signature
+from kfp_finetune.components.storage.files import File, open_binary, readable
 
 _CHUNK = 1 << 20
 _LONGEST_LINE = 32_000_000
@@ -29,21 +25,21 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# Python knows them as encodings, and no file of texts is written in them.
+# Python lists them as encodings, but no text file is written in them.
 _NOT_FOR_FILES = {"unicode-escape", "raw-unicode-escape", "idna", "punycode", "utf-7", "undefined"}
 
 
 @dataclass(frozen=True)
 class Text:
-    """How a file's bytes are text.
+    """How a file's bytes are decoded to text.
 
     Attributes:
         file: The file.
         codec: Python's name of the encoding.
-        mark: How many bytes the byte order mark takes.
-        terminator: What ends its lines: a newline or a carriage return.
+        mark: The length of the byte order mark, in bytes.
+        terminator: The end of its lines: a newline or a carriage return.
         notes: What was detected, for the user.
-        skipped: How many lines at the beginning are not read.
+        skipped: The number of lines at the beginning that are not read.
     """
 
     file: File
@@ -55,15 +51,15 @@ class Text:
 
 
 class LongLineError(InputError):
-    """A line is longer than any that is read."""
+    """A line is too long to be read."""
 
 
 def examine(file: File, encoding: str | None) -> Text:
-    """Find out a text file's encoding and line ends.
+    """Detect a text file's encoding and line ends.
 
     Args:
         file: The file.
-        encoding: What the user says; None for UTF-8, or what the byte order mark says.
+        encoding: The user's; None for that of the byte order mark, or UTF-8.
 
     Raises:
         InputError: If there is no such encoding, the file is not text, or it cannot be read.
@@ -95,7 +91,7 @@ def _codec(encoding: str) -> str:
         usable = False
     if not usable:
         raise InputError(
-            f"there is no encoding '{encoding}'",
+            f"unknown encoding '{encoding}'",
             where="encoding",
             expected="one of Python's names: utf-8, utf-16, cp1252, latin-1, gb18030 ...",
             remedy="--encoding cp1252",
@@ -165,8 +161,8 @@ def _undecodable(text: Text, error: UnicodeError, offset: int, lines: int) -> In
         f"not {text.codec.upper()}{byte}",
         where=f"{text.file.name}, byte {offset:,}, line {lines + 1:,}",
         expected=f"text encoded as {text.codec.upper()}",
-        remedy="check that the file is whole, or " * cut
-        + f"name the file's encoding, e.g. --encoding {guess}"
+        remedy="check that the file is complete, or " * cut
+        + f"give the file's encoding, e.g. --encoding {guess}"
         + (" or --encoding latin-1" if guess == "cp1252" else "")
         + ", or convert it to UTF-8",
     )
@@ -179,25 +175,25 @@ def _nul(text: Text, data: bytes, offset: int, lines: int) -> InputError:
     if text.codec == "utf-8" and max(odd, even) > len(sample) // 8:
         wide = "utf-16-le" if odd > even else "utf-16-be"
     return InputError(
-        "a NUL character, which no text has",
+        "a NUL character, which text files do not have",
         where=f"{text.file.name}, byte {offset:,}, line {lines + 1:,}",
         expected="a text file",
         remedy=f"it looks like UTF-16 without a byte order mark: --encoding {wide}"
         if wide
-        else "check that the file is whole and of the kind its suffix says",
+        else "check that the file is complete and that its suffix is right",
     )
 
 
 def line_blocks(text: Text) -> Iterator[tuple[str, list[str]]]:
-    r"""The lines, without their ends, in lists; beside each list the text that it was split from.
+    r"""Lists of lines, without their ends, each with the text that it was split from.
 
-    Unlike `open_text` this checks the decoding as it goes, with byte offsets.
+    Unlike `open_text`, this reports where bytes cannot be decoded.
 
     Raises:
-        LongLineError: If a line has more than 32 million characters, which bounds the memory.
+        LongLineError: If a line has more than 32 million characters; the limit bounds the memory.
         InputError: Where bytes cannot be decoded.
     """
-    rest: list[str] = []  # a line's pieces; joined once, however long the line
+    rest: list[str] = []  # the pieces of a line, which are joined once
     size, number, skip = 0, 0, text.skipped
     for chunk in chunks(text):
         rest.append(chunk.replace("\r\n", "\n") if text.terminator == "\n" else chunk)
@@ -215,7 +211,7 @@ def line_blocks(text: Text) -> Iterator[tuple[str, list[str]]]:
                 f"a line has more than {_LONGEST_LINE:,} characters",
                 where=f"{text.file.name}, line {number + 1:,}",
                 expected="lines that are rows, or parts of them",
-                remedy="check that this is the right file, and what ends its lines",
+                remedy="check that this is the right file, and its line ends",
             )
     last = "".join(rest)
     if last and not skip:
@@ -223,5 +219,5 @@ def line_blocks(text: Text) -> Iterator[tuple[str, list[str]]]:
 
 
 def count_lines(text: Text) -> int:
-    """How many lines are not blank."""
+    """The number of lines that are not blank."""
     return sum(sum(1 for line in lines if line.strip()) for _, lines in line_blocks(text))

@@ -19,9 +19,9 @@ from kfp_finetune.cli.cluster.fetch import _Downloads
 from kfp_finetune.cli.cluster.outputs import _run_of
 from kfp_finetune.cli.cluster.route import unpack
 from kfp_finetune.cli.cluster.sources import Item
-from kfp_finetune.cli.cluster.store import Store
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.record_artifacts.record import record_artifacts
+from kfp_finetune.components.storage.folder import Folder
 from tests.cli.cluster.artifact_route import ArtifactRoute, packed
 from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.kubeflow import Kubeflow
@@ -314,16 +314,16 @@ def test_a_broken_download_leaves_nothing_half(
     cli: Cli, recorded: Callable[..., Replay], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded("killed_then_retried")
-    whole = Store.get
+    whole = Folder.get
 
-    def broken(self: Store, file: Any, target: Path) -> None:
+    def broken(self: Folder, file: Any, target: Path) -> None:
         if target.name == "report":
             raise KeyboardInterrupt
         whole(self, file, target)
 
-    monkeypatch.setattr(Store, "get", broken)
+    monkeypatch.setattr(Folder, "get", broken)
     assert cli("fetch", "bank")[0] == 130
-    monkeypatch.setattr(Store, "get", whole)
+    monkeypatch.setattr(Folder, "get", whole)
     _, out, _ = cli("fetch", "bank")
     assert [line for line in out.splitlines() if "files" in line] == [
         "evaluate: 2 of 3 files, 0.0 MB"
@@ -379,10 +379,10 @@ def test_a_key_that_climbs_out_of_its_folder_is_refused(s3: Bucket, key: str) ->
     client.create_bucket(Bucket="climbing")
     boto3.resource("s3").Bucket("climbing").objects.delete()
     client.put_object(Bucket="climbing", Key="run/a/kept..", Body=b"1")
-    store = Store.open("s3://climbing/run")
+    store = Folder("s3://climbing/run")
     assert [file.name for file in store.files()] == ["a/kept.."]
     client.put_object(Bucket="climbing", Key=f"run/{key}", Body=b"1")
-    store = Store.open("s3://climbing/run")
+    store = Folder("s3://climbing/run")
     with pytest.raises(InputError, match="leads out of its folder") as refused:
         store.files()
     assert f"climbing/run/{key}" in refused.value.where

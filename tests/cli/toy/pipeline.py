@@ -24,10 +24,11 @@ def load_data(
 
     from kfp_finetune.components import runtime
     from kfp_finetune.components.errors import InputError
-    from kfp_finetune.components.load_data.readers.remote import fetch
+    from kfp_finetune.components.load_data.readers.formats import DATA
+    from kfp_finetune.components.storage.downloads import fetch
 
     with runtime.step("load_data", tokenized_dataset):
-        path = fetch(dataset).path if "://" in dataset else Path(dataset)
+        path = fetch(dataset, DATA).path if "://" in dataset else Path(dataset)
         if not path.is_file():
             raise InputError("no such file", where=dataset, expected="a file", remedy="make one")
         rows = path.read_text().splitlines()

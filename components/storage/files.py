@@ -1,13 +1,14 @@
-"""Local files that hold data: what their names say, and their bytes, decompressed."""
+"""Files on this disk: their names, their bytes decompressed, and atomic writes."""
 
 from __future__ import annotations
 
 import bz2
 import contextlib
+import errno
 import gzip
 import io
 import lzma
-import re
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,27 +17,8 @@ from typing import Any, BinaryIO, cast
 
 from kfp_finetune.components.errors import InputError
 
-CONLL_FORMATS = (".conll", ".conllu", ".iob", ".iob2", ".bio")
-FORMATS = (
-    *(".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".txt"),
-    *CONLL_FORMATS,
-)
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
-ARCHIVE = ".zip"
 CHUNK = 1 << 20
-_NOT_DATA = re.compile(r"(readme|licen[cs]e|notice|changelog|citation|source|requirements)\b", re.I)
-_SIGNATURES = {
-    b"\x1f\x8b": ("gzip data", ".gz"),
-    b"BZh": ("bzip2 data", ".bz2"),
-    b"\xfd7zXZ\x00": ("xz data", ".xz"),
-    b"\x28\xb5\x2f\xfd": ("Zstandard data", ".zst"),
-    b"PK\x03\x04": ("a zip archive or an Office document", ".zip"),
-    b"PAR1": ("a Parquet file", ".parquet"),
-    b"ARROW1": ("an Arrow file", ".arrow"),
-    b"%PDF": ("a PDF document", ".pdf"),
-    b"SQLite format 3": ("an SQLite database", ".sqlite"),
-    b"\xd0\xcf\x11\xe0": ("an Office document", ".xls"),
-}
 
 
 @dataclass(frozen=True)
@@ -44,8 +26,8 @@ class File:
     """A file on this disk.
 
     Attributes:
-        path: Where it lies.
-        name: What the user calls it: a path, a URI, or a member of an archive.
+        path: Its path.
+        name: Its name in messages: a path, a URI, or a member of an archive.
     """
 
     path: Path
@@ -53,13 +35,13 @@ class File:
 
     @property
     def compression(self) -> str:
-        """The suffix of its compression, "" if there is none."""
+        """The suffix of its compression; "" if there is none."""
         suffix = self.path.suffix.lower()
         return suffix if suffix in COMPRESSIONS else ""
 
     @property
     def format(self) -> str:
-        """The suffix of its format; an unknown one is given as it is."""
+        """Its suffix in lower case, without that of a compression."""
         path = self.path.with_suffix("") if self.compression else self.path
         return path.suffix.lower()
 
@@ -68,26 +50,6 @@ class File:
         """Its name without suffixes."""
         path = self.path.with_suffix("") if self.compression else self.path
         return path.stem
-
-
-def is_data(path: Path) -> bool:
-    """Whether a file in a folder or an archive is taken for data."""
-    file = File(path, path.name)
-    known = file.format in FORMATS or path.suffix.lower() == ARCHIVE
-    hidden = path.name.startswith((".", "_"))
-    return known and not hidden and not (file.format == ".txt" and _NOT_DATA.match(path.name))
-
-
-def unknown_format(file: File) -> InputError:
-    """What is raised for a file of another kind."""
-    sheet = file.format in (".xlsx", ".xls", ".ods")
-    return InputError(
-        f"{file.path.name} is of a kind that is not read",
-        where=file.name,
-        expected=f"a file ending in {', '.join(FORMATS)}, which may be compressed"
-        f" ({', '.join((*COMPRESSIONS, ARCHIVE))})",
-        remedy="save the sheet as CSV" if sheet else "convert it, or rename it to what it is",
-    )
 
 
 def open_binary(file: File) -> BinaryIO:
@@ -104,7 +66,7 @@ def open_binary(file: File) -> BinaryIO:
 
 
 class _Zstandard(io.RawIOBase):
-    """Decompresses frame after frame; unlike the library's own reader it notices a missing end."""
+    """Decompresses frame by frame; unlike the library's reader, it detects a missing end."""
 
     def __init__(self, path: Path) -> None:
         import zstandard
@@ -142,7 +104,7 @@ class _Zstandard(io.RawIOBase):
 
 
 def expand(path: str) -> Path:
-    """A path with the user's home for ~; as it is where there is no such user."""
+    """A path with ~ replaced by the user's home; unchanged if there is no such user."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -151,12 +113,12 @@ def expand(path: str) -> Path:
 
 @contextlib.contextmanager
 def readable(file: File) -> Iterator[None]:
-    """Turn what opening and decompressing a file raises into an InputError."""
+    """Turn the exceptions of opening and decompressing a file into an InputError."""
     try:
         yield
     except PermissionError:
         raise InputError(
-            "the file may not be read: permission denied",
+            "permission denied",
             where=file.name,
             expected="a file that this user may read",
             remedy=f"chmod +r {file.path}",
@@ -176,7 +138,7 @@ def readable(file: File) -> Iterator[None]:
             remedy="check the file and the disk, or copy it elsewhere",
         ) from None
     except Exception as error:
-        if type(error).__name__ != "ZstdError":  # not imported unless it is used
+        if type(error).__name__ != "ZstdError":  # zstandard is imported only where it is used
             raise
         raise _corrupt(file, str(error)) from None
 
@@ -185,24 +147,39 @@ def _corrupt(file: File, reason: str) -> InputError:
     return InputError(
         f"the compressed file cannot be read: {reason}",
         where=file.name,
-        expected=f"a whole {file.compression} file",
+        expected=f"a complete {file.compression} file",
         remedy="copy or download it again",
     )
 
 
-def check_signature(file: File, head: bytes) -> None:
-    """Refuse a file of text that begins like something else.
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically: it has its old content or all of the new.
+
+    This holds even if the machine loses power.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        flush(temporary)
+        temporary.replace(path)
+        flush(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def flush(path: Path) -> None:
+    """Flush a file's content, or a folder's list of names, to the disk.
 
     Raises:
-        InputError: If it does.
+        OSError: If that fails, e.g. because the disk is full.
     """
-    for signature, (what, suffix) in _SIGNATURES.items():
-        if head.startswith(signature):
-            usable = suffix in (*FORMATS, *COMPRESSIONS, ARCHIVE)
-            kept = file.path.name if suffix in COMPRESSIONS else file.stem
-            raise InputError(
-                f"the file is {what}, not text",
-                where=file.name,
-                expected=f"what the suffix {file.format} says",
-                remedy=f"rename it to {kept}{suffix}" if usable else "save it as CSV",
-            )
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not for folders on some file systems
+            raise
+    finally:
+        os.close(descriptor)

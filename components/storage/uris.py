@@ -22,7 +22,6 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 from kfp_finetune.components.errors import InputError
 
 VARIABLE = "KFP_FINETUNE_URIS"
-SCHEMES = ("https", "http", "s3", "gs", "hf", "file")
 _WEB = ("http://", "https://")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SCHEME = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")

@@ -11,8 +11,8 @@ import pytest
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.opening import open_source, split_names
-from kfp_finetune.components.load_data.readers import remote
-from kfp_finetune.components.uris import without_secrets
+from kfp_finetune.components.storage import downloads
+from kfp_finetune.components.storage.uris import without_secrets
 from tests.load_data.test_opening import ROWS, content, read
 from tests.servers import Bucket, Web
 
@@ -42,7 +42,7 @@ def test_what_a_web_server_refuses(web: tuple[str, type[Web]]) -> None:
     host, server = web
     server.status_of = {"/moved.csv": 302, "/mine.csv": 403, "/broken.csv": 500}
     server.headers_of["/moved.csv"] = {"Location": "/gone.csv" + SIGNED}
-    expected = "data that this machine can download"
+    expected = "files that this machine can download"
     for name, found, remedy in (
         ("gone", "the server has no such file: HTTP 404", "check the address"),
         ("moved", "the server has no such file: HTTP 404", "check the address"),
@@ -54,7 +54,7 @@ def test_what_a_web_server_refuses(web: tuple[str, type[Web]]) -> None:
         )
     assert fails(f"http://{host}/mine.csv{SIGNED}") == (
         f"access denied: HTTP 403\n  where:    http://{host}/mine.csv\n"
-        "  expected: data that these credentials may read\n"
+        "  expected: files that these credentials give access to\n"
         "  remedy:   check the address, and whether its signature has expired"
     )
     assert fails(f"http://127.0.0.1:9/data.csv{SIGNED}") == (
@@ -85,32 +85,32 @@ def test_files_folders_and_patterns_of_a_bucket(bucket: Bucket) -> None:
 
 def test_what_a_bucket_of_google_does_not_have(gcs: Bucket) -> None:
     for uri, found in {
-        "gs://texts/nothing.csv": "there is nothing under this name",
-        "gs://no-such-bucket/x.csv": "there is nothing under this name",
+        "gs://texts/nothing.csv": "nothing exists under this name",
+        "gs://no-such-bucket/x.csv": "nothing exists under this name",
         "gs://texts/nothing/*.csv": "no data file matches",
     }.items():
         assert fails(uri) == (
             f"{found}\n  where:    {uri}\n"
-            "  expected: data that is there\n  remedy:   check the bucket and the path"
+            "  expected: the URI of existing files\n  remedy:   check the bucket and the path"
         )
 
 
 def test_what_a_bucket_does_not_have(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     for uri, found in {
-        "s3://texts/nothing.csv": "there is nothing under this name",
+        "s3://texts/nothing.csv": "nothing exists under this name",
         "s3://no-such-bucket/x.csv": "there is no such bucket",
         "s3://texts/nothing/*.csv": "no data file matches",
     }.items():
         assert fails(uri) == (
             f"{found}\n  where:    {uri}\n"
-            "  expected: data that is there\n  remedy:   check the bucket and the path"
+            "  expected: the URI of existing files\n  remedy:   check the bucket and the path"
         )
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     assert fails("s3://texts/mine.csv") == (
         "access denied\n  where:    s3://texts/mine.csv\n"
-        "  expected: data that these credentials may read\n"
+        "  expected: files that these credentials give access to\n"
         "  remedy:   set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
     )
 
@@ -118,18 +118,18 @@ def test_what_a_bucket_does_not_have(s3: Bucket, monkeypatch: pytest.MonkeyPatch
 def test_a_store_that_cannot_be_reached(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert fails("s3://texts/other.csv") == (
-        "what serves s3:// cannot be reached (EndpointConnectionError)\n"
+        "the server of s3:// cannot be reached (EndpointConnectionError)\n"
         "  where:    s3://texts/other.csv\n"
-        "  expected: data that this machine can download\n"
+        "  expected: files that this machine can download\n"
         "  remedy:   check the address and the network"
     )
 
 
 def test_the_hub_while_offline() -> None:
     assert fails("hf://datasets/someone/something/data.csv") == (
-        "the Hub is switched off\n"
+        "access to the Hub is switched off\n"
         "  where:    hf://datasets/someone/something/data.csv\n"
-        "  expected: data that this machine can download\n"
+        "  expected: files that this machine can download\n"
         "  remedy:   unset HF_HUB_OFFLINE"
     )
 
@@ -146,9 +146,9 @@ def test_an_extra_that_is_not_installed(
     assert fsspec.registry is not None  # a view of what is loaded, which is in its module
     loaded = sys.modules["fsspec.registry"]._registry
     monkeypatch.delitem(loaded, scheme, raising=False)
-    remote.fetch.cache_clear()
+    downloads.fetch.cache_clear()
     assert fails(uri) == (
-        f"what reads {scheme}:// is not installed\n"
+        f"the package that reads {scheme}:// is not installed\n"
         f"  where:    {uri}\n"
         f"  expected: the extra [{extra}]\n"
         f"  remedy:   pip install 'kfp-finetune[{extra}]'"
@@ -160,8 +160,8 @@ def test_downloads_are_removed_when_the_process_ends(web: tuple[str, type[Web]])
     server.files["/data.csv"] = content(".csv", ROWS)
     code = (
         "import sys; from kfp_finetune.components.load_data.opening import open_source;"
-        "from kfp_finetune.components.load_data.readers import unpacking;"
-        "print(open_source(sys.argv[1]).rows); print(unpacking.scratch())"
+        "from kfp_finetune.components.storage import scratch;"
+        "print(open_source(sys.argv[1]).rows); print(scratch.scratch())"
     )
     run = subprocess.run(
         [sys.executable, "-c", code, f"http://{host}/data.csv"],

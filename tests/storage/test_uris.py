@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from kfp_finetune.components import uris
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.uris import hide, is_hidden, with_secrets, without_secrets
+from kfp_finetune.components.storage import uris
+from kfp_finetune.components.storage.uris import hide, is_hidden, with_secrets, without_secrets
 
 
 @pytest.fixture(autouse=True)
