@@ -285,7 +285,8 @@ def test_a_private_certificate_authority(
         address = f"https://127.0.0.1:{port}"
         (refused,) = ask(address, tmp_path / "1", SAFE)
         assert (
-            f"the Hub cannot be reached at {address}: its certificate is not signed" in refused["found"]
+            f"the Hub cannot be reached at {address}: its certificate is not signed"
+            in refused["found"]
         )
         trusting = {variable: str(certificate)}
         assert ask(address, tmp_path / "2", SAFE, **trusting) == [FILES]

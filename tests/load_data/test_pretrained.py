@@ -78,8 +78,8 @@ def test_a_file_is_not_a_folder(tiny_model: Path) -> None:
 def test_offline_says_so(tmp_path: Path) -> None:
     error = refusal(resolve, "someone/some-model", None, weights=True)
     assert error.found == (
-        "there is no such folder, and the model cannot be downloaded: access to the Hub is switched off by"
-        " HF_HUB_OFFLINE"
+        "there is no such folder, and the model cannot be downloaded: access to the Hub"
+        " is switched off by HF_HUB_OFFLINE"
     )
     assert error.where == "model: someone/some-model"
     assert "unset HF_HUB_OFFLINE" in error.remedy
