@@ -116,9 +116,11 @@ class _Lease:
 
     def acquire(self, say: Callable[[str], None]) -> None:
         """Create the lock, or take over one that its holder no longer renews."""
-        if not self._write(None) and not self._is_ours():  # a retried write may find itself
+        # Some stores ignore conditions: look first, and of two that write at once the second stays.
+        # A write that was retried can find its own lock.
+        is_held = self._folder.version(LOCK) is not None
+        if is_held or not (self._write(None) or self._is_ours()):
             self._take_over(say)
-        # A store that ignores the conditions wrote both of two locks: the second one stays.
         if self._holder():
             raise HeldError("another process")
         self._thread.start()

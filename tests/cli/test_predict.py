@@ -145,6 +145,6 @@ def test_the_command(work: Path) -> None:
         "error: not UTF-8: byte 0xff, invalid start byte\n"
         "  where:    standard input, byte 6, line 2\n"
         "  expected: text encoded as UTF-8\n"
-        "  remedy:   name the file's encoding, e.g. --encoding cp1252 or --encoding latin-1, or"
+        "  remedy:   give the file's encoding, e.g. --encoding cp1252 or --encoding latin-1, or"
         " convert it to UTF-8\n"
     )

@@ -340,7 +340,7 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
         "not UTF-8: byte 0xe9, invalid continuation byte\n"
         "  where:    data.csv, byte 14, line 2\n"
         "  expected: text encoded as UTF-8\n"
-        "  remedy:   name the file's encoding, e.g. --encoding cp1252 or --encoding latin-1,"
+        "  remedy:   give the file's encoding, e.g. --encoding cp1252 or --encoding latin-1,"
         " or convert it to UTF-8",
     ),
     "a byte far in": (
@@ -349,7 +349,7 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
         "not UTF-8: byte 0xe9, invalid continuation byte\n"
         "  where:    data.csv, byte 2,100,014, line 300,002\n"
         "  expected: text encoded as UTF-8\n"
-        "  remedy:   name the file's encoding, e.g. --encoding cp1252 or --encoding latin-1,"
+        "  remedy:   give the file's encoding, e.g. --encoding cp1252 or --encoding latin-1,"
         " or convert it to UTF-8",
     ),
     "a character cut at the end": (
@@ -359,7 +359,7 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
         "  where:    data.csv, byte 20, line 2\n"
         "  expected: text encoded as UTF-8\n"
         "  remedy:   check that the file is complete, or"
-        " name the file's encoding, e.g. --encoding cp1252 or --encoding latin-1,"
+        " give the file's encoding, e.g. --encoding cp1252 or --encoding latin-1,"
         " or convert it to UTF-8",
     ),
     "UTF-16 without a mark": (
@@ -376,7 +376,7 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
         "a NUL character, which text files do not have\n"
         "  where:    data.csv, byte 27, line 3\n"
         "  expected: a text file\n"
-        "  remedy:   check that the file is complete and of the kind its suffix says",
+        "  remedy:   check that the file is complete and that its suffix is right",
     ),
     "no such encoding": (
         {"encoding": "latin-99"},
@@ -400,7 +400,7 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
         "not ASCII: byte 0xc3, ordinal not in range(128)\n"
         "  where:    data.csv, byte 14, line 2\n"
         "  expected: text encoded as ASCII\n"
-        "  remedy:   name the file's encoding, e.g. --encoding utf-8, or convert it to UTF-8",
+        "  remedy:   give the file's encoding, e.g. --encoding utf-8, or convert it to UTF-8",
     ),
     "too few column names": (
         {"column_names": ("text",)},
@@ -463,7 +463,7 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
         b"\x1f\x8b\x08\0",
         "the file is gzip data, not text\n"
         "  where:    data.csv\n"
-        "  expected: what the suffix .csv says\n"
+        "  expected: a text file, as its suffix .csv indicates\n"
         "  remedy:   rename it to data.csv.gz",
     ),
     "Parquet, and not named so": (
@@ -471,7 +471,7 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
         b"PAR1....",
         "the file is a Parquet file, not text\n"
         "  where:    data.csv\n"
-        "  expected: what the suffix .csv says\n"
+        "  expected: a text file, as its suffix .csv indicates\n"
         "  remedy:   rename it to data.parquet",
     ),
 }

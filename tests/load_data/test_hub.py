@@ -231,7 +231,7 @@ def test_a_hub_that_cannot_be_reached_is_said_plainly(tmp_path: Path) -> None:
         "  where:    someone/texts\n"
         "  expected: a file or folder on this disk, or a dataset on the Hub that this machine can"
         " reach\n"
-        "  remedy:   try again; or download it elsewhere, and name the files\n"
+        "  remedy:   try again; or download it on another machine, and give the files\n"
     )
 
 

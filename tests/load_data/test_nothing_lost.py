@@ -259,7 +259,7 @@ def test_texts_and_labels_in_parallel_files_are_read(load: Any, tmp_path: Path) 
     with pytest.raises(InputError, match="1 unknown label: '9999"):
         load(folder)
     (folder / "train_labels.txt").write_text("0\n1\n")
-    with pytest.raises(InputError, match="40 lines of texts, but 2 of labels"):
+    with pytest.raises(InputError, match="40 lines of texts, but 2 lines of labels"):
         load(folder)
 
 
@@ -282,7 +282,7 @@ def test_pipes_and_links_upwards_in_a_folder_are_refused(load: Any, tmp_path: Pa
         (folder / "all").symlink_to(target)
         with pytest.raises(InputError, match="the link all leads to") as caught:
             load(folder)
-        assert re.fullmatch(r"take the link out: rm \S+", caught.value.remedy)
+        assert re.fullmatch(r"remove the link: rm \S+", caught.value.remedy)
         (folder / "all").unlink()
     assert load(folder).rows_kept["train"]
 

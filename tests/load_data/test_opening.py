@@ -132,7 +132,7 @@ def test_damaged_tables_are_said(suffix: str, tmp_path: Path) -> None:
         assert message.startswith(f"not valid {kind}: ")
         assert message.endswith(
             f"\n  where:    {path}\n  expected: a complete {kind} file\n  remedy:   check that the"
-            " file is what its suffix says; copy or download it again"
+            " suffix is right; copy or download the file again"
         )
 
 
@@ -159,8 +159,8 @@ def test_archives(tmp_path: Path) -> None:
     assert fails(path) == (
         "the files have several formats: .csv, .jsonl\n"
         f"  where:    {path}/3.jsonl\n"
-        f"  expected: only .csv files, as the others in {path}\n"
-        "  remedy:   name the files by a pattern, e.g. '*.csv', or one of them"
+        f"  expected: only .csv files, like the others in {path}\n"
+        "  remedy:   give a pattern, e.g. '*.csv', or one of the files"
     )
     path = archive(tmp_path / "none.zip", {"picture.png": b"", "x.doc": b""})
     assert fails(path) == (
@@ -200,7 +200,7 @@ def test_patterns(tmp_path: Path) -> None:
         "the columns are 'text', 'lable'\n"
         f"  where:    {tmp_path}/c.csv\n"
         f"  expected: those of {tmp_path}/a.csv: 'text', 'label'\n"
-        "  remedy:   give the file the same columns, or leave it out"
+        "  remedy:   give the file the same columns, or remove it"
     )
     (tmp_path / "c.csv").write_text("label,text\na,b\n")
     assert read(pattern)[20:] == [{"text": "b", "label": "a"}]
@@ -208,8 +208,8 @@ def test_patterns(tmp_path: Path) -> None:
     assert fails(tmp_path / "*") == (
         "the files have several formats: .csv, .jsonl\n"
         f"  where:    {tmp_path}/d.jsonl\n"
-        f"  expected: only .csv files, as the others in {tmp_path}/*\n"
-        "  remedy:   name the files by a pattern, e.g. '*.csv', or one of them"
+        f"  expected: only .csv files, like the others in {tmp_path}/*\n"
+        "  remedy:   give a pattern, e.g. '*.csv', or one of the files"
     )
     assert fails(tmp_path / "*.tsv") == (
         "no file matches\n"
@@ -332,10 +332,10 @@ def test_labels_as_files(tmp_path: Path) -> None:
     assert fails(tmp_path / "ham.txt") == (
         "plain text has no labels\n"
         f"  where:    {tmp_path}/ham.txt\n"
-        "  expected: a folder with a sub-folder of .txt files per label, or a .txt file per label\n"
-        "  remedy:   arrange it so, or put the labels into a file beside the texts, line by line"
-        " (train_text.txt, train_labels.txt), or give them as .csv or .jsonl; of words"
-        " with tags, one a line: --task token-classification"
+        "  expected: a folder with one sub-folder of .txt files per label, or one .txt file per label\n"
+        "  remedy:   arrange the files like that, or put the labels into a file beside the"
+        " texts, line by line (train_text.txt, train_labels.txt), or convert them to .csv or .jsonl; for"
+        " words with tags, one per line: --task token-classification"
     )
 
 
@@ -381,7 +381,7 @@ def test_json_rows_that_are_lists(tmp_path: Path) -> None:
     assert fails(path, "validation", column_names=names) == (
         "there is no field 'validation'\n"
         f"  where:    {path}\n"
-        "  expected: one of the fields that hold rows: train, oos_train\n"
+        "  expected: one of the fields with rows: train, oos_train\n"
         "  remedy:   --train-split train"
     )
     lines = tmp_path / "data.jsonl"
@@ -398,7 +398,7 @@ def test_json_lines_that_are_no_rows(tmp_path: Path) -> None:
         1: "not valid JSON: Expecting value",
         2: "a number, not a row",
         3: "2 cells for 1 column",
-        4: "not valid JSON: half of a surrogate pair, which is no character",
+        4: "not valid JSON: half a surrogate pair, which is not a character",
         5: "not valid JSON: nested too deeply",
     }
     assert batch.places[5] == f"{path}, line 7"
@@ -444,13 +444,13 @@ WRONG: dict[str, tuple[Callable[[Path], Path | str], str]] = {
         _typo,
         "there is no file {dir}/tarin.csv\n"
         f"  where:    dataset\n  expected: {ANY}\n"
-        "  remedy:   check the path; in {dir} there is train.csv",
+        "  remedy:   check the path; {dir} contains train.csv",
     ),
     "a folder that is not there": (
         lambda folder: folder / "no/where/x.csv",
         "there is no file {dir}/no/where/x.csv\n"
         f"  where:    dataset\n  expected: {ANY}\n"
-        "  remedy:   check the path: {dir}/no is not there",
+        "  remedy:   check the path: {dir}/no does not exist",
     ),
     "a URI of a file that is not there": (
         lambda folder: f"file://{folder}/x%20y.csv",
@@ -473,10 +473,10 @@ WRONG: dict[str, tuple[Callable[[Path], Path | str], str]] = {
     ),
     "a broken link": (
         _link,
-        "the link points to gone.csv, which is not there\n"
+        "the link points to gone.csv, which does not exist\n"
         "  where:    {dir}/data.csv\n"
         "  expected: a link to a file or folder\n"
-        "  remedy:   mend the link",
+        "  remedy:   repair the link",
     ),
     "a pipe": (
         _pipe,
@@ -501,14 +501,14 @@ WRONG: dict[str, tuple[Callable[[Path], Path | str], str]] = {
         "  expected: a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
         " .txt, .conll, .conllu, .iob, .iob2, .bio,"
         " which may be compressed (.gz, .bz2, .xz, .zst, .zip)\n"
-        "  remedy:   convert it, or rename it to what it is",
+        "  remedy:   convert it, or give it the suffix of its format",
     ),
     "another place": (
         lambda folder: "ftp://someone:pass@host/data.csv?key=secret",
-        "there is no reading from ftp://\n"
+        "files cannot be read from ftp://\n"
         "  where:    ftp://host/data.csv\n"
         "  expected: one of https://, http://, s3://, gs://, hf://, file://\n"
-        "  remedy:   download it, and name the file",
+        "  remedy:   download it, and give the local path",
     ),
     "JSON that is not valid": (
         _with("data.json", '[{"a": 1},\n {"a": }]'),
@@ -526,9 +526,9 @@ WRONG: dict[str, tuple[Callable[[Path], Path | str], str]] = {
     ),
     "JSON without rows": (
         _with("data.json", '{"a": 1}'),
-        "the document is an object and holds no list of rows\n"
+        "the document is an object and has no list of rows\n"
         "  where:    {dir}/data.json\n"
-        "  expected: a list of objects, columns of the same length, or fields that hold such\n"
+        "  expected: a list of objects, columns of the same length, or fields with one of these\n"
         "  remedy:   check that this is the right file",
     ),
     "JSON of nothing": (
@@ -542,8 +542,8 @@ WRONG: dict[str, tuple[Callable[[Path], Path | str], str]] = {
         _with("data.jsonl", '[\n{\n"a": 1}]'),
         "not valid JSON: Expecting value\n"
         "  where:    {dir}/data.jsonl, line 1\n"
-        '  expected: one JSON object a line, e.g. {{"text": "...", "label": "..."}}\n'
-        "  remedy:   mend the line, or name the file .json if it is one JSON document",
+        '  expected: one JSON object per line, e.g. {{"text": "...", "label": "..."}}\n'
+        "  remedy:   repair the line, or rename the file to .json if it is one JSON document",
     ),
     "Parquet without rows": (
         lambda folder: write(folder / "data.parquet", []),
@@ -609,7 +609,7 @@ def test_a_hub_id_while_offline_is_said() -> None:
         "  where:    someone/nothing\n"
         "  expected: a file or folder on this disk, or a dataset on the Hub that this machine can"
         " reach\n"
-        "  remedy:   unset HF_HUB_OFFLINE; or download it elsewhere, and name the files"
+        "  remedy:   unset HF_HUB_OFFLINE; or download it on another machine, and give the files"
     )
     with pytest.raises(InputError):
         split_names("someone/nothing")
