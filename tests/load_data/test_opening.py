@@ -332,10 +332,11 @@ def test_labels_as_files(tmp_path: Path) -> None:
     assert fails(tmp_path / "ham.txt") == (
         "plain text has no labels\n"
         f"  where:    {tmp_path}/ham.txt\n"
-        "  expected: a folder with one sub-folder of .txt files per label, or one .txt file per label\n"
+        "  expected: a folder with one sub-folder of .txt files per label, or one .txt file per"
+        " label\n"
         "  remedy:   arrange the files like that, or put the labels into a file beside the"
-        " texts, line by line (train_text.txt, train_labels.txt), or convert them to .csv or .jsonl; for"
-        " words with tags, one per line: --task token-classification"
+        " texts, line by line (train_text.txt, train_labels.txt), or convert them to .csv or"
+        " .jsonl; for words with tags, one per line: --task token-classification"
     )
 
 
