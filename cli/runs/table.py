@@ -14,8 +14,8 @@ from typing import Any
 from kfp_finetune.cli.screen.columns import NOTHING, Column, table
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.registry import DEFAULT_TASK
 from kfp_finetune.components.storage.uris import without_secrets
+from kfp_finetune.components.tasks.registry import DEFAULT_TASK
 from kfp_finetune.local.processes import Interrupted
 from kfp_finetune.progress.lines import clean
 from kfp_finetune.progress.summary import shown

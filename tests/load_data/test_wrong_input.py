@@ -885,7 +885,9 @@ CASES: dict[str, Case] = {
         {"data.csv": with_column("a", "0", "1"), "names.txt": "x\ny\n"},
         {"label_column": "a,label", "label_names": "{dir}/names.txt"},
         Refusal(
-            found=("given", "label columns"), where="column 'a', 'label'", remedy=("omit --label-names",)
+            found=("given", "label columns"),
+            where="column 'a', 'label'",
+            remedy=("omit --label-names",),
         ),
     ),
     "label names for amounts": (
