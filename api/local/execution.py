@@ -251,9 +251,7 @@ def _job(attempt: _Attempt, temporary: str, precision: str) -> str:
     record = folder.record
     use_cache = record.use_cache
     if use_cache and not _reusable(record.parameters):
-        attempt.screen.heading(
-            "not cached: it cannot be told whether the data or the model has changed"
-        )
+        attempt.screen.heading("not cached: changes of the data or the model cannot be detected")
         use_cache = False
     cache = folder.path.parent.absolute() / CACHE / environment.cache_name(image, precision)
     return json.dumps(
@@ -307,7 +305,7 @@ def _give_back(uris: Sequence[str], folder: RunFolder) -> None:
     ]
     problems += [
         InputError(
-            "what is stored of a URI is without its user, password or token",
+            "the URI is stored without its user, password or token",
             where=f"{name}: {uri}",
             expected="the whole URI",
             remedy=f"{command_on('resume', folder)} --uri 'THE WHOLE URI'",

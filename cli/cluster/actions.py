@@ -1,4 +1,4 @@
-"""What the commands on a cluster do, and what they say."""
+"""The work of the commands on a cluster."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def start(
     *,
     waits: bool,
 ) -> None:
-    """Start a run or a schedule, say how it is called, and wait for the run if asked to."""
+    """Start a run or a schedule, print its name, and optionally wait for the run."""
     name, identity = submitting.submit(cluster, arguments, spec, submission, screen.heading)
     flags = cluster.connection.flags
     if submission.cron is not None:
@@ -102,7 +102,7 @@ def terminate(name: str, connection: Connection) -> None:
         raise InputError(
             f"run {run.display_name} has ended: {status_of(run)}",
             where=cluster.link(run.run_id),
-            expected="a run that is going",
+            expected="a run that is still running",
             remedy="nothing to do",
         )
     cluster.terminate(run.run_id)
@@ -117,7 +117,7 @@ def fetch(
     *,
     everything: bool,
 ) -> None:
-    """Download a run, and say what it says."""
+    """Download a run, and print its results."""
     screen = make_screen()
     cluster = Cluster(connection)
     run = find(cluster, name)

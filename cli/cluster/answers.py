@@ -1,6 +1,6 @@
-"""What a cluster's answers mean, each in one sentence.
+"""Explains a cluster's error responses, each in one sentence.
 
-Never what kfp's exceptions say: they repeat headers and bodies, cookies among them.
+The text of kfp's exceptions is never shown: it contains headers and bodies, including cookies.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ BUSY = (429, 500, 502, 503, 504)
 
 
 class ClusterError(LoggedError):
-    """The cluster did not do what was asked; no fault of the input."""
+    """The cluster failed; the input is not at fault."""
 
 
 class BusyError(Exception):
-    """It did not work this time.
+    """A request failed, and may be repeated.
 
     Args:
         message: Why.
@@ -36,7 +36,7 @@ class BusyError(Exception):
 
 
 def explained(error: Any, what: str, host: str, namespace: str | None, flags: str) -> Exception:
-    """What a server's refusal means.
+    """Explain an error response of the server.
 
     Args:
         error: kfp_server_api's ApiException.
@@ -54,31 +54,33 @@ def explained(error: Any, what: str, host: str, namespace: str | None, flags: st
     status = error.status
     if status == 401:
         return InputError(
-            "who you are is not known here, or your token has expired: HTTP 401",
+            "you are not signed in, or your token has expired: HTTP 401",
             where=where,
-            expected="a token or cookies that this Kubeflow takes",
-            remedy="get a new one; --token-file FILE, or KFP_TOKEN or KFP_COOKIES",
+            expected="a token or cookies that this Kubeflow accepts",
+            remedy="get a new token and pass it with --token-file FILE, KFP_TOKEN or KFP_COOKIES",
         )
     if status == 403:
         return InputError(
-            f"you may not do this here: HTTP 403{said}",
+            f"permission denied: HTTP 403{said}",
             where=where,
-            expected="a namespace and a user with the right to it",
-            remedy="check --namespace, and whether you are a contributor to it",
+            expected="a user with access to the namespace",
+            remedy="check --namespace, and that you are a contributor to it",
         )
     if status == 404:
         return InputError(
             f"there is no {what.removeprefix('the ') or 'such thing'}: HTTP 404{said}",
             where=where,
-            expected="an id that this Kubeflow knows",
+            expected="an existing id",
             remedy=f"kfp-finetune runs{flags} lists the runs",
         )
     if status in (400, 409):
         return InputError(
             f"{what} was refused: HTTP {status}{said}",
             where=where,
-            expected="what this version of Kubeflow Pipelines takes",
-            remedy="change what it names" if status == 400 else "choose another name",
+            expected="a request that this version of Kubeflow Pipelines accepts",
+            remedy="change the value that the message names"
+            if status == 400
+            else "choose another name",
         )
     if status in BUSY:
         wait = (error.headers or {}).get("Retry-After", "")
@@ -91,28 +93,28 @@ def explained(error: Any, what: str, host: str, namespace: str | None, flags: st
 
 
 def place(host: str, namespace: str | None) -> str:
-    """Where something was asked for, for messages."""
+    """Return host and namespace, for messages."""
     return f"{host}, namespace {namespace}" if namespace else host
 
 
 def no_kubeflow(host: str) -> InputError:
-    """What is said when something else answers."""
+    """Return the error for a server that is not Kubeflow Pipelines."""
     return InputError(
-        "what answers is not Kubeflow Pipelines; mostly it is a login page",
+        "the server is not Kubeflow Pipelines; it may be a login page",
         where=host,
-        expected="the address of its API or UI, and a token or cookies where it wants a login",
+        expected="the URL of its API or UI, and a token or cookies if it requires a login",
         remedy="check --host; --token-file or --cookies-file, or KFP_TOKEN or KFP_COOKIES",
     )
 
 
 def kind_of(error: Exception) -> str:
-    """What went wrong on the way, in a word."""
+    """Return the kind of a connection failure, in one word."""
     reason = getattr(error, "reason", None)
     return type(reason if isinstance(reason, Exception) else error).__name__
 
 
 def _message(error: Any) -> str:
-    """What the server says went wrong, in one short line."""
+    """Return the server's own error message, on one short line."""
     try:
         body = json.loads(error.body)
         said = body.get("message") or body.get("error") or ""

@@ -1,4 +1,4 @@
-"""Calls to a cluster: made again where that is safe, and their failures said in a sentence."""
+"""Calls to a cluster: retried where that is safe, with failures explained in one sentence."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Calls:
         self.client = connect(connection, self.host)
 
     def ask(self, call: Callable[[], Result], what: str = "") -> Result:
-        """Make a call that changes nothing, again if the server is busy or the line breaks."""
+        """Make a call that changes nothing; retry it if the server is busy or unreachable."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return self.once(call, what)
@@ -54,14 +54,14 @@ class Calls:
         raise AssertionError
 
     def send(self, call: Callable[[], Result], what: str) -> Result:
-        """Make a call that changes something: once, unless the server says it was not taken."""
+        """Make a call that changes something; retry it only if the server rejected it as busy."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return self.once(call, what)
             except BusyError as error:
                 if error.status not in (429, 503) or attempt == _ATTEMPTS:
-                    tells = f"kfp-finetune runs{self.connection.flags} tells"
-                    unknown = f"; whether {what} was accepted is not known: {tells}"
+                    tells = f"kfp-finetune runs{self.connection.flags} lists the runs"
+                    unknown = f"; it is unknown whether {what} was accepted: {tells}"
                     raise ClusterError(f"{error}{'' if error.status else unknown}") from None
                 time.sleep(error.wait or _SECONDS_BETWEEN_ATTEMPTS * 2 ** (attempt - 1))
         raise AssertionError
@@ -94,7 +94,7 @@ class Calls:
             raise BusyError(f"{self.host} cannot be reached ({kind_of(error)})", 0) from None
 
     def get(self, path: str) -> tuple[int, bytes]:
-        """Ask what the API's description does not have, as the same user.
+        """Request a path that the API client does not cover, as the same user.
 
         Returns:
             The HTTP status and what came.
@@ -106,7 +106,7 @@ class Calls:
             answer.release_conn()
 
     def open(self, path: str, *, refused: bool = True) -> Any:
-        """As `get`, to be read as it comes.
+        """Like `get`, as a stream.
 
         Args:
             path: What is asked for.

@@ -1,4 +1,4 @@
-"""What a cluster would change or choke on, refused before anything is sent."""
+"""Rejects names and URIs that a cluster would change or fail on, before anything is sent."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Cluster:
         if self._is_multi_user(status, content) and connection.namespace is None:
             if not POD.is_file():
                 raise InputError(
-                    "this Kubeflow has several users",
+                    "this Kubeflow is a multi-user installation",
                     where=self.host,
                     expected="your namespace",
                     remedy="--namespace NAMESPACE",
@@ -189,7 +189,7 @@ class Cluster:
         )
 
     def read_log(self, run_id: str, pod: str, created: datetime | None = None) -> str | None:
-        """What a pod's main container printed; None if nobody has it.
+        """Return the log of a pod's main container; None if it is no longer available.
 
         The API has it, and where the host is the UI, the UI's server.
 
@@ -220,7 +220,7 @@ class Cluster:
 
     @contextmanager
     def download(self, path: str) -> Iterator[Any]:
-        """What the host has at a path, to be read as it comes, whatever its status.
+        """Stream a path of the host, whatever the status of its response.
 
         Raises:
             ClusterError: If the host does not answer.

@@ -1,4 +1,4 @@
-"""Puts a platform's settings onto the tasks of a pipeline, with KFP's own setters."""
+"""Applies a platform's settings to the tasks of a pipeline, with KFP's own setters."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _give_resources(task: Any, step: Step) -> None:
 
 
 def tensorboard_view(platform: Platform) -> dict[str, Any]:
-    """What `ui_metadata` needs of the platform's TensorBoard: secrets by reference only."""
+    """Return the TensorBoard settings for `ui_metadata`, with secrets by reference only."""
     pod = platform.tensorboard
     if pod is None:
         return {}

@@ -73,7 +73,7 @@ def fetch(
 
 
 def _open(target: Path, run: ObservedRun) -> RunFolder:
-    """The run folder; one that is there is gone on with, if it is this run's."""
+    """Open the run folder; a partial download of the same run is continued."""
     if (target / RECORD).is_file():
         record = RunFolder.open(target).record
         if record.environment.get("cluster_run") != run.id:
@@ -101,14 +101,14 @@ def _open(target: Path, run: ObservedRun) -> RunFolder:
         raise InputError(
             f"the folder cannot be written: {error.strerror or error}",
             where=str(target),
-            expected="a folder that can be made",
+            expected="a folder that can be created",
             remedy="give another with -o",
         ) from None
     return folder
 
 
 def _note(record: RunRecord, outputs: StepOutputs, names: list[str], origin: str | None) -> None:
-    """Write down how a step went, and where its artifacts are now."""
+    """Record a step's outcome and the new paths of its artifacts."""
     step = outputs.step
     if step.state == "not_started":
         return
@@ -161,7 +161,7 @@ class _Downloads:
         )
 
     def of(self, step: StepOutputs) -> list[str]:
-        """Download what a step has left.
+        """Download the outputs of a step.
 
         Returns:
             The names of its artifacts that are here.
@@ -183,7 +183,7 @@ class _Downloads:
         self._say(f"not fetched: {self.missing[-1]}")
 
     def _get(self, step: StepOutputs, items: Mapping[str, list[Item]]) -> dict[str, str]:
-        """Download what is not here yet; returns the names of what cannot be had, and why."""
+        """Download missing files; return the names of unavailable artifacts, and why."""
         key = step.step.key
         gone = {}
         wanted = {}

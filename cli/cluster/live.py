@@ -56,7 +56,7 @@ class ClusterLogs:
             each.mkdir(parents=True, exist_ok=True)
 
     def sync(self) -> int:
-        """Copy what is new or has grown; returns how many files there are."""
+        """Copy new and grown files; return the number of files."""
         if not self._run.is_over:
             self._run = find(self._cluster, self._run.id)
         live = (self._run.parameters.get("tensorboard_dir") or "").rstrip("/")
@@ -71,7 +71,7 @@ class ClusterLogs:
         )
 
     def check(self) -> None:
-        """Copy what there is.
+        """Copy the available files.
 
         Raises:
             InputError: If there is nothing.
@@ -140,7 +140,7 @@ def serve_with_cluster(
         port: The first port to try.
         connection: Which Kubeflow.
         root: The pipeline root, where neither the run nor the default says it.
-        follow: Whether what cluster runs go on writing is copied, too.
+        follow: Whether to keep copying the logs of running cluster runs.
 
     Raises:
         InputError: If a run is not there or has no logs.

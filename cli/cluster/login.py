@@ -1,4 +1,4 @@
-"""How a cluster is reached, and as whom."""
+"""Connects to a cluster with the user's credentials."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def host_of(connection: Connection) -> str:
     """The address of Kubeflow Pipelines.
 
     Raises:
-        InputError: If there is none, or it is no address.
+        InputError: If there is none, or it is not a valid URL.
     """
     host = connection.host or os.environ.get("KF_PIPELINES_ENDPOINT") or ""
     if not host and POD.is_file():
@@ -71,16 +71,16 @@ def host_of(connection: Connection) -> str:
         )
     if not host.startswith(("http://", "https://")):
         raise InputError(
-            f"'{without_secrets(host)}' is no address",
+            f"'{without_secrets(host)}' is not a valid URL",
             where="--host",
             expected="http://... or https://...",
             remedy=f"--host https://{without_secrets(host)}",
         )
     if without_secrets(host) != host:
         raise InputError(
-            "the address holds a user, a password or a query",
+            "the URL contains a user, a password or a query",
             where=f"--host {without_secrets(host)}",
-            expected="an address alone; authenticate with a token or cookies",
+            expected="a plain URL; sign in with a token or cookies",
             remedy=f"--host {without_secrets(host)} --token-file FILE (or --cookies-file FILE, or"
             " the variable KFP_TOKEN)",
         )
@@ -95,7 +95,7 @@ def _secret(file: Path | None, variable: str, option: str) -> str | None:
         text = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"it cannot be read: {getattr(error, 'strerror', None) or 'not text'}",
+            f"the file cannot be read: {getattr(error, 'strerror', None) or 'not text'}",
             where=f"{option} {file}",
             expected="a text file",
             remedy="check the path and its permissions",
@@ -105,6 +105,6 @@ def _secret(file: Path | None, variable: str, option: str) -> str | None:
             "the file is empty" if not text else "the file has several lines",
             where=f"{option} {file}",
             expected="one line",
-            remedy="write it anew",
+            remedy="write the token or the cookies to it, on one line",
         )
     return text

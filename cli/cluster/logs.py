@@ -53,10 +53,10 @@ def show(cluster: Cluster, name: str, wanted: Wanted, *, follow: bool) -> None:
         cluster: Where it runs.
         name: The run's id or name.
         wanted: Which log.
-        follow: Whether to go on printing until the step has ended.
+        follow: Whether to keep printing until the step has ended.
 
     Raises:
-        InputError: If there is no such run, step or attempt, or nobody has its log.
+        InputError: If there is no such run, step or attempt, or its log is no longer available.
     """
     run = find(cluster, name)
     chosen = choose(run, wanted, cluster.connection.flags)
@@ -71,7 +71,7 @@ def show(cluster: Cluster, name: str, wanted: Wanted, *, follow: bool) -> None:
         return
     pods = chosen.drivers if chosen.failed_in_driver else chosen.attempts
     if chosen.failed_in_driver:
-        _say(f"{chosen.title} never ran: KFP's driver failed, whose log this is")
+        _say(f"{chosen.title} never ran: this is the log of KFP's driver, which failed")
     number = len(pods) if attempt is None else attempt
     if attempt is not None and not 1 <= attempt <= len(pods):
         raise InputError(
@@ -99,7 +99,7 @@ def read(
     *,
     stores: bool = True,
 ) -> str | None:
-    """The log of one of a step's pods, or of its driver where that failed; None if nobody has it.
+    """The log of one of a step's pods, or of its driver if that failed; None if it is gone.
 
     Args:
         cluster: Where it runs.
@@ -133,7 +133,7 @@ def _by_layout(
 ) -> str | None:
     """The log of a step whose pods are not known: ROOT/PIPELINE/RUN_ID/TASK/UUID/executor-logs-N.
 
-    Of a loop's steps the layout does not say whose they are.
+    In a loop, the layout does not identify the trial.
     """
     if step.task.trial is not None or step.title != step.key:
         return None
@@ -208,7 +208,7 @@ def choose(run: ObservedRun, wanted: Wanted, flags: str) -> Step:
 
 
 def _followed(cluster: Cluster, run: ObservedRun, step: Step) -> Iterator[str]:
-    """What a step prints, from the start until it has ended; waits for it to start."""
+    """Yield a step's log from its start to its end; wait for it to start."""
     seen: dict[str, int] = {}
     said = ""
     while True:
@@ -221,7 +221,7 @@ def _followed(cluster: Cluster, run: ObservedRun, step: Step) -> Iterator[str]:
             live = None if over else cluster.read_log(run.id, pod, run.run.created_at)
             text = read(cluster, run, step) if live is None else live
             if text and len(text) < seen.get(pod, 0):
-                _say(f"{step.title}: the node has rotated the log; what was in between may be lost")
+                _say(f"{step.title}: the node has rotated the log; some lines may be lost")
                 seen[pod] = 0
             if text is not None and len(text) > seen.get(pod, 0):
                 yield text[seen.get(pod, 0) :]
@@ -259,12 +259,12 @@ def _no_log(cluster: Cluster, run: ObservedRun, step: Step, problems: list[str])
             f"{step.title} did not run: its results came from the cache",
             where=cluster.link(run.id),
             expected="a step that ran in this run",
-            remedy="read the log of the run that made them",
+            remedy="read the log of the run that produced them",
         )
     if step.state in ("not_started", "starting", "waiting"):
         message = step.message and f": {of_waiting(step, namespace_of(run)).text}"
         return InputError(
-            f"there is no log of {step.title} yet: it is {words(step.state)}{message}",
+            f"{step.title} has no log yet: it is {words(step.state)}{message}",
             where=cluster.link(run.id),
             expected="a step that has started",
             remedy="add --follow to wait for it"

@@ -127,7 +127,7 @@ class ObservedRun:
                     yield Task.of(self.spec, below, inner[below], trial, *titles, item=item)
 
     def _items(self, loop: Mapping[str, Any]) -> list[Any]:
-        """What a loop goes over."""
+        """Return the items of a loop."""
         items = (loop.get("parameterIterator") or {}).get("items") or {}
         if "raw" in items:
             return list(json.loads(items["raw"]))
@@ -137,14 +137,14 @@ class ObservedRun:
 
 
 def named(item: Any) -> Mapping[str, Any]:
-    """What a loop goes over, as a candidate has it: other people's pipelines loop over anything."""
+    """Return a loop's item as a candidate; other pipelines may loop over anything."""
     if isinstance(item, Mapping) and {"name", "seed"} <= item.keys():
         return item
     return {"name": str(item), "seed": None}
 
 
 def observe(cluster: Cluster, run: Any) -> ObservedRun:
-    """Ask for what the server has of a run beside its v2beta1 answer.
+    """Request everything that the server has of a run.
 
     Args:
         cluster: Where it runs.
@@ -182,7 +182,7 @@ def find(cluster: Cluster, name: str) -> ObservedRun:
 
 
 def is_over(run: Any) -> bool:
-    """Whether a run has ended; one that was told to end may say so only by its time."""
+    """Whether a run has ended; a terminated one may show it only by its end time."""
     if run.state in _ENDED:
         return True
     return run.state == "CANCELING" and has_time(run.finished_at)
@@ -191,7 +191,7 @@ def is_over(run: Any) -> bool:
 def status_of(run: Any) -> str:
     """Return "running", "succeeded", "failed" or "terminated".
 
-    A terminated run ends as FAILED; that it was told to end stands in its history.
+    A terminated run ends as FAILED; its history shows that it was terminated.
     """
     if run.state == "SUCCEEDED":
         return "succeeded"
@@ -199,18 +199,18 @@ def status_of(run: Any) -> str:
         return "running"
     states = [entry.state for entry in run.state_history or []]
     last_run = max((i for i, state in enumerate(states) if state == "RUNNING"), default=-1)
-    told = run.state in ("CANCELED", "CANCELING") or "CANCELING" in states[last_run + 1 :]
-    return "terminated" if told else "failed"
+    canceled = run.state in ("CANCELED", "CANCELING") or "CANCELING" in states[last_run + 1 :]
+    return "terminated" if canceled else "failed"
 
 
 def unchanged(before: Any, after: Any) -> bool:
-    """Whether the v2beta1 answers of a run say the same of it and its tasks."""
+    """Whether two v2beta1 answers show the same state of a run and its tasks."""
 
-    def told(run: Any) -> tuple[Any, ...]:
+    def states(run: Any) -> tuple[Any, ...]:
         details = (run.run_details.task_details if run.run_details else None) or []
         return run.state, sorted((d.task_id or "", d.state or "") for d in details)
 
-    return told(before) == told(after)
+    return states(before) == states(after)
 
 
 def has_time(value: datetime | None) -> bool:

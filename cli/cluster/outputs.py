@@ -40,7 +40,7 @@ _NOT_DONE = {
 
 @dataclass(frozen=True)
 class StepOutputs:
-    """What one step has left.
+    """The outputs of one step.
 
     Attributes:
         step: The step.
@@ -81,7 +81,7 @@ class Outputs:
         return self._folder(self._run)
 
     def all(self) -> list[StepOutputs]:
-        """What the steps have left, in an order in which they ran."""
+        """Return the outputs of the steps, in an order in which they ran."""
         index = self._index()
         given = _given(self._run)
         found: dict[str, StepOutputs] = {}
@@ -93,7 +93,7 @@ class Outputs:
         return list(found.values())
 
     def _index(self) -> dict[str, dict[str, str]]:
-        """What record_artifacts has written: URIs by output, by step; empty if it has not run."""
+        """Return the URIs that record_artifacts wrote, by step and output; empty without it."""
         for step in self._run.steps:
             if step.key == _INDEX_STEP and step.state == "done":
                 uri = self._of_executed(self._run, step, [_INDEX]).get(_INDEX)
@@ -146,7 +146,7 @@ class Outputs:
                 return StepOutputs(step, uris, origin=other.id, missing=_gone(uris, names))
         return StepOutputs(
             step,
-            missing="it came from the cache, and no earlier run is known whose step had its inputs",
+            missing="it came from the cache, and no earlier run with the same inputs was found",
         )
 
     def _of_executed(self, run: ObservedRun, step: Step, names: list[str]) -> dict[str, str]:
@@ -171,13 +171,13 @@ class Outputs:
 
 
 def no_outputs(run: ObservedRun, place: str) -> InputError:
-    """What is said when a run has left nothing that is looked for."""
+    """Return the error for a run without the wanted outputs."""
     return InputError(
         f"no artifacts found for run {run.name}",
         where=place,
         expected="PIPELINE_ROOT/PIPELINE/RUN_ID/TASK/UUID/OUTPUT of a step that has succeeded",
-        remedy="look at kfp-finetune status; --pipeline-root URI, if the artifacts are elsewhere;"
-        " AWS_ENDPOINT_URL and keys, if the store is the cluster's own",
+        remedy="add --pipeline-root URI if the artifacts are elsewhere; set AWS_ENDPOINT_URL and"
+        " the keys if they are in the cluster's own store",
     )
 
 
@@ -272,7 +272,7 @@ def _logs(step: Step) -> tuple[str, ...]:
 
 def _gone(found: Mapping[str, str], names: list[str]) -> str:
     without = [name for name in names if name not in found]
-    return f"nothing says where {', '.join(without)} is" if without else ""
+    return f"the location of {', '.join(without)} is unknown" if without else ""
 
 
 def _run_of(folder: str) -> str:

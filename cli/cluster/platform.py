@@ -1,7 +1,7 @@
-"""What a cluster gives the steps: image, resources, secrets by name, volumes, retries.
+"""Resources per step: image, CPUs, memory, GPUs, secrets by name, volumes, retries.
 
-One YAML file says it (`--platform`), and flags the commonest of it. It goes into the compiled
-pipeline and is no parameter of it: a parameter would be part of every cache key.
+They come from a YAML file (`--platform`) and from options. They are compiled into the pipeline, not
+passed as parameters, because parameters are part of every cache key.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Settings(BaseModel):
 
 
 class Toleration(_Settings):
-    """A taint that a step's pod puts up with."""
+    """A taint that a step's pod tolerates."""
 
     key: str | None = None
     operator: Literal["Equal", "Exists"] | None = None
@@ -53,7 +53,7 @@ class Toleration(_Settings):
 
 
 class Step(_Settings):
-    """What one step gets, or all of them."""
+    """Resources of one step, or of all steps."""
 
     cpu_request: Cpu | None = None
     cpu_limit: Cpu | None = None
@@ -97,7 +97,7 @@ class TensorBoardPod(_Settings):
 
 
 class Platform(_Settings):
-    """All of it.
+    """Settings of the cluster for a pipeline.
 
     Attributes:
         image: Of every step; None: the one the components declare.
@@ -129,7 +129,7 @@ class Platform(_Settings):
     tensorboard: TensorBoardPod | None = None
 
     def of(self, step: str) -> Step:
-        """What a step gets: its own settings over everybody's."""
+        """Return a step's settings: its own over the defaults."""
         own = self.steps.get(step, Step())
         given = own.model_dump(include=own.model_fields_set)
         return Step(**self.defaults.model_dump() | given)
@@ -263,7 +263,7 @@ def _check(platform: Platform, steps: Sequence[str], where: str) -> None:
     ]
     check_templates(named, f"{where}, env")
     problems += [
-        InputError(f"volumes: {path} is no absolute path", where=f"{where}, volumes")
+        InputError(f"volumes: {path} is not an absolute path", where=f"{where}, volumes")
         for path in platform.volumes
         if not path.startswith("/")
     ]

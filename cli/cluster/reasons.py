@@ -1,4 +1,4 @@
-"""Why a step waits or has failed, in a line, and what to do about it."""
+"""Explains in one line why a step waits or failed, and how to fix it."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def _short(message: str) -> str:
 
 
 def _own_error(lines: list[str]) -> dict[str, Any] | None:
-    """What our component said last of its failure."""
+    """Return the last error that our component reported."""
     for line in reversed(lines):
         parsed = parse_line(line)
         if parsed and parsed[0] == ERROR_LINE:

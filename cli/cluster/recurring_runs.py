@@ -127,7 +127,7 @@ class Schedules:
         self._send("enable_recurring_run", schedule.recurring_run_id, schedule.display_name)
 
     def delete(self, schedule: Any) -> None:
-        """Remove it; its runs stay, and those that have begun go on."""
+        """Remove it; its runs stay, and running ones continue."""
         self._send(
             "delete_recurring_run",
             schedule.recurring_run_id,
@@ -154,7 +154,7 @@ class Schedules:
 
 
 def next_start(schedule: Any, now: datetime) -> datetime | None:
-    """When a schedule next starts a run; None if it is paused, has ended, or it cannot be told."""
+    """When a schedule next starts a run; None if it is paused, has ended, or it is unknown."""
     if not is_active(schedule) or schedule.trigger is None:
         return None
     trigger = schedule.trigger.cron_schedule or schedule.trigger.periodic_schedule

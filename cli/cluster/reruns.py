@@ -1,4 +1,4 @@
-"""Submits again what ran here or on a cluster, with something changed."""
+"""Repeats a local or a cluster run on a cluster, with the options you change."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _known(arguments: Mapping[str, Any], changes: Mapping[str, Any], spec: Spec)
             f"that run's pipeline does not know {', '.join(unknown)}",
             where=", ".join("--" + name.replace("_", "-") for name in unknown),
             expected="one of its parameters; another version of kfp-finetune compiled it",
-            remedy="submit it anew, with this version: kfp-finetune submit",
+            remedy="use kfp-finetune submit to run it with this version",
         )
     return {name: value for name, value in given.items() if name in declared}
 

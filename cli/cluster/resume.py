@@ -9,7 +9,7 @@ from kfp_finetune.components.errors import InputError
 
 
 def resume_on_cluster(cluster: Cluster, name: str) -> None:
-    """Have KFP retry what failed or was not reached; steps that are done stay so.
+    """Have KFP retry the steps that failed or were not reached; finished steps are kept.
 
     Raises:
         InputError: If there is no such run, it has not ended or it has succeeded.

@@ -1,4 +1,4 @@
-"""What looks like a secret, and so must not be in a compiled pipeline."""
+"""Detects values that look like secrets, which must not be in a compiled pipeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read from a cluster's store: directly, or through Kubeflow's UI, which has the keys.
+"""Reads a cluster's store: directly, or through Kubeflow's UI, which has the keys.
 
 The store itself comes first: it lists what there is, and sends only what is wanted. Where it cannot
 be reached from here, as without its keys or its address, the UI's server passes its files on.
@@ -51,7 +51,7 @@ class Sources:
         self._by_route: dict[str, bool] = {}
 
     def items(self, uri: str) -> list[Item]:
-        """What there is at a URI: a file, or the files of a folder; empty if there is nothing.
+        """Return the file at a URI, or the files of a folder; empty if there is nothing.
 
         What is read through the UI is one item, which may turn out not to be there.
 

@@ -1,4 +1,4 @@
-"""Puts local data where a cluster's steps can read it.
+"""Uploads local data to where a cluster's steps can read it.
 
 A pod does not see this disk. What is local is uploaded as HASH/NAME, the hash that of its content:
 the same content under the same name has the same URI, is uploaded once, and is found again in the
@@ -32,7 +32,7 @@ _WILDCARD = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True)
 class _Local:
-    """What a parameter names on this disk.
+    """A local file or folder that a parameter names.
 
     Attributes:
         files: What is uploaded: path below the content's hash to file.
@@ -55,7 +55,7 @@ def stage(
         parameters: All of them; relative paths have been made absolute.
         stage_uri: Where local files go (s3://, gs://); None: nowhere.
         mounted: Paths that are volumes of the steps: what is below is theirs, not this disk's.
-        say: Is told what is uploaded.
+        say: Called with a line for each upload.
 
     Raises:
         InputError: If something is local and there is no place for it, or it cannot be read or
@@ -98,7 +98,7 @@ def _check(local: Mapping[str, str], stage_uri: str | None) -> None:
 
 
 def _listed(name: str, path: str) -> _Local:
-    """What is to be uploaded of a file, a folder or a pattern.
+    """Return the files to upload for a file, a folder or a pattern.
 
     Raises:
         InputError: If there is nothing.
@@ -147,7 +147,7 @@ def _upload(store: Folder, name: str, local: _Local, say: Callable[[str], None])
         hashes = {below: fingerprints.of_path(file) for below, file in local.files.items()}
     except OSError as error:
         raise InputError(
-            f"it cannot be read: {error.strerror or error}",
+            f"the file cannot be read: {error.strerror or error}",
             where=f"{name}: {error.filename}",
             expected="files that this user may read",
             remedy="check the permissions",

@@ -12,10 +12,10 @@ from typing import Any
 from kfp_finetune.cli.cluster.submit import Spec
 from kfp_finetune.cli.cluster.workflow import Node, Workflow
 
-# What Argo says of pods that it ended because the workflow was told to end.
+# Argo's messages for pods that it ended because the workflow was terminated.
 _TOLD_TO_END = re.compile("deadline|shutdown|terminated", re.IGNORECASE)
 _FAILED = ("Failed", "Error")
-# Seconds that a pod may wait before it is said what to do.
+# Seconds that a pod may wait before a remedy is printed.
 LONG_WAIT = 60.0
 # What every pod says for a while.
 _USUAL = ("PodInitializing", "ContainerCreating")
@@ -163,7 +163,7 @@ class Step:
 
     @property
     def waits(self) -> bool:
-        """Whether it is to be said why its pod does not start: at once, or after the usual time."""
+        """Whether to report why its pod does not start: at once, or after the usual time."""
         usual = self.state == "starting" and self.waited < LONG_WAIT
         return self.state in ("waiting", "starting") and bool(self.message) and not usual
 
@@ -183,7 +183,7 @@ def from_workflow(task: Task, workflow: Workflow, *, terminated: bool) -> Step:
     Args:
         task: Which.
         workflow: The run's.
-        terminated: Whether the run was told to end.
+        terminated: Whether the run was terminated.
     """
     own = workflow.by_task.get((task.trial, task.name), [])
     drivers = workflow.by_task.get((task.trial, f"{task.name}-driver"), [])
@@ -211,7 +211,7 @@ def from_workflow(task: Task, workflow: Workflow, *, terminated: bool) -> Step:
 
 
 def of_kfp(workflow: Workflow, tasks: Collection[str]) -> list[Step]:
-    """What KFP prepares beside steps, as steps: of that only what waits or has failed.
+    """Return KFP's own preparations that wait or have failed, as steps.
 
     Args:
         workflow: The run's.

@@ -1,4 +1,4 @@
-"""Starts a pipeline on a cluster: once, or again and again."""
+"""Starts a pipeline on a cluster, once or on a schedule."""
 
 from __future__ import annotations
 
@@ -117,14 +117,14 @@ def prepare(
     submission: Submission,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """What can be known here to be wrong is refused, and what is local is uploaded.
+    """Check the parameters, and upload local data.
 
     Args:
         pipeline: Which.
         parameters: A value for every parameter but the fingerprints; None for what is unset.
         platform: What the cluster gives the steps.
         submission: How it is started.
-        say: Is told what is done.
+        say: Called with a line for each action.
 
     Returns:
         The arguments: every parameter that has a value, fingerprints included.
@@ -150,8 +150,8 @@ def prepare(
     sent = sample.in_image(staged | known)
     if hidden := [name for name, value in sent.items() if is_hidden(value)]:
         say(
-            f"warning: the cluster stores the whole URI of {', '.join(hidden)}, and shows it to"
-            " everybody who may see the run"
+            f"warning: the cluster stores the full URI of {', '.join(hidden)}; everyone with"
+            " access to the run can see it"
         )
         sent |= {name: with_secrets(sent[name]) for name in hidden}
     return {name: value for name, value in sent.items() if value is not None}
@@ -176,7 +176,7 @@ def submit(
         arguments: As `prepare` returns them.
         spec: The compiled pipeline.
         submission: How.
-        say: Is told what is done.
+        say: Called with a line for each action.
 
     Returns:
         The name, and the id of the run or of its schedule.
@@ -194,7 +194,7 @@ def submit(
         why = (
             "the data may have changed"
             if submission.cron
-            else ("it cannot be told whether the data or the model has changed")
+            else "changes of the data or the model cannot be detected"
         )
         say(f"not cached: {why}")
         spec = spec.without_cache()
@@ -231,7 +231,7 @@ def compiled_spec(pipeline: Pipeline, platform: Platform) -> Spec:
 def _check_recurring(parameters: Mapping[str, Any]) -> None:
     if parameters.get("checkpoint_dir"):
         raise InputError(
-            "checkpoint_dir is one run's, and there would be many",
+            "checkpoint_dir is given with --cron: several runs cannot share it",
             where="--checkpoint-dir",
             expected="recurring runs without one",
             remedy="omit --checkpoint-dir",

@@ -53,7 +53,7 @@ def wait(cluster: Cluster, run_id: str, screen: Screen) -> ObservedRun:
 
 
 class _Watcher:
-    """What has been shown of a run."""
+    """Shows a run, and remembers what has been shown."""
 
     def __init__(self, cluster: Cluster, run_id: str, screen: Screen) -> None:
         self.repeated = ""  # the step that ran out of memory twice
@@ -227,7 +227,7 @@ def failure_of(cluster: Cluster, run: ObservedRun, repeated: str = "") -> Except
 
 
 def next_step(cluster: Cluster, run: ObservedRun, reasons: Sequence[Reason]) -> str:
-    """How to go on with a run that has failed or was terminated: the command."""
+    """Return the command that continues a failed or terminated run."""
     changes = list(dict.fromkeys(reason.change for reason in reasons if reason.change))
     flags = cluster.connection.flags
     if changes:

@@ -1,4 +1,4 @@
-"""Says what load_data would find, and how many steps it would make, without a run."""
+"""Reports what load_data finds in a dataset, and the steps of a training, without a run."""
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ def _values(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) -
         raise InputError(
             "there is no model",
             where="--model",
-            expected="a folder or a Hub id: its tokenizer says how long the texts are",
+            expected="a folder or a Hub id: its tokenizer measures the lengths of the texts",
             remedy="give --model MODEL",
         )
     return complete(load(pipeline.definition), values)
 
 
 def _report(values: Mapping[str, Any]) -> DataReport:
-    """What load_data and count_steps would say."""
+    """Return the reports of load_data and count_steps."""
     from kfp_finetune.components.artifacts import data_report
     from kfp_finetune.components.load_data.dataset import load_data
     from kfp_finetune.components.load_data.parameters import Parameters

@@ -1,4 +1,4 @@
-"""Says what a trained model makes of texts."""
+"""Predicts labels for texts with a trained model."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class _Rows:
 
     Args:
         rows: The rows.
-        drop: Whether bad rows are left out.
+        drop: Whether to omit bad rows.
     """
 
     def __init__(self, rows: Iterator[Row], *, drop: bool = False) -> None:
@@ -133,7 +133,7 @@ class _Rows:
                 return
 
     def finish(self) -> None:
-        """Print which rows were left out.
+        """Print which rows were omitted.
 
         Raises:
             InputError: If a bad row ended it.
@@ -144,12 +144,12 @@ class _Rows:
                 where=self._bad.place,
                 expected="a text in every row, or two for a model of pairs; the rows before it have"
                 " been predicted",
-                remedy="fix the row, or --on-bad-row drop to leave out such rows",
+                remedy="fix the row, or add --on-bad-row drop to omit such rows",
             )
         if self._count:
             more = ", ..." * (self._count > len(self._left_out))
             left_out = counted(self._count, "row")
-            print(clean(f"{left_out} left out: {', '.join(self._left_out)}{more}"), file=sys.stderr)
+            print(clean(f"{left_out} omitted: {', '.join(self._left_out)}{more}"), file=sys.stderr)
 
 
 def _check(
@@ -165,7 +165,7 @@ def _check(
             "there are texts and a file" if texts else "there is nothing to predict for",
             where="the command line",
             expected="one or more texts, or --file",
-            remedy="leave one of them out" if texts else 'kfp-finetune predict MODEL "a text"',
+            remedy="omit --file or the texts" if texts else 'kfp-finetune predict MODEL "a text"',
         )
     if file is None and flags:
         flag = f"--{next(iter(flags)).replace('_', '-')}"

@@ -23,10 +23,10 @@ def rerun_here(
 
     Args:
         name: The run's name, or its folder.
-        changes: What is named anew.
+        changes: The parameters to change.
         runs_dir: The folder of runs.
         new_name: The new run's name; None for the dataset's name and the time.
-        use_cache: Whether finished steps are taken over.
+        use_cache: Whether to reuse finished steps.
 
     Raises:
         InputError: As `run.execute`, and if there is no such run.
@@ -36,7 +36,7 @@ def rerun_here(
     kept = (name for name in record.hidden if name not in changes)
     if gone := [name for name in kept if not is_hidden(record.parameters[name])]:
         raise InputError(
-            "what is stored of a URI is without its user, password or token",
+            "the URI is stored without its user, password or token",
             where=", ".join(f"{n}: {record.parameters[n]}" for n in gone),
             expected="the whole URI",
             remedy=" ".join(f"--{n.replace('_', '-')} 'THE WHOLE URI'" for n in gone),

@@ -65,7 +65,7 @@ def serve(names: Sequence[str], runs_dir: Path, bind: str, port: int) -> None:
 
 
 def check_installed() -> None:
-    """Check that TensorBoard is there.
+    """Check that TensorBoard is installed.
 
     Raises:
         InputError: If it is not.
@@ -180,7 +180,7 @@ def _serve(logs: Path, output: Path, bind: str, port: int) -> None:
             shown = "localhost" if bind in ("0.0.0.0", "::") else bind  # noqa: S104
             address = f"[{shown}]" if ":" in shown else shown
             print(f"TensorBoard: http://{address}:{port}/?pinnedCards={quote(_PINNED)}#timeseries")
-            print("Ctrl-C ends it.", flush=True)
+            print("Press Ctrl-C to stop.", flush=True)
         process.wait()
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Runs again what has been run, with something changed."""
+"""The parameters of a run that repeats another one with some changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def changed(
 
     Args:
         before: The parameters that it was begun with.
-        changes: What is named anew, paths made absolute.
+        changes: The parameters to change, paths made absolute.
         pipeline: Whose parameters.
 
     Returns:
@@ -50,10 +50,10 @@ def changed(
         and after["resume_from_checkpoint"] == "retry"
     ):
         raise InputError(
-            "checkpoint_dir is that of the run before",
+            "checkpoint_dir belongs to the repeated run",
             where=f"checkpoint_dir: {shared}",
-            expected="one of this run's own",
-            remedy="--checkpoint-dir ANOTHER",
+            expected="one checkpoint directory per run",
+            remedy="add --checkpoint-dir with another folder",
         )
     return after
 
@@ -100,6 +100,6 @@ def print_reused(
     after: Mapping[str, Any],
     ignored: tuple[str, ...] = (),
 ) -> None:
-    """Say what `steps_reused` tells; the cache may have lost it, or be another version's."""
+    """Print the steps that the cache can serve; it may have lost them."""
     kept = steps_reused(spec["root"]["dag"]["tasks"], before, after, ignored)
-    print("from the cache, if it still has it: " + (", ".join(kept) or "nothing"), flush=True)
+    print("from the cache, if still there: " + (", ".join(kept) or "nothing"), flush=True)

@@ -74,7 +74,7 @@ def _labels(report: DataReport) -> Iterator[str]:
     for i, (name, counts) in enumerate(ordered):
         if many and _LABELS_PER_END <= i < len(ordered) - _LABELS_PER_END:
             if i == _LABELS_PER_END:
-                yield f"  {'...':>10}{'':>30}  {len(ordered) - 2 * _LABELS_PER_END:,} labels more"
+                yield f"  {'...':>10}{'':>30}  {len(ordered) - 2 * _LABELS_PER_END:,} more labels"
             continue
         yield (
             f"  {counts['train']:>10,}{counts['train'] / kept:>8.1%}{counts['validation']:>12,}"
@@ -91,8 +91,8 @@ def _lengths(report: DataReport) -> Iterator[str]:
         for share, tokens in of.items()
     )
     yield (
-        f"  {report.truncated_share:.1%} cut at max_length {report.max_length};"
-        f" {report.max_length_for_1_percent} would cut under 1 %"
+        f"  {report.truncated_share:.1%} truncated at max_length {report.max_length};"
+        f" --max-length {report.max_length_for_1_percent} truncates fewer than 1 % of them"
     )
     yield f"  {report.unknown_token_share:.1%} of the tokens unknown to the tokenizer"
 

@@ -90,7 +90,7 @@ def test_without_the_cache_nothing_is_read_or_kept(cli: Cli) -> None:
 def test_data_of_unknown_content_is_not_cached(cli: Cli) -> None:
     code, out, _ = cli("run", "--dataset", "data.csv", "--model", "no/such-model")
     assert code == 1  # the toy cannot read it
-    assert "not cached: it cannot be told whether the data or the model has changed" in out
+    assert "not cached: changes of the data or the model cannot be detected" in out
     assert not (cli.folder / "runs" / ".cache").exists()
 
 

@@ -62,7 +62,7 @@ def test_the_report_for_people(data: Path, tiny_model: Path, tmp_path: Path) -> 
     assert "  train               83          83           0" in lines
     assert any(line.startswith("3 labels; the most frequent is 1.") for line in lines)
     assert "  - using column 'label' as label: the only one with a usual name" in lines
-    assert any(line.endswith(" would cut under 1 %") for line in lines)
+    assert any(line.endswith(" truncates fewer than 1 % of them") for line in lines)
     assert lines[-2:] == [
         "plan: 83 examples ÷ 10 = 9 steps × 3 epochs = 27 steps (last batch 3)",
         "save this report as a page, with every label: -o FILE.html",
@@ -100,7 +100,7 @@ def test_many_labels_show_their_ends(tiny_model: Path, tmp_path: Path) -> None:
     code, out, _ = check(tmp_path, "data.csv", "--model", str(tiny_model))
     assert code == 0
     assert "20 labels; the most frequent is 2.0 times the rarest" in out
-    assert "10 labels more" in out
+    assert "10 more labels" in out
     assert "label01" in out and "label00" in out and "label10" not in out.split("examples")[0]
 
 

@@ -76,7 +76,7 @@ def test_answers_before_a_bad_row_are_not_lost_and_others_can_go_on(
         said = capsys.readouterr()
         rows = [json.loads(line) for line in said.out.splitlines()]
         assert [(row["row"], row["text"]) for row in rows] == [(1, "good"), (3, "bad")]
-        assert said.err.startswith("1 row left out: 2 (")
+        assert said.err.startswith("1 row omitted: 2 (")
 
 
 def test_more_than_the_most_probable_label(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,8 +18,8 @@ RUN = "0b1e6a3e-0000-4000-8000-000000000000"
 @pytest.mark.parametrize(
     ("status", "code", "message"),
     [
-        (401, 2, "who you are is not known here, or your token has expired: HTTP 401"),
-        (403, 2, "you may not do this here: HTTP 403: it went wrong"),
+        (401, 2, "you are not signed in, or your token has expired: HTTP 401"),
+        (403, 2, "permission denied: HTTP 403: it went wrong"),
         (404, 2, f"there is no run {RUN}: HTTP 404: it went wrong"),
         (409, 2, f"run {RUN} was refused: HTTP 409: it went wrong"),
         (429, 1, "answered HTTP 429: it went wrong"),
@@ -67,7 +67,7 @@ def test_a_run_is_never_started_twice(
     assert [run.display_name for run in kubeflow.runs.values()].count("one") == started
     assert kubeflow.asked.count("POST /apis/v2beta1/runs") == 1 + started
     assert code == 1 - started
-    assert ("whether the run was accepted is not known" in err) == (status == "drop")
+    assert ("it is unknown whether the run was accepted" in err) == (status == "drop")
 
 
 def test_a_server_that_says_when(kubeflow: Kubeflow, cli: Cli) -> None:
@@ -94,13 +94,13 @@ def test_nobody_is_there(kubeflow: Kubeflow, cli: Cli) -> None:
     code, _, err = cli("status", RUN, host=False)
     assert (code, err.splitlines()[0]) == (2, "error: no cluster is given")
     code, _, err = cli("status", RUN, "--host", "localhost:8080", host=False)
-    assert (code, "'localhost:8080' is no address" in err) == (2, True)
+    assert (code, "'localhost:8080' is not a valid URL" in err) == (2, True)
 
 
 def test_a_login_page(kubeflow: Kubeflow, cli: Cli) -> None:
     kubeflow.login_page = True
     code, _, err = cli("status", RUN)
-    assert (code, "what answers is not Kubeflow Pipelines" in err) == (2, True)
+    assert (code, "the server is not Kubeflow Pipelines" in err) == (2, True)
 
 
 def test_a_token_that_expires_is_read_again(kubeflow: Kubeflow, cli: Cli, tmp_path: Path) -> None:
@@ -129,8 +129,8 @@ def test_namespaces(kubeflow: Kubeflow, cli: Cli) -> None:
     kubeflow.namespaces = ["mine"]
     kubeflow.add_run(display_name="one", pipeline_spec={})
     code, _, err = cli("status", "one")
-    assert (code, "this Kubeflow has several users" in err) == (2, True)
+    assert (code, "this Kubeflow is a multi-user installation" in err) == (2, True)
     assert cli("status", "one", "--namespace", "mine")[0] == 0
     code, _, err = cli("status", "one", "--namespace", "yours")
-    assert (code, "you may not do this here: HTTP 403" in err) == (2, True)
+    assert (code, "permission denied: HTTP 403" in err) == (2, True)
     assert f"where:    {cli.host}, namespace yours" in err

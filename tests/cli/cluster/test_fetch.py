@@ -159,7 +159,7 @@ def test_record_artifacts_says_where_everything_is(
     found = record()
     assert found["steps"]["build_optimizer"]["cached_from"] == GONE  # it has been deleted
     assert not Path("fetched/steps/finetune").exists()  # nothing leads to this disk
-    assert "not fetched: finetune: nothing says where mlpipeline_ui_metadata, model" in out
+    assert "not fetched: finetune: the location of mlpipeline_ui_metadata, model" in out
 
 
 def record_of(uris: dict[str, dict[str, str]]) -> bytes:

@@ -136,7 +136,7 @@ def test_where_a_driver_failed_its_log_is_shown(
     code, out, err = cli("logs", run_id, "finetune", "--candidate", "1")
     assert (code, err) == (
         0,
-        "1/6 low, seed 1: finetune never ran: KFP's driver failed, whose log this is\n",
+        "1/6 low, seed 1: finetune never ran: this is the log of KFP's driver, which failed\n",
     )
     nodes = argo_nodes(recording("comparison_missing_parameter")["v1beta1"])
     (driver,) = [
@@ -152,7 +152,7 @@ def test_where_a_driver_failed_its_log_is_shown(
     [
         ("cached", "finetune", "finetune did not run: its results came from the cache"),
         ("pending_secret", "load_data", 'yet: it is waiting: CreateContainerConfigError: secret "'),
-        ("pending_secret", "finetune", "there is no log of finetune yet: it is not started"),
+        ("pending_secret", "finetune", "finetune has no log yet: it is not started"),
         ("terminated_image", "load_data", "the log of load_data is no longer available"),
     ],
 )
@@ -225,7 +225,7 @@ def test_following_goes_on_after_the_log_was_rotated(
     replay.then[run_id] = looks()
     code, out, err = cli("logs", run_id, "finetune", "--follow")
     assert (code, out) == (0, "one two three\nfour\nfive\n")
-    assert err == "finetune: the node has rotated the log; what was in between may be lost\n"
+    assert err == "finetune: the node has rotated the log; some lines may be lost\n"
 
 
 def test_following_what_waits_says_why(

@@ -223,7 +223,11 @@ def test_what_is_no_secret_is_in_the_compiled_pipeline(tmp_path: Path) -> None:
             "platform.yaml",
         ),
         ("defaults: {retries: -1}", "defaults.retries:", "platform.yaml"),
-        ("volumes: {data: claim}", "volumes: data is no absolute path", "platform.yaml, volumes"),
+        (
+            "volumes: {data: claim}",
+            "volumes: data is not an absolute path",
+            "platform.yaml, volumes",
+        ),
         ("env: {A: '{{workflow.name}}'}", "A contains {{", "platform.yaml, env"),
         ("image: a b", "'a b' is not an image reference", "platform.yaml"),
         ("- a", "the config file holds a list", "platform.yaml"),

@@ -248,7 +248,7 @@ def test_what_cannot_be_told_apart_is_not_cached(kubeflow: Kubeflow, submit: Sub
         return {bool(task["cachingOptions"].get("enableCache")) for task in tasks}
 
     _, out, _ = submit()  # a Hub id, and no Hub
-    assert "not cached: it cannot be told whether the data or the model has changed" in out
+    assert "not cached: changes of the data or the model cannot be detected" in out
     assert cached() == {False}
 
 
@@ -305,7 +305,7 @@ def test_a_cluster_run_again(kubeflow: Kubeflow, cli: Cli, data: Any, s3: Bucket
     first = only(kubeflow.runs)
     code, out, err = cli("rerun", "first", "--learning-rate", "1e-4", "--name", "second")
     assert (code, err) == (0, "")
-    assert "from the cache, if it still has it: load_data, count_steps\n" in out
+    assert "from the cache, if still there: load_data, count_steps\n" in out
     second = list(kubeflow.runs.values())[1]
     before, after = first.runtime_config.parameters, second.runtime_config.parameters
     differing = {n for n in before.keys() | after.keys() if before.get(n) != after.get(n)}
