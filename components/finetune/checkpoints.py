@@ -1,9 +1,10 @@
 """Checkpoints: everything that a killed run needs to continue as if it had not been killed.
 
-A checkpoint is written between two updates. It holds the weights, the optimizer's slots and
-iterations, the state of dropout's random numbers, the number of updates made (which is the position
-in the data, because the order of the rows is a function of the seed and the update), and the
-history. The curves, early stopping and the best weights follow from these.
+A checkpoint is written between two updates. It holds the weights, the copies of earlier weights
+that the model may get in the end, the optimizer's slots and iterations, the state of dropout's
+random numbers, the number of updates made (which is the position in the data, because the order of
+the rows is a function of the seed and the update), and the history. The curves, early stopping and
+the best step follow from these.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from kfp_finetune.components.storage.uris import without_secrets
 
 RUN = "run.json"
 # Version of the variables in a checkpoint and their names. Version 1, which was not numbered, held
-# those of tf-keras and Transformers 4, with another state of dropout.
-FORMAT = 2
+# those of tf-keras and Transformers 4, with another state of dropout; version 2 had no `finite`.
+FORMAT = 3
 # Errors of a damaged checkpoint; TensorFlow has no class of its own for a wrong checksum. Any other
 # error (a volume that is not mounted) ends the step, because the checkpoint may be complete.
 _DAMAGED = (ValueError, tf.errors.OpError)
 
 
-def state(trainer: Trainer, best: BestWeights | None) -> dict[str, Any]:
+def state(trainer: Trainer, best: BestWeights | None, finite: BestWeights | None) -> dict[str, Any]:
     """The variables of a checkpoint, besides the history.
 
     TensorFlow would not find the optimizer's and dropout's variables by itself, because Keras keeps
@@ -50,6 +51,7 @@ def state(trainer: Trainer, best: BestWeights | None) -> dict[str, Any]:
         "updates_done": trainer.updates_done,
         "update_log": trainer.update_log,
         "best": best.variables if best else [],
+        "finite": finite.variables if finite else [],
     }
 
 
@@ -61,6 +63,7 @@ class Checkpoints:
         trainer: The compiled model.
         history: The history of the run.
         best: The weights of the best evaluation, where they are kept.
+        finite: The weights of the last evaluation with a finite loss, where they are kept.
         facts: Everything that determines the result, as `run_facts.facts_of` returns it.
         settings: When to save, how many checkpoints to keep, and which to continue from.
     """
@@ -71,6 +74,7 @@ class Checkpoints:
         trainer: Trainer,
         history: History,
         best: BestWeights | None,
+        finite: BestWeights | None,
         facts: Mapping[str, Any],
         settings: Checkpointing,
     ) -> None:
@@ -81,7 +85,7 @@ class Checkpoints:
         self._times = tf.Variable(history.times, trainable=False)
         self._history_text = tf.Variable("", trainable=False)
         self._checkpoint = tf.train.Checkpoint(
-            times=self._times, history=self._history_text, **state(trainer, best)
+            times=self._times, history=self._history_text, **state(trainer, best, finite)
         )
         self._saved: int | None = None
         self._last = time.monotonic()
@@ -259,6 +263,7 @@ def open_checkpoints(
     trainer: Trainer,
     history: History,
     best: BestWeights | None,
+    finite: BestWeights | None,
     facts: Mapping[str, Any],
 ) -> Iterator[Checkpoints | NoCheckpoints]:
     """Lock the checkpoint directory while a run trains, and continue from its checkpoints.
@@ -271,6 +276,7 @@ def open_checkpoints(
         trainer: The compiled model.
         history: The history of the run.
         best: The weights of the best evaluation, where they are kept.
+        finite: The weights of the last evaluation with a finite loss, where they are kept.
         facts: Everything that determines the result.
 
     Raises:
@@ -286,7 +292,7 @@ def open_checkpoints(
     strategy = trainer.distribute_strategy
     chief = distribution.is_chief(strategy)
     with directory.lock() if chief else contextlib.nullcontext(), termination_deferred():
-        checkpoints = Checkpoints(directory, trainer, history, best, facts, settings)
+        checkpoints = Checkpoints(directory, trainer, history, best, finite, facts, settings)
         if chief:
             checkpoints.begin()
         step = distribution.of_chief(strategy, checkpoints.step)

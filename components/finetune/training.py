@@ -96,14 +96,15 @@ def finetune(
         run.optimizer,
         run.plan,
         environment,
-        run.settings,
+        # Checkpoints hold other weights too where a divergence is reported.
+        {**run.settings, "on_divergence": parameters.on_divergence},
     )
     distribution.check_same(
         strategy, {**facts, "checkpoints": parameters.checkpoint_dir is not None}
     )
     checkpointing = parameters.checkpointing(run.optimizer, owner)
     with open_checkpoints(
-        checkpointing, learner.trainer, history, learner.best, facts
+        checkpointing, learner.trainer, history, learner.best, learner.finite, facts
     ) as checkpoints:
         diverged_at = train(run, learner, history, log, checkpoints)
         restore_weights(learner)

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from kfp_finetune.components.artifacts import optimizer_config
+from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import (
     callbacks,
@@ -179,6 +181,27 @@ def test_the_best_weights_and_the_patience_survive(
     assert manifest.num_train_steps == 6 * 13
     two.killed_at(best + 13 + 5, kill)
     two()
+    assert two.results() == one.results()
+
+
+def test_a_resumed_run_that_diverges_gets_the_weights_of_its_last_finite_evaluation(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
+) -> None:
+    """Also where that evaluation was before the checkpoint that it continues from."""
+    one, two = (Run(tmp_path / x, tiny_data, tiny_model, on_divergence="report") for x in "12")
+    schedule = Schedule(
+        name="piecewise_constant",
+        learning_rate=1e-3,
+        num_train_steps=STEPS,
+        boundaries=((15, 1e30),),
+    )
+    for run in (one, two):
+        optimizer_config.write(run.folder / "optimizer", OptimizerConfig(schedule=schedule))
+    manifest = one()
+    assert [step for step, _ in one.curves()["validation/loss"]] == [13]
+    assert manifest.diverged_at == 16
+    two.killed_at(16, kill)
+    assert two().resumed_at == [15]
     assert two.results() == one.results()
 
 
@@ -368,7 +391,7 @@ def test_a_checkpoint_of_another_format_is_refused_with_the_version_that_wrote_i
         "the checkpoints were written by kfp-finetune 0.1.0, and this version cannot continue from"
         " their format\n"
         f"  where:    {saved}\n"
-        "  expected: checkpoints in format 2, not 1\n"
+        "  expected: checkpoints in format 3, not 1\n"
         "  remedy:   continue with the version that wrote them, or start over with"
         " kfp-finetune rerun and another checkpoint directory"
     )
@@ -395,9 +418,10 @@ def test_another_plan_or_other_data_cannot_be_gone_on_with_at_all(
             {"load_best_model_at_end": True},
             {"metric_for_best_model": "accuracy", "load_best_model_at_end": True},
         ),
+        ({"on_divergence": "fail"}, {"on_divergence": "report"}),
         ({"seed": 42}, {"seed": 43}),
     ],
-    ids=["betas", "momentum", "metric", "seed"],
+    ids=["betas", "momentum", "metric", "divergence", "seed"],
 )
 def test_what_a_checkpoint_holds_cannot_be_changed_by_going_on_from_it(
     setting: dict[str, Any],
