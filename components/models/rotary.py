@@ -39,19 +39,28 @@ def rotations(rope: Rope, width: Any, size: int) -> tuple[Any, Any]:
 def rotate(x: Any, cosines: Any, sines: Any) -> Any:
     """Turn each pair (element i, element i + size / 2) by the angle of its position.
 
+    It computes in float32, as PyTorch's models do: bfloat16 would round the angles.
+
     Args:
         x: Queries or keys, shape [..., width, size].
         cosines: Shape [width, size], of `rotations`; also multiplied by a constant.
         sines: The same.
+
+    Returns:
+        The same shape and type as `x`.
     """
+
+    def product(x: Any, sines: Any) -> Any:
+        exact = tf.cast(x, cosines.dtype)
+        return tf.cast(exact * cosines + _swap(exact) * sines, x.dtype)
 
     @tf.custom_gradient
     def turn(x: Any) -> tuple[Any, Any]:
         def gradient(dy: Any) -> Any:  # turn back; the angles are constants
             with tf.name_scope("rotate_gradient"):
-                return dy * cosines - _swap(dy) * sines
+                return product(dy, -sines)
 
-        return x * cosines + _swap(x) * sines, gradient
+        return product(x, sines), gradient
 
     return turn(x)
 

@@ -57,6 +57,9 @@ class RotaryEncoder(Encoder):
 class RotaryAttention(keras.layers.Layer):
     """Multi-head self-attention with rotary positions and its output projection.
 
+    It is built without Keras' autocast, as is each layer around it: under a policy of bfloat16,
+    Keras would round the cosines and sines that are passed to them.
+
     Args:
         hidden: Width of the hidden states.
         heads: Number of heads.
@@ -76,7 +79,7 @@ class RotaryAttention(keras.layers.Layer):
         bias: bool,
         key_value_heads: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(autocast=False)
         self._heads, self._groups = heads, key_value_heads or heads
         self.query = Dense(hidden, heads * size, bias=bias)
         self.key = Dense(hidden, self._groups * size, bias=bias)

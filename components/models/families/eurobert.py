@@ -39,7 +39,7 @@ class EuroBertLayer(keras.layers.Layer):
     """Attention and feed-forward, each normalized before it."""
 
     def __init__(self, config: EuroBertConfig) -> None:
-        super().__init__()
+        super().__init__(autocast=False)  # as `RotaryAttention`
         hidden = config.hidden_size
         self.attention_norm = RmsNorm(hidden, config.rms_norm_eps)
         self.attention = RotaryAttention(

@@ -58,7 +58,7 @@ class RotaryBertLayer(keras.layers.Layer):
     def __init__(
         self, config: RotaryBertConfig, feed_forward: keras.layers.Layer, bias: bool
     ) -> None:
-        super().__init__()
+        super().__init__(autocast=False)  # as `RotaryAttention`
         hidden, epsilon = config.hidden_size, config.layer_norm_eps
         self.attention = RotaryAttention(
             hidden,
