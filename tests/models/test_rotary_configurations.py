@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,26 @@ def test_what_only_published_code_computes_is_refused(key: str, value: Any) -> N
         registry.read_config({**NOMIC, key: value}, WHERE)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("layer_norm_type", "rms_norm"),
+        ("logn_attention_scale", True),
+        ("position_embedding_type", "absolute"),
+    ],
+)
+def test_the_same_of_gte(key: str, value: Any) -> None:
+    published = {
+        "model_type": "gte",
+        "layer_norm_type": "layer_norm",
+        "logn_attention_scale": False,
+        "position_embedding_type": "rope",
+    }
+    registry.read_config(published, WHERE)
+    with pytest.raises(InputError, match=key):
+        registry.read_config({**published, key: value}, WHERE)
+
+
 @pytest.mark.parametrize("family", ["eurobert", "gte", "jina_embeddings_v3", "nomic_bert"])
 @pytest.mark.parametrize(
     "scaling",
@@ -87,3 +108,27 @@ def test_old_and_new_keys_of_rotations_are_both_written() -> None:
 def test_the_old_name_of_eurobert_s_pooling_is_read() -> None:
     config: Any = registry.read_config({"model_type": "eurobert", "clf_pooling": "mean"}, WHERE)
     assert config.classifier_pooling == config.old_keys()["clf_pooling"] == "mean"
+
+
+@pytest.mark.parametrize(
+    ("family", "old", "new"),
+    [
+        ("eurobert", {"clf_pooling": "bos"}, {"classifier_pooling": "mean"}),
+        ("nomic_bert", {"layer_norm_epsilon": 1e-3}, {"layer_norm_eps": 1e-5}),
+        ("nomic_bert", {"n_layer": 2}, {"num_hidden_layers": 3}),
+        ("nomic_bert", {"n_inner": None}, {"intermediate_size": 32}),
+        ("nomic_bert", {"rotary_emb_base": 500}, {"rope_theta": 2_000}),
+    ],
+)
+def test_a_key_of_transformers_counts_before_one_of_published_code(
+    family: str, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    described = {"model_type": family, **new}
+    for both in ({**described, **old}, {**old, **described}):
+        assert _same_model(both, described)
+    assert not _same_model({"model_type": family, **old}, described)
+
+
+def _same_model(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    read = (dataclasses.replace(registry.read_config(c, WHERE), described={}) for c in (one, other))
+    return next(read) == next(read)

@@ -25,8 +25,11 @@ class Config:
         described: config.json as it was read.
     """
 
-    # Other names of keys, which Transformers reads too.
+    # Other names of keys, which Transformers reads too; if both are given, it takes these.
     ALIASES: ClassVar[Mapping[str, str]] = {}
+    # Keys of the code that came with the first published models, which Transformers ignores: they
+    # count where its own key is not given.
+    OLD_NAMES: ClassVar[Mapping[str, str]] = {}
     # Whether the second text of a pair can have token types of its own.
     TOKEN_TYPES: ClassVar[bool] = True
 
@@ -49,8 +52,11 @@ class Config:
         """
         given = dict(described)
         for old, new in cls.ALIASES.items():
-            if old in given:  # if both are, Transformers takes this one
+            if old in given:
                 given[new] = given.pop(old)
+        for old, new in cls.OLD_NAMES.items():
+            if old in given:
+                given.setdefault(new, given.pop(old))
         given = cls.translated(given)
         values: dict[str, Any] = {}
         wrong = {"pruned_heads": "{}"} if given.get("pruned_heads") else {}

@@ -23,7 +23,7 @@ from kfp_finetune.components.models.configurations.rules import (
 class EuroBertConfig(Config):
     """`transformers.EuroBertConfig`; `clf_pooling` is the key of the first published models."""
 
-    ALIASES: ClassVar[Mapping[str, str]] = {"clf_pooling": "classifier_pooling"}
+    OLD_NAMES: ClassVar[Mapping[str, str]] = {"clf_pooling": "classifier_pooling"}
     TOKEN_TYPES: ClassVar[bool] = False
 
     vocab_size: int = size(128_256)

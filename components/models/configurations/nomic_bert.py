@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from kfp_finetune.components.models.configurations import rope
 from kfp_finetune.components.models.configurations.rotary_bert import RotaryBertConfig
 from kfp_finetune.components.models.configurations.rules import (
     activation,
@@ -18,22 +17,6 @@ from kfp_finetune.components.models.configurations.rules import (
 # Keys that the published models have from GPT-2, and which Transformers 5 ignores: it has their
 # values as defaults.
 _GATED = {"swiglu": "silu", "geglu": "gelu"}
-# What the code that came with the published models implements and Transformers 5 does not.
-_ONLY: Mapping[str, Any] = {
-    "activation_function": ("swiglu", "geglu"),
-    "prenorm": (False,),
-    "parallel_block": (False,),
-    "use_rms_norm": (False,),
-    "qkv_proj_bias": (False,),
-    "mlp_fc1_bias": (False,),
-    "mlp_fc2_bias": (False,),
-    "rotary_emb_fraction": (1.0,),
-    "rotary_emb_interleaved": (False,),
-    "rotary_emb_scale_base": (None,),
-    "scale_attn_by_inverse_layer_idx": (False,),
-    "scale_attn_weights": (True,),
-    "moe_every_n_layers": (0, None),
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +24,7 @@ class NomicBertConfig(RotaryBertConfig):
     """`transformers.NomicBertConfig`, also with the keys of the first published models."""
 
     DEFAULT_THETA: ClassVar[float] = 1_000.0
-    ALIASES: ClassVar[Mapping[str, str]] = {
+    OLD_NAMES: ClassVar[Mapping[str, str]] = {
         "n_embd": "hidden_size",
         "n_layer": "num_hidden_layers",
         "n_head": "num_attention_heads",
@@ -50,6 +33,21 @@ class NomicBertConfig(RotaryBertConfig):
         "embd_pdrop": "hidden_dropout_prob",
         "attn_pdrop": "attention_probs_dropout_prob",
         "rotary_emb_base": "rope_theta",
+    }
+    PUBLISHED: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "activation_function": ("swiglu", "geglu"),
+        "prenorm": (False,),
+        "parallel_block": (False,),
+        "use_rms_norm": (False,),
+        "qkv_proj_bias": (False,),
+        "mlp_fc1_bias": (False,),
+        "mlp_fc2_bias": (False,),
+        "rotary_emb_fraction": (1.0,),
+        "rotary_emb_interleaved": (False,),
+        "rotary_emb_scale_base": (None,),
+        "scale_attn_by_inverse_layer_idx": (False,),
+        "scale_attn_weights": (True,),
+        "moe_every_n_layers": (0, None),
     }
 
     vocab_size: int = size(30_528)
@@ -72,12 +70,8 @@ class NomicBertConfig(RotaryBertConfig):
         return given
 
     def problems(self) -> dict[str, str]:
-        """Heads of an odd width, and what only the published models' own code computes."""
-        return rope.problems(self.rope, self.head_size) | {
-            key: " or ".join(str(value) for value in values)
-            for key, values in _ONLY.items()
-            if key in self.described and self.described[key] not in values
-        }
+        """As `rotary_problems`: heads of a width of their own need not divide the model's."""
+        return self.rotary_problems()
 
     @property
     def head_size(self) -> int:

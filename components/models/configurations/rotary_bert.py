@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from kfp_finetune.components.models.configurations import rope
@@ -16,6 +16,9 @@ class RotaryBertConfig(CommonConfig):
     """Keys of BERT, and those of the positions."""
 
     DEFAULT_THETA: ClassVar[float]
+    # Keys that only the code that came with the first published models reads, with the values for
+    # which it computes what Transformers does.
+    PUBLISHED: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
     classifier_dropout: float | None = rate(None)
     max_position_embeddings: int = size(8_192)
@@ -33,8 +36,16 @@ class RotaryBertConfig(CommonConfig):
         return rope.old_keys(self.rope_parameters or {})
 
     def problems(self) -> dict[str, str]:
-        """Heads that do not divide the width, or that cannot be turned."""
-        return super().problems() | rope.problems(self.rope, self.head_size)
+        """Heads that do not divide the width, and `rotary_problems`."""
+        return super().problems() | self.rotary_problems()
+
+    def rotary_problems(self) -> dict[str, str]:
+        """Heads that cannot be turned, and values of `PUBLISHED` keys that are not computed."""
+        return rope.problems(self.rope, self.head_size) | {
+            key: " or ".join(str(value) for value in values)
+            for key, values in self.PUBLISHED.items()
+            if key in self.described and self.described[key] not in values
+        }
 
     @property
     def head_size(self) -> int:

@@ -48,6 +48,7 @@ def eurobert(draw: DrawFn) -> Config:
     sometimes: Config = {
         "num_key_value_heads": shared,
         "head_dim": draw(st.sampled_from([4, 8])),
+        "clf_pooling": draw(st.sampled_from(["late", "bos", "mean"])),
         **rope(draw),
     }
     return {
@@ -77,6 +78,8 @@ def rotary_bert(draw: DrawFn, model_type: str) -> Config:
     sometimes = rope(draw)
     if model_type == "nomic_bert":
         sometimes["head_dim"] = draw(st.sampled_from([4, 8]))
+        # Keys of GPT-2 beside the new ones, which Transformers ignores.
+        sometimes |= {"n_layer": draw(st.integers(1, 3)), "layer_norm_epsilon": 0.1, "n_inner": 7}
     return {
         "model_type": model_type,
         "vocab_size": draw(st.integers(12, 60)),
