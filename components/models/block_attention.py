@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from kfp_finetune.components.models.attention import weighted_values
-from kfp_finetune.components.models.dropout import Dropout
+from kfp_finetune.components.models.dropout import Dropout, fold_pass
 
 _BLOCK = 256
 
@@ -35,8 +35,7 @@ def attend_by_blocks(
     count = -(-shape[2] // _BLOCK)
 
     def block(number: Any, queries: Any, key: Any, value: Any) -> Any:
-        own = None if seed is None else seed + tf.stack([0, number + 1])
-        return weighted_values(queries, key, value, bias, dropout, own)
+        return weighted_values(queries, key, value, bias, dropout, fold_pass(seed, number))
 
     @tf.custom_gradient
     def attend(query: Any, key: Any, value: Any) -> tuple[Any, Any]:

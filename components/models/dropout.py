@@ -8,12 +8,16 @@ import keras
 import tensorflow as tf
 
 _RANDOM_BITS = 16
+# Between the seeds of two passes through the same layers: more than there are dropout layers, and
+# 128 passes stay below the 2**16 that is between two replicas. The other half of a seed counts
+# updates.
+_APART = 2**9
 
 
 class Dropout(keras.layers.Layer):
     """Dropout without a state: the same seed drops the same elements.
 
-    It draws 16 bits an element, so the rate is rounded to a multiple of 2^-16.
+    It draws 16 bits an element, so the rate is rounded to a multiple of 2^-16 below 1.
 
     Args:
         rate: Share of the elements that become 0.
@@ -38,7 +42,7 @@ class Dropout(keras.layers.Layer):
         if seed is None or not self.rate:
             return inputs
         values = 2**_RANDOM_BITS
-        dropped = round(self.rate * values)
+        dropped = min(round(self.rate * values), values - 1)
         size = tf.size(inputs, out_type=tf.int64)
         words = tf.random.stateless_uniform(
             [-(-size // 4)],
@@ -53,6 +57,11 @@ class Dropout(keras.layers.Layer):
         return tf.ensure_shape(outputs, inputs.shape)  # later layers need the static shape
 
 
-def fold(seed: Any, number: int) -> Any:
+def fold(seed: Any, number: Any) -> Any:
     """The seed of part `number` of what a seed is for; None stays None."""
-    return None if seed is None else seed + tf.constant([number, 0], tf.int32)
+    return None if seed is None else seed + tf.stack([number, 0])
+
+
+def fold_pass(seed: Any, number: Any) -> Any:
+    """The seed of pass `number` through layers that are used several times; None stays None."""
+    return fold(seed, number * _APART)

@@ -98,6 +98,12 @@ def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
     np.testing.assert_array_equal(dropout(tf.ones([1001, 333]), SEED), once)
 
 
+def test_a_rate_that_rounds_to_1_drops_nearly_everything() -> None:
+    dropped = Dropout(1 - 1e-7)(tf.ones([100, 100]), SEED).numpy()
+    assert set(np.unique(dropped)) <= {0, 2**16}
+    assert (dropped == 0).mean() > 0.99
+
+
 def test_what_dropout_drops_has_no_gradient() -> None:
     dropout = Dropout(0.5)
     x = drawn(40, 3)

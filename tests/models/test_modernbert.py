@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,18 @@ def test_dropout_of_probabilities_is_the_same_in_the_gradient() -> None:
         value = loss(step)
     slope = (loss(0.5) - loss(-0.5)) / 1.0  # linear in the value
     np.testing.assert_allclose(tape.gradient(value, step), slope, rtol=1e-3)
+
+
+def test_no_block_drops_what_another_block_or_update_dropped() -> None:
+    """Updates count in the second half of a seed."""
+    queries, _, value = _qkv(512)
+    masks = []
+    for update in (4, 5, 6):
+        seed, bias = tf.constant([3, update]), tf.zeros([2, 1, 1, 512])
+        out = attend_by_blocks(0 * queries, 0 * queries, value, bias, Dropout(0.5), seed)
+        masks += np.split(np.asarray(out), 2, axis=2)
+    same = [np.allclose(one, other) for one, other in itertools.combinations(masks, 2)]
+    assert not any(same)
 
 
 @pytest.mark.parametrize("width", [20, 150])

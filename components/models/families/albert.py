@@ -8,14 +8,10 @@ from typing import Any
 import keras
 
 from kfp_finetune.components.models.configurations.albert import AlbertConfig
-from kfp_finetune.components.models.dropout import fold
+from kfp_finetune.components.models.dropout import fold_pass
 from kfp_finetune.components.models.encoder import padding_bias
 from kfp_finetune.components.models.families import bert
 from kfp_finetune.components.models.family import Family
-
-# Between the seeds of two passes through the same weights: more than there are dropout layers, and
-# 128 passes stay below the 2**16 that is between two replicas.
-_APART = 2**9
 
 
 class AlbertEncoder(bert.BertEncoder):
@@ -33,7 +29,7 @@ class AlbertEncoder(bert.BertEncoder):
         passes = len(self._group_of)
         for number, group in enumerate(self._group_of):
             last = first_token and number == passes - 1
-            own = fold(seed, number * _APART)
+            own = fold_pass(seed, number)
             x = self.through(self.blocks[group], x, bias, own, first_token=last)
         return x
 
