@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 FAMILIES = registry.FAMILIES
+_NO_LIMIT = int(1e30)  # as Transformers writes a `model_max_length`
 
 
 def read_config(folder: Path) -> Config:
@@ -107,7 +108,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
             names = tokenizer.model_input_names
             tokenizer.model_input_names = [n for n in names if n != "token_type_ids"]
     if not is_length(tokenizer.model_max_length, tokenizer):
-        tokenizer.model_max_length = int(1e30)  # as Transformers writes that there is no limit
+        tokenizer.model_max_length = _NO_LIMIT
     return tokenizer
 
 
@@ -128,7 +129,7 @@ def is_length(value: Any, tokenizer: PreTrainedTokenizerFast) -> bool:
     return isinstance(value, int | float) and value is not True and value >= smallest
 
 
-def longest(config: Config, tokenizer: PreTrainedTokenizerFast) -> int:
+def longest(config: Config, tokenizer: PreTrainedTokenizerFast) -> int | None:
     """The most tokens that a model has positions for.
 
     Args:
@@ -136,9 +137,11 @@ def longest(config: Config, tokenizer: PreTrainedTokenizerFast) -> int:
         tokenizer: Its tokenizer.
 
     Returns:
-        The tokenizer's limit if the model has none of its own, or has a higher one.
+        The tokenizer's limit if the model has none of its own, or has a higher one; None: neither
+        has one.
     """
-    return int(min(config.max_tokens or tokenizer.model_max_length, tokenizer.model_max_length))
+    limit = min(config.max_tokens or _NO_LIMIT, tokenizer.model_max_length)
+    return int(limit) if limit < _NO_LIMIT else None
 
 
 def _check_ids(tokenizer: PreTrainedTokenizerFast, vocab_size: int, folder: Path) -> None:

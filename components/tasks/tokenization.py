@@ -206,22 +206,26 @@ def joined(lists: Iterable[Sequence[int]]) -> NDArray[np.int32]:
     return np.fromiter(chain.from_iterable(lists), np.int32)
 
 
-def check_max_length(max_length: int, longest: int, tokenizer: PreTrainedTokenizerFast) -> None:
+def check_max_length(
+    max_length: int, longest: int | None, tokenizer: PreTrainedTokenizerFast
+) -> None:
     """Check that the model takes this many tokens.
 
     Args:
         max_length: Tokens per example.
-        longest: The maximum of the model.
+        longest: The maximum of the model; None: it has none.
         tokenizer: The model's tokenizer.
 
     Raises:
         InputError: If there are too few or too many.
     """
     smallest = tokenizer.num_special_tokens_to_add(pair=True) + 1
-    if not smallest <= max_length <= longest:
+    if not smallest <= max_length <= (longest or max_length):
         raise InputError(
             f"max_length is {max_length}",
             where="max_length",
-            expected=f"{smallest} to {longest} tokens, the limits of the model",
-            remedy=f"--max-length {min(longest, 128)}",
+            expected=f"{smallest} to {longest} tokens, the limits of the model"
+            if longest
+            else f"at least {smallest} tokens",
+            remedy=f"--max-length {min(longest or 128, 128)}",
         )

@@ -17,9 +17,12 @@ from kfp_finetune.components.load_data.model_location import resolve
 from kfp_finetune.components.load_data.pretrained import (
     FAMILIES,
     load_tokenizer,
+    longest,
     read_config,
     save_tokenizer,
 )
+from kfp_finetune.components.models import registry
+from kfp_finetune.components.tasks.tokenization import check_max_length
 
 
 @pytest.fixture
@@ -308,3 +311,13 @@ def test_tensorflow_is_not_imported(model: Path) -> None:
 def test_a_real_tokenizer(shared: Path) -> None:
     tokenizer = load_tokenizer(shared / "models" / "all-MiniLM-L6-v2")
     assert tokenizer("hello world")["input_ids"] == [101, 7592, 2088, 102]
+
+
+def test_a_model_without_a_table_of_positions_takes_texts_of_any_length(tiny_model: Path) -> None:
+    tokenizer = load_tokenizer(tiny_model)
+    tokenizer.model_max_length = int(1e30)
+    described = {"model_type": "deberta-v2", "position_biased_input": False}
+    most = longest(registry.read_config(described, Path()), tokenizer)
+    assert most is None
+    check_max_length(100_000, most, tokenizer)
+    assert refusal(check_max_length, 2, most, tokenizer).expected == "at least 4 tokens"

@@ -134,6 +134,14 @@ def test_positions_that_start_behind_padding_are_fewer_tokens() -> None:
     assert tokens == {"bert": 512, "roberta": 510, "mpnet": 510}
 
 
+@pytest.mark.parametrize("model_type", ["deberta", "deberta-v2"])
+def test_relative_positions_alone_have_no_longest_text(model_type: str) -> None:
+    """As DeBERTa v2 and v3 are published."""
+    for absolute, tokens in ((True, 512), (False, None)):
+        described = {"model_type": model_type, "position_biased_input": absolute}
+        assert registry.read_config(described, Path()).max_tokens == tokens
+
+
 def test_of_two_names_of_a_key_the_one_counts_that_counts_in_transformers() -> None:
     described = {"model_type": "distilbert", "dim": 24, "hidden_size": 48}
     ours = registry.read_config(described, Path())

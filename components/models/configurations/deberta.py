@@ -56,6 +56,11 @@ class DebertaConfig(Config):
     talking_head: bool = only(False)
 
     @property
+    def max_tokens(self) -> int | None:
+        """As `Config.max_tokens`; relative positions have no end."""
+        return self.max_position_embeddings if self.position_biased_input else None
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """The comparisons with relative positions: some of "c2p" and "p2c"."""
         return _kinds(self.pos_att_type or []) or ()

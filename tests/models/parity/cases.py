@@ -256,6 +256,8 @@ RIGHT_PADDING_ONLY: frozenset[str] = frozenset()
 def longest_text(config: Config) -> int:
     """The most tokens that a model has positions for."""
     positions = int(config["max_position_embeddings"])
+    if not config.get("position_biased_input", True):  # DeBERTa's relative positions have no end
+        return 3 * positions
     if config["model_type"] == "mpnet":
         return positions - 2
     counted_after_padding = ("camembert", "roberta", "roberta-prelayernorm", "xlm-roberta")
