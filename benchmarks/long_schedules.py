@@ -1,4 +1,4 @@
-"""What a schedule costs that is very long: seconds and memory of all that is built from it.
+"""The cost of a very long schedule: seconds and memory of everything that is built from it.
 
     python benchmarks/long_schedules.py
 

@@ -1,4 +1,4 @@
-"""What writing TensorBoard's curves takes of a training's time.
+"""The share of a training's time that TensorBoard's curves take.
 
     python benchmarks/tensorboard_logging.py RUN       # a run's folder, whose data is trained on
 

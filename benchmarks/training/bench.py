@@ -1,4 +1,4 @@
-"""Training speed beside other ways to do the job, in turns, on the same rows of BANKING77.
+"""Training speed compared with other ways, alternately, on the same rows of BANKING77.
 
     make bench      # or: python benchmarks/training/bench.py [--rounds 3] [--rows 3200]
     python benchmarks/training/bench.py --accuracy
@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 SHARED = HERE.parents[2] / "shared"
 CHECKPOINT = str(SHARED / "models" / "all-MiniLM-L6-v2")
 BATCH, SKIPPED = 32, 10
-ENCODER_WEIGHTS = 10.6e6  # of all-MiniLM-L6-v2, its embeddings left out
+ENCODER_WEIGHTS = 10.6e6  # of all-MiniLM-L6-v2, without its embeddings
 
 
 def main() -> None:
@@ -90,7 +90,7 @@ def compare_accuracy(work: Path) -> None:
 
 
 def split(work: Path, rows: int, held_out: int) -> tuple[Path, Path]:
-    """Write so many rows to train on, and as many others as said to validate on."""
+    """Write the given numbers of rows for training and for validation."""
     source = SHARED / "data" / "banking77" / "banking_data" / "train.csv"
     with source.open(newline="", encoding="utf-8") as file:
         found = list(csv.DictReader(file))
@@ -106,7 +106,7 @@ def split(work: Path, rows: int, held_out: int) -> tuple[Path, Path]:
 
 
 def contenders(arguments: list[str]) -> dict[str, list[str]]:
-    """What takes turns, and how it is started."""
+    """The ways that are compared, and their commands."""
     torch = os.environ.get("TORCH_PYTHON")
     trainer = {
         f"Trainer, {how}": [torch, str(HERE / "trainer.py"), *arguments, how]

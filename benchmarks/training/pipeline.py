@@ -1,4 +1,4 @@
-"""What the pipeline costs beside its work: `kfp-finetune run` and one plain script, in turns.
+"""The overhead of the pipeline: `kfp-finetune run` and one plain script, alternately.
 
     python benchmarks/training/pipeline.py [ROUNDS]
 

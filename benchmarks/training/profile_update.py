@@ -1,9 +1,9 @@
-"""Where the time of an update goes, by kind of operation.
+"""The time of an update by kind of operation.
 
     python benchmarks/training/profile_update.py [TOKENS ...]
 
-Updates of 32 rows of so many tokens each (16 and 128), from BANKING77 with several texts to a row;
-finetune as it is, with TensorFlow's profiler on from the 20th update to the 40th.
+Updates of 32 rows with TOKENS tokens each (16 and 128), from BANKING77 with several texts per row,
+by finetune itself, with TensorFlow's profiler on from the 20th update to the 40th.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDataset
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import devices
 from kfp_finetune.components.finetune.inputs import Rows
-from kfp_finetune.components.finetune.predictions import predict
+from kfp_finetune.components.finetune.logits import predict
 from kfp_finetune.components.models.loading import load_trained
 from kfp_finetune.components.runtime import Progress
 from kfp_finetune.components.tasks.predictions import Predictions

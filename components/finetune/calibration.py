@@ -7,7 +7,7 @@ from typing import Any
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
 from kfp_finetune.components.finetune.inputs import Rows
-from kfp_finetune.components.finetune.predictions import predict
+from kfp_finetune.components.finetune.logits import predict
 from kfp_finetune.components.runtime import Progress, check_not_terminated, emit
 from kfp_finetune.components.tasks.calibration import Fitted
 from kfp_finetune.components.tasks.registry import get_problem_type, get_task

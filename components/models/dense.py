@@ -41,7 +41,7 @@ class Dense(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any) -> Any:
-        """Of shape [..., inputs] to [..., outputs]."""
+        """Map inputs of shape [..., inputs] to shape [..., outputs]."""
         inputs, outputs = self.kernel.shape
         y = tf.matmul(tf.reshape(x, [-1, inputs]), tf.convert_to_tensor(self.kernel))
         if self.bias is not None:

@@ -125,7 +125,7 @@ class DisentangledAttention(keras.layers.Layer):
 
     @abstractmethod
     def project_positions(self, embeddings: Any) -> tuple[Any, Any]:
-        """What queries are compared with ("c2p"), and what keys are ("p2c"); None where neither.
+        """Project positions for queries ("c2p") and for keys ("p2c"); None for one that is unused.
 
         Args:
             embeddings: Shape [rows, hidden], as are both results.

@@ -31,7 +31,7 @@ class Embedding(keras.layers.Layer):
         self.built = True
 
     def call(self, ids: Any) -> Any:
-        """Of ids of any shape to vectors, shape [..., width]."""
+        """Map ids of any shape to vectors of shape [..., width]."""
         vectors = tf.gather(tf.convert_to_tensor(self.table), ids)
         if self.fixed is None:
             return vectors

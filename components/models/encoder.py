@@ -75,7 +75,7 @@ class Encoder(keras.layers.Layer):
 
 
 def padding_bias(attention_mask: Any) -> Any:
-    """What is added to attention scores so that nothing attends to padding.
+    """The term that is added to attention scores so that nothing attends to padding.
 
     Args:
         attention_mask: 1 for tokens, 0 for padding; shape [batch, width].

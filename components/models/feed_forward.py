@@ -26,7 +26,7 @@ class FeedForward(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any, seed: Any = None) -> Any:
-        """Of shape [batch, width, hidden]; there is no dropout inside."""
+        """Hidden states, shape [batch, width, hidden]; there is no dropout inside."""
         return self.outer(self.inner(x))
 
 
@@ -59,5 +59,5 @@ class GatedFeedForward(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any, seed: Any = None) -> Any:
-        """Of shape [batch, width, hidden]."""
+        """Hidden states, shape [batch, width, hidden]."""
         return self.outer(self.dropout(self.gate(x) * self.inner(x), seed))

@@ -1,4 +1,4 @@
-"""What stands on top of an encoder: hidden states to logits."""
+"""The heads of a classifier: hidden states to logits."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TokenHead(Head):
         self.built = True
 
     def call(self, hidden: Any, attention_mask: Any, seed: Any = None) -> Any:
-        """As `Head.call`; shape [batch, width, outputs]."""
+        """See `Head.call`; shape [batch, width, outputs]."""
         return self.logits(self.dropout(hidden, seed))
 
 
@@ -83,7 +83,7 @@ class PooledHead(Head):
         self.built = True
 
     def call(self, hidden: Any, attention_mask: Any, seed: Any = None) -> Any:
-        """As `Head.call`; shape [batch, outputs]."""
+        """See `Head.call`; shape [batch, outputs]."""
         pooled = self.pooler(self.dropout_before(hidden[:, 0], seed))
         return self.logits(self.dropout(pooled, seed))
 

@@ -102,7 +102,7 @@ def attend_locally(
 
 
 def _block(reach: int) -> int:
-    """How many queries are in a block."""
+    """The number of queries in a block."""
     return max(2 * reach, _LEAST_BLOCK)
 
 
@@ -123,7 +123,7 @@ def _blocks(x: Any, block: int, before: int = 0, after: int = 0, value: float = 
 
 
 def _windows(x: Any, reach: int, value: float = 0.0) -> Any:
-    """What each block of queries can see.
+    """The keys that each block of queries can attend to.
 
     Args:
         x: Shape [batch, heads, width, size].
@@ -139,7 +139,7 @@ def _windows(x: Any, reach: int, value: float = 0.0) -> Any:
 
 
 def _far(distance: Any, reach: int) -> Any:
-    """What is added to a score because of the distance of its two tokens."""
+    """The term that masks a score because of the distance of its two tokens."""
     return tf.where(tf.abs(distance) <= reach, 0.0, MASKED)
 
 

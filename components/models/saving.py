@@ -57,7 +57,7 @@ def write_config(model: Classifier, path: Path) -> None:
 
 
 def config_of(model: Classifier) -> dict[str, Any]:
-    """What config.json says: every key that the family reads, old ones too, and the task's."""
+    """The content of config.json: every key that the family reads, old ones too, and the task's."""
     config = model.config
     known = {
         field.name: value

@@ -15,7 +15,7 @@ from kfp_finetune.components.models.names import Weight, weights_of
 
 
 class Loaded(NamedTuple):
-    """What became of the tensors, by PyTorch's names.
+    """The tensors that were loaded, missing or unused, by PyTorch's names.
 
     Attributes:
         weights: All weights of the model.

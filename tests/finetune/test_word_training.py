@@ -15,7 +15,7 @@ from kfp_finetune.components.build_optimizer.optimizers import build_optimizer
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.finetune import devices
 from kfp_finetune.components.finetune.inputs import Rows, training_dataset, validation_dataset
-from kfp_finetune.components.finetune.predictions import predict
+from kfp_finetune.components.finetune.logits import predict
 from kfp_finetune.components.finetune.trainer import EXAMPLES, LOSS, Trainer
 from kfp_finetune.components.load_data.steps import count_steps
 from kfp_finetune.components.models.loading import load_classifier

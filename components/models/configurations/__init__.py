@@ -1,1 +1,1 @@
-"""What a config.json may say, one file per architecture. Nothing here imports TensorFlow."""
+"""The keys of config.json, one file per architecture. Nothing here imports TensorFlow."""

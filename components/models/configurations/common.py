@@ -1,4 +1,4 @@
-"""What the configurations of BERT and of most that came after it share."""
+"""The part that the configurations of BERT and most later encoders share."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from kfp_finetune.components.models.configurations.rules import only, size
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """What all encoders share.
+    """The configuration that all encoders share.
 
     Attributes:
         model_type: The name of the family, as config.json has it.
@@ -95,7 +95,7 @@ class Config:
 
     @property
     def fixed_ids(self) -> int:
-        """How many of the first token ids mean something to the layers themselves, as padding."""
+        """The number of first token ids that have a meaning in the layers, such as padding."""
         return 0
 
     @property

@@ -52,7 +52,7 @@ class DebertaV2Config(DebertaConfig):
         return self.norm_rel_ebd.lower().strip() == "layer_norm"
 
     def problems(self) -> dict[str, str]:
-        """As `DebertaConfig.problems`, and buckets that PyTorch's formula is not made for."""
+        """See `DebertaConfig.problems`, and buckets that PyTorch's formula is not made for."""
         found = super().problems()
         buckets, most = self.position_buckets, 2 * self.farthest - 4
         if self.relative_attention and buckets > 0 and (buckets % 2 or buckets > most):

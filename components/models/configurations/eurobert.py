@@ -46,11 +46,11 @@ class EuroBertConfig(Config):
 
     @classmethod
     def translated(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """As `Config.translated`."""
+        """See `Config.translated`."""
         return rope.with_rope_parameters(given, default_theta=10_000.0)
 
     def old_keys(self) -> dict[str, Any]:
-        """As `Config.old_keys`, for the code that came with the first published models."""
+        """See `Config.old_keys`, for the code that came with the first published models."""
         keys = rope.old_keys(self.rope_parameters or {})
         return {**keys, "clf_pooling": self.classifier_pooling}
 

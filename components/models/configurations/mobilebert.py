@@ -33,7 +33,7 @@ class MobileBertConfig(CommonConfig):
 
     @property
     def fixed_ids(self) -> int:
-        """As `Config.fixed_ids`: padding is not trained."""
+        """See `Config.fixed_ids`: padding is not trained."""
         return (self.pad_token_id or 0) + 1
 
     @property

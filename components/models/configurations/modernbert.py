@@ -78,7 +78,7 @@ class ModernBertConfig(Config):
 
     @classmethod
     def translated(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """As `Config.translated`: a null `local_rope_theta` means the global one, as in 4.57."""
+        """See `Config.translated`: a null `local_rope_theta` means the global one, as in 4.57."""
         nested = given.get("rope_parameters") or {}
         ropes = nested
         if isinstance(nested, Mapping):
@@ -108,7 +108,7 @@ class ModernBertConfig(Config):
         return wrong
 
     def old_keys(self) -> dict[str, Any]:
-        """As `Config.old_keys`."""
+        """See `Config.old_keys`."""
         ropes = self.rope_parameters or {}
         keys: dict[str, Any] = {key: ropes[kind]["rope_theta"] for kind, key in _OLD_THETAS.items()}
         full = [number for number, local in enumerate(self.local_layers) if not local]

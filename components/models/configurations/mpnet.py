@@ -28,7 +28,7 @@ class MPNetConfig(CommonConfig):
 
     @property
     def fixed_ids(self) -> int:
-        """As `Config.fixed_ids`: positions are not counted at padding."""
+        """See `Config.fixed_ids`: positions are not counted at padding."""
         return PADDING + 1
 
     @property

@@ -61,7 +61,7 @@ class NomicBertConfig(RotaryBertConfig):
 
     @classmethod
     def translated(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """As `Config.translated`."""
+        """See `Config.translated`."""
         given = super().translated(given)
         if given.get("activation_function") in _GATED:
             given.setdefault("hidden_act", _GATED[given["activation_function"]])

@@ -22,7 +22,7 @@ class RobertaConfig(BertConfig):
 
     @property
     def fixed_ids(self) -> int:
-        """As `Config.fixed_ids`: positions are not counted at padding."""
+        """See `Config.fixed_ids`: positions are not counted at padding."""
         return self.pad_token_id + 1
 
     def problems(self) -> dict[str, str]:

@@ -53,7 +53,7 @@ def rope_parameters() -> Any:
 
 
 def is_rope(value: Any) -> bool:
-    """Whether it is a dictionary whose rotary embeddings are implemented."""
+    """Whether a value is a dictionary of implemented rotary embeddings."""
     if not isinstance(value, Mapping):
         return False
     kind, theta, factor = value.get("rope_type"), value.get("rope_theta"), value.get("factor")

@@ -1,4 +1,4 @@
-"""What the configurations of BERTs with rotary positions share."""
+"""The part that the configurations of BERTs with rotary positions share."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class RotaryBertConfig(CommonConfig):
 
     @classmethod
     def translated(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """As `Config.translated`."""
+        """See `Config.translated`."""
         return rope.with_rope_parameters(given, cls.DEFAULT_THETA)
 
     def old_keys(self) -> dict[str, Any]:
-        """As `Config.old_keys`."""
+        """See `Config.old_keys`."""
         return rope.old_keys(self.rope_parameters or {})
 
     def problems(self) -> dict[str, str]:

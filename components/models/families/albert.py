@@ -24,7 +24,7 @@ class AlbertEncoder(bert.BertEncoder):
         self._group_of = [int(i / per_group) for i in range(config.num_hidden_layers)]
 
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
-        """As `Encoder.call`."""
+        """See `Encoder.call`."""
         x, bias = self.embed(features, seed), padding_bias(features["attention_mask"])
         passes = len(self._group_of)
         for number, group in enumerate(self._group_of):
@@ -45,7 +45,7 @@ class AlbertGroup(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any, bias: Any, seed: Any = None, first_token: bool = False) -> Any:
-        """As `BertLayer.call`."""
+        """See `BertLayer.call`."""
         *others, last = self.blocks
         for block in others:
             x = block(x, bias, seed)

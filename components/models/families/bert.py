@@ -51,12 +51,12 @@ class BertEncoder(Encoder):
         self.built = True
 
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
-        """As `Encoder.call`."""
+        """See `Encoder.call`."""
         x, bias = self.embed(features, seed), padding_bias(features["attention_mask"])
         return self.run(self.blocks, x, bias, seed, first_token)
 
     def embed(self, features: Mapping[str, Any], seed: Any) -> Any:
-        """What goes into the first layer, shape [batch, width, hidden]."""
+        """The input of the first layer, shape [batch, width, hidden]."""
         ids, types = features["input_ids"], features.get("token_type_ids")
         x = self.words(ids) + self.position_vectors(ids)
         if self.token_types is not None:
@@ -95,7 +95,7 @@ class BertLayer(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any, bias: Any, seed: Any = None, first_token: bool = False) -> Any:
-        """Of shape [batch, width, hidden]; the first token's alone if `first_token`."""
+        """Hidden states, shape [batch, width, hidden]; only the first token's if `first_token`."""
         attended = self.attention_dropout(
             self.attention(x, bias, seed, first_token=first_token), seed
         )

@@ -54,7 +54,7 @@ class MixedAttention(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any, bias: Any, seed: Any = None, first_token: bool = False) -> Any:
-        """As `SelfAttention.call`."""
+        """See `SelfAttention.call`."""
         query = self.query(x[:, :1] if first_token else x)
         # The convolutions of the first token reach so far.
         near = x[:, : self._reach + 1] if first_token else x
@@ -118,7 +118,7 @@ class Convolution(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any) -> Any:
-        """Of shape [batch, width, inputs] to [batch, width, outputs]."""
+        """Map inputs of shape [batch, width, inputs] to shape [batch, width, outputs]."""
         size, (_, inputs, outputs) = self.depthwise.shape[0], self.pointwise.shape
         width = tf.shape(x)[1]
         around = tf.pad(x, [[0, 0], [size // 2] * 2, [0, 0]])
@@ -166,7 +166,7 @@ class GroupedDense(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any) -> Any:
-        """Of shape [batch, width, inputs]."""
+        """Hidden states, shape [batch, width, inputs]."""
         outputs, inputs, groups = self.kernel.shape
         parts = tf.transpose(tf.reshape(x, [-1, groups, inputs]), [1, 0, 2])
         y = tf.transpose(tf.matmul(parts, tf.transpose(self.kernel, [2, 1, 0])), [1, 0, 2])

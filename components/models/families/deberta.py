@@ -59,13 +59,13 @@ class DebertaEncoder(Encoder):
         return RelativePositions(config.hidden_size, config.span, config.farthest)
 
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
-        """As `Encoder.call`."""
+        """See `Encoder.call`."""
         x = self.embed(features, seed)
         bias = self.biases(features["attention_mask"])
         return self.run(self.blocks, x, bias, seed, first_token)
 
     def embed(self, features: Mapping[str, Any], seed: Any) -> Any:
-        """What the first layer gets, shape [batch, width, hidden]."""
+        """The input of the first layer, shape [batch, width, hidden]."""
         ids = features["input_ids"]
         x = self.words(ids)
         if self.positions is not None:
@@ -78,7 +78,7 @@ class DebertaEncoder(Encoder):
         return self.dropout(self.norm(x) * mask[..., tf.newaxis], seed)
 
     def biases(self, attention_mask: Any) -> tuple[Any, Any]:
-        """What all layers need, as `DisentangledAttention.call` takes it.
+        """The relative positions for all layers, as `DisentangledAttention.call` takes them.
 
         Padding attends to everything alike, as in PyTorch.
         """
@@ -114,7 +114,7 @@ class DebertaAttention(DisentangledAttention):
         self.built = True
 
     def project(self, x: Any, first_token: bool) -> tuple[Any, Any, Any]:
-        """As `DisentangledAttention.project`."""
+        """See `DisentangledAttention.project`."""
         query, key, value = tf.split(split_heads(self.projection(x), self._heads), 3, -1)
         query, value = (
             query + self._of_head(self.query_bias),
@@ -126,7 +126,7 @@ class DebertaAttention(DisentangledAttention):
         return tf.reshape(tf.convert_to_tensor(bias), [self._heads, 1, 1, -1])
 
     def project_positions(self, embeddings: Any) -> tuple[Any, Any]:
-        """As `DisentangledAttention.project_positions`."""
+        """See `DisentangledAttention.project_positions`."""
         return (
             self.position_key and self.position_key(embeddings),
             self.position_query and self.position_query(embeddings),

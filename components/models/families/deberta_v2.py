@@ -30,11 +30,11 @@ class DebertaV2Encoder(deberta.DebertaEncoder):
         self.convolution = Convolution(config) if config.conv_kernel_size > 0 else None
 
     def attention(self, config: Any) -> keras.layers.Layer:
-        """As `DebertaEncoder.attention`."""
+        """See `DebertaEncoder.attention`."""
         return DebertaV2Attention(config)
 
     def relative_positions(self, config: Any) -> RelativePositions:
-        """As `DebertaEncoder.relative_positions`."""
+        """See `DebertaEncoder.relative_positions`."""
         return RelativePositions(
             config.hidden_size,
             config.span,
@@ -44,7 +44,7 @@ class DebertaV2Encoder(deberta.DebertaEncoder):
         )
 
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
-        """As `Encoder.call`."""
+        """See `Encoder.call`."""
         if self.convolution is None:
             return super().call(features, seed, first_token)
         x = self.embed(features, seed)
@@ -79,7 +79,7 @@ class DebertaV2Attention(DisentangledAttention):
         self.built = True
 
     def project(self, x: Any, first_token: bool) -> tuple[Any, Any, Any]:
-        """As `DisentangledAttention.project`."""
+        """See `DisentangledAttention.project`."""
         return (
             split_heads(self.query(x[:, :1] if first_token else x), self._heads),
             split_heads(self.key(x), self._heads),
@@ -87,7 +87,7 @@ class DebertaV2Attention(DisentangledAttention):
         )
 
     def project_positions(self, embeddings: Any) -> tuple[Any, Any]:
-        """As `DisentangledAttention.project_positions`."""
+        """See `DisentangledAttention.project_positions`."""
         key, query = self.position_key or self.key, self.position_query or self.query
         return (
             key(embeddings) if "c2p" in self._kinds else None,
@@ -117,7 +117,7 @@ class Convolution(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any, residual: Any, mask: Any, seed: Any = None) -> Any:
-        """Of shape [batch, width, hidden], as the residual; the mask is [batch, width, 1]."""
+        """Hidden states and residual [batch, width, hidden], mask [batch, width, 1]."""
         size, hidden, _ = self.kernel.shape
         margin, width = self._margin, tf.shape(x)[1]
         padded = tf.pad(x, [[0, 0], [margin, margin], [0, 0]])

@@ -29,7 +29,7 @@ class EuroBertEncoder(RotaryEncoder):
         self.built = True
 
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
-        """As `Encoder.call`."""
+        """See `Encoder.call`."""
         x = self.words(features["input_ids"])
         x = self.run_rotary(self.blocks, x, features, self._config, seed, first_token)
         return self.final_norm(x)
@@ -71,7 +71,7 @@ class EuroBertLayer(keras.layers.Layer):
         in_blocks: bool,
         first_token: bool,
     ) -> Any:
-        """Of shape [batch, width, hidden]; the first token's alone if `first_token`."""
+        """Hidden states, shape [batch, width, hidden]; only the first token's if `first_token`."""
         attended = self.attention(
             self.attention_norm(x),
             bias,
@@ -96,7 +96,7 @@ class EuroBertHead(Head):
         self.built = True
 
     def call(self, hidden: Any, attention_mask: Any, seed: Any = None) -> Any:
-        """As `Head.call`; shape [batch, outputs]."""
+        """See `Head.call`; shape [batch, outputs]."""
         if self._pooling == "late":
             return mean_of_tokens(self.logits(self.dense(hidden)), attention_mask)
         first = self._pooling == "bos"

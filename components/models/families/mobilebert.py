@@ -42,7 +42,7 @@ class MobileBertEncoder(Encoder):
         self.built = True
 
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
-        """As `Encoder.call`."""
+        """See `Encoder.call`."""
         ids, types = features["input_ids"], features.get("token_type_ids")
         x = self.words(ids)
         if self._trigrams:
@@ -83,7 +83,7 @@ class MobileBertLayer(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any, bias: Any, seed: Any = None, first_token: bool = False) -> Any:
-        """Of shape [batch, width, hidden]; the first token's alone if `first_token`."""
+        """Hidden states, shape [batch, width, hidden]; only the first token's if `first_token`."""
         narrow = x if self.into is None else self.into(x)
         value = narrow if self._all_narrow else x
         query = value if self.into_attention is None else self.into_attention(x)
@@ -135,7 +135,7 @@ class Bottleneck(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any) -> Any:
-        """Of shape [..., hidden]."""
+        """Hidden states, shape [..., hidden]."""
         return self.norm(self.dense(x))
 
 
@@ -151,7 +151,7 @@ class NoNorm(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any) -> Any:
-        """Of shape [..., width]."""
+        """Hidden states, shape [..., width]."""
         return tf.nn.bias_add(x * tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta))
 
 
@@ -164,7 +164,7 @@ class FirstTokenHead(TokenHead):
     """Dropout and one dense layer, for the first token."""
 
     def call(self, hidden: Any, attention_mask: Any, seed: Any = None) -> Any:
-        """As `Head.call`; shape [batch, outputs]."""
+        """See `Head.call`; shape [batch, outputs]."""
         return super().call(hidden[:, 0], attention_mask, seed)
 
 

@@ -27,7 +27,7 @@ from kfp_finetune.components.models.rotary import rotate, rotations
 # No tuple: Keras would look for tensors in it.
 @dataclasses.dataclass(frozen=True)
 class Pass:
-    """What the layers of one type of attention share in a pass.
+    """The tensors that the layers of one type of attention share in a pass.
 
     Attributes:
         bias: Of padding, shape [batch, 1, 1, width].
@@ -58,7 +58,7 @@ class ModernBertEncoder(Encoder):
         self.built = True
 
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
-        """As `Encoder.call`."""
+        """See `Encoder.call`."""
         ids, mask = features["input_ids"], features["attention_mask"]
         x = self.dropout(self.norm(self.words(ids)), seed)
         bias = padding_bias(mask)
@@ -99,7 +99,7 @@ class ModernBertLayer(keras.layers.Layer):
     def call(
         self, x: Any, seed: Any = None, *, shared: Pass, in_blocks: bool, first_token: bool
     ) -> Any:
-        """Of shape [batch, width, hidden]; the first token's alone if `first_token`."""
+        """Hidden states, shape [batch, width, hidden]; only the first token's if `first_token`."""
         normal = x if self.attention_norm is None else self.attention_norm(x)
         attended = self.attention(
             normal, seed, shared=shared, in_blocks=in_blocks, first_token=first_token
@@ -174,7 +174,7 @@ class ModernBertFeedForward(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any, seed: Any = None) -> Any:
-        """Of shape [batch, width, hidden]."""
+        """Hidden states, shape [batch, width, hidden]."""
         inputs, gates = tf.split(self.inner(x), 2, -1)
         return self.outer(self.dropout(self._activation(inputs) * gates, seed))
 
@@ -194,7 +194,7 @@ class ModernBertHead(Head):
         self.built = True
 
     def call(self, hidden: Any, attention_mask: Any, seed: Any = None) -> Any:
-        """As `Head.call`."""
+        """See `Head.call`."""
         if self._pooling == "cls":
             hidden = hidden[:, 0]
         elif self._pooling == "mean":

@@ -33,16 +33,16 @@ class MPNetEncoder(bert.BertEncoder):
         self._buckets = buckets(np.arange(-self._longest, self._longest + 1))
 
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
-        """As `Encoder.call`."""
+        """See `Encoder.call`."""
         x, padding = self.embed(features, seed), padding_bias(features["attention_mask"])
         return self.run(self.blocks, x, (padding, self.bias(tf.shape(x)[1])), seed, first_token)
 
     def position_vectors(self, ids: Any) -> Any:
-        """As `BertEncoder.position_vectors`."""
+        """See `BertEncoder.position_vectors`."""
         return self.positions(roberta.positions_after(ids, PADDING))
 
     def bias(self, width: Any) -> Any:
-        """What is added to the scores of every query and key, shape [1, heads, width, width]."""
+        """The bias of the score of every query and key, shape [1, heads, width, width]."""
         first = self._longest - width + 1
         here = tf.constant(self._buckets)[first : first + 2 * width]
         by_distance = tf.transpose(self.distances(here))  # [heads, 2 width], from 1 - width on

@@ -24,7 +24,7 @@ class RobertaEncoder(bert.BertEncoder):
         self._padding = config.pad_token_id
 
     def position_vectors(self, ids: Any) -> Any:
-        """As `BertEncoder.position_vectors`."""
+        """See `BertEncoder.position_vectors`."""
         return self.positions(positions_after(ids, self._padding))
 
 

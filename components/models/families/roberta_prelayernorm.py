@@ -19,7 +19,7 @@ class PreNormEncoder(roberta.RobertaEncoder):
         self.last_norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
 
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
-        """As `Encoder.call`."""
+        """See `Encoder.call`."""
         return self.last_norm(super().call(features, seed, first_token))
 
 
@@ -27,7 +27,7 @@ class PreNormLayer(bert.BertLayer):
     """Attention and feed-forward, each with a residual and normalized before it."""
 
     def call(self, x: Any, bias: Any, seed: Any = None, first_token: bool = False) -> Any:
-        """As `BertLayer.call`."""
+        """See `BertLayer.call`."""
         attended = self.attention(self.attention_norm(x), bias, seed, first_token=first_token)
         x = (x[:, :1] if first_token else x) + self.attention_dropout(attended, seed)
         inner = self.feed_forward(self.feed_forward_norm(x))

@@ -1,4 +1,4 @@
-"""What NomicBERT, GTE and Jina Embeddings v3 share: BERT with rotary positions."""
+"""BERT with rotary positions, which NomicBERT, GTE and Jina Embeddings v3 share."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RotaryBertEncoder(RotaryEncoder):
         self.built = True
 
     def call(self, features: Mapping[str, Any], seed: Any = None, first_token: bool = False) -> Any:
-        """As `Encoder.call`."""
+        """See `Encoder.call`."""
         ids, types = features["input_ids"], features.get("token_type_ids")
         x = self.words(ids)
         if self.token_types is not None:
@@ -85,7 +85,7 @@ class RotaryBertLayer(keras.layers.Layer):
         in_blocks: bool,
         first_token: bool,
     ) -> Any:
-        """Of shape [batch, width, hidden]; the first token's alone if `first_token`."""
+        """Hidden states, shape [batch, width, hidden]; only the first token's if `first_token`."""
         attended = self.attention(
             x, bias, cosines, sines, seed, in_blocks=in_blocks, first_token=first_token
         )
