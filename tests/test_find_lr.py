@@ -16,6 +16,7 @@ def test_a_rate_is_found_and_trained_with(tmp_path: Path) -> None:
     tiny.write_model(tmp_path / "model")
     tiny.write_csv(tmp_path / "train.csv", tiny.rows(240))
     given = ["--dataset", "train.csv", "--model", "model", "--max-length", "16"]
+    given += ["--num-train-epochs", "1"]
     found = call(tmp_path, "find-lr", *given, "--name", "test")
     assert found.returncode == 0, found.stdout + found.stderr
     folder = tmp_path / "runs" / "test"
@@ -26,7 +27,7 @@ def test_a_rate_is_found_and_trained_with(tmp_path: Path) -> None:
     assert record["outputs"]["num_train_steps"] == 200
 
     done = call(
-        tmp_path, "run", *given, "--learning-rate", "auto", "--num-train-epochs", "1",
+        tmp_path, "run", *given, "--learning-rate", "auto",
         "--name", "trained", "--checkpoint-dir", "saved",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -34,6 +35,9 @@ def test_a_rate_is_found_and_trained_with(tmp_path: Path) -> None:
     assert trained["parameters"]["learning_rate"] == rate
     assert trained["parameters"]["on_divergence"] == "fail"
     assert trained["steps"]["load_data"]["cached"]
+    # The same range test is not trained again.
+    (again,) = (tmp_path / "runs").glob("find-lr-*/run.json")
+    assert all(step["cached"] for step in json.loads(again.read_text())["steps"].values())
 
 
 @pytest.mark.parametrize(
