@@ -12,6 +12,7 @@ import numpy as np
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
 from kfp_finetune.components.build_optimizer.checks import FIELDS, USED_BY
 from kfp_finetune.components.build_optimizer.schedules import learning_rate_at
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.load_data.sampling import kept_steps
 from kfp_finetune.components.number_text import count_text, rate_text
 from kfp_finetune.components.pages.charts import (
@@ -38,32 +39,30 @@ def describe(config: OptimizerConfig) -> str:
 
 def _shape(schedule: Schedule) -> str:
     peak, end = rate_text(schedule.learning_rate), rate_text(schedule.end_learning_rate)
-    updates = updates_text(schedule.num_train_steps)
+    steps = counted(schedule.num_train_steps, "step")
     match schedule.name:
         case "constant":
-            return f"constant rate {peak} for {updates}"
+            return f"constant rate {peak} for {steps}"
         case "polynomial":
-            return (
-                f"polynomial decay (power {schedule.power:g}) from {peak} to {end} over {updates}"
-            )
+            return f"polynomial decay (power {schedule.power:g}) from {peak} to {end} over {steps}"
         case "cosine_with_restarts" if schedule.num_cycles > 1:
             times = count_text(schedule.num_cycles)
-            return f"{times} cosine decays, each from {peak} to {end}, over {updates}"
+            return f"{times} cosine decays, each from {peak} to {end}, over {steps}"
         case "inverse_sqrt" | "exponential":
             kind = {"inverse_sqrt": "inverse square root"}.get(schedule.name, schedule.name)
             ends_at = learning_rate_at(schedule, schedule.num_train_steps)
             way = "rise" if ends_at > schedule.learning_rate else "decay"
-            return f"{kind} {way} from {peak} to {rate_text(ends_at)} over {updates}"
+            return f"{kind} {way} from {peak} to {rate_text(ends_at)} over {steps}"
         case "piecewise_constant":
             pieces = "".join(
-                f", {rate_text(rate)} from update {count_text(start)} on"
+                f", {rate_text(rate)} from step {count_text(start)} on"
                 for start, rate in schedule.boundaries
             )
-            return f"rate {peak}{pieces}, over {updates}"
+            return f"rate {peak}{pieces}, over {steps}"
         case "warmup_stable_decay":
             last = count_text(schedule.decay_steps)
-            return f"constant rate {peak} over {updates}, the last {last} cosine decay to {end}"
-    return f"{schedule.name.split('_')[0]} decay from {peak} to {end} over {updates}"
+            return f"constant rate {peak} over {steps}, the last {last} cosine decay to {end}"
+    return f"{schedule.name.split('_')[0]} decay from {peak} to {end} over {steps}"
 
 
 def milestones(schedule: Schedule) -> dict[int, str]:
@@ -101,12 +100,12 @@ def curve_chart(
 
     Args:
         title: Title of the chart.
-        rates: The rate of every update, shape [updates], or with one more, the rate after the last
-            planned update, shape [planned + 1]. At least one.
-        milestones: Updates to mark, and their names.
-        planned: Number of planned updates, the right edge of the chart.
+        rates: The rate of every step, shape [steps], or with one more, the rate after the last
+            planned step, shape [planned + 1]. At least one.
+        milestones: Steps to mark, and their names.
+        planned: Number of planned steps, the right edge of the chart.
         height: Height of the plot in pixels.
-        steps: The updates of these rates, if some are omitted.
+        steps: The steps of these rates, if some are omitted.
 
     Returns:
         A chart of at most 2,000 points, including first, peak, last and the milestones.
@@ -127,7 +126,7 @@ def curve_chart(
         if index == last and after is not None:
             value = f"{value} → {rate_text(after)}"
         notes.append(
-            Note(x[index], rates[index], value, ", ".join(names), f"update {count_text(x[index])}")
+            Note(x[index], rates[index], value, ", ".join(names), f"step {count_text(x[index])}")
         )
     chosen = thin(rates, keep=sorted(marks))
     return line_chart(
@@ -148,9 +147,9 @@ def render_curve(
 
     Args:
         config: The optimizer and its schedule.
-        rates: Shape [num_train_steps + 1]; `rates[i]` is the rate that update i uses, updates
-            counted from 0, and the last one is the rate after the last update. Or shape [steps].
-        steps: The updates of these rates, as `drawn_steps` returns them; None: all.
+        rates: Shape [num_train_steps + 1]; `rates[i]` is the rate that step i uses, counted
+            from 0, and the last one is the rate after the last step. Or shape [steps].
+        steps: The steps of these rates, as `drawn_steps` returns them; None: all.
 
     Returns:
         The page. The same input gives the same bytes.
@@ -171,15 +170,15 @@ def render_curve(
     return page.render(
         sentence=describe(config),
         chart=curve_chart(
-            "Learning rate by update", rates, milestones(schedule), total, height=320, steps=steps
+            "Learning rate by step", rates, milestones(schedule), total, height=320, steps=steps
         ),
         tiles=[
             ("Updates", count_text(total), "num_train_steps"),
-            ("First rate", rate_text(rates[0]), "update 0"),
-            ("Peak", rate_text(rates[peak]), f"update {count_text(at_peak)}"),
+            ("First rate", rate_text(rates[0]), "step 0"),
+            ("Peak", rate_text(rates[peak]), f"step {count_text(at_peak)}"),
             ("Warmup", count_text(warmup) if warmup else "none", _warmup_note(warmup, total)),
-            ("Last rate applied", rate_text(rates[-2]), f"update {count_text(total - 1)}"),
-            ("After the last update", rate_text(rates[-1]), "never applied"),
+            ("Last rate applied", rate_text(rates[-2]), f"step {count_text(total - 1)}"),
+            ("After the last step", rate_text(rates[-1]), "never applied"),
         ],
         settings=settings(config),
     )
@@ -188,7 +187,7 @@ def render_curve(
 def settings(config: OptimizerConfig) -> list[tuple[str, str]]:
     """Every parameter that the optimizer and the schedule use, and its value as text."""
     schedule = config.schedule
-    pieces = (f"{rate_text(r)} from update {count_text(i)} on" for i, r in schedule.boundaries)
+    pieces = (f"{rate_text(r)} from step {count_text(i)} on" for i, r in schedule.boundaries)
     values = {**dict(schedule), **dict(config)}
     texts = {name: _value_text(name, values[name]) for name in FIELDS}
     warmup = texts.pop("warmup_steps")
@@ -196,7 +195,7 @@ def settings(config: OptimizerConfig) -> list[tuple[str, str]]:
         "optimizer": config.name,
         "lr_scheduler_type": schedule.name,
         **{name: text for name, text in texts.items() if name in Schedule.model_fields},
-        "decay_ratio": updates_text(schedule.decay_steps),
+        "decay_ratio": counted(schedule.decay_steps, "step"),
         "lr_boundaries": ", ".join(pieces),
         "warmup_steps": warmup,
         "num_train_steps": count_text(schedule.num_train_steps),
@@ -214,10 +213,5 @@ def _value_text(name: str, value: float | None) -> str:
     return count_text(value) if isinstance(value, int) else f"{value:g}"
 
 
-def updates_text(count: int) -> str:
-    """A number of updates as text."""
-    return "1 update" if count == 1 else f"{count_text(count)} updates"
-
-
 def _warmup_note(warmup: int, total: int) -> str:
-    return f"updates, {warmup / total:.1%} of all" if warmup else "starts at the peak"
+    return f"steps, {warmup / total:.1%} of all" if warmup else "starts at the peak"

@@ -102,7 +102,7 @@ def render_range_test(test: RangeTest) -> str:
     steps = np.arange(len(test.rates))
     at = int(np.searchsorted(test.rates, test.learning_rate).clip(0, len(steps) - 1))
     notes = [
-        Note(i, float(test.smooth[i]), rate_text(rate), caption, f"update {count_text(i)}")
+        Note(i, float(test.smooth[i]), rate_text(rate), caption, f"step {count_text(i)}")
         for i, rate, caption in (
             (at, test.learning_rate, "suggested peak"),
             (test.best, test.rates[test.best], "lowest loss"),
@@ -111,7 +111,7 @@ def render_range_test(test: RangeTest) -> str:
     chart = line_chart(
         "Loss while the rate rises",
         [
-            Series("each update", steps, test.losses, "faint"),
+            Series("each step", steps, test.losses, "faint"),
             Series("smoothed", steps, test.smooth),
         ],
         text=number_text,

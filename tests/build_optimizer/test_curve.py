@@ -66,13 +66,13 @@ def test_the_page_is_whole_self_contained_and_always_the_same(schedule: dict[str
 def test_the_numbers_that_matter_are_written_on_the_curve() -> None:
     text = text_of(page_of(num_train_steps=939, warmup_steps=94, name="linear"))
     for part in (
-        "Adam, linear decay from 5e-05 to 0 over 939 updates, the first 94 of them warmup.",
-        "0 first · update 0",
-        "5e-05 peak, warmup ends · update 94",
-        "5.92e-08 → 0 last applied → after · update 938",
+        "Adam, linear decay from 5e-05 to 0 over 939 steps, the first 94 of them warmup.",
+        "0 first · step 0",
+        "5e-05 peak, warmup ends · step 94",
+        "5.92e-08 → 0 last applied → after · step 938",
         "Updates 939 num_train_steps",
-        "Last rate applied 5.92e-08 update 938",
-        "After the last update 0 never applied",
+        "Last rate applied 5.92e-08 step 938",
+        "After the last step 0 never applied",
     ):
         assert part in text
 
@@ -82,41 +82,40 @@ def test_the_numbers_that_matter_are_written_on_the_curve() -> None:
     [
         (
             {"num_train_steps": 939},
-            "Adam, polynomial decay (power 1) from 5e-05 to 0 over 939 updates, no warmup",
+            "Adam, polynomial decay (power 1) from 5e-05 to 0 over 939 steps, no warmup",
         ),
         (
             {"num_train_steps": 1, "name": "constant", "learning_rate": 1e-3},
-            "Adam, constant rate 0.001 for 1 update, no warmup",
+            "Adam, constant rate 0.001 for 1 step, no warmup",
         ),
         (
             {"num_train_steps": 12_000, "name": "cosine", "warmup_steps": 1200},
-            "Adam, cosine decay from 5e-05 to 0 over 12,000 updates,"
-            " the first 1,200 of them warmup",
+            "Adam, cosine decay from 5e-05 to 0 over 12,000 steps, the first 1,200 of them warmup",
         ),
         (
             {"num_train_steps": 939, "power": 2.0, "end_learning_rate": 1e-6},
-            "Adam, polynomial decay (power 2) from 5e-05 to 1e-06 over 939 updates, no warmup",
+            "Adam, polynomial decay (power 2) from 5e-05 to 1e-06 over 939 steps, no warmup",
         ),
         (
             {"num_train_steps": 939, "name": "linear"},
-            "Adam, linear decay from 5e-05 to 0 over 939 updates, no warmup",
+            "Adam, linear decay from 5e-05 to 0 over 939 steps, no warmup",
         ),
         (
             {"num_train_steps": 939, "name": "cosine_with_restarts", "num_cycles": 3},
-            "Adam, 3 cosine decays, each from 5e-05 to 0, over 939 updates, no warmup",
+            "Adam, 3 cosine decays, each from 5e-05 to 0, over 939 steps, no warmup",
         ),
         (
             {"num_train_steps": 939, "name": "cosine_with_restarts", "num_cycles": 1},
-            "Adam, cosine decay from 5e-05 to 0 over 939 updates, no warmup",
+            "Adam, cosine decay from 5e-05 to 0 over 939 steps, no warmup",
         ),
         (
             {"num_train_steps": 900, "name": "inverse_sqrt", "warmup_steps": 100},
-            "Adam, inverse square root decay from 5e-05 to 1.67e-05 over 900 updates,"
+            "Adam, inverse square root decay from 5e-05 to 1.67e-05 over 900 steps,"
             " the first 100 of them warmup",
         ),
         (
             {"num_train_steps": 939, "name": "exponential"},
-            "Adam, exponential decay from 5e-05 to 5e-06 over 939 updates, no warmup",
+            "Adam, exponential decay from 5e-05 to 5e-06 over 939 steps, no warmup",
         ),
         (
             {
@@ -125,8 +124,8 @@ def test_the_numbers_that_matter_are_written_on_the_curve() -> None:
                 "boundaries": ((469, 1e-5), (751, 1e-6)),
                 "warmup_steps": 30,
             },
-            "Adam, rate 5e-05, 1e-05 from update 469 on, 1e-06 from update 751 on, over 939"
-            " updates, the first 30 of them warmup",
+            "Adam, rate 5e-05, 1e-05 from step 469 on, 1e-06 from step 751 on, over 939"
+            " steps, the first 30 of them warmup",
         ),
         (
             {
@@ -135,7 +134,7 @@ def test_the_numbers_that_matter_are_written_on_the_curve() -> None:
                 "decay_steps": 187,
                 "warmup_steps": 47,
             },
-            "Adam, constant rate 5e-05 over 939 updates, the last 187 cosine decay to 0,"
+            "Adam, constant rate 5e-05 over 939 steps, the last 187 cosine decay to 0,"
             " the first 47 of them warmup",
         ),
     ],
@@ -206,7 +205,7 @@ def test_the_settings_are_those_that_have_an_effect() -> None:
         ("lr_scheduler_type", "warmup_stable_decay"),
         ("learning_rate", "5e-05"),
         ("end_learning_rate", "0"),
-        ("decay_ratio", "187 updates"),
+        ("decay_ratio", "187 steps"),
         ("warmup_steps", "0"),
         ("num_train_steps", "939"),
         ("momentum", "0.9"),
@@ -218,11 +217,11 @@ def test_a_million_updates_are_drawn_from_few_points_without_losing_the_marked_o
     total, warmup = 1_000_000, 12_345
     rates = np.concatenate([np.arange(warmup) / warmup, np.linspace(1, 0, total + 1 - warmup)])
     chart = curve_chart("rate", rates, {warmup: "warmup ends"}, total)
-    (line,) = chart["read_out"]
+    (line,) = chart["tooltips"]
     assert len(line["x"]) <= 2000
     assert {0, warmup, total - 1, total} <= set(line["step"])
     assert [note["note"].detail for note in chart["notes"]] == [
-        "update 0", "update 12,345", "update 999,999",
+        "step 0", "step 12,345", "step 999,999",
     ]  # fmt: skip
     rendered = render_curve(config_of(num_train_steps=total, warmup_steps=warmup), rates)
     assert len(rendered) < 200_000
@@ -242,7 +241,7 @@ def test_the_read_out_holds_the_rates_themselves() -> None:
 def test_a_run_that_stopped_early_has_no_rate_after_the_last() -> None:
     chart = curve_chart("rate", np.linspace(1, 0.5, 50), {}, 100)
     assert chart["notes"][-1]["note"].caption == "last applied"
-    assert chart["notes"][-1]["note"].detail == "update 49"
+    assert chart["notes"][-1]["note"].detail == "step 49"
 
 
 def test_the_number_of_rates_must_fit_the_schedule() -> None:

@@ -280,5 +280,5 @@ def test_one_schedule_is_another_at_its_edge(name: dict[str, Any], other: dict[s
     ids=str,
 )
 def test_a_description_whose_parts_do_not_fit_the_run_is_refused(parts: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="do not fit the number of updates"):
+    with pytest.raises(ValueError, match="do not fit the number of steps"):
         Schedule(num_train_steps=10, **parts)

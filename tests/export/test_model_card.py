@@ -57,7 +57,7 @@ def test_the_content_of_the_card() -> None:
     assert "| a\\|b \\[x\\](y) \\<i\\> | 40 | 1,234 |\n" in text
     assert "12.5 % of the texts were truncated at 24 tokens" in text
     assert "divide the logits by a temperature of\n1.5" in text
-    assert "polynomial decay (power 1) from 5e-05 to 0 over 30 updates" in text
+    assert "polynomial decay (power 1) from 5e-05 to 0 over 30 steps" in text
     assert "30 of 30 planned steps" in text
     assert "somebody" not in text and "secret" not in text
     assert "\n\n\n" not in text
