@@ -45,7 +45,7 @@ def test_a_rate_is_found_and_trained_with(tmp_path: Path) -> None:
     [
         (["submit", "--host", "http://localhost:1"], "--learning-rate is 'auto'"),
         (["rerun", "some", "--host", "http://localhost:1"], "--learning-rate is 'auto'"),
-        (["run", "--pipeline", "compare_schedules"], "does not take one learning rate"),
+        (["run", "--pipeline", "compare_schedules"], "trains with several learning rates"),
     ],
 )
 def test_where_it_cannot_be_found_it_is_refused(
