@@ -19,7 +19,7 @@ _FIT = "this.style.height=this.contentDocument.body.offsetHeight+8+'px'"
 
 
 def of_run(run: Run) -> str:
-    """The head of a run's report and its curves; of other runs their status or their trials."""
+    """The head of a run's report and its curves; of others status and candidates."""
     measured = run.folder / run.artifacts.get("metrics_json", "")
     if run.model is None or not measured.is_file():
         return _plain(run)
@@ -63,17 +63,17 @@ def _plain(run: Run) -> str:
     head = f"<div><b>{_text(run.name)}</b> ({_text(run.pipeline)}): {_text(run.status)}</div>"
     rows = [("folder", str(run.folder)), *((n, f"{v:.4f}") for n, v in run.metrics.items())]
     facts = "".join(f"<tr><th>{_text(n)}</th><td>{_text(v)}</td></tr>" for n, v in rows)
-    return f"{head}<table>{facts}</table>{_trials(run.trials)}"
+    return f"{head}<table>{facts}</table>{_candidates(run.candidates)}"
 
 
-def _trials(trials: list[dict[str, Any]]) -> str:
-    if not trials:
+def _candidates(candidates: list[dict[str, Any]]) -> str:
+    if not candidates:
         return ""
     columns = ("name", "mean", "spread", "diverged", "finding")
     head = "".join(f"<th>{_text(name)}</th>" for name in columns)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{_cell(trial.get(name))}</td>" for name in columns) + "</tr>"
-        for trial in trials
+        "<tr>" + "".join(f"<td>{_cell(candidate.get(name))}</td>" for name in columns) + "</tr>"
+        for candidate in candidates
     )
     return f"<table><tr>{head}</tr>{rows}</table>"
 

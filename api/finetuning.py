@@ -105,7 +105,7 @@ def compare(
         **settings: Parameters of the pipeline, by name; `help(compare)` lists them.
 
     Returns:
-        The run, whose `trials` are the candidates, the best first.
+        The run, whose `candidates` are ranked, the best first.
 
     Raises:
         InputError: As `finetune`.

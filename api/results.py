@@ -30,7 +30,7 @@ class Run:
         parameters: A value for every parameter of the pipeline.
         metrics: The metrics of the test split, by name.
         validation_metrics: The metrics of the validation split, by name.
-        trials: One dictionary per candidate of a comparison, the best first; else empty.
+        candidates: One dictionary per candidate of a comparison, the best first; else empty.
         num_train_steps: The planned steps; None if they were not counted.
         artifacts: The paths of what the steps left, by name, relative to the folder.
     """
@@ -42,7 +42,7 @@ class Run:
     parameters: dict[str, Any] = field(repr=False)
     metrics: dict[str, float] = field(repr=False)
     validation_metrics: dict[str, float] = field(repr=False)
-    trials: list[dict[str, Any]] = field(repr=False)
+    candidates: list[dict[str, Any]] = field(repr=False)
     num_train_steps: int | None = field(repr=False)
     artifacts: dict[str, str] = field(repr=False)
 
@@ -59,7 +59,7 @@ class Run:
             parameters=record.parameters,
             metrics=record.metrics,
             validation_metrics=record.validation_metrics,
-            trials=record.candidates,
+            candidates=record.candidates,
             num_train_steps=None if steps is None else int(steps),
             artifacts=record.artifacts,
         )
@@ -90,7 +90,7 @@ class Run:
         return list(read_training_log(self.model)) if self.model else []
 
     def frame(self) -> pd.DataFrame:
-        """The metrics of the test split, one per row; of a comparison the trials.
+        """The metrics of the test split, one per row; of a comparison the candidates.
 
         Returns:
             A DataFrame with the columns `value`, `low`, `high` (the 95 % interval) and `baseline`,
@@ -99,10 +99,10 @@ class Run:
         Raises:
             InputError: If pandas is not installed.
         """
-        if self.trials:
+        if self.candidates:
             columns = ("name", "mean", "spread", "diverged", "diagnosis")
             return _pandas().DataFrame(
-                [{name: trial.get(name) for name in columns} for trial in self.trials]
+                [{name: candidate.get(name) for name in columns} for candidate in self.candidates]
             )
         path = self._artifact("metrics_json")
         return _frame(metrics_artifact.read(path) if path else None, self.metrics)
