@@ -24,13 +24,12 @@ from kfp_finetune.components.load_data.understanding import (
     understand_for_evaluation,
 )
 from kfp_finetune.components.load_data.writing import DatasetWriter
-from kfp_finetune.components.model_folder.sizes import check_against_weights
-from kfp_finetune.components.model_folder.weight_files import weight_files
+from kfp_finetune.components.models.sizes import check_against_weights
 from kfp_finetune.components.repeating import changed
 from kfp_finetune.components.runtime import Progress, emit
 from kfp_finetune.components.storage.files import write_text
 from kfp_finetune.components.tasks.registry import get_task
-from kfp_finetune.components.tasks.tokenization import check_max_length
+from kfp_finetune.components.tasks.tokenization import check_max_length, highest_id
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -135,7 +134,7 @@ def _write(
         slice_columns=list(data.columns.slices),
         max_length=parameters.max_length,
         pad_token_id=tokenizer.pad_token_id,
-        vocab_size=len(tokenizer),
+        vocab_size=highest_id(tokenizer) + 1,
         has_token_type_ids=tokenize.has_token_type_ids,
         truncated_share=tokenize.truncated_share,
         dataset=parameters.dataset,
@@ -161,8 +160,9 @@ def _open_tokenizer(parameters: Parameters) -> tuple[PreTrainedTokenizerFast, li
     """The model's tokenizer, and what a person should know about it."""
     folder = model_location.resolve(parameters.model, parameters.model_revision, weights=False)
     config = pretrained.read_config(folder)
-    if weight_files(folder):  # so that load_data, or `check`, finds what finetune would
-        check_against_weights(config.described, folder)
+    check_against_weights(
+        config, folder
+    )  # so that load_data, or `check`, finds what finetune would
     tokenizer = pretrained.load_tokenizer(folder)
     check_max_length(parameters.max_length, pretrained.longest(config, tokenizer), tokenizer)
     said = tokenizer.init_kwargs.get("model_max_length", parameters.max_length)

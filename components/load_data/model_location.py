@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from fnmatch import fnmatch
 from pathlib import Path
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.model_folder.tokenizer_files import TOKENIZER_FILES
+from kfp_finetune.components.model_folder.weight_files import refuse_other_formats
 from kfp_finetune.components.storage import hub_client
 from kfp_finetune.components.storage.downloads import Wanted, fetch
 from kfp_finetune.components.storage.files import expand
@@ -88,7 +90,9 @@ def _download(model: str, revision: str | None, weights: tuple[str, ...]) -> Pat
     patterns = ["config.json", *TOKENIZER_FILES, *weights]
     where = f"model: {model}" + (f", revision: {revision}" if revision else "")
     try:
-        return Path(snapshot_download(model, revision=revision or None, allow_patterns=patterns))
+        folder = Path(snapshot_download(model, revision=revision or None, allow_patterns=patterns))
+        _check_format(model, revision, folder)
+        return folder
     except errors.HFValidationError:
         found = "there is no such folder, and it is not a Hub id"
         expected = "a local folder, or a Hub id such as google-bert/bert-base-uncased"
@@ -112,3 +116,16 @@ def _download(model: str, revision: str | None, weights: tuple[str, ...]) -> Pat
         remedy = "unset HF_HUB_OFFLINE, or " if constants.HF_HUB_OFFLINE else "try again, or "
         remedy += f"run `hf download {model}` on another machine, and give the folder"
     raise InputError(found, where=where, expected=expected, remedy=remedy)
+
+
+def _check_format(model: str, revision: str | None, folder: Path) -> None:
+    """Refuse a repository without safetensors now, not when the tokenized data is trained on."""
+    from huggingface_hub import HfApi
+
+    try:
+        files = HfApi().list_repo_files(model, revision=revision or None)
+    except hub_client.errors():
+        return  # the files came from the cache; training looks at the weights themselves
+    names = [name for name in files if "/" not in name]
+    if not any(fnmatch(name, pattern) for name in names for pattern in _SAFETENSORS):
+        refuse_other_formats(names, folder, model)

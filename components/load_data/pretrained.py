@@ -19,6 +19,7 @@ from kfp_finetune.components.model_folder.tokenizer_files import save
 from kfp_finetune.components.model_folder.tokenizer_settings import read_settings
 from kfp_finetune.components.models import registry
 from kfp_finetune.components.models.configurations.config import Config
+from kfp_finetune.components.tasks.tokenization import highest_id
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -145,7 +146,7 @@ def longest(config: Config, tokenizer: PreTrainedTokenizerFast) -> int | None:
 
 
 def _check_ids(tokenizer: PreTrainedTokenizerFast, vocab_size: int, folder: Path) -> None:
-    highest = max(tokenizer.get_vocab().values())
+    highest = highest_id(tokenizer)
     if highest >= vocab_size:
         raise InputError(
             f"the tokenizer has ids up to {highest}, the model embeds {vocab_size} (0 to "

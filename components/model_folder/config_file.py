@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.model_folder.files import read_json
-from kfp_finetune.components.model_folder.sizes import OPTIONAL, check_config
+
+# Where they are null, Transformers' defaults are meant.
+_OPTIONAL = (
+    *("embedding_size", "num_labels"),
+    *("inner_group_num", "num_feedforward_networks", "num_hidden_groups"),
+)
+_ID = re.compile(r"[0-9]{1,9}")
 
 
 def read_config_file(folder: Path, families: Sequence[str]) -> dict[str, Any]:
@@ -26,7 +33,7 @@ def read_config_file(folder: Path, families: Sequence[str]) -> dict[str, Any]:
 
     Raises:
         InputError: If there is none, it is not JSON, it refers to other configurations, its weights
-            are quantized, its family is not one of `families`, or its sizes are impossible.
+            are quantized, its family is not one of `families`, or its labels have no ids.
     """
     where = folder / "config.json"
     config = read_json(folder, where.name)
@@ -69,6 +76,15 @@ def read_config_file(folder: Path, families: Sequence[str]) -> dict[str, Any]:
             expected="a configuration without `quantization_config`",
             remedy="use the model that this one was quantized from",
         )
-    config = {key: v for key, v in config.items() if v is not None or key not in OPTIONAL}
-    check_config(config, where)
-    return config
+    if not _names_by_id(config.get("id2label") or {}):
+        raise InputError(
+            f"id2label is {config['id2label']!r:.60}",
+            where=str(where),
+            expected='names by id, such as {"0": "negative", "1": "positive"}',
+            remedy="download or copy the model again",
+        )
+    return {key: v for key, v in config.items() if v is not None or key not in _OPTIONAL}
+
+
+def _names_by_id(value: Any) -> bool:
+    return isinstance(value, dict) and all(_ID.fullmatch(key) for key in value)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.model_folder import sentencepiece_model
-from kfp_finetune.components.model_folder.files import find
+from kfp_finetune.components.model_folder.files import find, read_bytes
 from kfp_finetune.components.model_folder.special_tokens import text_of, with_special_tokens
 from kfp_finetune.components.model_folder.tokenizer_files import VOCABULARY_FILES
 from kfp_finetune.components.model_folder.tokenizer_settings import (
@@ -106,7 +106,7 @@ def open_tokenizer(
     if model is not None:
         settings = sentencepiece_model.with_defaults(settings, name)
     if "tokenizer.json" in files:
-        backend = Tokenizer.from_str(files["tokenizer.json"].read_text(encoding="utf-8"))
+        backend = Tokenizer.from_str(read_bytes(files["tokenizer.json"]).decode("utf-8"))
         _apply(backend, {key: settings.keys.get(key, value) for key, value in defaults.items()})
     elif model is not None:
         backend = sentencepiece_model.convert(model, name, {**defaults, **settings.keys})
@@ -200,6 +200,8 @@ def _build(
 
     needed = {n for key, n in made_as.vocab_files_names.items() if key != "tokenizer_file"}
     read: dict[str, Any] = {}
+    for file in needed & files.keys():
+        read_bytes(files[file])  # the library's own readers have no limit
     if needed == {"vocab.txt"} <= files.keys():
         read["vocab"] = models.WordPiece.read_file(str(files["vocab.txt"]))
     elif needed == {"vocab.json", "merges.txt"} <= files.keys():

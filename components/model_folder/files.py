@@ -14,6 +14,25 @@ _MOST_BYTES = 64 << 20
 _DEEPEST = 32
 
 
+def read_bytes(path: Path) -> bytes:
+    """Read a file of a model's folder.
+
+    Raises:
+        InputError: If it is larger than 64 MB.
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise InputError(
+            f"{path.name} is larger than 64 MB",
+            where=str(path),
+            expected="the file that `save_pretrained` wrote",
+            remedy="download or copy it again",
+        )
+    return content
+
+
 def find(folder: Path, name: str) -> Path | None:
     """A regular file of a model's folder.
 
@@ -30,8 +49,16 @@ def find(folder: Path, name: str) -> Path | None:
         InputError: If it is a link out of the folder, a pipe or a device.
     """
     path = folder / name
-    if Path(name).name != name or not (path.is_symlink() or path.exists()):
-        return None
+    try:
+        if Path(name).name != name or not (path.is_symlink() or path.exists()):
+            return None
+    except OSError as error:  # a name of 300 characters, or a folder that may not be read
+        raise InputError(
+            f"{name:.60} cannot be looked up: {error.strerror}",
+            where=str(folder),
+            expected="a file that can be read",
+            remedy="check the folder's permissions, or download or copy the model again",
+        ) from None
     base = folder.resolve()
     allowed = [base]
     if base.parent.name == "snapshots":  # the Hub's cache links models--X/snapshots/Y to blobs
@@ -66,11 +93,7 @@ def read_json(folder: Path, name: str) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        with path.open("rb") as file:
-            text = file.read(_MOST_BYTES + 1)
-        if len(text) > _MOST_BYTES:
-            raise ValueError("it is larger than 64 MB")
-        content = json.loads(text.decode("utf-8"))
+        content = json.loads(read_bytes(path).decode("utf-8"))
         if not isinstance(content, dict):
             raise ValueError(f"it holds a {type(content).__name__}")
         _check_depth(content)

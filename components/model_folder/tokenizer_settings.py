@@ -28,6 +28,7 @@ _FLAGS = (
 _SIDES = ("padding_side", "truncation_side")
 _INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 _TOKEN_KEYS = {"content", "lstrip", "rstrip", "normalized", "single_word", "special", "__type"}
+_ID = re.compile(r"[0-9]{1,10}")
 _CLASS = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _TEMPLATE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -128,7 +129,7 @@ def _added(described: Any, where: Path) -> dict[int, dict[str, Any]] | None:
     name, expected = "added_tokens_decoder", "tokens by id"
     _check(isinstance(described, dict), name, described, where, expected)
     for index, token in described.items():
-        fits = index.isascii() and index.isdigit() and isinstance(token, dict) and _is_token(token)
+        fits = bool(_ID.fullmatch(index)) and isinstance(token, dict) and _is_token(token)
         _check(fits, name, {index: token}, where, expected)
     return {int(index): token for index, token in described.items()}
 

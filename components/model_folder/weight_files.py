@@ -6,7 +6,8 @@ Nothing is unpickled, and no HDF5 is parsed: the files are safetensors.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ H5_WEIGHTS = "tf_model.h5"
 _FLOATS = ("F64", "F32", "F16", "BF16", "float64", "float32", "float16", "bfloat16")
 # Positions that old checkpoints keep; they are not weights.
 _NOT_WEIGHTS = ("position_ids", "token_type_ids")
+_PICKLED = re.compile(r"(pytorch_)?model[^/]*\.(bin|pt|pth|ckpt)")
+_CLASS = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 
 
 class Tensor(NamedTuple):
@@ -50,7 +53,7 @@ def weight_files(folder: Path) -> list[Path]:
 
     Raises:
         InputError: If the shards' index is damaged, a file is not there or not in the folder, or
-            there is only HDF5.
+            the weights are in other formats only.
     """
     whole = find(folder, WEIGHTS)
     if whole is None and find(folder, WEIGHTS_INDEX) is not None:
@@ -74,9 +77,51 @@ def weight_files(folder: Path) -> list[Path]:
                 remedy="download or copy the missing ones",
             )
         return [file for file in files if file is not None]
-    if whole is None and find(folder, H5_WEIGHTS) is not None:
-        raise _hdf5(folder)
+    if whole is None:
+        refuse_other_formats((path.name for path in folder.iterdir()), folder, str(folder))
     return [whole] if whole else []
+
+
+def refuse_other_formats(names: Iterable[str], folder: Path, model: str) -> None:
+    """Refuse a model whose weights are in other formats only; call it if it has no safetensors.
+
+    Args:
+        names: The names of the model's files.
+        folder: Where its config.json is.
+        model: The same folder, or the Hub id that the names were listed of.
+
+    Raises:
+        InputError: With the command that converts the weights.
+    """
+    names = sorted(names)
+    pickles = [name for name in names if _PICKLED.fullmatch(name)]
+    if not pickles and H5_WEIGHTS not in names:
+        return
+    target = model if model == str(folder) else "converted"
+    code = f"M.from_pretrained('{model}').save_pretrained('{target}'"
+    if not pickles:
+        raise InputError(
+            f"the weights are {H5_WEIGHTS}, and HDF5 is not read: its parser has known memory"
+            " errors",
+            where=f"model: {model}",
+            expected=WEIGHTS,
+            remedy="if you trust the file, convert it where `pip install 'transformers<5' tf-keras`"
+            ' was run: python -c "from transformers import TFAutoModelForSequenceClassification as'
+            f' M; {code}, safe_serialization=True)"',
+        )
+    named = ((read_json(folder, "config.json") or {}).get("architectures") or [""])[0]
+    # The class that wrote the weights reads all of them; AutoModel would drop a trained head.
+    written_by = named if isinstance(named, str) and _CLASS.fullmatch(named) else "AutoModel"
+    if target != model:
+        code += f"); {code.replace('M.', 'T.', 1)}"
+    raise InputError(
+        f"the weights are pickled ({few(pickles)}), and nothing is unpickled here",
+        where=f"model: {model}",
+        expected=f"{WEIGHTS}, or {WEIGHTS_INDEX} with its shards",
+        remedy="if you trust the file, convert it where torch is installed: python -c"
+        f' "from transformers import {written_by} as M, AutoTokenizer as T; {code})"'
+        f" and give --model {target}",
+    )
 
 
 @contextlib.contextmanager
@@ -121,20 +166,9 @@ def open_weights(files: Sequence[Path]) -> Iterator[Weights]:
         yield Weights(tensors, few(sorted(formats)))
 
 
-def _hdf5(folder: Path) -> InputError:
-    """The error for weights that only HDF5 holds."""
-    return InputError(
-        f"the weights are {H5_WEIGHTS}, and HDF5 is not read: its parser has known memory errors",
-        where=str(folder),
-        expected=WEIGHTS,
-        remedy="if you trust the file, convert it where `pip install 'transformers<5' tf-keras` was"
-        ' run: python -c "from transformers import TFAutoModelForSequenceClassification as M;'
-        f" M.from_pretrained('{folder}').save_pretrained('{folder}', safe_serialization=True)\"",
-    )
-
-
 def _damaged(file: Path, error: object) -> InputError:
-    with file.open("rb") as head:
+    pointer = False
+    with contextlib.suppress(OSError), file.open("rb") as head:
         pointer = head.read(40).startswith(b"version https://git-lfs")
     return InputError(
         "the file is a Git LFS pointer, not the weights"

@@ -94,15 +94,11 @@ def open_checkpoint(folder: Path, files: Sequence[Path], family: Family) -> Iter
     """
     if not files:
         there = sorted(path.name for path in folder.iterdir())
-        only_pickles = any(name.endswith((".bin", ".pt", ".pth", ".ckpt")) for name in there)
         raise InputError(
-            "PyTorch .bin checkpoints need torch, and are never unpickled here"
-            if only_pickles
-            else f"the folder has no weights; in it: {few(there)}",
+            f"the folder has no weights; in it: {few(there)}",
             where=str(folder),
             expected=f"{WEIGHTS}, or {WEIGHTS_INDEX} with its shards",
-            remedy="convert them to safetensors where torch is installed: "
-            "AutoModel.from_pretrained(folder).save_pretrained(folder)",
+            remedy="download or copy the whole model again",
         )
     with open_weights(files) as weights:
         if weights.format not in ("pt", "tf"):

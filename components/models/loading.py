@@ -5,9 +5,11 @@ PyTorch is not needed, nothing is unpickled, and none of the checkpoint's own co
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,14 @@ from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.model_folder.config_file import read_config_file
 from kfp_finetune.components.model_folder.files import few, first_line
-from kfp_finetune.components.model_folder.sizes import check_against_weights
 from kfp_finetune.components.model_folder.weight_files import weight_files
 from kfp_finetune.components.models import registry
 from kfp_finetune.components.models.checkpoint import Checkpoint, open_checkpoint
 from kfp_finetune.components.models.classifier import Classifier
+from kfp_finetune.components.models.deferred import deferred_variables
 from kfp_finetune.components.models.names import Weight, weights_of
-from kfp_finetune.components.models.weights import Loaded, draw, load_weights
+from kfp_finetune.components.models.sizes import check_against_weights, check_memory
+from kfp_finetune.components.models.weights import Compared, compare_weights, draw, load_weights
 from kfp_finetune.components.tasks.labels import num_outputs
 from kfp_finetune.components.tasks.registry import get_task
 
@@ -69,28 +72,31 @@ def load_classifier(
     described = read_config_file(folder, registry.FAMILIES)
     config = registry.read_config(described, folder / "config.json")
     files = weight_files(folder)
-    check_against_weights(described, folder)
+    check_against_weights(config, folder)
     family = registry.family(config.model_type)
-    try:
-        model = Classifier(
-            family,
-            config,
-            num_labels=num_labels,
-            label_names=label_names,
-            problem_type=problem_type,
-            per_token=per_token,
-            seed=seed,
-        )
-    except (ValueError, TypeError, MemoryError, tf.errors.OpError) as error:
-        raise InputError(
-            f"no model can be built from config.json: {first_line(error)}",
-            where=str(folder / "config.json"),
-            expected="the configuration that `save_pretrained` wrote beside the weights",
-            remedy="download or copy it again",
-        ) from None
-    if files or not described.get("initialize_from_config"):
-        with open_checkpoint(folder, files, family) as checkpoint:
-            fresh, why = _load(model, checkpoint, _trained_for(described), note)
+    from_config = not files and described.get("initialize_from_config")
+    weights: contextlib.AbstractContextManager[Checkpoint | None] = (
+        contextlib.nullcontext() if from_config else open_checkpoint(folder, files, family)
+    )
+    with weights as checkpoint:
+        with _no_model_from(folder), deferred_variables():
+            model = Classifier(
+                family,
+                config,
+                num_labels=num_labels,
+                label_names=label_names,
+                problem_type=problem_type,
+                per_token=per_token,
+                seed=seed,
+            )
+            compared = compare_weights(model, checkpoint) if checkpoint else None
+            if compared:
+                _refuse_other_than_head(model, compared, folder)
+            check_memory(sum(math.prod(weight.shape) for weight in weights_of(model)), folder)
+        if checkpoint and compared:
+            load_weights(compared, checkpoint)
+    if compared:
+        fresh, why = _fresh(model, compared, _trained_for(described), note)
         names = few(sorted(weight.name for weight in fresh))
     else:
         fresh, why = weights_of(model), "the folder has a configuration and no weights"
@@ -129,20 +135,32 @@ def load_trained(folder: Path, manifest: ModelManifest) -> Classifier:
     )
 
 
-def _load(
+@contextlib.contextmanager
+def _no_model_from(folder: Path) -> Iterator[None]:
+    """Report the errors of Keras and TensorFlow in this block as a wrong configuration."""
+    try:
+        yield
+    except (ValueError, TypeError, MemoryError, tf.errors.OpError) as error:
+        raise InputError(
+            f"no model can be built from config.json: {first_line(error)}",
+            where=str(folder / "config.json"),
+            expected="the configuration that `save_pretrained` wrote beside the weights",
+            remedy="download or copy it again",
+        ) from None
+
+
+def _fresh(
     model: Classifier,
-    checkpoint: Checkpoint,
+    compared: Compared,
     trained_for: list[str],
     note: Callable[[str], None],
 ) -> tuple[list[Weight], str]:
-    """Load what the checkpoint has for this model; the weights that are to be drawn, and why."""
-    loaded = load_weights(model, checkpoint)
-    _refuse_other_than_head(model, loaded, checkpoint.folder)
-    fresh = loaded.missing | loaded.mismatched.keys()
+    """The weights that are to be drawn at random, and why."""
+    fresh = compared.fresh
     layer = model.head.logits
     last = {
         name
-        for name, weight in loaded.weights.items()
+        for name, weight in compared.weights.items()
         if any(weight.variable is variable for variable in layer.weights)
     }
     label_names = list(model.label_names)
@@ -150,19 +168,19 @@ def _load(
     if not last & fresh and trained_for and label_names and trained_for != label_names:
         fresh |= last
         why = f"the checkpoint's is for the labels {few(trained_for)}"
-    elif last & loaded.mismatched.keys():
-        sizes = next(loaded.mismatched[name] for name in sorted(last) if name in loaded.mismatched)
+    elif last & compared.mismatched.keys():
+        sizes = compared.mismatched[min(last & compared.mismatched.keys())]
         why = f"the checkpoint's is for another number of labels: {sizes}"
-    if loaded.unused:
-        note(f"in the checkpoint and not used: {few(loaded.unused)}")
-    return [loaded.weights[name] for name in sorted(fresh)], why
+    if compared.unused:
+        note(f"in the checkpoint and not used: {few(compared.unused)}")
+    return [compared.weights[name] for name in sorted(fresh)], why
 
 
-def _refuse_other_than_head(model: Classifier, loaded: Loaded, folder: Path) -> None:
+def _refuse_other_than_head(model: Classifier, compared: Compared, folder: Path) -> None:
     """Refuse a checkpoint that lacks part of the encoder; the pooler belongs to the head here."""
-    body = {name for name, weight in loaded.weights.items() if weight.in_encoder}
-    missing = sorted(loaded.missing & body)
-    mismatched = [f"{n}: {shapes}" for n, shapes in loaded.mismatched.items() if n in body]
+    body = {name for name, weight in compared.weights.items() if weight.in_encoder}
+    missing = sorted(compared.missing & body)
+    mismatched = [f"{n}: {shapes}" for n, shapes in compared.mismatched.items() if n in body]
     if missing or mismatched:
         raise InputError(
             f"{len(missing)} of the encoder's {len(body)} weights are missing: {few(missing)}"

@@ -14,14 +14,17 @@ from safetensors.numpy import save_file
 from kfp_finetune.components.model_folder.tokenizer_files import copy_known
 from kfp_finetune.components.model_folder.weight_files import WEIGHTS
 from kfp_finetune.components.models.classifier import Classifier
+from kfp_finetune.components.models.configurations.rules import is_number
 from kfp_finetune.components.models.names import weights_of
 from kfp_finetune.components.tasks.registry import get_problem_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Keys that are about the folder that the checkpoint came from, or about another head.
-_DROPPED = ("auto_map", "initialize_from_config", "_name_or_path", "torch_dtype", "num_labels")
+# Keys that allow code, or describe the original folder or another head.
+_DROPPED = ("trust_remote_code", "initialize_from_config", "num_labels")
+# Read when the saved tokenizer is opened, and checked there.
+_TEXTS = ("tokenizer_class",)
 
 
 def save(model: Classifier, tokenizer_folder: Path, path: Path) -> None:
@@ -57,7 +60,12 @@ def write_config(model: Classifier, path: Path) -> None:
 
 
 def config_of(model: Classifier) -> dict[str, Any]:
-    """The content of config.json: every key that the family reads, old ones too, and the task's."""
+    """The content of config.json: every key that the family reads, old ones too, and the task's.
+
+    Of keys that the family does not read, only numbers and flags are kept. A text, list or object
+    could name code or a file that another program would load (`auto_map`, `custom_pipelines`,
+    `_attn_implementation_internal`).
+    """
     config = model.config
     known = {
         field.name: value
@@ -66,7 +74,12 @@ def config_of(model: Classifier) -> dict[str, Any]:
         if "rule" in field.metadata
         and ((value := getattr(config, field.name)) is not None or field.name in config.described)
     }
-    kept = {key: value for key, value in config.described.items() if key not in _DROPPED}
+    kept = {
+        key: value
+        for key, value in config.described.items()
+        if (key in _TEXTS and isinstance(value, str))
+        or (_is_inert(value) and key not in _DROPPED and not key.startswith("_"))
+    }
     kind = "TokenClassification" if model.per_token else "SequenceClassification"
     names = model.label_names or [f"LABEL_{i}" for i in range(model.num_labels)]
     return {
@@ -82,6 +95,10 @@ def config_of(model: Classifier) -> dict[str, Any]:
         if get_problem_type(model.problem_type).in_hub_config
         else None,
     }
+
+
+def _is_inert(value: Any) -> bool:
+    return value is None or isinstance(value, bool) or is_number(value)
 
 
 def torch_tensors(model: Classifier) -> dict[str, NDArray[np.float32]]:

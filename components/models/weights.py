@@ -14,8 +14,8 @@ from kfp_finetune.components.models.classifier import Classifier
 from kfp_finetune.components.models.names import Weight, weights_of
 
 
-class Loaded(NamedTuple):
-    """The tensors that were loaded, missing or unused, by PyTorch's names.
+class Compared(NamedTuple):
+    """A model's weights and a checkpoint's tensors, by PyTorch's names.
 
     Attributes:
         weights: All weights of the model.
@@ -29,16 +29,18 @@ class Loaded(NamedTuple):
     mismatched: dict[str, str]
     unused: list[str]
 
+    @property
+    def fresh(self) -> set[str]:
+        """The weights that the checkpoint has no values for."""
+        return self.missing | self.mismatched.keys()
 
-def load_weights(model: Classifier, checkpoint: Checkpoint) -> Loaded:
-    """Put a checkpoint's tensors into a model; weights that it lacks stay as they were.
+
+def compare_weights(model: Classifier, checkpoint: Checkpoint) -> Compared:
+    """Compare the names and shapes of a model's weights with those of a checkpoint.
 
     Args:
-        model: A model.
+        model: A model; its variables need no values yet.
         checkpoint: An open checkpoint.
-
-    Raises:
-        InputError: If a tensor holds a number that is not finite.
     """
     weights = {weight.name: weight for weight in weights_of(model)}
     missing = weights.keys() - checkpoint.tensors.keys()
@@ -47,16 +49,25 @@ def load_weights(model: Classifier, checkpoint: Checkpoint) -> Loaded:
         if name in missing:
             continue
         found, wanted = checkpoint.tensors[name].shape, checkpoint.shape_of(weight)
-        if found == wanted:
-            weight.variable.assign(checkpoint.value_of(weight))
-        else:
+        if found != wanted:
             mismatched[name] = f"{list(found)} instead of {list(wanted)}"
     unused = [
         name
         for name in sorted(checkpoint.tensors.keys() - weights.keys())
         if not re.search(model.family.ignored, name)
     ]
-    return Loaded(weights, set(missing), mismatched, unused)
+    return Compared(weights, set(missing), mismatched, unused)
+
+
+def load_weights(compared: Compared, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint's tensors into a model; weights that it lacks stay as they were.
+
+    Raises:
+        InputError: If a tensor holds a number that is not finite.
+    """
+    for name in compared.weights.keys() - compared.fresh:
+        weight = compared.weights[name]
+        weight.variable.assign(checkpoint.value_of(weight))
 
 
 def draw(weights: Iterable[Weight], stddev: float, seed: int) -> None:

@@ -28,13 +28,12 @@ def errors() -> tuple[type[Exception], ...]:
     """The exceptions of the Hub's client when the Hub cannot be reached or refuses.
 
     Returns:
-        OSError, which covers time-outs, missing cache entries and the Hub's own answers; httpx's
-        errors; and the exceptions of httpx for a proxy that it cannot use (an unknown scheme, or
-        SOCKS without its package).
+        OSError, which covers time-outs, missing cache entries and the Hub's own answers, and
+        httpx's errors. A ValueError or ImportError is a bug.
     """
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
-    return (OSError, httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError)
+    return (OSError, httpx.HTTPError, httpx.InvalidURL)
 
 
 @cache  # once per process: the client keeps its connections
@@ -44,8 +43,7 @@ def prepare() -> None:
 
     bundle = next((value for name in _BUNDLES if (value := os.environ.get(name))), None)
     direct = _without_proxy(constants.ENDPOINT)
-    if bundle or direct:
-        set_client_factory(lambda: _client(bundle, direct))
+    set_client_factory(lambda: _client(bundle, direct))
 
 
 def _client(bundle: str | None, direct: str | None) -> Any:
@@ -59,12 +57,15 @@ def _client(bundle: str | None, direct: str | None) -> Any:
         options["verify"] = ssl.create_default_context(**{kind: bundle})  # type: ignore[arg-type]
     if direct:
         options["mounts"] = {f"all://{direct}": None}
-    return httpx.Client(
-        event_hooks={"request": [hf_request_event_hook]},
-        follow_redirects=True,
-        timeout=None,  # huggingface-hub sets one for each request
-        **options,
-    )
+    try:
+        return httpx.Client(
+            event_hooks={"request": [hf_request_event_hook]},
+            follow_redirects=True,
+            timeout=None,  # huggingface-hub sets one for each request
+            **options,
+        )
+    except (ImportError, ValueError) as error:  # an unknown scheme, or SOCKS without its package
+        raise httpx.ProxyError(str(error)) from error
 
 
 def _without_proxy(endpoint: str) -> str | None:
@@ -77,7 +78,7 @@ def _without_proxy(endpoint: str) -> str | None:
     for entry in getproxies().get("no", "").split(","):
         try:
             if "/" in entry and address in ipaddress.ip_network(entry.strip(), strict=False):
-                return host
+                return f"[{host}]" if address.version == 6 else host
         except ValueError:
             continue
     return None

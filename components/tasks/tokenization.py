@@ -73,12 +73,22 @@ class RowTokenizer(ABC):
     has_token_type_ids = False
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, max_length: int) -> None:
+        self._highest_id = highest_id(tokenizer)
         unknown = tokenizer.unk_token_id
         self._unknown = -1 if unknown is None else unknown  # no token has the id -1
         self.max_length = max_length
         self.lengths: NDArray[np.int64] = np.zeros(1, np.int64)
         self.kept = 0
         self.unknown = 0
+
+    def joined_ids(self, lists: Iterable[Sequence[int]]) -> NDArray[np.int32]:
+        """The token ids of several examples, one after the other.
+
+        Raises:
+            InputError: If one is not in the vocabulary: a tokenizer.json adds special tokens by ids
+                that it gives itself.
+        """
+        return joined(lists, self._highest_id, "token")
 
     def count(self, lengths: NDArray[np.int64], input_ids: NDArray[np.int32]) -> None:
         """Count the tokens of texts.
@@ -172,8 +182,8 @@ class TextTokenizer(RowTokenizer):
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
         tokens = Tokens(
             starts=starts_of(lengths),
-            input_ids=joined(ids),
-            token_type_ids=joined(encoding.type_ids for encoding in encodings)
+            input_ids=self.joined_ids(ids),
+            token_type_ids=joined((encoding.type_ids for encoding in encodings), 1, "token type")
             if self.has_token_type_ids
             else None,
         )
@@ -200,10 +210,32 @@ def starts_of(lengths: NDArray[np.int64]) -> NDArray[np.int32]:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
 
 
-def joined(lists: Iterable[Sequence[int]]) -> NDArray[np.int32]:
-    """The ids of several lists, joined."""
-    # Ten times as fast as passing every list to Arrow.
-    return np.fromiter(chain.from_iterable(lists), np.int32)
+def joined(lists: Iterable[Sequence[int]], highest: int, kind: str) -> NDArray[np.int32]:
+    """All ids of several lists.
+
+    Args:
+        lists: The ids.
+        highest: The highest that the model may see.
+        kind: "token" or "token type", for the message.
+
+    Raises:
+        InputError: If an id is higher.
+    """
+    # Ten times as fast as letting Arrow look at every list.
+    ids = np.fromiter(chain.from_iterable(lists), np.int64)
+    if (found := int(ids.max(initial=0))) > highest:
+        raise InputError(
+            f"the tokenizer gives the {kind} id {found}, and the highest is {highest}",
+            where="the post-processor in tokenizer.json",
+            expected=f"{kind} ids from 0 to {highest}",
+            remedy="download or copy the tokenizer's files again",
+        )
+    return ids.astype(np.int32)
+
+
+def highest_id(tokenizer: PreTrainedTokenizerFast) -> int:
+    """The highest token id of a vocabulary; the number of tokens is lower if ids are unused."""
+    return max(tokenizer.get_vocab().values())
 
 
 def check_max_length(

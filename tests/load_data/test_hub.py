@@ -22,6 +22,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
+
+from kfp_finetune.components.storage import hub_client
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -167,19 +170,22 @@ def run(hub: str, cache: Path, code: str, argument: str, **variables: str) -> li
 def test_only_what_is_needed_is_downloaded(hub: str, tmp_path: Path) -> None:
     tokenizer = ["config.json", "tokenizer.json"]
     assert ask(hub, tmp_path / "1", ("someone/safe", None, False)) == [tokenizer]
-    assert ask(
-        hub,
-        tmp_path / "2",
-        ("someone/safe", None, True),
-        ("someone/h5", "main", True),
-        ("someone/bin", None, True),
-    ) == [
-        ["config.json", "model.safetensors", "tokenizer.json"],
-        tokenizer,
-        tokenizer,
-    ]
+    whole = ["config.json", "model.safetensors", "tokenizer.json"]
+    assert ask(hub, tmp_path / "2", ("someone/safe", None, True)) == [whole]
     fetched = {path.rsplit("/", 1)[-1] for path in Hub.asked if "/resolve/" in path}
     assert fetched == {"config.json", "tokenizer.json", "model.safetensors"}
+
+
+def test_weights_that_are_not_read_are_reported_before_the_data_is(
+    hub: str, tmp_path: Path
+) -> None:
+    h5, pickle = ask(hub, tmp_path, ("someone/h5", "main", False), ("someone/bin", None, False))
+    assert h5["found"].startswith("the weights are pickled (pytorch_model.bin)")
+    assert pickle["found"].startswith("the weights are pickled (pytorch_model.bin)")
+    assert pickle["where"] == "model: someone/bin"
+    assert "from transformers import BertForSequenceClassification as M" in pickle["remedy"]
+    assert "M.from_pretrained('someone/bin').save_pretrained('converted')" in pickle["remedy"]
+    assert pickle["remedy"].endswith("and give --model converted")
 
 
 def test_the_hubs_refusals_are_said_plainly(hub: str, tmp_path: Path) -> None:
@@ -310,3 +316,17 @@ def test_a_proxy_that_cannot_be_used_is_said_plainly(proxy: str, tmp_path: Path)
     given = {"HTTP_PROXY": proxy, "NO_PROXY": ""}
     (error,) = ask("http://hub.invalid", tmp_path, SAFE, **given)
     assert "the model cannot be downloaded: the Hub cannot be reached at" in error["found"]
+
+
+def test_an_ipv6_address_in_a_range_of_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "fd00::/8")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    direct = hub_client._without_proxy("http://[fd00::1]:8080")
+    client, url = hub_client._client(None, direct), httpx.URL("http://[fd00::1]:8080/x")
+    assert client._transport_for_url(url) is client._transport
+    assert client._transport_for_url(httpx.URL("http://[fe00::1]/x")) is not client._transport
+
+
+def test_a_fault_of_the_program_is_not_reported_as_an_unreachable_hub() -> None:
+    assert not issubclass(ValueError, hub_client.errors())
+    assert not issubclass(ImportError, hub_client.errors())

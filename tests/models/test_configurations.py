@@ -146,3 +146,41 @@ def test_of_two_names_of_a_key_the_one_counts_that_counts_in_transformers() -> N
     described = {"model_type": "distilbert", "dim": 24, "hidden_size": 48}
     ours = registry.read_config(described, Path())
     assert ours.dim == CONFIG_MAPPING["distilbert"].from_dict(described).dim == 48  # type: ignore[attr-defined]
+
+
+HOSTILE: list[Any] = [
+    *(None, True, "x", [], {}, [1], {"a": 1}, [[1]], [{}], {"a": None}, -1, 0, 1.5, 2**70),
+    *(10**400, float("inf"), float("nan"), {"rope_type": {}}, {"rope_type": ["default"]}),
+    *(
+        {"full_attention": [1]},
+        {"full_attention": "x"},
+        {"full_attention": {"rope_theta": 10**400}},
+    ),
+    *({"rope_type": "linear", "factor": 10**400}, {"type": [1]}),
+]
+# Old keys, which are translated before the rules of the fields see them.
+TRANSLATED = (
+    *("rope_scaling", "rope_theta", "global_attn_every_n_layers", "global_rope_theta"),
+    *("local_rope_theta", "pruned_heads", "clf_pooling", "n_embd", "n_layer", "n_inner", "n_head"),
+    *("activation_function", "hidden_size", "moe_every_n_layers"),
+)
+
+
+@pytest.mark.parametrize("model_type", registry.FAMILIES)
+def test_no_value_of_a_key_raises_anything_but_wrong_input(model_type: str) -> None:
+    refused = 0
+    for key in (*fields_of(model_type), *TRANSLATED):
+        for value in HOSTILE:
+            described = {"model_type": model_type, key: value}
+            try:
+                config = registry.read_config(described, Path())
+            except InputError:
+                refused += 1
+                continue
+            value = getattr(config, key, 0.0)
+            assert not isinstance(value, float) or abs(value) < 1e39
+            assert not isinstance(value, int) or abs(value) < 2**71
+            for number in ("rope", "max_tokens", "fixed_ids", "head_dropout"):
+                getattr(config, number, None)
+            config.old_keys()
+    assert refused > 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -127,6 +128,25 @@ def test_the_tokenizers_files_are_saved_too(tiny_model: Path, tmp_path: Path) ->
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(InputError, match="the folder has no weights"):
         load(tmp_path)
+
+
+def test_keys_that_name_code_are_not_saved(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path, "bert")
+    hostile = {
+        "trust_remote_code": True,
+        "_attn_implementation_internal": "evil/kernel",
+        "attn_implementation": "evil/kernel",
+        "experts_implementation": "evil/kernel",
+        "custom_pipelines": {"x": {"impl": "evil.Pipeline"}},
+        "auto_map": {"AutoModel": "evil.Model"},
+        "a_key_of_the_future": ["evil/kernel"],
+        "_flag": 1,
+    }
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | hostile | {"eos_token_id": 3}))
+    saved = saving.config_of(load(folder))
+    assert hostile.keys() & saved.keys() == set()
+    assert saved["eos_token_id"] == 3 and saved["hidden_act"] == "gelu"
 
 
 def test_old_names_and_buffers_are_understood(tmp_path: Path) -> None:

@@ -119,13 +119,13 @@ EXPECTED = {
         "the folder has no weights; in it: config.json",
         "{folder}",
         "model.safetensors, or model.safetensors.index.json with its shards",
-        "convert them to safetensors where torch is installed",
+        "download or copy the whole model again",
     ),
     only_a_pickle: (
-        "PyTorch .bin checkpoints need torch, and are never unpickled here",
+        "the weights are pickled (pytorch_model.bin), and nothing is unpickled here",
         "{folder}",
         "model.safetensors, or model.safetensors.index.json with its shards",
-        "AutoModel.from_pretrained(folder).save_pretrained(folder)",
+        "M.from_pretrained('{folder}').save_pretrained('{folder}')\" and give --model {folder}",
     ),
     only_an_adapter: (
         "the folder has no weights; in it: adapter_model.safetensors, config.json",

@@ -7,6 +7,7 @@ import dataclasses
 from kfp_finetune.components.models.configurations.config import Config, heads_divide
 from kfp_finetune.components.models.configurations.rules import (
     activation,
+    layers,
     optional_size,
     positive,
     rate,
@@ -19,7 +20,7 @@ class CommonConfig(Config):
     """A transformer's sizes and rates, with BERT's defaults."""
 
     hidden_size: int = size(768)
-    num_hidden_layers: int = size(12)
+    num_hidden_layers: int = layers(12)
     num_attention_heads: int = size(12)
     intermediate_size: int = size(3_072)
     hidden_act: str = activation("gelu")

@@ -8,12 +8,13 @@ implemented or refused by name; all other keys have no influence on the logits a
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.models.configurations.rules import only, size
+from kfp_finetune.components.models.configurations.rules import MOST_LAYERS, only, size
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,13 @@ def unsupported(given: Mapping[str, Any], wrong: Mapping[str, str], where: Path)
         expected="; ".join(f"{key} {value}" for key, value in wrong.items()),
         remedy="choose another model; changing the key would change the model's answers",
     )
+
+
+def together(**depths: int) -> dict[str, str]:
+    """A problem if numbers of layers, one inside the other, make too many of them."""
+    product = " x ".join(depths)
+    most = f"{product} up to {MOST_LAYERS:,}"
+    return {} if math.prod(depths.values()) <= MOST_LAYERS else dict.fromkeys(depths, most)
 
 
 def heads_divide(width: int, heads: int, key: str = "num_attention_heads") -> dict[str, str]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 from kfp_finetune.components.models.configurations.bert import BertConfig
-from kfp_finetune.components.models.configurations.rules import checked, optional_size, size
+from kfp_finetune.components.models.configurations.rules import (
+    checked,
+    is_whole,
+    optional_size,
+    size,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -14,9 +19,7 @@ class ConvBertConfig(BertConfig):
 
     embedding_size: int = size(768)
     head_ratio: int = size(2)
-    conv_kernel_size: int = checked(
-        9, lambda v: isinstance(v, int) and v > 0 and v % 2 == 1, "an odd number"
-    )
+    conv_kernel_size: int = checked(9, lambda v: is_whole(v, 1) and v % 2 == 1, "an odd number")
     num_groups: int = size(1)
     pad_token_id: int | None = optional_size(1, least=0)
 

@@ -11,6 +11,7 @@ from kfp_finetune.components.models.configurations.rules import (
     activation,
     checked,
     flag,
+    layers,
     only,
     optional_size,
     positive,
@@ -28,7 +29,7 @@ class DebertaConfig(Config):
 
     vocab_size: int = size(50_265)
     hidden_size: int = size(768)
-    num_hidden_layers: int = size(12)
+    num_hidden_layers: int = layers(12)
     num_attention_heads: int = size(12)
     intermediate_size: int = size(3_072)
     hidden_act: str = activation("gelu")

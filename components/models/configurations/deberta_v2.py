@@ -9,6 +9,8 @@ from kfp_finetune.components.models.configurations.rules import (
     activation,
     checked,
     flag,
+    is_whole,
+    layers,
     only,
     optional_size,
     size,
@@ -21,7 +23,7 @@ class DebertaV2Config(DebertaConfig):
 
     vocab_size: int = size(128_100)
     hidden_size: int = size(1_536)
-    num_hidden_layers: int = size(24)
+    num_hidden_layers: int = layers(24)
     num_attention_heads: int = size(24)
     intermediate_size: int = size(6_144)
     # Keys that Transformers' class does not list, and its models read where they are there.
@@ -35,7 +37,7 @@ class DebertaV2Config(DebertaConfig):
     attention_head_size: int | None = optional_size()
     conv_kernel_size: int = checked(
         0,
-        lambda v: isinstance(v, int) and not isinstance(v, bool) and (v <= 0 or v % 2 == 1),
+        lambda v: is_whole(v, -1) and (v <= 0 or v % 2 == 1),
         "0 or an odd number",
     )
     conv_act: str = activation("tanh")

@@ -10,6 +10,7 @@ from kfp_finetune.components.models.configurations.config import Config, heads_d
 from kfp_finetune.components.models.configurations.rules import (
     activation,
     flag,
+    layers,
     optional_size,
     positive,
     rate,
@@ -29,7 +30,7 @@ class DistilBertConfig(Config):
     TOKEN_TYPES: ClassVar[bool] = False
 
     dim: int = size(768)
-    n_layers: int = size(6)
+    n_layers: int = layers(6)
     n_heads: int = size(12)
     hidden_dim: int = size(4 * 768)
     activation: str = activation("gelu")

@@ -11,6 +11,7 @@ from kfp_finetune.components.models.configurations.config import Config, heads_d
 from kfp_finetune.components.models.configurations.rules import (
     activation,
     flag,
+    layers,
     one_of,
     optional_size,
     positive,
@@ -29,7 +30,7 @@ class EuroBertConfig(Config):
     vocab_size: int = size(128_256)
     hidden_size: int = size(768)
     intermediate_size: int = size(3_072)
-    num_hidden_layers: int = size(12)
+    num_hidden_layers: int = layers(12)
     num_attention_heads: int = size(12)
     num_key_value_heads: int | None = optional_size()
     head_dim: int | None = optional_size()

@@ -6,7 +6,7 @@ import dataclasses
 from typing import ClassVar
 
 from kfp_finetune.components.models.configurations.rotary_bert import RotaryBertConfig
-from kfp_finetune.components.models.configurations.rules import positive, size
+from kfp_finetune.components.models.configurations.rules import layers, positive, size
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class JinaEmbeddingsV3Config(RotaryBertConfig):
 
     vocab_size: int = size(250_002)
     hidden_size: int = size(1_024)
-    num_hidden_layers: int = size(24)
+    num_hidden_layers: int = layers(24)
     num_attention_heads: int = size(16)
     intermediate_size: int = size(4_096)
     max_position_embeddings: int = size(8_194)

@@ -5,8 +5,15 @@ from __future__ import annotations
 import dataclasses
 
 from kfp_finetune.components.models.configurations.common import CommonConfig
-from kfp_finetune.components.models.configurations.config import heads_divide
-from kfp_finetune.components.models.configurations.rules import activation, flag, one_of, rate, size
+from kfp_finetune.components.models.configurations.config import heads_divide, together
+from kfp_finetune.components.models.configurations.rules import (
+    activation,
+    flag,
+    layers,
+    one_of,
+    rate,
+    size,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -14,7 +21,7 @@ class MobileBertConfig(CommonConfig):
     """`transformers.MobileBertConfig`."""
 
     hidden_size: int = size(512)
-    num_hidden_layers: int = size(24)
+    num_hidden_layers: int = layers(24)
     num_attention_heads: int = size(4)
     intermediate_size: int = size(512)
     hidden_act: str = activation("relu")
@@ -28,7 +35,7 @@ class MobileBertConfig(CommonConfig):
     intra_bottleneck_size: int = size(128)
     use_bottleneck_attention: bool = flag(False)
     key_query_shared_bottleneck: bool = flag(True)
-    num_feedforward_networks: int = size(4)
+    num_feedforward_networks: int = layers(4)
     normalization_type: str = one_of("no_norm", "no_norm", "layer_norm")
 
     @property
@@ -44,6 +51,10 @@ class MobileBertConfig(CommonConfig):
     def problems(self) -> dict[str, str]:
         """Sizes that do not fit each other, and weights that PyTorch has and makes no use of."""
         wrong = heads_divide(self.true_hidden_size, self.num_attention_heads)
+        wrong |= together(
+            num_hidden_layers=self.num_hidden_layers,
+            num_feedforward_networks=self.num_feedforward_networks,
+        )
         if self.described.get("true_hidden_size", self.true_hidden_size) != self.true_hidden_size:
             wrong["true_hidden_size"] = str(self.true_hidden_size)
         if not self.trigram_input and self.embedding_size == self.hidden_size:

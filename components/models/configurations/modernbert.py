@@ -12,6 +12,9 @@ from kfp_finetune.components.models.configurations.rules import (
     activation,
     checked,
     flag,
+    is_depth,
+    is_whole,
+    layers,
     one_of,
     optional_size,
     positive,
@@ -35,7 +38,9 @@ def _ropes() -> Any:
 
 def _layer_types() -> Any:
     def accepts(value: Any) -> bool:
-        return value is None or (isinstance(value, list) and all(kind in _THETAS for kind in value))
+        return value is None or (
+            isinstance(value, list) and all(kind in tuple(_THETAS) for kind in value)
+        )
 
     return checked(None, accepts, 'null, or "full_attention" or "sliding_attention" for each layer')
 
@@ -55,7 +60,7 @@ class ModernBertConfig(Config):
     vocab_size: int = size(50_368)
     hidden_size: int = size(768)
     intermediate_size: int = size(1_152)
-    num_hidden_layers: int = size(22)
+    num_hidden_layers: int = layers(22)
     num_attention_heads: int = size(12)
     hidden_activation: str = activation("gelu")
     max_position_embeddings: int = size(8_192)
@@ -80,20 +85,23 @@ class ModernBertConfig(Config):
     def translated(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         """See `Config.translated`: a null `local_rope_theta` means the global one, as in 4.57."""
         nested = given.get("rope_parameters") or {}
+        scaling = given.get("rope_scaling") or {}
         ropes = nested
-        if isinstance(nested, Mapping):
+        if not isinstance(scaling, Mapping):
+            ropes = scaling  # refused
+        elif isinstance(nested, Mapping):
             thetas = {kind: given.get(key) for kind, key in _OLD_THETAS.items() if key in given}
             if "sliding_attention" in thetas:
                 thetas["sliding_attention"] = (
                     thetas["sliding_attention"] or thetas.get("full_attention") or 160_000.0
                 )
-            scaling = given.get("rope_scaling") or {}
             ropes = {
                 kind: rope.complete(
-                    {**(nested.get(kind) or {}), **scaling},
+                    {**found, **scaling} if isinstance(found, Mapping) else found,
                     {"rope_theta": thetas.get(kind) or theta},
                 )
                 for kind, theta in _THETAS.items()
+                for found in [nested.get(kind) or {}]
             }
         return {**given, "rope_parameters": ropes, "layer_types": _types(given)}
 
@@ -133,6 +141,8 @@ def _types(given: Mapping[str, Any]) -> Any:
         return given["layer_types"]
     layers = given.get("num_hidden_layers", 22)
     every = given.get(_EVERY, 3)
-    if not isinstance(layers, int) or not isinstance(every, int) or every < 1:
+    if not is_whole(every, 1):
         return str(every)  # refused
+    if not is_depth(layers):
+        return None  # `layers` is refused
     return ["sliding_attention" if i % every else "full_attention" for i in range(layers)]

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from kfp_finetune.components.models.configurations.rotary_bert import RotaryBertConfig
 from kfp_finetune.components.models.configurations.rules import (
     activation,
+    is_whole,
     optional_size,
     rate,
     size,
@@ -63,10 +64,12 @@ class NomicBertConfig(RotaryBertConfig):
     def translated(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         """See `Config.translated`."""
         given = super().translated(given)
-        if given.get("activation_function") in _GATED:
-            given.setdefault("hidden_act", _GATED[given["activation_function"]])
-        if given.get("intermediate_size", 0) is None:
-            given["intermediate_size"] = 4 * given.get("hidden_size", 768)
+        gated = given.get("activation_function")
+        if isinstance(gated, str) and gated in _GATED:
+            given.setdefault("hidden_act", _GATED[gated])
+        width = given.get("hidden_size", 768)
+        if given.get("intermediate_size", 0) is None and is_whole(width, 1):
+            given["intermediate_size"] = 4 * width
         return given
 
     def problems(self) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from kfp_finetune.components.models.configurations.common import CommonConfig
-from kfp_finetune.components.models.configurations.rules import rate, size
+from kfp_finetune.components.models.configurations.rules import layers, rate, size
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,7 @@ class RemBertConfig(CommonConfig):
 
     vocab_size: int = size(250_300)
     hidden_size: int = size(1_152)
-    num_hidden_layers: int = size(32)
+    num_hidden_layers: int = layers(32)
     num_attention_heads: int = size(18)
     input_embedding_size: int = size(256)
     intermediate_size: int = size(4_608)

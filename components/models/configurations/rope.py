@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
-from kfp_finetune.components.models.configurations.rules import checked
+from kfp_finetune.components.models.configurations.rules import checked, is_number, is_positive
 
 KINDS = ("default", "linear", "dynamic")
 EXPECTED = (
@@ -59,10 +59,9 @@ def is_rope(value: Any) -> bool:
     kind, theta, factor = value.get("rope_type"), value.get("rope_theta"), value.get("factor")
     return (
         kind in KINDS
-        and _number(theta)
-        and theta > 0
+        and is_positive(theta)
         and value.get("partial_rotary_factor") in (None, 1)
-        and (kind == "default" or (_number(factor) and factor >= 1))
+        and (kind == "default" or (is_number(factor) and factor >= 1))
     )
 
 
@@ -112,7 +111,3 @@ def old_keys(parameters: Mapping[str, Any]) -> dict[str, Any]:
         "rope_theta": parameters["rope_theta"],
         "rope_scaling": None if parameters["rope_type"] == "default" else scaled,
     }
-
-
-def _number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
+# More than any published encoder has.
+MOST_LAYERS = 1_000
+_MOST = 2**31 - 1
+# The range of float32, in which the models compute.
+_SMALLEST, _LARGEST = 1.2e-38, 3.4e38
 # ACT2FN's names of what `activations.py` computes.
 ACTIVATIONS = (
     *("gelu", "gelu_10", "gelu_fast", "gelu_new", "gelu_pytorch_tanh", "mish", "quick_gelu"),
@@ -36,12 +41,21 @@ def _field(default: Any, rule: Rule) -> Any:
 
 def size(default: int, least: int = 1) -> Any:
     """A whole number, at least 1 unless `least` is given."""
-    return _field(default, Rule(accepts=lambda v: _whole(v, least), expected=f"from {least}"))
+    rule = Rule(accepts=lambda v: is_whole(v, least), expected=f"from {least} to {_MOST:,}")
+    return _field(default, rule)
+
+
+def layers(default: int) -> Any:
+    """A number of layers."""
+    return _field(default, Rule(accepts=is_depth, expected=f"from 1 to {MOST_LAYERS:,}"))
 
 
 def optional_size(default: int | None = None, least: int = 1) -> Any:
     """A whole number or null."""
-    rule = Rule(accepts=lambda v: v is None or _whole(v, least), expected=f"null or from {least}")
+    rule = Rule(
+        accepts=lambda v: v is None or is_whole(v, least),
+        expected=f"null or from {least} to {_MOST:,}",
+    )
     return _field(default, rule)
 
 
@@ -50,7 +64,7 @@ def rate(default: float | None) -> Any:
     return _field(
         default,
         Rule(
-            accepts=lambda v: (v is None and default is None) or (_number(v) and 0 <= v < 1),
+            accepts=lambda v: (v is None and default is None) or (is_number(v) and 0 <= v < 1),
             expected="a rate from 0 to 1",
         ),
     )
@@ -58,7 +72,7 @@ def rate(default: float | None) -> Any:
 
 def positive(default: float) -> Any:
     """A number above 0."""
-    return _field(default, Rule(accepts=lambda v: _number(v) and v > 0, expected="above 0"))
+    return _field(default, Rule(accepts=is_positive, expected="above 0, in float32's range"))
 
 
 def flag(default: bool) -> Any:
@@ -92,12 +106,25 @@ def checked(default: Any, accepts: Callable[[Any], bool], expected: str) -> Any:
     return _field(default, Rule(accepts=accepts, expected=expected))
 
 
-def _whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def is_whole(value: Any, least: int, most: int = _MOST) -> TypeGuard[int]:
+    """Whether a value is a whole number within limits."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def is_depth(value: Any) -> TypeGuard[int]:
+    """Whether a value can be a number of layers."""
+    return is_whole(value, 1, MOST_LAYERS)
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is a finite number in float32's range."""
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return known and -_LARGEST <= value <= _LARGEST
+
+
+def is_positive(value: Any) -> TypeGuard[float]:
+    """Whether a value is a number above 0 that is not 0 in float32."""
+    return is_number(value) and value >= _SMALLEST
 
 
 def _same(value: Any, other: Any) -> bool:

@@ -17,13 +17,7 @@ import numpy as np
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.model_folder.panics import cannot_tokenize, panics_as
 from kfp_finetune.components.tasks.token_classification.word_labels import CONTINUED, IGNORED
-from kfp_finetune.components.tasks.tokenization import (
-    Examples,
-    RowTokenizer,
-    Tokens,
-    joined,
-    starts_of,
-)
+from kfp_finetune.components.tasks.tokenization import Examples, RowTokenizer, Tokens, starts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +42,7 @@ class Example:
     """
 
     words: list[str]
-    ids: NDArray[np.int32]
+    ids: NDArray[np.int64]
     labels: NDArray[np.int32]
 
 
@@ -121,7 +115,7 @@ class WordTokenizer(RowTokenizer):
             seen = [w if i in present else self._unknown_token or "?" for i, w in enumerate(words)]
             encoding = self._backend.encode(seen, is_pretokenized=True)
         special = np.array([i is None for i in encoding.word_ids])
-        ids = np.array(encoding.ids, np.int32)
+        ids = np.array(encoding.ids, np.int64)
         body = np.flatnonzero(~special)
         before, after = ids[: body[0]], ids[body[-1] + 1 :]
         of_word = np.array([i for i in encoding.word_ids if i is not None])
@@ -164,7 +158,7 @@ class WordTokenizer(RowTokenizer):
         sizes = [len(examples) for _, examples in encoded]
         self._divided += sum(size > 1 for size in sizes)
         self._parts += sum(size for size in sizes if size > 1)
-        ids = joined(example.ids for example in parts)
+        ids = self.joined_ids(example.ids for example in parts)
         self.count(np.array([length for length, _ in encoded], np.int64), ids)
         lengths = np.fromiter((len(example.ids) for example in parts), np.int64, len(parts))
         return Examples(
