@@ -97,13 +97,14 @@ def refuse_other_formats(names: Iterable[str], folder: Path, model: str) -> None
     pickles = [name for name in names if _PICKLED.fullmatch(name)]
     if not pickles and H5_WEIGHTS not in names:
         return
-    target = model if model == str(folder) else "converted"
+    local = model == str(folder)
+    target, where = (model, model) if local else ("converted", f"model: {model}")
     code = f"M.from_pretrained('{model}').save_pretrained('{target}'"
     if not pickles:
         raise InputError(
             f"the weights are {H5_WEIGHTS}, and HDF5 is not read: its parser has known memory"
             " errors",
-            where=f"model: {model}",
+            where=where,
             expected=WEIGHTS,
             remedy="if you trust the file, convert it where `pip install 'transformers<5' tf-keras`"
             ' was run: python -c "from transformers import TFAutoModelForSequenceClassification as'
@@ -112,11 +113,11 @@ def refuse_other_formats(names: Iterable[str], folder: Path, model: str) -> None
     named = ((read_json(folder, "config.json") or {}).get("architectures") or [""])[0]
     # The class that wrote the weights reads all of them; AutoModel would drop a trained head.
     written_by = named if isinstance(named, str) and _CLASS.fullmatch(named) else "AutoModel"
-    if target != model:
+    if not local:
         code += f"); {code.replace('M.', 'T.', 1)}"
     raise InputError(
         f"the weights are pickled ({few(pickles)}), and nothing is unpickled here",
-        where=f"model: {model}",
+        where=where,
         expected=f"{WEIGHTS}, or {WEIGHTS_INDEX} with its shards",
         remedy="if you trust the file, convert it where torch is installed: python -c"
         f' "from transformers import {written_by} as M, AutoTokenizer as T; {code})"'

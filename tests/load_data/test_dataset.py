@@ -98,6 +98,21 @@ def test_pairs_carry_token_types(tiny_model: Path, tmp_path: Path) -> None:
         assert row["token_type_ids"] == expected["token_type_ids"]
 
 
+def test_ids_may_be_unused_in_a_vocabulary(tmp_path: Path) -> None:
+    """A vocab.txt with a line that occurs twice: the second id counts, the first is unused."""
+    words = tiny.WORDS
+    model = tiny.write_model(tmp_path / "model", vocab_size=len(tiny.SPECIAL) + len(words) + 1)
+    (model / "tokenizer.json").unlink()
+    (model / "vocab.txt").write_text("\n".join([*tiny.SPECIAL, *words, words[0]]) + "\n")
+    data = write(
+        tmp_path / "data.csv",
+        [row | {"text": f"{words[0]} {row['text']}"} for row in tiny.rows(60)],
+    )
+    manifest = load(tmp_path, data, model)
+    ids = artifact.open_split(tmp_path / "out", "train")["input_ids"].to_pylist()
+    assert max(map(max, ids)) == manifest.vocab_size - 1 == len(tiny.SPECIAL) + len(words)
+
+
 def test_given_splits_are_used_as_they_are(tiny_model: Path, tmp_path: Path) -> None:
     paths = {
         name: write(tmp_path / f"{name}.csv", tiny.rows(count, seed=count))

@@ -125,7 +125,7 @@ EXPECTED = {
         "the weights are pickled (pytorch_model.bin), and nothing is unpickled here",
         "{folder}",
         "model.safetensors, or model.safetensors.index.json with its shards",
-        "M.from_pretrained('{folder}').save_pretrained('{folder}')\" and give --model {folder}",
+        "import BertForSequenceClassification as M",
     ),
     only_an_adapter: (
         "the folder has no weights; in it: adapter_model.safetensors, config.json",
