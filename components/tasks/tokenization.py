@@ -235,7 +235,8 @@ def joined(lists: Iterable[Sequence[int]], highest: int, kind: str) -> NDArray[n
 
 def highest_id(tokenizer: PreTrainedTokenizerFast) -> int:
     """The highest token id of a vocabulary; the number of tokens is lower if ids are unused."""
-    return max(tokenizer.get_vocab().values())
+    highest: int = max(tokenizer.get_vocab().values())
+    return highest
 
 
 def check_max_length(

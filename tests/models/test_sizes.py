@@ -30,6 +30,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 def config_of(folder: Path, **changes: Any) -> Config:
     file = folder / "config.json"
     described = json.loads(file.read_text()) | changes
+    described = {key: value for key, value in described.items() if value is not None}
     file.write_text(json.dumps(described))
     return registry.read_config(described, file)
 
@@ -65,10 +66,18 @@ def test_weights_of_published_sizes_fit(model_type: str, tmp_path: Path) -> None
     [
         ("bert", {"num_hidden_layers": 999}, "999 layers, and the weights have 2"),
         ("modernbert", {"num_hidden_layers": 999, "layer_types": None}, "999 layers"),
-        ("nomic_bert", {"n_layer": 999}, "999 layers, and the weights have 2"),
+        (
+            "nomic_bert",
+            {"n_layer": 999, "num_hidden_layers": None},
+            "999 layers, and the weights have 2",
+        ),
         ("bert", {"vocab_size": 10**9}, "vocab_size 1,000,000,000"),
         ("bert", {"hidden_size": 10**6}, "hidden_size 1,000,000"),
-        ("nomic_bert", {"n_inner": 10**9}, "intermediate_size 1,000,000,000"),
+        (
+            "nomic_bert",
+            {"n_inner": 10**9, "intermediate_size": None},
+            "intermediate_size 1,000,000,000",
+        ),
     ],
 )
 def test_sizes_that_the_weights_do_not_have(
