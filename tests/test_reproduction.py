@@ -148,7 +148,7 @@ def words(folder: Path) -> dict[str, Any]:
         "dataset": tiny.write_conll(folder / "rows.conll", tiny.sentences(30)),
         "task": "token-classification",
         "label_all_tokens": True,
-        "on_bad_row": "mend",
+        "on_bad_row": "repair",
         "warmup_ratio": 0.5,
     }
 

@@ -1,4 +1,4 @@
-"""Which row goes to which split: by file, by a column, or made."""
+"""Assign rows to splits: by file, by a column, or at random."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kfp_finetune.components.load_data.repeats import find_overlap, find_repeats
 from kfp_finetune.components.load_data.rows import (
     Rows,
     described,
+    in_rows,
     refuse_bad_rows,
     shown,
 )
@@ -36,12 +37,12 @@ if TYPE_CHECKING:
 def assign(
     parts: dict[str, Rows], targets: Targets, splits: Values, how: Splitting
 ) -> tuple[dict[str, SplitRows], list[str]]:
-    """Assign every row to a split or leave it out, and say what is remarkable.
+    """Assign every row to a split or drop it, and collect warnings.
 
     Args:
-        parts: The rows of each source, by the split it was given for; "train" is always there, and
-            what is made or named by a column comes out of it.
-        targets: What the labels mean.
+        parts: The rows of each source, by the split it was given for. There is always "train", from
+            which the splits are taken that a column names or that are made at random.
+        targets: The meaning of the labels.
         splits: The values of the split column.
         how: The settings.
 
@@ -49,7 +50,8 @@ def assign(
         The assignment of each source, and warnings as sentences.
 
     Raises:
-        InputError: If rows cannot be used and must be, or the labels cannot be learned.
+        InputError: If there are bad rows and `on_bad_row` is "error", no row is left, or the labels
+            cannot be learned.
     """
     assigned, warnings = _assign_whole(parts, targets, how)
     train = assigned["train"]
@@ -68,18 +70,18 @@ def assign(
 def assign_to_test(
     rows: Rows, targets: Targets, how: Splitting
 ) -> tuple[dict[str, SplitRows], list[str]]:
-    """Assign every row to the test split, or leave it out: there is nothing to train.
+    """Assign every row to the test split or drop it, to evaluate a trained model.
 
     Args:
         rows: The rows.
-        targets: What the labels mean.
-        how: The settings; of them, `on_bad_row` and `drop_duplicates`.
+        targets: The meaning of the labels.
+        how: The settings; only `on_bad_row` and `drop_duplicates` are used.
 
     Returns:
         The assignment, and warnings as sentences.
 
     Raises:
-        InputError: If rows cannot be used and must be, or none can.
+        InputError: If there are bad rows and `on_bad_row` is "error", or no row is left.
     """
     return _assign_whole({"test": rows}, targets, how)
 
@@ -87,7 +89,7 @@ def assign_to_test(
 def _assign_whole(
     parts: dict[str, Rows], targets: Targets, how: Splitting
 ) -> tuple[dict[str, SplitRows], list[str]]:
-    """Assign the rows of each source to the split it was given for, but for those left out."""
+    """Assign the rows of each source to the split it was given for, or drop them."""
     warnings: list[str] = []
     for rows in parts.values():
         if len(missing := targets.missing(rows)):
@@ -106,7 +108,7 @@ def _assign_whole(
             part.leave_out(np.array(bad_rows, np.int64), reason)
         if not (part.split != LEFT_OUT).any():
             raise InputError(
-                "no row can be used: " + described(part.rows),
+                "no usable rows: " + described(part.rows),
                 where=part.rows.place or part.rows.source.name,
                 expected="rows with a text and a label",
                 remedy="check the columns and the file",
@@ -121,7 +123,7 @@ def _handle_repeats(name: str, part: SplitRows, drop: bool, warnings: list[str])
     if len(repeats.contradictions):
         warnings.append(
             f"{_rows_are(repeats.contradictions, name, 'has', 'have')} the text of an earlier"
-            f" row with another label ({shown(repeats.contradictions)})"
+            f" row but another label ({shown(repeats.contradictions)})"
         )
     if len(repeats.copies):
         if drop:
@@ -129,12 +131,12 @@ def _handle_repeats(name: str, part: SplitRows, drop: bool, warnings: list[str])
         else:
             warnings.append(
                 f"{_rows_are(repeats.copies, name, 'is a copy', 'are copies')} of an earlier row"
-                f" ({shown(repeats.copies)}); --drop-duplicates leaves them out"
+                f" ({shown(repeats.copies)}); --drop-duplicates omits them"
             )
 
 
 def _rows_are(rows: NDArray[np.int64], name: str, one: str, more: str) -> str:
-    """So many rows of a source, and the verb that goes with the number."""
+    """The number of rows of a source, with the verb in singular or plural."""
     several = len(rows) > 1
     return f"{len(rows):,} row{'s' * several} of the {name} data {more if several else one}"
 
@@ -151,30 +153,30 @@ def _handle_overlap(assigned: dict[str, SplitRows], drop: bool, warnings: list[s
             train.leave_out(overlap, f"text also in the {split} split")
             if not len(train.of("train")):
                 raise InputError(
-                    f"every training row has a text of the {split} split",
+                    f"the text of every training row also occurs in the {split} split",
                     where=part.rows.source.name,
-                    expected=f"rows to train on that are not in the {split} split",
-                    remedy="check that these are different data, or omit --drop-overlap",
+                    expected=f"training rows that are not in the {split} split",
+                    remedy="check that the two files differ, or omit --drop-overlap",
                 )
         else:
+            occur = "texts also occur" if len(overlap) > 1 else "text also occurs"
             warnings.append(
-                f"{len(overlap):,} training {'rows have' if len(overlap) > 1 else 'row has'} a text"
-                f" of the {split} split"
-                f" ({shown(overlap)}); --drop-overlap leaves them out"
+                f"{len(overlap):,} training {occur} in the {split} split (leakage):"
+                f" {in_rows(overlap)}; --drop-overlap omits them"
             )
 
 
 def _check_test_rows(assigned: dict[str, SplitRows]) -> None:
-    """There must be something to evaluate on, and that is known before anything is trained."""
+    """Check that there are test rows, before anything is trained."""
     train = assigned["train"].rows
     if not any(len(part.of("test")) for part in assigned.values()):
-        remedy = "give a --test-dataset, a --test-fraction above 0, or more data"
+        remedy = "add --test-dataset, a --test-fraction above 0, or more data"
         if train.groups is not None:
-            remedy += ", or a --group-column with more and smaller groups"
+            remedy += ", or use a --group-column with more and smaller groups"
         if train.splits is not None:
-            remedy = "name rows for the test split in the split column, or give a --test-dataset"
+            remedy = "assign rows to the test split in the split column, or add --test-dataset"
         raise InputError(
-            "no row is left for the test split",
+            "the test split has no rows",
             where=train.source.name,
             expected="rows to evaluate on",
             remedy=remedy,
@@ -194,9 +196,9 @@ def _check_labels(assigned: dict[str, SplitRows], targets: Targets) -> None:
 
 
 def _check_sets(targets: Targets, numbers: NDArray[np.int32], where: str) -> None:
-    """Check that not every row has the very same set of labels: nothing could be learned.
+    """Check that the rows have different sets of labels; otherwise there is nothing to learn.
 
-    Of words it is the tags in a sentence, which may well be the same in all.
+    Tagged words are exempt: all sentences may have the same set of tags.
     """
     if not targets.labels.several or targets.labels.words is not None:
         return
@@ -207,7 +209,7 @@ def _check_sets(targets: Targets, numbers: NDArray[np.int32], where: str) -> Non
             f"every row has the same set of labels: {', '.join(map(repr, names)) or 'none'}",
             where=where,
             expected="rows with different sets of labels",
-            remedy="check that the lists hold what they should, or name another --label-column",
+            remedy="check the lists of labels, or name another --label-column",
         )
 
 
@@ -215,13 +217,13 @@ def _check_learnable(labels: Labels, used: set[Any], rows: int, where: str) -> N
     """Check that there is something to learn.
 
     Args:
-        labels: What the values mean.
+        labels: The meaning of the values.
         used: The ids, or the numbers, that occur in the training rows.
-        rows: Training rows.
+        rows: Number of training rows.
         where: The source and the column.
 
     Raises:
-        InputError: If every row has the same label, or about every row one of its own.
+        InputError: If every row has the same label, or most rows have a different one.
     """
     if len(used) < (1 if labels.several else 2):
         name = next((labels.names[i] if labels.names else f"{i:g}" for i in used), "none")
@@ -229,7 +231,7 @@ def _check_learnable(labels: Labels, used: set[Any], rows: int, where: str) -> N
             f"every row has the same label: {name!r}",
             where=where,
             expected="at least two different labels",
-            remedy="name another --label-column, or data with more labels",
+            remedy="name another --label-column, or use data with more labels",
         )
     if not (labels.several or labels.numeric) and len(used) > rows / 2:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Parameters of load_data that are one of a few words."""
+"""The allowed values of parameters of load_data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which column is the text and which the label: named by the user, or guessed where unambiguous."""
+"""Find the text and label columns: the user names them, or they are inferred if unambiguous."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class ColumnMapping:
     """The columns in use.
 
     Attributes:
-        text: The text.
-        text_pair: The second text of a pair, if there is one.
-        labels: The label; several: one 0/1 column per label.
-        group: Rows with the same value here go to the same split.
-        split: Names each row's split.
-        slices: Whose values the evaluation compares scores by.
-        notes: What was guessed, as sentences for the user.
+        text: The column of the text.
+        text_pair: The column of the second text of a pair, if there is one.
+        labels: The label column, or several: one 0/1 column per label.
+        group: Rows with the same value in this column go to the same split.
+        split: The column that names each row's split.
+        slices: The columns by which the evaluation breaks down the scores.
+        notes: The inferences that were made, as sentences for the user.
     """
 
     text: str
@@ -69,22 +69,22 @@ def map_columns(
 ) -> ColumnMapping:
     """Find the columns.
 
-    The text and the label are guessed, if they are not named, where only one column can be meant:
-    the only one with a usual name or, for the text, the only one left over.
+    Unless the user names them, the text and label columns are inferred if only one column
+    qualifies: the only one with a usual name or, for the text, the only one left.
 
     Args:
         source: The training data.
-        task: Knows the usual names, and what columns there may be.
+        task: Has the usual names, and checks the columns.
         text_column: The column of the text.
         text_pair_column: The column of the second text.
         label_column: The column of the label; several, separated by commas, are one 0/1 column
             per label.
-        group_column: The column whose equal values stay in one split.
+        group_column: The column by which rows are grouped; a group stays in one split.
         split_column: The column that names each row's split.
-        slice_columns: The columns to compare scores by, separated by commas.
+        slice_columns: The columns by which to break down the scores, separated by commas.
 
     Raises:
-        InputError: If a named column is not there, one is used twice, or a guess is ambiguous.
+        InputError: If a named column is missing, is used twice, or cannot be inferred.
     """
     labels = _listed(source, label_column)
     slices = tuple(dict.fromkeys(_listed(source, slice_columns)))
@@ -107,7 +107,7 @@ def map_columns(
             f"column '{twice[0]}' is named twice",
             where="text_column, text_pair_column, label_column",
             expected="a different column for each",
-            remedy="name different ones of " + _list(source),
+            remedy="name different columns of " + _list(source),
         )
     taken += [name for name in (group_column, split_column, *slices) if name is not None]
     if source.unnamed and (text_column is None or not labels):
@@ -124,7 +124,7 @@ def map_columns(
         text_column, text_pair_column = pair
         notes.append(
             f"using columns '{pair[0]}' and '{pair[1]}' as a pair of texts: their usual names;"
-            f" --text-column {pair[0]} uses one of them alone"
+            f" --text-column {pair[0]} uses only the first"
         )
     if text_column is None:
         text_column, why = _guess(source, task, "text_column", taken)
@@ -136,24 +136,24 @@ def map_columns(
 
 
 def _refuse_answers(source: Source) -> None:
-    """Refuse questions whose answers are spans of a text: there is no task for them.
+    """Refuse question answering data, with spans of a text as answers: no task trains on it.
 
     Raises:
-        InputError: If the source holds such, flat or as SQuAD nests them.
+        InputError: If the source has such data, flat or nested as in SQuAD.
     """
     names = set(source.columns)
     if names >= ANSWERS or "paragraphs" in names:
         raise InputError(
             "the data is for question answering: its answers are spans of a context",
             where=source.name,
-            expected=f"data for one of the tasks {', '.join(TASKS)}; questions that have one of a"
-            " few labels are texts, and a question with a sentence is a pair of texts",
-            remedy="give data with a label in every row",
+            expected=f"data for one of the tasks {', '.join(TASKS)}; to classify questions, use"
+            " them as texts, or a question and a sentence as a pair of texts",
+            remedy="use data with a label in every row",
         )
 
 
 def _listed(source: Source, value: str | None) -> tuple[str, ...]:
-    """The columns that a parameter names: one, which may have a comma in its name, or several."""
+    """The columns that a parameter names: several, or one whose name may contain a comma."""
     if value is None:
         return ()
     if value in source.columns or "," not in value:
@@ -183,8 +183,12 @@ def _guess(source: Source, task: Task, parameter: str, taken: list[str]) -> tupl
     others = task.label_columns if texts else task.text_columns
     likely = [name for name in free if not matching([name], others)]
     raise InputError(
-        f"it is not clear which column is the {parameter.removesuffix('_column')}: "
-        + (", ".join(map(repr, candidates)) or "none has a usual name"),
+        f"cannot infer the {parameter.removesuffix('_column')} column: "
+        + (
+            f"several qualify ({', '.join(map(repr, candidates))})"
+            if candidates
+            else "none has a usual name"
+        ),
         where=source.name,
         expected=f"{parameter} to name one of {_samples(source)}",
         remedy=f"if every word has a label: --task {task_of_lists().name}"
@@ -203,7 +207,7 @@ def _no_such_column(source: Source, parameter: str, name: str) -> InputError:
         expected="one of " + _list(source),
         remedy=f"{flag} {quote(near[0])}"
         if near
-        else f"name one of these with {flag}" + ", or leave it out" * needless,
+        else f"name one of these with {flag}" + ", or omit the option" * needless,
     )
 
 
@@ -217,7 +221,7 @@ def _samples(source: Source) -> str:
 
 
 def _lists(source: Source) -> int:
-    """How many columns have lists in their first rows."""
+    """The number of columns that have lists in their first rows."""
     first = next(iter(source.read())).columns.values()
     return sum(any(isinstance(value, list) for value in values) for values in first)
 

@@ -68,7 +68,7 @@ def load_data(
         validation_split: Name of the validation split; by default "validation" if there is one.
         test_split: Name of the test split; by default "test" if there is one.
         split_column: Column that names the split of each row: train, validation or test.
-        group_column: Column whose equal values are kept in the same split.
+        group_column: Column by which rows are grouped: rows with the same value stay in one split.
         validation_fraction: Share of the training rows to validate on, if the data has no
             validation split.
         test_fraction: Share of the training rows to test on, if the data has no test split.
@@ -88,8 +88,8 @@ def load_data(
         quoting: Quoting in .csv and .tsv files: auto, minimal (RFC 4180) or none (quotes are plain
             characters).
         encoding: Encoding of text files; by default UTF-8, or what the byte order mark indicates.
-        on_bad_row: Rows without text or label: error stops, drop omits them; for tagged words, mend
-            also repairs out-of-order tags and omits empty words.
+        on_bad_row: Rows without text or label: error stops, drop omits them; for tagged words,
+            repair also repairs out-of-order tags and omits empty words (mend: its former name).
         drop_duplicates: Drop rows that repeat the text and label of an earlier row.
         drop_overlap: Drop training rows whose text also occurs in another split.
         max_train_samples: Train on at most this many rows; 0: not limited.
@@ -97,19 +97,18 @@ def load_data(
         max_length: Maximum tokens per example, including special tokens; longer texts are
             truncated, and longer sentences of tagged words are split.
         seed: Seed for the splits, the new head's weights, dropout and the order of the rows.
-        dataset_fingerprint: Content of the data, so that changed data is noticed; filled in by
-            kfp-finetune and verified after reading.
-        model_fingerprint: Content of the model, so that a changed model is noticed; filled in by
-            kfp-finetune.
+        dataset_fingerprint: Hash of the data, to detect changes; filled in by kfp-finetune and
+            verified after reading.
+        model_fingerprint: Hash of the model, to detect changes; filled in by kfp-finetune.
 
     Returns:
         tokenized_dataset: Token ids and labels per split (Arrow), the tokenizer and a manifest.
-        data_report: What was found: columns, labels, lengths, repeats, warnings, examples.
-        num_train_examples: Rows to train on.
-        num_validation_examples: Rows to validate on.
-        num_test_examples: Rows to test on.
-        num_labels: Different labels.
-        artifact_uris: Where the artifacts are, by output; KFP's cache keeps it.
+        data_report: Report on the data: columns, labels, lengths, repeats, warnings, examples.
+        num_train_examples: Number of training rows.
+        num_validation_examples: Number of validation rows.
+        num_test_examples: Number of test rows.
+        num_labels: Number of labels.
+        artifact_uris: The URI of each output artifact, by name; KFP's cache keeps them.
     """
     from kfp_finetune.components import runtime
 
@@ -171,10 +170,10 @@ def count_steps(
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
 ) -> NamedTuple("Steps", [("steps_per_epoch", int), ("num_train_steps", int)]):
-    """Count the optimizer updates of the run, which is how long the schedule will be.
+    """Count the optimizer steps of the run, which is the length of the schedule.
 
     Args:
-        num_train_examples: Rows to train on.
+        num_train_examples: Number of training rows.
         batch_size: Examples per batch, over all devices.
         num_train_epochs: Passes over the training rows; may be fractional.
         max_steps: Number of optimizer steps, regardless of the epochs; 0: num_train_epochs decides.
@@ -182,8 +181,8 @@ def count_steps(
         drop_remainder: Drop the last, smaller batch of an epoch.
 
     Returns:
-        steps_per_epoch: Updates in one pass over the training rows.
-        num_train_steps: Updates of the whole run.
+        steps_per_epoch: Optimizer steps in one pass over the training rows.
+        num_train_steps: Optimizer steps of the whole run.
     """
     from kfp_finetune.components import runtime
 

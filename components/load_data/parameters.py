@@ -1,4 +1,4 @@
-"""What load_data is told: one dataclass, checked once, before anything is opened."""
+"""The parameters of load_data: one dataclass, checked once, before anything is opened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Parameters:
     """The parameters of load_data, as `component.py` describes them.
 
     Raises:
-        InputError: With everything that is wrong.
+        InputError: Listing every problem.
     """
 
     dataset: str
@@ -59,20 +59,22 @@ class Parameters:
                 object.__setattr__(self, name, hide(value))
         if problems := check_parameters(vars(self)):
             raise InputError.of_all(problems)
+        if self.on_bad_row == "mend":  # as 0.1.0 called it
+            object.__setattr__(self, "on_bad_row", "repair")
 
     @property
-    def mend(self) -> bool:
-        """Whether rows are mended where the task can; those that it cannot mend are left out."""
-        return self.on_bad_row == "mend"
+    def repair(self) -> bool:
+        """True to repair rows where the task can, and to drop those that it cannot repair."""
+        return self.on_bad_row == "repair"
 
     @property
     def read_options(self) -> ReadOptions:
-        """How files are read."""
+        """The options for reading files."""
         return read_options(vars(self))
 
     @property
     def splitting(self) -> Splitting:
-        """How splits are made, and which rows stay out."""
+        """The options for making splits and dropping rows."""
         return Splitting(
             fractions={"validation": self.validation_fraction, "test": self.test_fraction},
             seed=self.seed,

@@ -1,4 +1,4 @@
-"""Texts alone, to predict for: from any file that load_data reads, or one a line."""
+"""The texts to predict labels for: from any file that load_data reads, or one text per line."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ _LOOKED_AT = 50
 
 @dataclass(frozen=True)
 class Row:
-    """One row to predict for.
+    """One row to predict a label for.
 
     Attributes:
-        number: Counted from 1; in a file of plain text its line.
-        text: The text, the two of a pair, or a list of words; None if it has none.
-        problem: Why it has none.
-        place: Where that is.
+        number: Counted from 1; the line number in a file of plain text.
+        text: The text, the two texts of a pair, or a list of words; None if there is none.
+        problem: Why there is no text.
+        place: The file and line, or the row, of the problem.
     """
 
     number: int
@@ -66,7 +66,7 @@ class Rows:
     """The rows of a file; few of them are in memory at a time.
 
     Attributes:
-        read: Reads them.
+        read: The rows.
         notes: What was detected or assumed, as sentences.
     """
 
@@ -75,17 +75,17 @@ class Rows:
 
 
 def open_rows(parameters: Parameters, columns: Sequence[str], *, stdin: BinaryIO) -> Rows:
-    """Open a file of texts, or standard input as a file of the same content would be.
+    """Open a file of texts, or standard input, which is read like a file of the same content.
 
     Args:
-        parameters: How it is read: `dataset` names anything that load_data reads, a .txt file with
-            a text a line, or "-" for standard input.
-        columns: The column of the text, or the two of a pair, where they are not named. A file with
-            no more columns than that may call them differently.
+        parameters: The options for reading. `dataset` names anything that load_data reads, a .txt
+            file with one text per line, or "-" for standard input.
+        columns: The default column of the text, or the two columns of a pair. If a file has exactly
+            this number of columns, they may have other names.
         stdin: Standard input.
 
     Raises:
-        InputError: If the file cannot be read, or a column is not there.
+        InputError: If the file cannot be read, or a column is missing.
     """
     options = parameters.read_options
     named = parameters.text_column, parameters.text_pair_column
@@ -102,7 +102,7 @@ def open_rows(parameters: Parameters, columns: Sequence[str], *, stdin: BinaryIO
     if is_text and file.path.is_file():
         text = examine(file, options.encoding)
         if not (task.reads_lists and _has_words(text)):
-            count_lines(text)  # finds what cannot be decoded before anything is predicted
+            count_lines(text)  # reports decoding errors before anything is predicted
             return Rows(_of_lines(text, pairs=len(columns) == 2), notes)
     source = (
         open_file(file, options)
@@ -110,8 +110,8 @@ def open_rows(parameters: Parameters, columns: Sequence[str], *, stdin: BinaryIO
         else open_source(parameters.dataset, options=options)
     )
     columns, found = _find(source, columns, task, named=any(named))
-    mend = parameters.mend
-    return Rows(_of_columns(source, columns, task, mend=mend), (*notes, *source.notes, *found))
+    repair = parameters.repair
+    return Rows(_of_columns(source, columns, task, repair=repair), (*notes, *source.notes, *found))
 
 
 def _kept(
@@ -121,7 +121,7 @@ def _kept(
     options: ReadOptions,
     task: Task,
 ) -> File:
-    """Standard input as a file whose suffix says what it holds."""
+    """Copy standard input to a file whose suffix matches its format."""
     path = new_folder() / "stdin.txt"
     try:
         with path.open("wb") as target:
@@ -162,19 +162,19 @@ def _is_object(line: str) -> bool:
 
 
 def _names_columns(line: str, columns: Sequence[str]) -> bool:
-    """Whether a first line names the columns, whatever divides its cells."""
+    """Return True if the first line names the columns, with any of the usual delimiters."""
     cells = [line.split(mark) for mark in _DELIMITERS]
     return any(set(columns) <= {cell.strip().strip('"') for cell in found} for found in cells)
 
 
 def _has_words(text: Text) -> bool:
-    """Whether a file of plain text has a word and its tags a line, rather than a text."""
+    """Return True if each line of a plain text file has a word and its tags, not a text."""
     widths = {len(_CELLS.split(line.strip())) for line in _first_lines(text)}
     return is_conll(text) and len(widths) == 1 and widths != {1}
 
 
 def _of_lines(text: Text, *, pairs: bool) -> Iterator[Row]:
-    """The text of each line, or the two texts with a tab between."""
+    """The text of each line, or the two texts separated by a tab."""
     number = 0
     for _, lines in line_blocks(text):
         for line in lines:
@@ -184,7 +184,7 @@ def _of_lines(text: Text, *, pairs: bool) -> Iterator[Row]:
             if not line.strip():
                 yield Row(number, None, "the line is blank", place)
             elif len(parts) != 1 + pairs or not all(part.strip() for part in parts):
-                yield Row(number, None, f"the line holds one text: {line[:40]!r}", place)
+                yield Row(number, None, f"the line has only one text: {line[:40]!r}", place)
             else:
                 yield Row(number, (parts[0], parts[1]) if pairs else line)
 
@@ -208,19 +208,21 @@ def _find(
     raise InputError(
         f"there is no column '{missing[0]}'",
         where=source.name,
-        expected="the column that the model was trained on, or another that is named; there is "
-        + ", ".join(map(repr, source.columns)),
-        remedy=f"name one with {flag}",
+        expected="the column that the model was trained on, or an option that names another; the"
+        " columns are " + ", ".join(map(repr, source.columns)),
+        remedy=f"name the column with {flag}",
     )
 
 
-def _of_columns(source: Source, columns: Sequence[str], task: Task, *, mend: bool) -> Iterator[Row]:
+def _of_columns(
+    source: Source, columns: Sequence[str], task: Task, *, repair: bool
+) -> Iterator[Row]:
     number = 0
     for batch in source.read():
         cells = [batch.columns[column] for column in columns]
         for i, row in enumerate(zip(*cells, strict=True)):
             number += 1
-            if mend and isinstance(row[0], list):
+            if repair and isinstance(row[0], list):
                 row = ([word for word in row[0] if not isinstance(word, str) or word.strip()],)
             problem = batch.problems.get(i) or _problem(row, columns, lists=task.reads_lists)
             if problem:

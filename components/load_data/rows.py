@@ -1,6 +1,6 @@
-"""The rows of every source, read once: what their labels are, what is wrong, what is there twice.
+"""Read the rows of a source once: their labels, their problems and hashes of their texts.
 
-What is kept of a row is a few numbers, never its text: 12 bytes a row, whatever the texts.
+Only numbers are kept in memory, never a text: 12 bytes per row.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ ROWS_SHOWN = 5
 
 @dataclass
 class Rows:
-    """What is known of the rows of one source.
+    """The rows of one source.
 
     Attributes:
-        source: Where they come from.
-        labels: Each row's number in `Values`, int32, shape [rows].
-        texts: A hash of each row's text, or pair of texts, uint64, shape [rows].
-        groups: The same of the group column; None without one.
-        splits: Each row's number in the `Values` of the split column; None without one.
-        problems: For each reason why rows cannot be used, their numbers, counted from 0.
-        place: Where the first row is that the reader could not read: file and line; or empty.
+        source: The source of the rows.
+        labels: Number of each row's label in `Values`, int32, shape [rows].
+        texts: Hash of each row's text, or pair of texts, uint64, shape [rows].
+        groups: Hash of each row's group; None without a group column.
+        splits: Number of each row's split in the `Values` of the split column; None without one.
+        problems: The numbers, counted from 0, of the rows that cannot be used, by reason.
+        place: File and line of the first row that could not be read; or empty.
     """
 
     source: Source
@@ -56,7 +56,7 @@ class Rows:
         return len(self.labels)
 
     def bad(self) -> NDArray[np.bool_]:
-        """Which rows cannot be used, shape [rows]."""
+        """A mask of the rows that cannot be used, shape [rows]."""
         mask = np.zeros(len(self), bool)
         for rows in self.problems.values():
             mask[rows] = True
@@ -73,15 +73,15 @@ def read_rows(
     """Read a source once.
 
     Args:
-        source: What to read.
-        columns: Which columns hold what.
-        labels: Numbers the labels, and knows which rows have none; shared by all sources.
+        source: The source to read.
+        columns: The columns in use.
+        labels: Numbers the labels and finds rows without one; shared by all sources.
         splits: Numbers the values of the split column.
-        progress: Called with the rows read so far.
+        progress: Called with the number of rows read so far.
 
     Raises:
-        InputError: If a column is not there, or there are hundreds of thousands of labels.
-        RuntimeError: If the rows read are not the rows that were counted independently.
+        InputError: If a column is missing, or there are hundreds of thousands of labels.
+        RuntimeError: If the number of rows differs from the independent count.
     """
     label_numbers, split_numbers = array("i"), array("i")
     texts, groups = array("Q"), array("Q")
@@ -114,8 +114,8 @@ def read_rows(
         progress(read)
     if source.rows is not None and source.rows != read:
         raise RuntimeError(
-            f"{source.name}: {read:,} rows were read, and {source.rows:,} counted; this is a bug in"
-            " kfp-finetune"
+            f"{source.name}: {read:,} rows were read but {source.rows:,} were counted; this is a"
+            " bug in kfp-finetune"
         )
     return Rows(
         source=source,
@@ -130,16 +130,16 @@ def read_rows(
 
 
 def label_cells(batch: Batch, source: Source, columns: ColumnMapping, before: int) -> Sequence[Any]:
-    """The labels of a batch: by the names that the source declares; of several columns, tuples.
+    """The labels of a batch: the names that the source declares, or tuples for several columns.
 
     Args:
         batch: The rows.
-        source: Where they are from.
-        columns: Which columns hold what.
-        before: How many rows come before, for messages.
+        source: The source of the rows.
+        columns: The columns in use.
+        before: Number of rows before this batch, for messages.
 
     Raises:
-        InputError: If a number has no name.
+        InputError: If a label number has no declared name.
     """
     marks = [batch.columns[column] for column in columns.labels]
     if len(marks) > 1:
@@ -151,7 +151,7 @@ def label_cells(batch: Batch, source: Source, columns: ColumnMapping, before: in
 
 
 def place_of(batch: Batch, row: int, word: int) -> str:
-    """The file and line of a word of a row; empty where the reader does not know them."""
+    """The file and line of a word of a row; empty if the reader does not know them."""
     return f"{batch.file}, line {batch.lines[row][word]:,}" if batch.lines else ""
 
 
@@ -167,9 +167,9 @@ def _all_declared(values: Sequence[Any], names: list[str], where: str, read: int
 
 
 def _declared(value: Any, names: list[str], where: str) -> Any:
-    """The name that a source declares for a number, or for each in a list.
+    """The name that a source declares for a label number, or for each number in a list.
 
-    None for -1, which stands for no label. Sources may declare the same names in another order.
+    None for -1, which means no label. Sources may declare the same names in different orders.
     """
     if isinstance(value, list):
         return [_declared(item, names, where) for item in value]
@@ -177,10 +177,10 @@ def _declared(value: Any, names: list[str], where: str) -> Any:
         return value
     if not -1 <= value < len(names):
         raise InputError(
-            f"label {value} is not among the {len(names)} that the data declares",
+            f"label {value} is not one of the {len(names)} labels that the data declares",
             where=where,
             expected=f"numbers from 0 to {len(names) - 1}, or -1 for no label",
-            remedy="mend the data",
+            remedy="repair the data",
         )
     return names[value] if value >= 0 else None
 
@@ -198,12 +198,12 @@ def _hashes(cells: list[list[Any]]) -> list[int]:
 
 
 def mark_invalid(rows: Rows, labels: Labels, columns: ColumnMapping) -> None:
-    """Note which rows have a label that cannot be used, now that it is known what labels mean.
+    """Record the rows whose label is invalid, once the meaning of the labels is known.
 
     Args:
-        rows: The rows of a source; their problems are added to.
-        labels: What the labels mean.
-        columns: Which columns hold what.
+        rows: The rows of a source; the problems are added to them.
+        labels: The meaning of the labels.
+        columns: The columns in use.
     """
     bad = rows.bad()
     for number, reason in labels.invalid.items():
@@ -214,8 +214,8 @@ def mark_invalid(rows: Rows, labels: Labels, columns: ColumnMapping) -> None:
 
 
 def _place_in(source: Source, row: int, labels: Labels, columns: ColumnMapping) -> str:
-    """Read a source again, as far as a row whose label is invalid: where that is."""
-    if labels.words is None:  # only words have lines of their own
+    """Read a source again up to a row with an invalid label, and return its file and line."""
+    if labels.words is None:  # only words have their own lines
         return ""
     read = 0
     for batch in source.read():
@@ -230,12 +230,12 @@ def check_columns(source: Source, columns: ColumnMapping, train: Source) -> None
     """Check that a source has the columns that the training data has.
 
     Args:
-        source: Of a split.
+        source: The source of a split.
         columns: The columns in use.
         train: The training data.
 
     Raises:
-        InputError: If one is not there.
+        InputError: If a column is missing.
     """
     missing = [column for column in columns.all if column not in source.columns]
     if not missing:
@@ -244,7 +244,8 @@ def check_columns(source: Source, columns: ColumnMapping, train: Source) -> None
     raise InputError(
         f"there is no column '{missing[0]}'" + ": the rows have no labels" * without_labels,
         where=source.name,
-        expected="the columns of the training data; it has " + ", ".join(map(repr, source.columns)),
+        expected="the columns of the training data; this file has "
+        + ", ".join(map(repr, source.columns)),
         remedy=f"take the splits out of the training data: --dataset {quote(train.name)}"
         if without_labels and Path(train.name).is_file()
         else "rename the column",
@@ -258,12 +259,12 @@ def shown(rows: Sequence[int] | NDArray[np.int64]) -> str:
 
 
 def in_rows(rows: Sequence[int] | NDArray[np.int64]) -> str:
-    """The same with its noun: "row 3", "rows 3, 7, 8"."""
+    """Row numbers with their noun: "row 3", "rows 3, 7, 8"."""
     return f"row{'s' * (len(rows) > 1)} {shown(rows)}"
 
 
 def described(rows: Rows) -> str:
-    """Every problem of some rows, with their numbers."""
+    """Every problem of some rows, with the row numbers."""
     return "; ".join(
         f"{len(bad):,} row{'s' * (len(bad) > 1)} ({shown(bad)}) with {problem}"
         for problem, bad in rows.problems.items()
@@ -271,10 +272,10 @@ def described(rows: Rows) -> str:
 
 
 def refuse_bad_rows(rows: Rows, task: Task) -> None:
-    """Raise an error that lists every problem with its rows, if there is any.
+    """Raise an error that lists every problem with its rows, if there are any.
 
     Args:
-        rows: Of a source.
+        rows: The rows of a source.
         task: The task of the labels.
 
     Raises:
@@ -282,9 +283,9 @@ def refuse_bad_rows(rows: Rows, task: Task) -> None:
     """
     if rows.problems:
         lists = all(problem.startswith("a list for a text") for problem in rows.problems)
-        remedy = "mend the rows, or --on-bad-row drop to leave them out"
-        if "mend" in task.on_bad_row:
-            remedy += ", or --on-bad-row mend to leave out those alone that cannot be mended"
+        remedy = "repair the rows, or --on-bad-row drop to omit them"
+        if "repair" in task.on_bad_row:
+            remedy += ", or --on-bad-row repair to omit only those that cannot be repaired"
         elif _of_quotes(rows):
             remedy += ", or --quoting none if quotes are plain characters"
         raise InputError(

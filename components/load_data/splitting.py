@@ -1,4 +1,4 @@
-"""Dividing the training rows: as a column says, at random in equal shares, or down to a number."""
+"""Split the training rows: by a column, at random with stratification, or by a maximum number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kfp_finetune.components.tasks.values import Values
 
 @dataclass(frozen=True)
 class Splitting:
-    """How splits are made, and which rows stay out."""
+    """The options for making splits and dropping rows."""
 
     fractions: dict[str, float]
     seed: int = 42
@@ -31,10 +31,10 @@ class Splitting:
 
 
 def split_by_column(assigned: dict[str, SplitRows], splits: Values) -> None:
-    """Let the rows say themselves which split they are for.
+    """Assign each row to the split that its split column names.
 
     Raises:
-        InputError: If a row names no split, or one that has its own data, or none is for training.
+        InputError: If a row names no split or one that has its own data, or no row is for training.
     """
     train = assigned["train"]
     numbers = train.rows.splits
@@ -49,19 +49,19 @@ def split_by_column(assigned: dict[str, SplitRows], splits: Values) -> None:
         if name not in SPLITS:
             missing = value is None or not str(value).strip()
             raise InputError(
-                ("no split is named" if missing else f"split {value!r} is not known")
+                ("the split is missing" if missing else f"unknown split {value!r}")
                 + f" in {len(rows):,} row{'s' * (len(rows) > 1)} ({shown(rows)})",
                 where=where,
-                expected="in every row one of " + ", ".join(ALL_ALIASES),
+                expected="one of these in every row: " + ", ".join(ALL_ALIASES),
                 remedy="repair the values, or omit --split-column",
             )
         if name != "train" and name in assigned:
             raise InputError(
-                f"{len(rows):,} row{'s are' if len(rows) > 1 else ' is'} for the {name} split,"
-                f" whose rows come from {assigned[name].rows.source.name} ({shown(rows)})",
+                f"{len(rows):,} row{'s are' if len(rows) > 1 else ' is'} for the {name} split"
+                f" ({shown(rows)}), but {assigned[name].rows.source.name} is the {name} data",
                 where=where,
-                expected="one place that the rows of a split come from",
-                remedy=f"leave out --split-column, or the {name} data",
+                expected="one source for the rows of a split",
+                remedy=f"omit --split-column, or the {name} data",
             )
         of_value[number] = SPLITS.index(name)
     train.split[kept] = of_value[numbers][kept]
@@ -70,15 +70,15 @@ def split_by_column(assigned: dict[str, SplitRows], splits: Values) -> None:
             "no row is for training",
             where=where,
             expected="rows whose split is train",
-            remedy="mend the values, or omit --split-column",
+            remedy="repair the values, or omit --split-column",
         )
 
 
 def make_splits(assigned: dict[str, SplitRows], targets: Targets, how: Splitting) -> None:
-    """Take the splits that were not given out of the training rows.
+    """Take the splits that were not given from the training rows.
 
-    Rows with the same text always stay together, or the test would be on what was learned by heart.
-    A group counts for the label of its first row, and shares are of groups.
+    Rows with the same text stay together, so that no test text is seen in training. A group is
+    stratified by the label of its first row, and the fractions are fractions of the groups.
     """
     train = assigned["train"]
     made = {s: f for s, f in how.fractions.items() if s not in assigned and f}
@@ -99,10 +99,10 @@ def make_splits(assigned: dict[str, SplitRows], targets: Targets, how: Splitting
 
 
 def cap(train: SplitRows, targets: Targets, most: int, seed: int) -> None:
-    """Leave out training rows above a number, so that every label keeps its share.
+    """Limit the number of training rows, so that every label keeps its share.
 
     Raises:
-        InputError: If there are more labels than rows to be left.
+        InputError: If the limit is below the number of labels.
     """
     rows = train.of("train").astype(np.uint32)
     if len(rows) <= most:
@@ -116,7 +116,7 @@ def cap(train: SplitRows, targets: Targets, most: int, seed: int) -> None:
         labels = len(np.unique(strata[rows]))
     if most < labels:
         raise InputError(
-            f"max_train_samples is {most:,}, and there are {labels:,} labels",
+            f"max_train_samples is {most:,}, but there are {labels:,} labels",
             where="max_train_samples",
             expected="at least one row per label",
             remedy=f"--max-train-samples {4 * labels}",

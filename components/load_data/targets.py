@@ -1,4 +1,4 @@
-"""The labels of the rows, once it is known what their values mean."""
+"""The training targets of the rows, once the meaning of their label values is known."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Targets:
-    """What every different value of the label column stands for.
+    """The target of every different value of the label column.
 
-    Rows know the number of their label's value (`Rows.labels`); this knows the rest.
+    Rows have only the number of their label's value (`Rows.labels`).
 
     Attributes:
         labels: The meaning of the values.
@@ -32,23 +32,23 @@ class Targets:
     column: str
 
     def missing(self, rows: Rows) -> NDArray[np.int64]:
-        """The rows without a label."""
+        """The numbers of the rows without a label."""
         none = np.array([target is None for target in self.labels.targets], bool)
         return np.flatnonzero(none[rows.labels])
 
     def of(self, numbers: NDArray[np.int32], cells: Sequence[Any]) -> Sequence[Any]:
-        """What rows with these labels are to be: ids, lists of ids, or numbers.
+        """The targets of rows with these labels: ids, lists of ids, or numbers.
 
-        Where every word has a label the cells as they are, for words and labels are read together.
+        For tagged words the cells themselves, because words and tags are read together.
         """
         if self.labels.words is not None:
             return cells
         return [self.labels.targets[number] for number in numbers.tolist()]
 
     def strata(self, numbers: NDArray[np.int32]) -> NDArray[np.integer]:
-        """What splits of these rows are stratified by: a stratum for every value, from 0.
+        """The stratum of every value, from 0, by which splits are stratified.
 
-        In the smallest type that holds them, for there will be one for every row.
+        The type is the smallest that fits, because every row will have a stratum.
         """
         targets = self.labels.targets
         if self.labels.numeric:
@@ -58,14 +58,14 @@ class Targets:
         return np.array([t or 0 for t in targets], smallest)
 
     def label_sets(self, numbers: NDArray[np.int32]) -> tuple[list[list[int]], NDArray[np.int32]]:
-        """The different sets of labels, as ids, and the number of each of these rows' set."""
+        """The different sets of labels, as ids, and the number of the set of each row."""
         found: dict[tuple[int, ...], int] = {}
         targets: list[Any] = self.labels.targets
         of_value = np.array([found.setdefault(tuple(t or ()), len(found)) for t in targets])
         return [list(ids) for ids in found], of_value.astype(np.int32)[numbers]
 
     def has(self, number: int, ids: list[int]) -> bool:
-        """Whether the label of that number is, or has, one of these ids."""
+        """Return True if the label value of that number is, or contains, one of these ids."""
         target = self.labels.targets[number]
         return any(i in ids for i in (target if isinstance(target, list) else [target]))
 
@@ -82,17 +82,17 @@ class Targets:
 def check_seen_in_training(
     targets: Targets, seen: set[Any], rows: Rows, chosen: NDArray[np.int64], split: str
 ) -> None:
-    """Check that rows to evaluate on have only labels that the training rows have.
+    """Check that the labels of validation or test rows all occur in the training rows.
 
     Args:
-        targets: What the labels mean.
-        seen: The ids that the training rows have.
-        rows: The source that the split comes from.
-        chosen: Which of its rows are in the split.
-        split: Its name.
+        targets: The meaning of the labels.
+        seen: The ids in the training rows.
+        rows: The source of the split.
+        chosen: The numbers of its rows in the split.
+        split: The name of the split.
 
     Raises:
-        InputError: Naming the labels that they do not, and the rows.
+        InputError: If a label does not occur there; the message names the labels and the rows.
     """
     if targets.labels.numeric:
         return
@@ -106,6 +106,6 @@ def check_seen_in_training(
             f"{len(unseen)} label{'s' * (len(unseen) > 1)} not in the training data: "
             + ", ".join(repr(names[i]) for i in unseen[:ROWS_SHOWN]),
             where=f"{rows.source.name} ({split}), {in_rows(found)}",
-            expected="labels that the model can learn",
-            remedy="add rows with these labels to the training data, or take them out here",
+            expected="only labels that occur in the training data",
+            remedy="add rows with these labels to the training data, or remove these rows",
         )

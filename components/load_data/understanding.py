@@ -1,4 +1,4 @@
-"""Reading data once: its columns, what its labels mean, what is wrong, which row goes where."""
+"""Read a dataset once: find its columns, the meaning of its labels, its problems and splits."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from kfp_finetune.components.tasks.values import LabelValues, Values
 
 @dataclass(frozen=True)
 class Understood:
-    """A dataset that has been read once: everything but the token ids."""
+    """The results of reading a dataset once: everything except the token ids."""
 
     columns: ColumnMapping
     targets: Targets
@@ -53,10 +53,10 @@ class Understood:
 
 
 def understand(parameters: Parameters) -> Understood:
-    """Read every source once, to train on it.
+    """Read every source once, for training.
 
     Raises:
-        InputError: If anything about the data or its columns is wrong.
+        InputError: If the data or its columns are wrong.
     """
     notes: list[str] = []
     sources = _open_sources(parameters, notes.append)
@@ -79,7 +79,7 @@ def understand(parameters: Parameters) -> Understood:
     for source in sources.values():
         check_columns(source, columns, sources["train"])
     known = read_label_names(parameters.label_names) if parameters.label_names else None
-    labels = task.label_values(known or (), repair=parameters.mend)
+    labels = task.label_values(known or (), repair=parameters.repair)
     splits = Values()
     rows = {
         name: _read_rows(source, columns, labels, splits, name) for name, source in sources.items()
@@ -110,11 +110,10 @@ def understand(parameters: Parameters) -> Understood:
 def understand_for_evaluation(
     parameters: Parameters, label_names: list[str], problem_type: str
 ) -> Understood:
-    """Read one source once, whose labels are those of a model.
+    """Read one source once, to evaluate a model on its rows.
 
     Raises:
-        InputError: If anything about the data or its columns is wrong, or a label is not one of the
-            model's.
+        InputError: If the data or its columns are wrong, or the model does not have a label.
     """
     notes: list[str] = []
     options = parameters.read_options
@@ -134,9 +133,9 @@ def understand_for_evaluation(
         slice_columns=parameters.slice_columns,
     )
     notes.extend(columns.notes)
-    # What numbers count is only known where it is given: their order need not be the model's.
+    # Numeric labels need --label-names: their order may differ from the model's.
     numbered = read_label_names(parameters.label_names) if parameters.label_names else []
-    labels = task.label_values(numbered, repair=parameters.mend)
+    labels = task.label_values(numbered, repair=parameters.repair)
     rows = _read_rows(source, columns, labels, Values(), "test")
     understood = task.understand_labels(
         labels,
@@ -154,7 +153,7 @@ def understand_for_evaluation(
     mark_invalid(rows, understood, columns)
     if understood.problem_type != problem_type:
         raise InputError(
-            f"{len(columns.labels)} label columns, of 0 and 1",
+            f"there are {len(columns.labels)} label columns",
             where=f"{source.name} (label_column)",
             expected=f"one label column: the model's problem type is {problem_type}",
             remedy=f"--label-column {columns.labels[0]}",
@@ -168,7 +167,7 @@ def understand_for_evaluation(
 def _read_rows(
     source: Source, columns: ColumnMapping, labels: LabelValues, splits: Values, split: str
 ) -> Rows:
-    """Read a source, and show how far that is."""
+    """Read a source and show the progress."""
     progress = Progress("load_data", source.rows, "rows")
     return read_rows(
         source, columns, labels, splits, lambda done: progress.update(done, f"reading {split}")
@@ -183,7 +182,7 @@ def _left_out(parameters: Parameters, opened: dict[str, Source]) -> list[str]:
     for split in split_names(parameters.dataset, options):
         try:
             source = open_source(parameters.dataset, split, options)
-        except InputError:  # it need not be readable
+        except InputError:  # a split that is not used may be unreadable
             found.append(split)
             continue
         if source.name not in used:
@@ -192,7 +191,7 @@ def _left_out(parameters: Parameters, opened: dict[str, Source]) -> list[str]:
             found.append(split + number)
     if not found:
         return []
-    return [f"{without_secrets(parameters.dataset)}: splits that are not read: {', '.join(found)}"]
+    return [f"{without_secrets(parameters.dataset)}: unused splits: {', '.join(found)}"]
 
 
 def _each_once(texts: Iterable[str]) -> list[str]:
@@ -200,7 +199,7 @@ def _each_once(texts: Iterable[str]) -> list[str]:
 
 
 def _counts(sources: Iterable[Rows], labels: LabelValues) -> list[int]:
-    """How many rows have each value of the label column."""
+    """Count the rows with each value of the label column."""
     counts = np.zeros(len(labels.values), np.int64)
     for rows in sources:
         counts += np.bincount(rows.labels, minlength=len(counts))
@@ -209,7 +208,7 @@ def _counts(sources: Iterable[Rows], labels: LabelValues) -> list[int]:
 
 
 def _rows_with(numbers: Sequence[int], sources: Iterable[Rows]) -> str:
-    """Which rows of the first source that has them hold these values, for a message."""
+    """The rows with these values, in the first source that has any, for a message."""
     for rows in sources:
         found = np.flatnonzero(np.isin(rows.labels, numbers))
         if len(found):
@@ -218,7 +217,7 @@ def _rows_with(numbers: Sequence[int], sources: Iterable[Rows]) -> str:
 
 
 def read_label_names(path: str) -> list[str]:
-    """All labels there may be, in order: one a line, or a JSON list.
+    """Read the names of all labels in order, from a file with one per line or a JSON list.
 
     Raises:
         InputError: If the file cannot be read, is empty, or names a label twice.
@@ -232,7 +231,7 @@ def read_label_names(path: str) -> list[str]:
         raise InputError(
             f"the label names cannot be read: {reason or error}",
             where=path,
-            expected="a UTF-8 text file with one label a line, or a .json list of them",
+            expected="a UTF-8 text file with one label per line, or a .json file with a list",
             remedy="check --label-names",
         ) from None
     if not isinstance(listed, list) or not all(isinstance(n, str | int) for n in listed):
@@ -240,7 +239,7 @@ def read_label_names(path: str) -> list[str]:
             "the label names are not a list of names",
             where=path,
             expected='a JSON list, e.g. ["first", "second"]',
-            remedy="mend the file, or write one label a line in a .txt file",
+            remedy="repair the file, or write one label per line in a .txt file",
         )
     names = [str(name).strip() for name in listed if str(name).strip()]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -249,14 +248,14 @@ def read_label_names(path: str) -> list[str]:
         raise InputError(
             found,
             where=path,
-            expected="every label once, one a line or in a JSON list",
-            remedy="mend the file",
+            expected="every label once, one per line or in a JSON list",
+            remedy="repair the file",
         )
     return names
 
 
 def _open_sources(parameters: Parameters, note: Callable[[str], None]) -> dict[str, Source]:
-    """Open the training data, and the validation and test data where they are given."""
+    """Open the training data, and the validation and test data if given."""
     options = parameters.read_options
     declared = split_names(parameters.dataset, options)
     named = {
@@ -265,7 +264,7 @@ def _open_sources(parameters: Parameters, note: Callable[[str], None]) -> dict[s
         "test": parameters.test_split,
     }
     own = {"validation": parameters.validation_dataset, "test": parameters.test_dataset}
-    others = replace(options, dataset_revision=None)  # of another dataset on the Hub: its newest
+    others = replace(options, dataset_revision=None)  # another Hub dataset: its newest revision
     if parameters.train_split != "train":
         check_split(parameters.dataset, parameters.train_split, declared, "train_split")
     opened = {"train": open_source(parameters.dataset, named["train"], options)}

@@ -169,7 +169,7 @@ def test_bad_rows_are_dropped_and_counted_when_asked(tiny_model: Path, tmp_path:
         "1 row (5) with no text in column 'text'; 2 rows (6, 7) with no label in column 'label'\n"
         f"  where:    {path}\n"
         "  expected: a text and a label in every row\n"
-        "  remedy:   mend the rows, or --on-bad-row drop to leave them out"
+        "  remedy:   repair the rows, or --on-bad-row drop to omit them"
     )
     counts = load(tmp_path, path, tiny_model, on_bad_row="drop").splits["train"]
     assert counts.dropped == {"no text in column 'text'": 1, "no label in column 'label'": 2}
@@ -186,7 +186,7 @@ def test_rows_that_cannot_be_read_are_named_or_dropped(tiny_model: Path, tmp_pat
         "1 row (61) with a quote that is not closed; 1 row (62) with 3 cells for 2 columns\n"
         f"  where:    {path}, line 62\n"
         "  expected: a text and a label in every row\n"
-        "  remedy:   mend the rows, or --on-bad-row drop to leave them out, or --quoting none if"
+        "  remedy:   repair the rows, or --on-bad-row drop to omit them, or --quoting none if"
         " quotes are plain characters"
     )
     counts = load(tmp_path, path, tiny_model, on_bad_row="drop").splits["train"]
@@ -198,7 +198,7 @@ def test_rows_that_are_read_and_rows_that_are_counted_agree(tmp_path: Path) -> N
     columns = map_columns(source, TASK)
     read_rows(source, columns, LabelValues(), Values())
     wrong = replace(source, rows=10)
-    with pytest.raises(RuntimeError, match="9 rows were read, and 10 counted; this is a bug"):
+    with pytest.raises(RuntimeError, match="9 rows were read but 10 were counted; this is a bug"):
         read_rows(wrong, columns, LabelValues(), Values())
 
 
@@ -288,7 +288,7 @@ WRONG = {
         "every row has the same label: 'a'\n"
         "  where:    {dir}/data.csv, column 'label'\n"
         "  expected: at least two different labels\n"
-        "  remedy:   name another --label-column, or data with more labels",
+        "  remedy:   name another --label-column, or use data with more labels",
     ),
     "a label per row": (
         {"content": "text,label\n" + "".join(f"good,id{i}\n" for i in range(20))},
@@ -302,11 +302,11 @@ WRONG = {
         "1 row (2) with 3 cells for 2 columns\n"
         "  where:    {dir}/data.csv, line 3\n"
         "  expected: a text and a label in every row\n"
-        "  remedy:   mend the rows, or --on-bad-row drop to leave them out",
+        "  remedy:   repair the rows, or --on-bad-row drop to omit them",
     ),
     "ambiguous text": (
         {"content": "title,body,label\na,b,c\n"},
-        "it is not clear which column is the text: 'title', 'body'\n"
+        "cannot infer the text column: several qualify ('title', 'body')\n"
         "  where:    {dir}/data.csv\n"
         "  expected: text_column to name one of 'title' (e.g. 'a'), 'body' (e.g. 'b'),"
         " 'label' (e.g. 'c')\n"
@@ -323,8 +323,8 @@ WRONG = {
         {"test_content": "text,label\ngood,refunds\n"},
         "1 label not in the training data: 'refunds'\n"
         "  where:    {dir}/test.csv (test), row 1\n"
-        "  expected: labels that the model can learn\n"
-        "  remedy:   add rows with these labels to the training data, or take them out here",
+        "  expected: only labels that occur in the training data\n"
+        "  remedy:   add rows with these labels to the training data, or remove these rows",
     ),
 }
 

@@ -164,8 +164,8 @@ def test_a_quote_that_is_not_closed_swallows_nothing(tmp_path: Path) -> None:
         '5" pipe',
     ]
     assert notes(path) == [
-        "data.tsv: quotes are read as plain characters, for in row 13 (line 14) one is not closed"
-        " where its cell ends; --quoting minimal reads them as CSV's quotes"
+        "data.tsv: quotes are read as plain characters because a quote in row 13 (line 14) is not"
+        " closed at the end of its cell; --quoting minimal reads them as CSV quotes"
     ]
 
 
@@ -198,9 +198,9 @@ def test_quotes_that_match_up_throughout_are_quotes(tmp_path: Path) -> None:
     content = "text,label\n" + "".join(f'"good,{i}\nbad",a\n' for i in range(20))
     assert read(path, content) == [{"text": f"good,{i}\nbad", "label": "a"} for i in range(20)]
     assert notes(path) == [
-        "data.csv: lines 2 to 3 are read as one row, for a quote opens in the first and closes in"
-        " the last; if they are rows, mend the quotes, or --quoting none reads them as plain"
-        " characters"
+        "data.csv: lines 2 to 3 are read as one row because a quote opens in the first and closes"
+        " in the last; if each line is a row, repair the quotes, or use --quoting none to read"
+        " quotes as plain characters"
     ]
 
 
@@ -218,8 +218,8 @@ def test_where_quoting_is_evident_a_swallowing_row_is_a_problem(tmp_path: Path) 
         {"text": "bye", "label": "b"},
     ]
     assert notes(path) == [
-        "data.csv: the quotes are not in order, first in line 17: mend them, or --quoting none"
-        " reads quotes as plain characters"
+        "data.csv: the quotes are inconsistent, first in line 17: repair them, or use"
+        " --quoting none to read quotes as plain characters"
     ]
 
 
@@ -243,10 +243,10 @@ def test_minimal_says_where_a_quote_is_not_closed(tmp_path: Path) -> None:
     assert found[1] == {"problem": "a quote that is not closed", "place": f"{path}, line 3"}
     assert found[2] == {"text": "c", "label": "x"}
     assert error(path, 'text,"label\na,x\n', quoting="minimal") == (
-        "the header has a quote that is not closed where its cell ends\n"
+        "the header has a quote that is not closed at the end of its cell\n"
         "  where:    data.csv, header\n"
-        '  expected: quotes closed, and doubled inside quoted cells: "say ""hi"""\n'
-        "  remedy:   mend the header, or --quoting none"
+        '  expected: closed quotes, doubled inside quoted cells: "say ""hi"""\n'
+        "  remedy:   repair the header, or --quoting none"
     )
 
 
@@ -405,9 +405,9 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
     "too few column names": (
         {"column_names": ("text",)},
         "good morning,a\n",
-        "column_names has 1 name, and the first row 2 cells: 'good morning', 'a'\n"
+        "column_names has 1 name, but the first row has 2 cells: 'good morning', 'a'\n"
         "  where:    data.csv\n"
-        "  expected: a name for every cell\n"
+        "  expected: one name per cell\n"
         "  remedy:   --column-names column_1,column_2",
     ),
     "column names that repeat": (
@@ -421,9 +421,9 @@ WRONG: dict[str, tuple[dict[str, Any], str | bytes, str]] = {
     "column names for a file that has a header": (
         {"column_names": ("text", "label")},
         "text,label\ngood,a\n",
-        "the first row holds the columns' names, as column_names does\n"
+        "the first row already has the column names that column_names gives\n"
         "  where:    data.csv\n"
-        "  expected: column_names only for a file that does not name its columns\n"
+        "  expected: column_names only for a file without a header\n"
         "  remedy:   omit --column-names",
     ),
     "a delimiter of two characters": (

@@ -144,7 +144,7 @@ def test_cells_over_many_lines_are_named_with_their_lines(load: Any, tmp_path: P
     report = load(tmp_path / "data.csv")
     first = len(ROWS) + 2
     (warning,) = [w for w in report.warnings if "spans several lines" in w]
-    assert f"31 lines in all: lines {first} to {first + 30};" in warning
+    assert f"31 lines in total: lines {first} to {first + 30};" in warning
     assert "--quoting none" in warning
     # Texts of two lines are not remarkable until they are many.
     (tmp_path / "data.csv").write_text(content.replace(cell, '"a\nb"'))
@@ -189,7 +189,7 @@ def test_splits_of_a_document_that_are_not_read_are_named_and_counted(
     document = {"train": ROWS, "val": ROWS[:9], "test": ROWS[9:18], "oos_train": ROWS[:5]}
     path.write_text(json.dumps(document))
     report = load(path)
-    assert f"{path}: splits that are not read: oos_train (5 rows)" in report.warnings
+    assert f"{path}: unused splits: oos_train (5 rows)" in report.warnings
 
 
 def test_a_test_file_without_labels_has_a_remedy_that_works(load: Any, tmp_path: Path) -> None:

@@ -181,7 +181,8 @@ def test_parts_of_speech(tiny_model: Path, tmp_path: Path) -> None:
 BAD = "good O\n late B-payment\n\nlate O\nmoney I-payment\n\nshop B-place\n" + conll(" ")
 
 
-def test_bad_rows_are_dropped_or_mended(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("repair", ["repair", "mend"])  # mend: its name in 0.1.0
+def test_bad_rows_are_dropped_or_repaired(repair: str, tiny_model: Path, tmp_path: Path) -> None:
     rows = [{"tokens": w, "tags": t} for w, t in DATA]
     rows += [
         {"tokens": ["late", "money"], "tags": ["O", "I-payment"]},
@@ -196,9 +197,9 @@ def test_bad_rows_are_dropped_or_mended(tiny_model: Path, tmp_path: Path) -> Non
         "an empty word": 1,
         "2 tags for 1 word": 1,
     }
-    mended = load(tmp_path, tiny_model, dataset=str(path), on_bad_row="mend")
-    assert mended.splits["train"].dropped == {"2 tags for 1 word": 1}
-    found = written(tmp_path / "out", mended.label_names)
+    repaired = load(tmp_path, tiny_model, dataset=str(path), on_bad_row=repair)
+    assert repaired.splits["train"].dropped == {"2 tags for 1 word": 1}
+    found = written(tmp_path / "out", repaired.label_names)
     assert found[60] == (["late", "money"], ["O", "B-payment"])
     assert found[61] == (["late", "shop"], ["O", "B-place"])
     notes = data_report.read(tmp_path / "out").notes
@@ -253,8 +254,8 @@ GOOD = conll()
 TAGGED = {"task": "token-classification"}
 EVERY = "words, and a tag for each, in every row"
 DROP = (
-    "mend the rows, or --on-bad-row drop to leave them out, or --on-bad-row mend to leave out those"
-    " alone that cannot be mended"
+    "repair the rows, or --on-bad-row drop to omit them, or --on-bad-row repair to omit only those"
+    " that cannot be repaired"
 )
 
 
@@ -270,7 +271,7 @@ CASES: dict[str, Case] = {
         Refusal(
             found=("1 row (61)", "IOB2", "I-payment after O"),
             where=f"{{dir}}/data.conll, line {GOOD.count(chr(10)) + 4:,}",
-            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+            remedy=("--on-bad-row drop", "--on-bad-row repair"),
         ),
     ),
     "a ragged line": (
@@ -279,7 +280,7 @@ CASES: dict[str, Case] = {
         Refusal(
             found=("1 row (1)", "3 cells", "2"),
             where="{dir}/data.conll, line 1",
-            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+            remedy=("--on-bad-row drop", "--on-bad-row repair"),
         ),
     ),
     "an empty word": (
@@ -288,7 +289,7 @@ CASES: dict[str, Case] = {
         Refusal(
             found=("1 row (1)", "word"),
             where="{dir}/data.conll, line 2",
-            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+            remedy=("--on-bad-row drop", "--on-bad-row repair"),
         ),
     ),
     "a word without a tag": (
@@ -297,7 +298,7 @@ CASES: dict[str, Case] = {
         Refusal(
             found=("1 row (61)", "tag"),
             where=f"{{dir}}/data.conll, line {GOOD.count(chr(10)) + 3:,}",
-            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+            remedy=("--on-bad-row drop", "--on-bad-row repair"),
         ),
     ),
     "a tag of no scheme": (
@@ -306,7 +307,7 @@ CASES: dict[str, Case] = {
         Refusal(
             found=("1 row (1)", "'payment'"),
             where="{dir}/data.conll, line 1",
-            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+            remedy=("--on-bad-row drop", "--on-bad-row repair"),
         ),
     ),
     "tags that are not as many": (
@@ -315,7 +316,7 @@ CASES: dict[str, Case] = {
         Refusal(
             found=("1 row (61)", "2", "1"),
             where="{dir}/data.jsonl",
-            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+            remedy=("--on-bad-row drop", "--on-bad-row repair"),
         ),
     ),
     "a text for a list of words": (
@@ -324,7 +325,7 @@ CASES: dict[str, Case] = {
         Refusal(
             found=("1 row (61)", "'tokens'"),
             where="{dir}/data.jsonl",
-            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+            remedy=("--on-bad-row drop", "--on-bad-row repair"),
         ),
     ),
     "a number for a word": (
@@ -333,7 +334,7 @@ CASES: dict[str, Case] = {
         Refusal(
             found=("1 row (61)", "word"),
             where="{dir}/data.jsonl",
-            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+            remedy=("--on-bad-row drop", "--on-bad-row repair"),
         ),
     ),
     "no words": (
@@ -342,7 +343,7 @@ CASES: dict[str, Case] = {
         Refusal(
             found=("1 row (61)", "no word"),
             where="{dir}/data.jsonl",
-            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+            remedy=("--on-bad-row drop", "--on-bad-row repair"),
         ),
     ),
     "an object for a tag": (
@@ -351,7 +352,7 @@ CASES: dict[str, Case] = {
         Refusal(
             found=("1 row (61)", "tag"),
             where="{dir}/data.jsonl",
-            remedy=("--on-bad-row drop", "--on-bad-row mend"),
+            remedy=("--on-bad-row drop", "--on-bad-row repair"),
         ),
     ),
     "no entity anywhere": (
@@ -440,10 +441,12 @@ CASES: dict[str, Case] = {
             remedy=("--task token-classification",),
         ),
     ),
-    "texts cannot be mended": (
+    "texts cannot be repaired": (
         {"data.csv": "text,label\na,b\n"},
-        {"on_bad_row": "mend"},
-        Refusal(found=("on_bad_row", "'mend'"), where="on_bad_row", remedy=("--on-bad-row drop",)),
+        {"on_bad_row": "repair"},
+        Refusal(
+            found=("on_bad_row", "'repair'"), where="on_bad_row", remedy=("--on-bad-row drop",)
+        ),
     ),
 }
 
@@ -581,7 +584,7 @@ def test_words_left_out_are_counted(tiny_model: Path, tmp_path: Path) -> None:
     rows = [{"tokens": ["", *w, "  "], "tags": ["O", *t, "O"]} for w, t in DATA]
     path = tmp_path / "data.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    manifest = load(tmp_path, tiny_model, dataset=str(path), on_bad_row="mend")
+    manifest = load(tmp_path, tiny_model, dataset=str(path), on_bad_row="repair")
     assert next(iter(written(tmp_path / "out", manifest.label_names).values()))[0] in WORDS
     told = f"dropped {2 * len(DATA)} empty words from the sentences"
     assert any(note.startswith(told) for note in data_report.read(tmp_path / "out").notes)

@@ -705,7 +705,7 @@ CASES: dict[str, Case] = {
         PLAIN,
         {"column_names": "text,label"},
         Refusal(
-            found=("column_names", "does"),
+            found=("column_names", "already"),
             where="{dir}/data.csv",
             expected=("column_names",),
             remedy=("omit --column-names",),
@@ -1064,7 +1064,9 @@ CASES: dict[str, Case] = {
     "no row to test on": (
         {"data.csv": with_column("fold", "train", "dev")},
         {"split_column": "fold"},
-        Refusal(found=("left", "test"), where="{dir}/data.csv", remedy=("--test-dataset",)),
+        Refusal(
+            found=("test split", "no rows"), where="{dir}/data.csv", remedy=("--test-dataset",)
+        ),
     ),
     "a split column beside a test set": (
         {
@@ -1082,7 +1084,7 @@ CASES: dict[str, Case] = {
         {"data.csv": with_column("user", "ann")},
         {"group_column": "user"},
         Refusal(
-            found=("left", "test"),
+            found=("test split", "no rows"),
             where="{dir}/data.csv",
             remedy=("--test-dataset", "--test-fraction", "--group-column", "0"),
         ),
@@ -1092,7 +1094,7 @@ CASES: dict[str, Case] = {
         {"data.csv": "text,label\ngood,a\nbad,b\nshop,a\nopen,b\n"},
         {},
         Refusal(
-            found=("left", "test"),
+            found=("test split", "no rows"),
             where="{dir}/data.csv",
             remedy=("--test-dataset", "--test-fraction", "0"),
         ),
@@ -1136,7 +1138,7 @@ CASES: dict[str, Case] = {
         PLAIN,
         {"test_fraction": 0.0},
         Refusal(
-            found=("left", "test"),
+            found=("test split", "no rows"),
             where="{dir}/data.csv",
             remedy=("--test-dataset", "--test-fraction", "0"),
         ),
@@ -1269,5 +1271,5 @@ def test_a_number_without_a_declared_name_is_shown_with_its_row() -> None:
     columns = ColumnMapping("text", None, ("label",))
     with pytest.raises(InputError) as caught:
         read_rows(source, columns, LabelValues(), Values())
-    assert caught.value.found == "label 5 is not among the 2 that the data declares"
+    assert caught.value.found == "label 5 is not one of the 2 labels that the data declares"
     assert caught.value.where == "data.arrow, column 'label', row 4"

@@ -1,6 +1,6 @@
-"""CSV and TSV files, and their like: finding out how to read one.
+"""CSV, TSV and similar files: detect how to read one.
 
-What delimits cells is decided by the rule in `delimiters`, what quotes are by the one in `quoting`.
+`delimiters` has the rule for the delimiter, and `quoting` the rule for quotes.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from kfp_finetune.components.load_data.readers.text_files import Text, examine, 
 from kfp_finetune.components.storage.files import File
 
 _MOST_COLUMNS = 5_000
-_MANY_LINES = 10  # of one cell
-_FEW = 20  # one line in so many rows
+_MANY_LINES = 10  # in one cell
+_FEW = 20  # fewer than one line in this many rows
 _HEADER = "a header and at least one row"
 
 
 def open_delimited(file: File, options: ReadOptions) -> Source:
-    """Open a .csv or .tsv file: read it once to learn how, and to count its rows.
+    """Open a .csv or .tsv file: read it once to detect its format and count its rows.
 
     Args:
         file: The file.
         options: Delimiter, quoting, encoding and column names.
 
     Raises:
-        InputError: If it is no such file, has no rows, or the options do not fit.
+        InputError: If the file is damaged or has no rows, or the options do not fit it.
     """
     text = examine(file, options.encoding)
     head = list(islice((line for _, lines in line_blocks(text) for line in lines), 1_000))
     if not any(line.strip() for line in head):
         raise no_rows(file.name, _HEADER)
     notes = list(text.notes)
-    if said := SEPARATOR_LINE.fullmatch(head[0]):  # Excel writes it, and reads the file by it
+    if said := SEPARATOR_LINE.fullmatch(head[0]):  # Excel writes and follows this line
         text, head = replace(text, skipped=1), head[1:]
-        notes.append(f"{file.name}: the line {said[0]!r} names the delimiter")
+        notes.append(f"{file.name}: the first line, {said[0]!r}, sets the delimiter")
         if not any(line.strip() for line in head):
             raise no_rows(file.name, _HEADER)
     delimiter, note = find_delimiter(file, options.delimiter or (said and said[1]), head)
@@ -58,10 +58,10 @@ def open_delimited(file: File, options: ReadOptions) -> Source:
     first, in_quotes = _first_row(head, delimiter, options.quoting)
     if first is None:
         raise InputError(
-            "the header has a quote that is not closed where its cell ends",
+            "the header has a quote that is not closed at the end of its cell",
             where=f"{file.name}, header",
-            expected='quotes closed, and doubled inside quoted cells: "say ""hi"""',
-            remedy="mend the header, or --quoting none",
+            expected='closed quotes, doubled inside quoted cells: "say ""hi"""',
+            remedy="repair the header, or --quoting none",
         )
     _check_width(file, len(first))
     columns, more = _columns(file, first, options.column_names)
@@ -89,12 +89,12 @@ def open_delimited(file: File, options: ReadOptions) -> Source:
         notes=tuple(notes),
         warnings=() if reading.plain else _over_lines(file, found, rows),
         unnamed=unnamed,
-        decimal_comma=delimiter == ";",  # what spreadsheets put where a comma is in numbers
+        decimal_comma=delimiter == ";",  # spreadsheets write ; where numbers have decimal commas
     )
 
 
 def _first_row(head: list[str], delimiter: str, quoting: str) -> tuple[list[str] | None, bool]:
-    """The cells of the first row, and whether some are in quotes; None if the quotes are wrong."""
+    """Return the first row's cells and True if some are in quotes; no cells if a quote is wrong."""
     plain = _split(head, delimiter)
     if quoting == "none":
         return plain, False
@@ -118,24 +118,24 @@ def _columns(
         columns, notes = unique_names(header, file.name)
         if is_long(header):
             notes += (
-                f"{file.name}: the first line is taken for the columns' names, and reads like a"
-                " row; if it is one, name the columns with --column-names",
+                f"{file.name}: the first line is read as the column names but looks like a row; if"
+                " it is a row, name the columns with --column-names",
             )
         return columns, notes
     if len(names) != len(first):
         shown = ", ".join(repr(cell[:40]) for cell in first[:20])
         raise InputError(
-            f"column_names has {counted(len(names), 'name')}, and the first row"
+            f"column_names has {counted(len(names), 'name')}, but the first row has"
             f" {counted(len(first), 'cell')}: {shown}",
             where=file.name,
-            expected="a name for every cell",
+            expected="one name per cell",
             remedy="--column-names " + ",".join(f"column_{i + 1}" for i in range(len(first))),
         )
     if [name.strip() for name in first] == list(names):
         raise InputError(
-            "the first row holds the columns' names, as column_names does",
+            "the first row already has the column names that column_names gives",
             where=file.name,
-            expected="column_names only for a file that does not name its columns",
+            expected="column_names only for a file without a header",
             remedy="omit --column-names",
         )
     return list(names), ()
@@ -150,7 +150,7 @@ def _examine(
     *,
     header_in_quotes: bool,
 ) -> tuple[Reading, Evidence, str]:
-    """How to read the file, what is in it when it is read so, and what stray line ends it has."""
+    """Return how to read the file, what that reading finds, and its kind of stray line ends."""
     stray = "\r" if text.terminator == "\n" else "\n"
 
     def look(reading: Reading) -> Any:
@@ -160,7 +160,7 @@ def _examine(
             width,
             stray,
             headerless=headerless,
-            convict=reading.habits,
+            reject_by=reading.habits,
             before=text.skipped,
         )
 
@@ -178,7 +178,7 @@ def _examine(
 
 
 def _over_lines(file: File, found: Evidence, rows: int) -> tuple[str, ...]:
-    """A warning where cells in quotes span many lines, or many of them several."""
+    """A warning if a quoted cell spans many lines, or many quoted cells span several."""
     more = found.lines_in_them - found.rows_over_lines
     longest = sorted(found.longest_first())
     many = [f"{first:,} to {last:,}" for first, last in longest if last - first >= _MANY_LINES]
@@ -187,15 +187,15 @@ def _over_lines(file: File, found: Evidence, rows: int) -> tuple[str, ...]:
     shown = many or [f"{first:,} to {last:,}" for first, last in longest]
     return (
         f"{file.name}: {found.rows_over_lines:,}"
-        f" {'rows have' if found.rows_over_lines > 1 else 'row has'} a cell in quotes that spans"
-        f" several lines, {found.lines_in_them:,} lines in all: lines {', '.join(shown)}"
+        f" {'rows have' if found.rows_over_lines > 1 else 'row has'} a quoted cell that spans"
+        f" several lines, {found.lines_in_them:,} lines in total: lines {', '.join(shown)}"
         + ", ..." * (found.rows_over_lines > len(shown))
-        + "; if these lines are rows of their own, --quoting none reads quotes as plain characters",
+        + "; if each of these lines is a row, --quoting none reads quotes as plain characters",
     )
 
 
 def _sample(head: list[str], delimiter: str, width: int, quoting: str) -> list[list[str]]:
-    """The cells of the first rows after the first line, of those that have the usual number."""
+    """The cells of the first rows after the first line, if their number of cells is the usual."""
     start = next(i for i, line in enumerate(head) if line.strip())
     how: Any = csv.QUOTE_NONE if quoting == "none" else csv.QUOTE_MINIMAL
     try:
@@ -211,5 +211,5 @@ def _check_width(file: File, width: int) -> None:
             f"the table has {width:,} columns",
             where=file.name,
             expected=f"at most {_MOST_COLUMNS:,}",
-            remedy="check --delimiter, and keep only the columns of the text and the label",
+            remedy="check --delimiter, or keep only the text and label columns",
         )

@@ -1,4 +1,4 @@
-"""What the cells of a delimited file's columns are like: whether a line looks like a row."""
+"""The typical cells of each column of a delimited file, to decide if a line looks like a row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ENOUGH_ROWS = 8
 
 
 class Habits:
-    """What a column's cells are like, learned from lines without quotes."""
+    """The typical cells of each column, learned from lines without quotes."""
 
     def __init__(self, delimiter: str, width: int) -> None:
         self._delimiter = delimiter
@@ -22,7 +22,7 @@ class Habits:
         self._numbers = [True] * width
 
     def learn(self, line: str) -> None:
-        """Take a line into account, if it has the header's number of cells."""
+        """Learn from a line, if it has the header's number of cells."""
         cells = line.split(self._delimiter)
         if len(cells) != self._width:
             return
@@ -38,17 +38,17 @@ class Habits:
                     self._values[i] = None
 
     def are_rows(self, lines: Iterable[str]) -> bool | None:
-        """Whether lines look like rows of their own; None if that cannot be told for certain."""
-        verdicts = [self._is_row(line) for line in lines]
-        if False in verdicts:
+        """Return True if each line looks like a row, None if there is no evidence either way."""
+        found = [self._is_row(line) for line in lines]
+        if False in found:
             return False
-        return None if None in verdicts else True
+        return None if None in found else True
 
     def _is_row(self, line: str) -> bool | None:
         cells = line.split(self._delimiter)
         if len(cells) != self._width:
             return False
-        founded = True if self._delimiter in "\t|" else None
+        evidence = True if self._delimiter in "\t|" else None
         for i, cell in enumerate(cells):
             odd = (not cell and not self._empty[i]) or (cell[:1] == " " and not self._spaced[i])
             if self._rows and odd and '"' not in cell:
@@ -59,16 +59,16 @@ class Habits:
             if values is not None and 2 * len(values) <= self._rows:
                 alike = cell.strip('"') in values
                 if not alike and 100 * sum(n == 1 for n in values.values()) > self._rows:
-                    continue  # new values still turn up (Good and Turing's estimate)
+                    continue  # new values still appear (Good-Turing estimate)
             elif self._numbers[i]:
                 alike = _is_number(cell.strip('"'))
             else:
                 continue
             if alike:
-                founded = True
+                evidence = True
             elif '"' not in cell:  # the quote in question makes its own cell look odd
                 return False
-        return founded
+        return evidence
 
 
 def _is_number(cell: str) -> bool:

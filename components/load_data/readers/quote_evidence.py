@@ -1,4 +1,4 @@
-"""What is found in a delimited file when it is read with quotes and without them."""
+"""The evidence for deciding how to read the quotes of a delimited file."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ _LONGEST_KEPT = 4
 
 @dataclass
 class Evidence:
-    """What was found in a file under both readings; rows include the header.
+    """The findings about a file in both readings; rows include the header.
 
     Attributes:
-        habits: What its columns are like.
-        has_quotes: Whether there is a quote at all.
-        has_stray_ends: Whether a carriage return stands in a line that a newline ends, or the
+        habits: The typical cells of each column.
+        has_quotes: True if the file has a quote.
+        has_stray_ends: True if a line that ends with a newline contains a carriage return, or the
             other way round.
-        rows_plain: Rows of the plain reading.
-        rows_quoted: Rows of the quoted reading, where a faulty row ends with its first line.
-        faults_plain: Lines with quotes, or within quotes, with another number of cells.
-        faults_quoted: Faulty rows of the quoted reading.
-        first_fault: Of the first of those, the row in the plain reading and the line.
-        rows_in_quotes: Rows with a cell in quotes.
-        rows_doubled: Rows with doubled quotes in a cell.
-        suspects: Rows over several lines of which each has the right number of cells: the row in
-            the plain reading, the line, and the lines.
-        rows_over_lines: Rows of the quoted reading over several lines.
-        lines_in_them: Their lines.
-        longest: The first and the last line of the longest of them, the longest first.
+        rows_plain: Number of rows in the plain reading.
+        rows_quoted: Number of rows in the quoted reading; a faulty row is its first line.
+        faults_plain: Number of lines with quotes, or inside quotes, with a wrong number of cells.
+        faults_quoted: Number of faulty rows in the quoted reading.
+        first_fault: The first faulty row: its row number in the plain reading, and its line.
+        rows_in_quotes: Number of rows with a quoted cell.
+        rows_doubled: Number of rows with doubled quotes in a cell.
+        candidates: Rows of several lines, each with the right number of cells: the row number in
+            the plain reading, the line number, and the lines.
+        rows_over_lines: Number of rows of several lines in the quoted reading.
+        lines_in_them: Number of their lines.
+        longest: The first and last line of the longest of these rows, the longest first.
     """
 
     habits: Habits
@@ -42,13 +42,13 @@ class Evidence:
     first_fault: tuple[int, int] | None = None
     rows_in_quotes: int = 0
     rows_doubled: int = 0
-    suspects: list[tuple[int, int, list[str]]] = field(default_factory=list)
+    candidates: list[tuple[int, int, list[str]]] = field(default_factory=list)
     rows_over_lines: int = 0
     lines_in_them: int = 0
     longest: list[tuple[int, int]] = field(default_factory=list)
 
     def over_lines(self, first: int, lines: int) -> None:
-        """Count a row over several lines."""
+        """Count a row of several lines."""
         self.rows_over_lines += 1
         self.lines_in_them += lines
         self.longest.append((first, first + lines - 1))

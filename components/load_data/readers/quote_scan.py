@@ -1,4 +1,4 @@
-"""Reading a delimited file's lines with quotes and without them at once, and counting its rows."""
+"""Scan a delimited file once in both readings, quoted and plain, and count its rows."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from kfp_finetune.components.load_data.readers.habits import Habits
 from kfp_finetune.components.load_data.readers.quote_evidence import Evidence
 
-# A quote that opens this many lines above is not closed, whatever comes: it bounds the memory.
+# A quote still open after this many lines counts as not closed; this limits the memory.
 MOST_LINES_IN_A_ROW = 100_000
 _SAMPLED_FULLY = 10_000
 _THEN_EVERY = 97
-_MOST_SUSPECTS = 1_000
+_MOST_CANDIDATES = 1_000
 _CLOSE = re.compile(r'[^"]*+(?:""[^"]*+)*+"')
 
 
@@ -23,24 +23,24 @@ def examine_quotes(
     stray: str,
     *,
     headerless: bool,
-    convict: Habits | None = None,
+    reject_by: Habits | None = None,
     before: int = 0,
 ) -> Evidence:
-    r"""Read a file's lines under both readings at once.
+    r"""Read a file's lines in both readings at once.
 
-    This shares nothing with the reader, so that its counts check the reader's.
+    This shares no code with the reader, so its counts verify the reader's.
 
     Args:
         blocks: Lists of lines, each with the text it was split from.
         delimiter: Between cells.
         width: The header's number of cells.
-        stray: The character that would be a stray line end: "\r" or "\n".
-        headerless: Whether the first line is a row.
-        convict: Count founded suspects as faulty, judged by these habits.
-        before: How many lines of the file come before these.
+        stray: The character that counts as a stray line end: "\r" or "\n".
+        headerless: True if the first line is a row.
+        reject_by: Reject candidates by these habits, and count them as faulty.
+        before: Number of lines of the file before these.
     """
     found = Evidence(Habits(delimiter, width))
-    quoted = _Quoted(found, delimiter, width, convict)
+    quoted = _Quoted(found, delimiter, width, reject_by)
     quoted.line = before
     sampled = 0
     for text, lines in blocks:
@@ -66,14 +66,16 @@ def examine_quotes(
 
 
 def is_blank(line: str, delimiter: str, width: int) -> bool:
-    """Whether a line is no row: empty, or, where rows have several cells, only white space."""
+    """Return True for a line that is empty or, if rows have several cells, only white space."""
     return not line or (width > 1 and delimiter not in line and not line.strip())
 
 
 class _Quoted:
-    """The quoted reading of lines, in pieces; counts the plain one along the way."""
+    """The quoted reading of lines, block by block; also counts the rows of the plain one."""
 
-    def __init__(self, found: Evidence, delimiter: str, width: int, convict: Habits | None) -> None:
+    def __init__(
+        self, found: Evidence, delimiter: str, width: int, reject_by: Habits | None
+    ) -> None:
         mark = re.escape(delimiter)
         cell = rf'(?:"[^"]*+(?:""[^"]*+)*+"|[^"{mark}][^{mark}]*+|)'
         self._row = re.compile(rf"{cell}(?:{mark}{cell}){{{width - 1}}}")
@@ -83,23 +85,23 @@ class _Quoted:
         self._found = found
         self._delimiter = delimiter
         self._width = width
-        self._convict = convict
+        self._reject_by = reject_by
         self._open: list[str] = []  # the lines of a row whose quote is not closed yet
-        self._cells = 0  # of that row, so far
-        self._opened = (0, 0)  # that row in the plain reading, and its line
+        self._cells = 0  # the cells of that row so far
+        self._opened = (0, 0)  # its row number in the plain reading, and its line number
         self.line = 0
 
     @property
     def is_open(self) -> bool:
-        """Whether the next line is within quotes."""
+        """True if the next line begins inside quotes."""
         return bool(self._open)
 
     def read(self, lines: list[str], again: int = 0) -> None:
-        """Read lines; those of a faulty row but its first are read again as rows.
+        """Read lines. The lines of a faulty row after its first are read again as rows.
 
         Args:
             lines: The lines.
-            again: So many of them have been counted before.
+            again: The first this many lines have been counted already.
         """
         while True:
             rejected = self._read(lines, again)
@@ -108,7 +110,7 @@ class _Quoted:
             lines, again = rejected
 
     def end(self) -> None:
-        """Read what is still open at the end of the file: rows of which the first is faulty."""
+        """Read the row that is still open at the end of the file: it is faulty."""
         while self._open:
             back = self._fault()
             self.read(back, len(back))
@@ -136,19 +138,18 @@ class _Quoted:
                 self._opened = (found.rows_plain - before, self.line - before)
                 closed = self._begin(line)
             else:
-                closed = self._go_on(line)
+                closed = self._continue(line)
             if closed is None:
                 self._open.append(line)
                 if len(self._open) < MOST_LINES_IN_A_ROW:
                     continue
             elif closed and self._cells == width and self._open:
                 self._open.append(line)
-                suspect = self._is_suspect()
-                if not suspect or self._convict is None:
+                candidate = self._is_candidate()
+                if not candidate or self._reject_by is None:
                     found.over_lines(self._opened[1], len(self._open))
-                if not suspect or self._convict is None:
-                    if suspect:
-                        found.rows_quoted += 1  # and no evidence of quoting
+                    if candidate:
+                        found.rows_quoted += 1  # but it is no evidence of quoting
                     else:
                         self._good("\n".join(self._open))
                     self._open = []
@@ -167,35 +168,36 @@ class _Quoted:
                 self._found.rows_doubled += 1
 
     def _fault(self) -> list[str]:
-        """Count the open row as faulty; the lines after its first are to be read again."""
+        """Count the open row as faulty, and return the lines after its first to read again."""
         self._found.rows_quoted += 1
         self._found.faults_quoted += 1
         self._found.first_fault = self._found.first_fault or self._opened
         back, self._open = self._open[1:], []
         return back
 
-    def _is_suspect(self) -> bool:
+    def _is_candidate(self) -> bool:
         lines = self._open
         if any(line.count(self._delimiter) + 1 != self._width for line in lines):
             return False
-        if self._convict is not None:
-            return self._convict.are_rows(lines) is True
-        verdict = self._found.habits.are_rows(lines)  # a first one; the last is in `decide`
-        if len(self._found.suspects) < _MOST_SUSPECTS:
-            self._found.suspects.append((*self._opened, lines[:_MOST_SUSPECTS]))
-        return verdict is not False
+        if self._reject_by is not None:
+            return self._reject_by.are_rows(lines) is True
+        look_like_rows = self._found.habits.are_rows(lines)  # preliminary; `decide` asks again
+        if len(self._found.candidates) < _MOST_CANDIDATES:
+            self._found.candidates.append((*self._opened, lines[:_MOST_CANDIDATES]))
+        return look_like_rows is not False
 
     def _begin(self, line: str) -> bool | None:
-        """Whether a row's first line is in order; None if a quote is open at its end."""
+        """Return True if a row's first line is correct, None if a quote is open at its end."""
         self._cells = 0
         return self._cells_from(line, 0)
 
-    def _go_on(self, line: str) -> bool | None:
+    def _continue(self, line: str) -> bool | None:
+        """Return the same for a line that begins inside quotes."""
         close = _CLOSE.match(line)
         return self._after(line, close.end()) if close else None
 
     def _after(self, line: str, at: int) -> bool | None:
-        """The same for the rest of a line, from a closing quote on."""
+        """Return the same for the rest of a line, after a closing quote."""
         if at == len(line):
             return True
         return self._cells_from(line, at + 1) if line[at] == self._delimiter else False

@@ -1,30 +1,32 @@
-"""Whether a delimited file's quotes are CSV's quotes or characters of the texts.
+"""Decide if the quotes of a delimited file enclose cells or are characters of the texts.
 
-A file is looked at under two readings. In the *quoted* one (RFC 4180) a cell that begins with a
-quote ends at the next quote that is not doubled, which a delimiter or the line's end must follow;
-it may hold delimiters and line ends. In the *plain* one every line is a row, and a quote is a
-character like any other. The usual reader trusts quotes blindly, and where one is not closed it
-swallows rows up to the next quote without a word. So, with quoting "auto":
+There are two ways to read a file. In the *quoted* reading (RFC 4180), a cell that begins with a
+quote ends at the next quote that is not doubled; a delimiter or the end of the line must follow.
+The cell may contain delimiters and line ends. In the *plain* reading every line is a row, and a
+quote is an ordinary character. Most readers trust quotes: if one is not closed, they silently
+swallow all rows up to the next quote. With quoting "auto" the rule is therefore:
 
-1. No quote in the file: both readings are the same.
-2. A row of the quoted reading is *faulty* if text follows its closing quote, its quote is not
-   closed, or it has quotes and not the header's number of cells. It is *suspect* if it runs over
-   several lines, each of which looks like a row of its own: the header's number of cells; no empty
-   cell and no cell that begins with a space in a column where other rows never have them; and in
-   columns with few different values, or with numbers, a value of that kind, but for cells with a
-   quote and columns where new values still turn up. If there is such a column, and eight rows to
-   know it by, or if the delimiter is a tab or a bar, which texts do not have, the suspicion is
-   *founded*.
-3. No row faulty, none suspect: quoted. Where suspicion is not founded, plain if there are at most
-   two such rows, the plain reading has no row with a wrong number of cells, and quoting is not
-   evident; else quoted. Both are said. (Quotes that mean nothing do not match up many times.)
-4. Otherwise plain if quoting is not evident and the plain reading has fewer rows with a wrong
-   number of cells than the quoted one has faulty or suspect rows. Said, with the first such row.
-5. Otherwise quoted, and every faulty or suspect row is a row with a problem: its first line alone,
-   so that the lines after it are read as rows of their own and none is lost.
+1. If the file has no quote, both readings are the same.
+2. A row of the quoted reading is *faulty* if text follows its closing quote, if its quote is not
+   closed, or if it has quotes and a wrong number of cells. A row of several lines is a *candidate*
+   for rejection if each line looks like a row: it has the header's number of cells; no cell is
+   empty or begins with a space unless other rows have such cells in that column; and in columns of
+   numbers or of few different values, the cell is such a value. The last condition does not apply
+   to cells with a quote, nor to columns where new values still appear. There is *evidence* against
+   a candidate if such a column exists and eight rows are known, or if the delimiter is a tab or a
+   bar, which texts rarely contain. A candidate with evidence is rejected.
+3. If no row is faulty or rejected: the file is quoted. Exception: if there are one or two
+   candidates without evidence, every row of the plain reading has the right number of cells, and
+   quoting is not evident, the file is plain. (Meaningless quotes rarely pair up more often.) Any
+   candidate is reported.
+4. Otherwise the file is plain if quoting is not evident and the plain reading has fewer rows with a
+   wrong number of cells than the quoted reading has faulty and rejected rows. The first of these
+   rows is reported.
+5. Otherwise the file is quoted, and each faulty or rejected row becomes a row with a problem. Such
+   a row is its first line only; the lines after it are read as rows, so no row is lost.
 
-Quoting is *evident* if the header's names are in quotes, if more than half of the rows have cells
-in quotes, or if rows with doubled quotes in them outnumber the faulty and suspect ones.
+Quoting is *evident* if the header's names are in quotes, if more than half of the rows have quoted
+cells, or if more rows have doubled quotes than are faulty or rejected.
 """
 
 from __future__ import annotations
@@ -43,9 +45,9 @@ class Reading:
 
     Attributes:
         plain: Quotes are plain characters.
-        guarded: Rows may be faulty: read them one by one.
-        habits: Founded suspects are faulty too, judged by these.
-        note: What the user should know.
+        guarded: Rows may be faulty, so they are read one by one.
+        habits: Reject candidates by these; None to accept all.
+        note: A sentence for the user.
     """
 
     plain: bool = False
@@ -58,46 +60,46 @@ def decide(found: Evidence, *, header_in_quotes: bool, headerless: bool) -> Read
     """Choose the reading of a file, by the rule at the top of this module."""
     if not found.has_quotes:
         return Reading()
-    founded: list[tuple[int, int]] = []
-    unfounded: list[tuple[int, int, int]] = []
-    for row, line, lines in found.suspects:
-        verdict = found.habits.are_rows(lines)
-        if verdict:
-            founded.append((row, line))
-        elif verdict is None:
-            unfounded.append((row, line, len(lines)))
-    faults = found.faults_quoted + len(founded)
+    rejected: list[tuple[int, int]] = []
+    undecided: list[tuple[int, int, int]] = []
+    for row, line, lines in found.candidates:
+        look_like_rows = found.habits.are_rows(lines)
+        if look_like_rows:
+            rejected.append((row, line))
+        elif look_like_rows is None:
+            undecided.append((row, line, len(lines)))
+    faults = found.faults_quoted + len(rejected)
     evident = (
         header_in_quotes
         or 2 * found.rows_in_quotes > found.rows_quoted
         or found.rows_doubled > faults
     )
-    first = min([*founded, *([found.first_fault] if found.first_fault else [])], default=None)
+    first = min([*rejected, *([found.first_fault] if found.first_fault else [])], default=None)
     if faults == 0:
-        if not unfounded:
+        if not undecided:
             return Reading()
-        row, line, count = unfounded[0]
-        if len(unfounded) <= _MOST_BY_CHANCE and found.faults_plain == 0 and not evident:
+        row, line, count = undecided[0]
+        if len(undecided) <= _MOST_BY_CHANCE and found.faults_plain == 0 and not evident:
             return Reading(plain=True, note=_plain_note((row, line), headerless))
         return Reading(
-            note=f"lines {line:,} to {line + count - 1:,} are read as one row, for a quote opens in"
-            " the first and closes in the last; if they are rows, mend the quotes, or"
-            " --quoting none reads them as plain characters"
+            note=f"lines {line:,} to {line + count - 1:,} are read as one row because a quote opens"
+            " in the first and closes in the last; if each line is a row, repair the quotes, or use"
+            " --quoting none to read quotes as plain characters"
         )
     assert first is not None  # noqa: S101 - there is a fault
     if not evident and found.faults_plain < faults:
         return Reading(plain=True, note=_plain_note(first, headerless))
     return Reading(
         guarded=True,
-        habits=found.habits if founded else None,
-        note=f"the quotes are not in order, first in line {first[1]:,}: mend them, or"
-        " --quoting none reads quotes as plain characters",
+        habits=found.habits if rejected else None,
+        note=f"the quotes are inconsistent, first in line {first[1]:,}: repair them, or use"
+        " --quoting none to read quotes as plain characters",
     )
 
 
 def _plain_note(first: tuple[int, int], headerless: bool) -> str:
     row = first[0] - (0 if headerless else 1)
     return (
-        f"quotes are read as plain characters, for in row {row:,} (line {first[1]:,}) one is not"
-        " closed where its cell ends; --quoting minimal reads them as CSV's quotes"
+        f"quotes are read as plain characters because a quote in row {row:,} (line {first[1]:,}) is"
+        " not closed at the end of its cell; --quoting minimal reads them as CSV quotes"
     )

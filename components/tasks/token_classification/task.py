@@ -41,7 +41,7 @@ class TokenClassification(Task):
     per_token = True
     unit = "words"
     plain_text = "conll"
-    on_bad_row = ("error", "drop", "mend")
+    on_bad_row = ("error", "drop", "repair", "mend")  # mend: the name of repair in 0.1.0
     expected_row = "words, and a tag for each, in every row"
     keeps_training_texts = True  # entities unseen in training are scored on their own
     sample_code = (
