@@ -11,7 +11,7 @@ _BIDIRECTIONAL = frozenset(
 
 
 def is_steering(character: str) -> bool:
-    """Whether a character is a control character, a line separator, or changes the direction."""
+    """Return True for a control character, a line separator, or a change of direction."""
     return character in _BIDIRECTIONAL or unicodedata.category(character) in ("Cc", "Zl", "Zp")
 
 

@@ -1,7 +1,7 @@
 """The environment variables that change numbers: one list for the cache, resuming and containers.
 
-They decide which kernels TensorFlow and its libraries choose, over how many threads these sum, and
-in which precision. All of that changes the last bits of the weights.
+They affect the kernels, the number of threads and the precision of TensorFlow and its libraries.
+Each of these changes the last bits of the weights.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ _NUMERIC = re.compile(
     r"(TF|ONEDNN|DNNL|XLA|OMP|GOMP|KMP|MKL|OPENBLAS|BLIS|VECLIB|NUMEXPR|CUDA|CUDNN|CUBLAS|NCCL|HIP"
     r"|ROCR|MIOPEN|JAX|EIGEN|KERAS|LD_PRELOAD|GLIBC_TUNABLES)(_\w+)?|NVIDIA_TF32_OVERRIDE"
 )
-# Not these: variables for printing, those of Terraform, the addresses of workers (their number is
-# recorded elsewhere), and those that we or libraries set on import.
+# Exceptions: variables for printing, those of Terraform, the addresses of workers (whose number is
+# recorded elsewhere), and those that this project or a library sets on import.
 _OTHER = re.compile(
     r"TF_CPP_\w+|TF_CLI_\w+|TF_CONFIG|TF_USE_LEGACY_KERAS|KERAS_BACKEND|KMP_DUPLICATE_LIB_OK"
     r"|KMP_INIT_AT_FORK|KMP_SETTINGS|(ONEDNN|DNNL|MKL)_VERBOSE|OMP_DISPLAY_\w+|NCCL_DEBUG\w*"
@@ -23,7 +23,7 @@ _OTHER = re.compile(
 
 
 def is_numeric(name: str) -> bool:
-    """Whether an environment variable of this name can change numbers."""
+    """Return True if an environment variable of this name can change numbers."""
     return bool(_NUMERIC.fullmatch(name)) and not _OTHER.fullmatch(name)
 
 

@@ -118,7 +118,7 @@ class Progress:
         self._first: tuple[int, float] | None = None
 
     def due(self, done: int) -> bool:
-        """Whether it is time for another line."""
+        """Return True if it is time for another line."""
         return time.monotonic() - self._last >= self._between or done == self._total
 
     def update(self, done: int, detail: str = "", more: str = "") -> None:
@@ -220,7 +220,7 @@ def run_of(output_uri: str) -> str:
 
 
 def is_uuid(name: str) -> bool:
-    """Whether a name is an id in the form of KFP's run ids."""
+    """Return True if a name has the form of KFP's run ids."""
     return bool(_UUID.fullmatch(name))
 
 

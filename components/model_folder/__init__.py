@@ -1,1 +1,1 @@
-"""A pretrained model's folder as untrusted input: which of its files are read, and how."""
+"""Read the folder of a pretrained model as untrusted input."""

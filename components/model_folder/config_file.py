@@ -1,4 +1,4 @@
-"""A folder's config.json, as plain JSON: found, read, and refused where nothing can come of it."""
+"""Read a model's config.json as plain JSON, and reject unsupported or unsafe ones."""
 
 from __future__ import annotations
 
@@ -19,52 +19,51 @@ _ID = re.compile(r"[0-9]{1,9}")
 
 
 def read_config_file(folder: Path, families: Sequence[str]) -> dict[str, Any]:
-    """Read config.json as plain JSON, and refuse what would be unsafe or is not supported.
+    """Read config.json as plain JSON, and reject it if it is unsafe or not supported.
 
-    Code that the checkpoint brings (`auto_map`) is never run: a family in `families` does not need
-    it.
+    Code in the checkpoint (`auto_map`) is never run; no family in `families` needs it.
 
     Args:
         folder: A model's folder.
-        families: The values of `model_type` that can be built.
+        families: The supported values of `model_type`.
 
     Returns:
         The configuration.
 
     Raises:
-        InputError: If there is none, it is not JSON, it refers to other configurations, its weights
-            are quantized, its family is not one of `families`, or its labels have no ids.
+        InputError: If the file is missing, is not JSON or refers to other configurations, the
+            weights are quantized, the family is not supported, or the labels have no ids.
     """
     where = folder / "config.json"
     config = read_json(folder, where.name)
     if config is None:
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:10])
         raise InputError(
-            "the folder holds no model: there is no config.json",
+            "the folder has no model: there is no config.json",
             where=str(folder),
             expected="config.json, the tokenizer's files and the weights",
-            remedy=f"give the model's own folder; in this one is: {there or 'nothing'}",
+            remedy=f"name the folder of the model; this one contains: {there or 'nothing'}",
         )
     if "configuration_files" in config:
         raise InputError(
             "config.json refers to other configurations (`configuration_files`)",
             where=str(where),
             expected="one configuration, in config.json",
-            remedy="put the configuration that you want in the place of config.json",
+            remedy="replace config.json by the configuration that you want",
         )
     model_type = config.get("model_type")
     known = ", ".join(families)
     if not model_type:
         raise InputError(
-            "config.json does not say which family the model is of",
+            "config.json does not name the model's family",
             where=str(where),
             expected=f"`model_type`, one of {known}",
-            remedy="give a folder that Transformers' `save_pretrained` wrote",
+            remedy="use a folder that Transformers' `save_pretrained` wrote",
         )
     if model_type not in families:
-        code = " (its own code, `auto_map`, is never run here)" if config.get("auto_map") else ""
+        code = " (its own code, `auto_map`, is never run)" if config.get("auto_map") else ""
         raise InputError(
-            f"{model_type} is not an architecture that can be trained here{code}",
+            f"{model_type} is not a supported model family{code}",
             where=str(where),
             expected=f"one of {known}",
             remedy="choose a model of one of these families",

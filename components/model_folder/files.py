@@ -1,4 +1,4 @@
-"""The files of a model's folder: only those that lie in it are read, and none without a limit."""
+"""Read files of a model's folder: only files inside it, and only up to a size limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from kfp_finetune.components.errors import InputError
 
-# Far more than any model has; what is larger or deeper was made to exhaust memory or the stack.
+# Far more than any model has; a larger or deeper file was made to exhaust memory or the stack.
 _MOST_BYTES = 64 << 20
 _DEEPEST = 32
 
@@ -34,19 +34,19 @@ def read_bytes(path: Path) -> bytes:
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """A regular file of a model's folder.
+    """Find a regular file in a model's folder.
 
-    Links are followed inside the folder only, and in the Hub's cache to the repository's own blobs.
+    Links are followed only inside the folder and, in the Hub's cache, to the repository's blobs.
 
     Args:
         folder: A model's folder.
         name: The file's name, without folders.
 
     Returns:
-        Its path; None if it is not there.
+        The path; None if there is no such file.
 
     Raises:
-        InputError: If it is a link out of the folder, a pipe or a device.
+        InputError: If the file is a link out of the folder, a pipe or a device.
     """
     path = folder / name
     try:
@@ -66,10 +66,10 @@ def find(folder: Path, name: str) -> Path | None:
     real = path.resolve()
     if not any(real.is_relative_to(place) for place in allowed):
         raise InputError(
-            f"{name} is a link out of the model's folder",
+            f"{name} is a link to a file outside the model's folder",
             where=str(path),
             expected="a file in the folder itself",
-            remedy=f"copy the folder with the files that its links point to: cp -rL {folder} COPY",
+            remedy=f"copy the folder and the files that it links to: cp -rL {folder} COPY",
         )
     if real.is_dir() or not real.exists():
         return None
@@ -84,10 +84,10 @@ def find(folder: Path, name: str) -> Path | None:
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any] | None:
-    """A JSON object of a model's folder; None if there is no such file.
+    """Read a JSON object from a file of a model's folder; None if there is no such file.
 
     Raises:
-        InputError: If it is no JSON object, larger than 64 MB or nested deeper than 32 levels.
+        InputError: If it is not a JSON object, larger than 64 MB or nested deeper than 32 levels.
     """
     path = find(folder, name)
     if path is None:
@@ -123,11 +123,11 @@ def _check_depth(content: Any) -> None:
 
 
 def first_line(error: object) -> str:
-    """What an error of a library's says, cut to fit into a message of ours."""
+    """The first line of a library's error, truncated for a message."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def few(names: Sequence[str]) -> str:
-    """The first names of many, for a message."""
+    """The first four names and the number of the others, for a message."""
     rest = len(names) - 4
     return ", ".join(names[:4]) + (f" and {rest} more" if rest > 0 else "")

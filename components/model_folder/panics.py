@@ -1,7 +1,7 @@
-"""Panics of the `tokenizers` library as ordinary errors.
+"""Turn panics of the `tokenizers` library into ordinary errors.
 
-A tokenizer.json that does not fit together, or a regular expression of it that gives up on a text,
-makes the library panic. That reaches Python as an exception which is no `Exception`.
+The library panics on an inconsistent tokenizer.json, or if one of its regular expressions fails on
+a text. In Python, a panic is raised as an exception that is not a subclass of `Exception`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from kfp_finetune.components.model_folder.files import first_line
 
 @contextlib.contextmanager
 def panics_as(made: Callable[[str], Exception]) -> Iterator[None]:
-    """Raise an error of another kind where the library panics.
+    """Raise another error if the library panics.
 
     Args:
-        made: Makes the error of what the library said.
+        made: Makes the error from the library's message.
     """
     try:
         yield
@@ -34,5 +34,5 @@ def cannot_tokenize(reason: str) -> InputError:
         f"the tokenizer fails on a text: {reason}",
         where="tokenizer.json",
         expected="a tokenizer that reads any text",
-        remedy="use another model; this one's tokenizer.json is damaged, or made to fail",
+        remedy="use another model; this tokenizer.json is damaged or malicious",
     )

@@ -1,4 +1,4 @@
-"""The special tokens of a tokenizer, and the tokens beside its vocabulary, with their flags."""
+"""The special tokens of a tokenizer, and the tokens added to its vocabulary, with their flags."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 def with_special_tokens(
     given: Mapping[str, Any], settings: TokenizerSettings, listed: Mapping[int, AddedToken]
 ) -> dict[str, Any]:
-    """Give a tokenizer's special tokens their flags, looked up where Transformers looks for them.
+    """Add the flags of a tokenizer's special tokens, from the same files as Transformers.
 
-    tokenizer_config.json has them under `added_tokens_decoder`; else special_tokens_map.json,
-    added_tokens.json and tokenizer.json do.
+    They are under `added_tokens_decoder` in tokenizer_config.json, or else in
+    special_tokens_map.json, added_tokens.json and tokenizer.json.
 
     Args:
         given: The arguments of Transformers' class so far.
-        settings: What the folder says.
-        listed: The tokens that tokenizer.json lists beside its vocabulary, by id.
+        settings: The settings in the folder.
+        listed: The added tokens in tokenizer.json, by id.
 
     Returns:
         All arguments.
@@ -60,5 +60,5 @@ def with_special_tokens(
 
 
 def text_of(value: Any) -> Any:
-    """A token's text; other settings as they are."""
+    """The text of a token; other settings are returned unchanged."""
     return value["content"] if isinstance(value, dict) else value

@@ -1,9 +1,9 @@
-"""A tokenizer's files: their names, and those that are saved.
+"""The names of a tokenizer's files, and how a tokenizer is saved.
 
-Transformers takes paths from `tokenizer_config.json`: of files it then reads (`vocab_file`,
-`tokenizer_file`, ...) and, as names of chat templates, of files it writes when the tokenizer is
-saved (CVE-2026-9856). So it is never given a folder: files are found here by their known names,
-`tokenizer_settings.py` takes known keys, and what is saved is written here.
+Transformers takes paths from `tokenizer_config.json`: paths of files to read (`vocab_file`,
+`tokenizer_file`, ...) and, as names of chat templates, paths of files to write when the tokenizer
+is saved (CVE-2026-9856). It is therefore never given a folder: this module finds files by their
+known names and saves the tokenizer, and `tokenizer_settings.py` reads only known keys.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ TOKENIZER_FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
 )
-# Opens tokenizer.json as it is, in Transformers 4.57 as in 5. The class that 5 writes by itself,
-# TokenizersBackend, is unknown to 4.57; those of the families rebuild the tokenizer in 5, and lose
-# what tokenizer.json has of its own.
+# Transformers 4.57 and 5 both open tokenizer.json unchanged with this class. The class that 5
+# writes by default, TokenizersBackend, is unknown to 4.57; in 5, the classes of the families
+# rebuild the tokenizer and ignore parts of tokenizer.json.
 _SAVED_CLASS = "PreTrainedTokenizerFast"
 
 
@@ -59,7 +59,7 @@ def save(tokenizer: PreTrainedTokenizerFast, path: Path) -> None:
     if extra := [str(token) for token in tokenizer.extra_special_tokens]:
         kept["additional_special_tokens"] = extra  # 4.57 takes a list under this name only
     added = getattr(backend.pre_tokenizer, "add_prefix_space", None)
-    if added is not None:  # 4.57 takes it for false where it is not said
+    if added is not None:  # the default of 4.57 is false
         kept["add_prefix_space"] = added
     kept |= {
         "model_input_names": tokenizer.model_input_names,

@@ -1,6 +1,6 @@
-"""The files that hold a model's weights: found, and looked into before anything is read of them.
+"""Find the files of a model's weights, and check their headers before any weight is read.
 
-Nothing is unpickled, and no HDF5 is parsed: the files are safetensors.
+Only safetensors files are read; nothing is unpickled, and no HDF5 is parsed.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 H5_WEIGHTS = "tf_model.h5"
 _FLOATS = ("F64", "F32", "F16", "BF16", "float64", "float32", "float16", "bfloat16")
-# Positions that old checkpoints keep; they are not weights.
+# Positions stored by old checkpoints; they are not weights.
 _NOT_WEIGHTS = ("position_ids", "token_type_ids")
 _PICKLED = re.compile(r"(pytorch_)?model[^/]*\.(bin|pt|pth|ckpt)")
 _CLASS = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 
 
 class Tensor(NamedTuple):
-    """What a file's header says of a tensor, and what reads it."""
+    """The header of a tensor, and a function that reads it."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -37,8 +37,8 @@ class Weights(NamedTuple):
     """The tensors of a model's weights by name, none of them read yet.
 
     Attributes:
-        tensors: Over all files.
-        format: Whose names and layouts they have: "pt", "tf", or what else the files say.
+        tensors: The tensors of all files.
+        format: The convention of their names and layouts: "pt", "tf", or another in the files.
     """
 
     tensors: dict[str, Tensor]
@@ -71,10 +71,10 @@ def weight_files(folder: Path) -> list[Path]:
         missing = [name for name, file in zip(names, files, strict=True) if file is None]
         if missing:
             raise InputError(
-                f"{len(missing)} of {len(names)} shards are not there: {few(missing)}",
+                f"{len(missing)} of {len(names)} shards are missing: {few(missing)}",
                 where=str(folder),
                 expected=f"every file that {WEIGHTS_INDEX} names",
-                remedy="download or copy the missing ones",
+                remedy="download or copy the missing files",
             )
         return [file for file in files if file is not None]
     if whole is None:

@@ -1,12 +1,12 @@
-"""URIs as names: which there are, and what of them may be shown and stored.
+"""Recognise URIs, and keep the secrets in them out of everything shown or stored.
 
-What a URI holds besides a place (a user's name, a password, a token or signature in its query) is a
-secret. This is the one module that tells the two apart:
+A URI may contain secrets: a user name, a password, or a token or signature in its query. This is
+the only module that separates them from the location:
 
-- `without_secrets` is what may be shown, of a URI or of any text with URIs in it,
-- `hide` puts it in the place of a URI that was given, and remembers the whole one in the
-  environment of this process and of those it starts, never in a file or an argument,
-- `with_secrets` is asked where a URI is opened, and nowhere else.
+- `without_secrets` removes the secrets from a URI, or from any text with URIs in it,
+- `hide` replaces a given URI by one without secrets. It stores the full URI in the environment of
+  this process and its children, never in a file or an argument,
+- `with_secrets` returns the full URI; it is called only where a URI is opened.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SCHEME = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://")
 _CHAIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*::)*[A-Za-z][A-Za-z0-9+.-]*://")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:@]*)(:\d{0,5})?")
-# What a query may tell of the place itself; of any other name it is not known.
+# Query parameters that belong to the location; any other may be a secret.
 _PLACES = re.compile(
     r"file|filename|path|format|download|raw|ref|revision|version|versionid|split|sheet|gid|page"
     r"|limit|offset",
@@ -37,20 +37,20 @@ _PLAIN = re.compile(r"[\w.,/-]{1,100}")
 _REMOVED = "***"
 _WHOLE_AUTHORITY = re.compile(r"[^/?#]*")
 _AUTHORITY = re.compile(r"[^/?#\s'\"<>),;]*")
-# Of a URI in a text: a bracket is part of it where it goes on.
+# The extent of a URI in a text: a bracket is part of it if the URI continues after it.
 _END = re.compile(r"^([^\s'\"<>)]|\)(?=[^\s'\",.;:)]))*")
 
 
 def is_uri(dataset: str) -> bool:
-    """Whether it names a place elsewhere, or a file by URI."""
+    """Return True if the dataset is given as a URI."""
     return bool(_URI.match(dataset))
 
 
 def without_secrets(text: str) -> str:
     """A URI, or a text with URIs in it, without user names, passwords and most of the queries.
 
-    Where it cannot be told how far a secret goes (a password with a slash, a space or an @ in it),
-    rather too much is taken out.
+    If the end of a secret is uncertain (a password with a slash, a space or an @), more is removed
+    rather than less.
     """
     for shown, uri in _hidden().items():
         text = text.replace(uri, shown)
@@ -60,13 +60,13 @@ def without_secrets(text: str) -> str:
 
 
 def hide(value: str) -> str:
-    """What may be stored of a URI; the whole one is remembered for `with_secrets`.
+    """Remove the secrets of a URI, so that it may be stored; `with_secrets` restores them.
 
     Args:
-        value: A URI, or anything else, which is left as it is.
+        value: A URI, or any other value, which is returned unchanged.
 
     Raises:
-        InputError: If another URI that was hidden would be stored in the same way.
+        InputError: If a URI with the same location and other secrets was hidden before.
     """
     if "://" not in value:
         return value
@@ -76,22 +76,22 @@ def hide(value: str) -> str:
     hidden = _hidden()
     if hidden.get(shown, value) != value:
         raise InputError(
-            "two URIs differ only in what is not stored of them: user, password or query",
+            "two URIs differ only in parts that are not stored: user, password or query",
             where=shown,
             expected="URIs that differ in their host or path",
-            remedy="download one of the two, and name the file",
+            remedy="download one of them and use the file",
         )
     os.environ[VARIABLE] = json.dumps({**hidden, shown: value})
     return shown
 
 
 def with_secrets(uri: str) -> str:
-    """The URI that `hide` took the secrets out of; any other as it is."""
+    """The full URI that was given to `hide`; any other URI is returned unchanged."""
     return _hidden().get(uri, uri)
 
 
 def is_hidden(value: Any) -> bool:
-    """Whether `hide` took secrets out of it."""
+    """Return True if `hide` removed secrets from the value."""
     return isinstance(value, str) and value in _hidden()
 
 
@@ -99,7 +99,7 @@ def local_path(uri: str) -> Path | None:
     """The path that a file:// URI names; None for other URIs.
 
     Raises:
-        InputError: If it is no URI, or names nothing.
+        InputError: If it is not a URI or has no path.
     """
     try:
         parts = urlsplit(uri)
@@ -109,8 +109,8 @@ def local_path(uri: str) -> Path | None:
         raise InputError(
             "the URI names no file",
             where=without_secrets(uri),
-            expected="a place and a path, e.g. https://host/data.csv or file:///data/data.csv",
-            remedy="check the address",
+            expected="a URI with a path, e.g. https://host/data.csv or file:///data/data.csv",
+            remedy="check the URI",
         )
     return Path(unquote(parts.path)) if parts.scheme.lower() == "file" else None
 
@@ -121,7 +121,7 @@ def _hidden() -> dict[str, str]:
 
 
 def _secrets_of(uri: str) -> Iterator[str]:
-    """The secrets of a URI that was hidden, in every way a library may spell them."""
+    """The secrets of a hidden URI, in every encoding that a library may print."""
     for start in _SCHEME.finditer(uri):
         userinfo = uri[start.end() :].rpartition("@")[0]
         password = userinfo.partition(":")[2] or userinfo
@@ -130,17 +130,17 @@ def _secrets_of(uri: str) -> Iterator[str]:
     query = re.split("[?#]", uri, maxsplit=1)[1:]
     for pair in re.split("[&;]", query[0]) if query else ():
         name, _, value = pair.partition("=")
-        # Words that have to stay readable elsewhere ("train") are no tokens.
+        # Short words, such as "train", are not secrets and must stay readable in other texts.
         if not _PLACES.fullmatch(name) and len(value) > 7 and re.search(r"\d|.{20}", value):
             yield from (value, unquote(value), unquote_plus(value))
 
 
 def _redacted(text: str, *, whole: bool) -> str:
-    """A text whose URIs are without secrets.
+    """A text with the secrets of its URIs removed.
 
     Args:
         text: The text.
-        whole: Whether a URI goes on to the end of it, over white space and quotes.
+        whole: True if the URI extends to the end of the text, across white space and quotes.
     """
     starts = list(_SCHEME.finditer(text))
     if not starts:
@@ -151,7 +151,7 @@ def _redacted(text: str, *, whole: bool) -> str:
         end = starts[i + 1].start() if i + 1 < len(starts) else len(text)
         rest = text[starts[begin].end() : end]
         if end < len(text) and _is_open(rest.removesuffix("::"), whole):
-            continue  # what looks like another URI is part of a password
+            continue  # this is part of a password, not another URI
         chained = "::" if rest.endswith("::") else ""
         scheme = starts[begin][0]
         shown = _of_uri(scheme, rest.removesuffix("::"), whole)
@@ -161,7 +161,7 @@ def _redacted(text: str, *, whole: bool) -> str:
 
 
 def _is_open(rest: str, whole: bool) -> bool:
-    """Whether a password has begun before the end, and not ended."""
+    """Return True if a password begins in the text but does not end there."""
     begun = not _HOST.fullmatch(_authority(rest, whole)) and "@" not in rest
     return begun or bool(re.fullmatch(r"[^/?#\s:@]+:", rest))
 
@@ -172,7 +172,7 @@ def _authority(rest: str, whole: bool) -> str:
 
 
 def _of_uri(scheme: str, rest: str, whole: bool) -> str:
-    """What follows a URI's scheme, without secrets; in a text, with what follows the URI."""
+    """The part of a URI after its scheme, without secrets, and the text after the URI."""
     rest, newline, tail = rest.partition("\n")
     name = _authority(rest, whole)
     run = rest if whole else re.split(r"\s", rest, maxsplit=1)[0]
@@ -181,7 +181,7 @@ def _of_uri(scheme: str, rest: str, whole: bool) -> str:
         cut = place.rfind("@") + 1
         rest = rest[cut:] if cut else name.partition(":")[0] + rest[len(name) :]
     elif ":" in name and not name.startswith("[") and "@" in re.split(r"[?#]", run)[0]:
-        rest = rest[run.rfind("@") + 1 :]  # a password of digits and a slash, or a port: who knows
+        rest = rest[run.rfind("@") + 1 :]  # a port, or a password of digits and a slash
     after = "" if whole else _END.sub("", rest, count=1)
     uri = rest[: len(rest) - len(after)]
     place, mark, query = _split(uri)
@@ -192,7 +192,7 @@ def _of_uri(scheme: str, rest: str, whole: bool) -> str:
 
 
 def _split(uri: str) -> tuple[str, str, str]:
-    """What is before the query or fragment, the mark, and what is after it."""
+    """The part before the query or fragment, the mark (? or #), and the part after it."""
     found = re.search(r"[?#]", uri)
     if not found:
         return uri, "", ""
@@ -200,7 +200,7 @@ def _split(uri: str) -> tuple[str, str, str]:
 
 
 def _kept(query: str) -> str:
-    """What of a query tells only the place."""
+    """The parameters of a query that belong to the location."""
     pairs = [pair.partition("=") for pair in query.partition("#")[0].split("&")]
     return "&".join(
         f"{name}={value}"

@@ -39,14 +39,14 @@ FILES: dict[str, tuple[str, str, list[list[str]], list[list[str]] | None, list[s
         "1\ta\tO\n2\tb\tB-x\n\n1\tc\tO\n",
         [["a", "b"], ["c"]],
         [["O", "B-x"], ["O"]],
-        ["the first column counts the words, and is none of words"],
+        ["the first column numbers the words and is called id"],
     ),
     "words that are numbered from 0, and comments": (
         "data.conll",
         "#\thttp://x [2020]\n0\ta\tO\tO\n1\tb\tB-x\tO\n\n#\ty\n0\tc\tO\tO\n",
         [["a", "b"], ["c"]],
         [["O", "O"], ["O"]],
-        ["the first column counts the words, and is none of words"],
+        ["the first column numbers the words and is called id"],
     ),
     "words that are numbers": (
         "data.conll",
@@ -60,7 +60,7 @@ FILES: dict[str, tuple[str, str, list[list[str]], list[list[str]] | None, list[s
         "O\ta\nB-x\tb\n\nO\tc\n",
         [["a", "b"], ["c"]],
         [["O", "B-x"], ["O"]],
-        ["the tags stand before the words"],
+        ["the tags are before the words"],
     ),
     "other tags before the words, numbered": (
         "data.conll",
@@ -68,8 +68,8 @@ FILES: dict[str, tuple[str, str, list[list[str]], list[list[str]] | None, list[s
         [[f"w{i}", f"v{i}"] for i in range(30)],
         [["NN", "VB"]] * 30,
         [
-            "the first column counts the words, and is none of words",
-            "the tags stand before the words",
+            "the first column numbers the words and is called id",
+            "the tags are before the words",
         ],
     ),
     "a line that names the columns, in every part": (
@@ -91,7 +91,7 @@ FILES: dict[str, tuple[str, str, list[list[str]], list[list[str]] | None, list[s
         "a\tO\n#tag\nb\tO\n\nc\tO\n",
         [["a", "b"], ["c"]],
         [["O", "O"], ["O"]],
-        ["lines within sentences that begin with #, and are read as comments: 1"],
+        ["lines within sentences that begin with # and are read as comments: 1"],
     ),
     "no-break and ideographic spaces": (
         "data.conll",
@@ -114,7 +114,7 @@ FILES: dict[str, tuple[str, str, list[list[str]], list[list[str]] | None, list[s
         [["O"], ["O"], ["O"]],
         [
             "lines between sentences that hold white space: 1",
-            "-DOCSTART- lines that are left out: 2",
+            "-DOCSTART- lines omitted: 2",
         ],
     ),
     "a .tsv of words": (
@@ -122,14 +122,14 @@ FILES: dict[str, tuple[str, str, list[list[str]], list[list[str]] | None, list[s
         "a\tO\nb\tB-x\n\nc\tO\n",
         [["a", "b"], ["c"]],
         [["O", "B-x"], ["O"]],
-        ["data.tsv has blank lines between its lines, and is read as CoNLL"],
+        ["data.tsv has blank lines between blocks of lines: read as CoNLL"],
     ),
     "CoNLL-U with an id that is none": (
         "data.conllu",
         f"1\ta{EMPTY}\nx\tb{EMPTY}\n\n1-2\tcd{EMPTY}\n1\tc{EMPTY}\n",
         [["a", "b"], ["c"]],
         None,
-        ["lines of several words as one, or of a word left unsaid, that are left out: 1"],
+        ["lines of multiword tokens and empty nodes omitted: 1"],
     ),
     "words alone": ("data.conll", "a\nb\n\n# two cells\nc\n", [["a", "b"], ["c"]], None, []),
 }

@@ -293,7 +293,10 @@ def test_the_delimiter_is_found_and_said(
     path = tmp_path / "data.csv"
     found = read(path, content)
     assert list(found[0])[1] == "label"
-    said = f"data.csv is read with a {note} as delimiter: every row has as many cells as the header"
+    said = (
+        f"data.csv is read with a {note} as delimiter: every row then has the same number of cells"
+        " as the header"
+    )
     assert notes(path) == ([said] if note else [])
     assert read(path, content, delimiter=delimiter) == found
 

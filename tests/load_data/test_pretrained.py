@@ -100,9 +100,9 @@ def test_the_configuration_is_plain_json(tiny_model: Path) -> None:
 def test_a_folder_without_a_model_says_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "train.csv").touch()
     error = refusal(read_config, tmp_path)
-    assert error.found == "the folder holds no model: there is no config.json"
+    assert error.found == "the folder has no model: there is no config.json"
     assert error.where == str(tmp_path)
-    assert error.remedy == "give the model's own folder; in this one is: train.csv"
+    assert error.remedy == "name the folder of the model; this one contains: train.csv"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\xff"])
@@ -116,13 +116,12 @@ def test_a_configuration_that_is_not_a_json_object(text: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        ({"model_type": "-"}, "config.json does not say which family the model is of"),
-        ({"model_type": "gpt2"}, "gpt2 is not an architecture that can be trained here"),
-        ({"model_type": ["bert"]}, "['bert'] is not an architecture that can be trained here"),
+        ({"model_type": "-"}, "config.json does not name the model's family"),
+        ({"model_type": "gpt2"}, "gpt2 is not a supported model family"),
+        ({"model_type": ["bert"]}, "['bert'] is not a supported model family"),
         (
             {"model_type": "mine", "auto_map": {"AutoModel": "modeling.Mine"}},
-            "mine is not an architecture that can be trained here (its own code, `auto_map`, is"
-            " never run here)",
+            "mine is not a supported model family (its own code, `auto_map`, is never run)",
         ),
         (
             {"quantization_config": {"bits": 4}},

@@ -143,7 +143,7 @@ def test_links_out_of_the_folder_are_refused(name: str, model: Path, tmp_path: P
     (model / name).symlink_to(tmp_path / "elsewhere.txt")
     with pytest.raises(InputError) as caught:
         load_tokenizer(model)
-    assert caught.value.found == f"{name} is a link out of the model's folder"
+    assert caught.value.found == f"{name} is a link to a file outside the model's folder"
 
 
 def test_links_within_the_folder_and_the_hubs_cache_are_followed(
@@ -254,13 +254,13 @@ def test_weights_behind_a_link_are_refused(tmp_path: Path) -> None:
     save_file({"a": np.zeros(1)}, tmp_path / "elsewhere")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.safetensors").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="is a link out of the model's folder"):
+    with pytest.raises(InputError, match="is a link to a file outside the model's folder"):
         weight_files(tmp_path / "model")
 
 
 def test_an_unreadable_file_and_impossible_names_are_reported(tmp_path: Path) -> None:
     long = "cannot be looked up: File name too long"
-    for name, found in [("x" * 300, long), ("a\0b", "1 of 1 shards are not there")]:
+    for name, found in [("x" * 300, long), ("a\0b", "1 of 1 shards are missing")]:
         index = {"weight_map": {"a": name}}
         (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
         with pytest.raises(InputError, match=found):

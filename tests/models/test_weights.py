@@ -198,7 +198,7 @@ EXPECTED = {
         "choose another model",
     ),
     a_shard_missing: (
-        f"1 of 3 shards are not there: {SHARD}",
+        f"1 of 3 shards are missing: {SHARD}",
         "{folder}",
         "every file that model.safetensors.index.json names",
         "download or copy the missing ones",

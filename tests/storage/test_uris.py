@@ -97,7 +97,7 @@ def test_places_stay_readable(text: str, shown: str) -> None:
 def test_two_uris_that_would_be_stored_alike_are_refused() -> None:
     hide("https://host/get?token=a")
     assert hide("https://host/get?token=a") == "https://host/get"
-    with pytest.raises(InputError, match="differ only in what is not stored"):
+    with pytest.raises(InputError, match="differ only in parts that are not stored"):
         hide("https://host/get?token=b")
 
 

@@ -1,4 +1,4 @@
-"""CoNLL files: a word a line with its tags beside it, and a blank line between sentences."""
+"""CoNLL files: one word and its tags per line, and a blank line between sentences."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _LOOKED_AT = 1_000
 
 
 def open_conll(file: File, options: ReadOptions) -> Source:
-    """Open a CoNLL file. A row is a sentence, and each column a list with an item a word.
+    """Open a CoNLL file. A row is a sentence, and each column is a list with one item per word.
 
-    Columns are `tokens`, `column_2` and so on, and `tags` for the last, unless the first line names
-    them; of CoNLL-U as Universal Dependencies names them, with `tokens` for FORM. A first column
-    that counts the words of every sentence is `id`, and the next one `tokens`. A line that begins
-    with # is a comment unless it has as many cells as the lines of words, and is none like "# id 5"
-    or "# text = a b" where a sentence begins; -DOCSTART- lines, and CoNLL-U's lines of several
-    words and of none, are left out.
+    Unless the first line names the columns, they are `tokens`, `column_2` and so on, and `tags` for
+    the last. The columns of CoNLL-U have their names in Universal Dependencies, with `tokens` for
+    FORM. If the first column counts the words of every sentence, it is `id`, and the next one is
+    `tokens`. A line that begins with # is a comment if it has another number of cells than the
+    lines of words, or if it is like "# id 5" or "# text = a b" before a sentence. -DOCSTART- lines
+    and CoNLL-U's lines for multiword tokens and empty nodes are omitted.
 
     Args:
         file: The file.
-        options: Encoding, the delimiter (else a tab where lines have some, else white space), and
-            names for the columns.
+        options: Encoding, delimiter (default: a tab if most lines have one, else white space), and
+            column names.
 
     Raises:
-        InputError: If it has no words, or the names do not fit.
+        InputError: If the file has no words, or the column names do not fit.
     """
     text = examine(file, options.encoding)
     layout = find_layout(text, options)
@@ -50,11 +50,11 @@ def open_conll(file: File, options: ReadOptions) -> Source:
     rows, left_out = _count(layout)
     notes = [f"{file.name}: {what}: {count:,}" for what, count in left_out.items() if count]
     if layout.indexed and options.column_names is None:
-        notes.append(f"{file.name}: the first column counts the words, and is none of words")
+        notes.append(f"{file.name}: the first column numbers the words and is called id")
     if layout.swapped and options.column_names is None:
-        notes.append(f"{file.name}: the tags stand before the words")
+        notes.append(f"{file.name}: the tags are before the words")
     if file.format == ".tsv":
-        notes.insert(0, f"{file.name} has blank lines between its lines, and is read as CoNLL")
+        notes.insert(0, f"{file.name} has blank lines between blocks of lines: read as CoNLL")
     return Source(
         name=file.name,
         columns=columns,
@@ -65,20 +65,20 @@ def open_conll(file: File, options: ReadOptions) -> Source:
 
 
 def is_conll(text: Text) -> bool:
-    """Whether lines stand in blocks with blank lines between, as those of words do."""
+    """Return True if blank lines separate blocks of lines, as in files of tagged words."""
     blank = [not line.strip() for _, line in islice(lines_of(text), _LOOKED_AT)]
     return (True, False) in pairwise(blank) and not blank[0]
 
 
 def _count(layout: Layout) -> tuple[int, dict[str, int]]:
-    """How many sentences there are, and what is no word and no blank line."""
+    """Count the sentences, and the lines that are neither words nor blank, by kind."""
     sentences = 0
     inside = False
     found = {
         "lines between sentences that hold white space": 0,
-        "-DOCSTART- lines that are left out": 0,
-        "lines of several words as one, or of a word left unsaid, that are left out": 0,
-        "lines within sentences that begin with #, and are read as comments": 0,
+        "-DOCSTART- lines omitted": 0,
+        "lines of multiword tokens and empty nodes omitted": 0,
+        "lines within sentences that begin with # and are read as comments": 0,
         "lines that name the columns": 0,
     }
     odd, documents, no_words, comments, headers = found
@@ -99,7 +99,7 @@ def _count(layout: Layout) -> tuple[int, dict[str, int]]:
         else:
             found[no_words] += 1
     if not sentences:
-        raise no_rows(layout.text.file.name, "a word and its tag a line")
+        raise no_rows(layout.text.file.name, "one word and its tag per line")
     return sentences, found
 
 
@@ -124,7 +124,7 @@ def _batch(layout: Layout, columns: list[str], sentences: list[list[tuple[int, s
         if ragged is not None:
             has = len(words[ragged])
             problems[row] = (
-                f"a line of {has} cell{'s' * (has > 1)}, where the others have {layout.width}"
+                f"a line of {has} cell{'s' * (has > 1)}, but the other lines have {layout.width}"
             )
             places[row] = f"{name}, line {sentence[ragged][0]:,}"
         for i, column in enumerate(columns):

@@ -1,4 +1,4 @@
-"""The lines of a CoNLL file: which are words, and what their cells are called."""
+"""The layout of a CoNLL file: which lines are words, and the names of their cells."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from kfp_finetune.components.load_data.readers.source import ReadOptions, no_row
 from kfp_finetune.components.load_data.readers.text_files import Text, line_blocks
 from kfp_finetune.components.tasks.registry import task_of_layout
 
-# As universaldependencies.org/format.html names them; FORM is the token.
+# The names on universaldependencies.org/format.html; FORM is the token.
 _CONLLU = ("id", "tokens", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 _WORD_ID = re.compile(r"[0-9]+")
-_NO_WORD_ID = re.compile(r"[0-9]+[-.][0-9]+")  # several words written as one; a word left unsaid
+_NO_WORD_ID = re.compile(r"[0-9]+[-.][0-9]+")  # a multiword token; an empty node
 DOCUMENT = "-DOCSTART-"
 # "# id 5 domain=x" and "# sent_id = 5" may have as many cells as a word.
 _ABOUT = re.compile(r"# +(?:(?:id|newdoc|newpar)(?: |$)|\S+ *= )")
-_GAP = re.compile("[ \t]+")  # not str.split(), which divides "10 000" at its no-break space
+_GAP = re.compile("[ \t]+")  # not str.split(), which splits "10 000" at its no-break space
 _LOOKED_AT = 1_000
-# What a line of names, instead of a word, is made of.
+# The cells of a line that names the columns.
 _WORD_NAMES = {"form", "token", "tokens", "word", "words", "text"}
 _TAG_NAMES = {
     *("tag", "tags", "ner", "ner_tag", "ner_tags", "pos", "pos_tag", "pos_tags", "label", "labels"),
@@ -38,16 +38,16 @@ _ENOUGH_WORDS, _TIMES_MORE_WORDS = 50, 5  # more different words than different 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file's lines are words.
+    """The layout of a file's lines.
 
     Attributes:
         text: The file.
-        separator: Between the cells of a line; None for blanks and tabs.
-        width: Cells of a line.
-        conllu: Whether it is of Universal Dependencies.
-        indexed: Whether the first cell counts the words of a sentence.
-        header: The cells of a line that names the columns; none if there is none.
-        swapped: Whether the tags stand before the words.
+        separator: The separator of cells; None for blanks and tabs.
+        width: Number of cells per line.
+        conllu: True for CoNLL-U, the format of Universal Dependencies.
+        indexed: True if the first cell counts the words of a sentence.
+        header: The cells of the line that names the columns; empty if there is no such line.
+        swapped: True if the tags are before the words.
     """
 
     text: Text
@@ -63,9 +63,9 @@ class Layout:
         return [cell.strip(" \t") for cell in _split(line, self.separator)]
 
     def is_comment(self, line: str, inside: bool) -> bool:
-        """Whether a line that begins with # is none of a word, inside a sentence or before one.
+        """Return True for a line that begins with # and is not a word.
 
-        It has not the cells of a word; or a sentence begins there, and it says something about it.
+        It has another number of cells than a word, or it describes the sentence that follows.
         """
         if not line.startswith("#"):
             return False
@@ -74,7 +74,7 @@ class Layout:
         return not inside and _ABOUT.match(line) is not None
 
     def is_word(self, line: str, inside: bool) -> bool:
-        """Whether a line is a word, or is to be one."""
+        """Return True if a line is a word, perhaps with a wrong number of cells."""
         if not line.strip() or self.is_comment(line, inside) or line.startswith(DOCUMENT):
             return False
         if self.is_header(line):
@@ -82,7 +82,7 @@ class Layout:
         return not (self.conllu and _NO_WORD_ID.fullmatch(self.cells(line)[0]))
 
     def is_header(self, line: str) -> bool:
-        """Whether a line names the columns."""
+        """Return True if a line names the columns."""
         return bool(self.header) and tuple(self.cells(line)) == self.header
 
 
@@ -100,19 +100,19 @@ def _split(line: str, separator: str | None) -> list[str]:
 
 
 def find_layout(text: Text, options: ReadOptions) -> Layout:
-    """Find out how a file's lines are words.
+    """Detect the layout of a file.
 
     Args:
         text: The file.
-        options: The delimiter.
+        options: Only the delimiter is used.
 
     Raises:
-        InputError: If there are no lines.
+        InputError: If the file has no lines.
     """
     candidates = (line for _, line in lines_of(text) if line.strip())
     first = list(islice((line for line in candidates if not line.startswith("# ")), _LOOKED_AT))
     if not first:
-        raise no_rows(text.file.name, "a word and its tag a line")
+        raise no_rows(text.file.name, "one word and its tag per line")
     separator = "\t" if sum("\t" in line for line in first) > len(first) / 2 else None
     if options.delimiter is not None:
         separator = parse_delimiter(options.delimiter)
@@ -135,14 +135,14 @@ def find_layout(text: Text, options: ReadOptions) -> Layout:
 
 
 def _are_names(cells: tuple[str, ...]) -> bool:
-    """Whether cells name columns: one of words, and one of tags."""
+    """Return True if the cells name columns, including one of words and one of tags."""
     names = {cell.lower().lstrip("# ") or "#" for cell in cells}
     known = names <= _WORD_NAMES | _TAG_NAMES | _OTHER_NAMES
     return known and bool(names & _WORD_NAMES) and bool(names & _TAG_NAMES)
 
 
 def _is_indexed(layout: Layout) -> bool:
-    """Whether the first cells of every sentence's lines count 1, 2, 3 ..., or from 0."""
+    """Return True if the first cells of every sentence count 1, 2, 3 ..., or from 0."""
     longest = 0
     for sentence in islice(sentences_of(layout), _LOOKED_AT // 10):
         ids = [layout.cells(line)[0] for _, line in sentence]
@@ -155,7 +155,7 @@ def _is_indexed(layout: Layout) -> bool:
 
 
 def _is_swapped(layout: Layout) -> bool:
-    """Whether of two columns the first one is plainly of tags, and the second one is not."""
+    """Return True if the first of two columns has the tags, and the second has the words."""
     first = 1 if layout.indexed else 0
     if layout.width != first + 2:
         return False
@@ -173,18 +173,18 @@ def names_of(layout: Layout, names: tuple[str, ...] | None) -> list[str]:
     """The names of the columns: the user's, the header's, or the usual ones.
 
     Args:
-        layout: Of the file.
-        names: What the user calls them.
+        layout: The layout of the file.
+        names: The user's column names.
 
     Raises:
-        InputError: If there are not as many as cells.
+        InputError: If the number of names is not the number of cells.
     """
     if names is not None:
         if len(names) != layout.width:
             raise InputError(
-                f"{len(names)} names in column_names, and the lines have {layout.width} cells",
+                f"column_names has {len(names)} names, but the lines have {layout.width} cells",
                 where=layout.text.file.name,
-                expected="a name for every cell",
+                expected="one name per cell",
                 remedy="--column-names " + ",".join(_usual_names(layout)),
             )
         return list(names)
@@ -201,7 +201,7 @@ def _usual_names(layout: Layout) -> list[str]:
 
 
 def sentences_of(layout: Layout) -> Iterator[list[tuple[int, str]]]:
-    """The lines of each sentence's words, with their numbers."""
+    """The words' lines of each sentence, with their line numbers."""
     words: list[tuple[int, str]] = []
     for number, line in lines_of(layout.text):
         if layout.is_word(line, bool(words)):

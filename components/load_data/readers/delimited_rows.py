@@ -1,4 +1,4 @@
-"""The rows of a delimited file of which it is known how to read it."""
+"""Read the rows of a delimited file, once it is known how."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from kfp_finetune.components.load_data.readers.source import ROWS_PER_BATCH, Bat
 from kfp_finetune.components.load_data.readers.text_files import Text, open_text
 from kfp_finetune.components.storage.files import readable
 
-# Stands for a stray line end, which Python's csv refuses outside quotes; no decoder gives it.
+# Replaces a stray line end, which Python's csv rejects outside quotes; no decoder returns it.
 _STRAY = "\ud800"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Everything that reading a file needs.
+    """The parameters for reading a file.
 
     Attributes:
         text: The file and its encoding.
-        delimiter: Between cells.
-        columns: Their names.
-        reading: What quotes are.
-        headerless: Whether the first line is a row.
-        stray: The character that also stands where it is no line end, though it can be one; "" if
-            there is none.
+        delimiter: The delimiter of cells.
+        columns: The names of the columns.
+        reading: The meaning of quotes.
+        headerless: True if the first line is a row.
+        stray: The line end character that also occurs inside lines; "" if there is none.
     """
 
     text: Text
@@ -41,11 +40,11 @@ class Table:
 
 
 def parser(lines: Iterator[str], delimiter: str, quoting: Any) -> Any:
-    """Python's reader, as strict as can be.
+    """Python's csv reader in strict mode.
 
     Args:
-        lines: With their ends.
-        delimiter: Between cells.
+        lines: The lines, with their ends.
+        delimiter: The delimiter of cells.
         quoting: One of csv's constants.
     """
     csv.field_size_limit(sys.maxsize)  # a text may be longer than Python's 128 KiB
@@ -60,10 +59,10 @@ def parser(lines: Iterator[str], delimiter: str, quoting: Any) -> Any:
 
 
 def read_rows(table: Table) -> Iterator[Batch]:
-    """Read a file: batches of its rows, the faulty ones as problems with their lines.
+    """Read a file in batches of rows; faulty rows become problems with their lines.
 
     Raises:
-        InputError: If it cannot be read or decoded.
+        InputError: If the file cannot be read or decoded.
     """
     with readable(table.text.file), open_text(table.text) as file:
         lines: Iterator[str] = file
@@ -106,7 +105,7 @@ def _unguarded(lines: Iterator[str], table: Table) -> Iterator[Batch]:
     if not table.headerless:
         next(row for row in reader if not _is_blank(row, table))
     rows = _Rows(table)
-    for row in reader:  # a million times a second: nothing is called for a row without a problem
+    for row in reader:  # a million rows per second: no calls for a row without a problem
         if len(row) == width:
             rows.cells.append(row)
         elif not _is_blank(row, table):
@@ -119,7 +118,7 @@ def _unguarded(lines: Iterator[str], table: Table) -> Iterator[Batch]:
 
 
 def _guarded(lines: Iterator[str], table: Table) -> Iterator[Batch]:
-    """Batches of a file with faulty rows, of which only the first line is taken."""
+    """Read a file with faulty rows in batches; a faulty row is only its first line."""
     guarded = _GuardedLines(lines, table.text.skipped)
     reader = parser(guarded, table.delimiter, csv.QUOTE_MINIMAL)
     width = len(table.columns)
@@ -156,7 +155,7 @@ def _guarded(lines: Iterator[str], table: Table) -> Iterator[Batch]:
 
 
 def _quote_problem(row: list[str], lines: list[str], table: Table) -> str:
-    """What is wrong with a row over several lines; "" if nothing is."""
+    """The problem of a row of several lines; "" if there is none."""
     if len(lines) == 1:
         return ""
     if len(row) != len(table.columns):
@@ -199,11 +198,11 @@ def _without_stray_ends(lines: Iterator[str], terminator: str, stray: str) -> It
 
 
 class _GuardedLines:
-    """Lines for `csv.reader`, of which those of a faulty row can be given back.
+    """Lines for `csv.reader`; the lines of a faulty row can be given back.
 
     Args:
         lines: The file's lines, with their ends.
-        before: How many lines of the file come before these.
+        before: Number of lines of the file before these.
     """
 
     def __init__(self, lines: Iterator[str], before: int) -> None:
@@ -226,11 +225,11 @@ class _GuardedLines:
         return line
 
     def begin(self) -> None:
-        """A row begins with the next line."""
+        """Start a row at the next line."""
         self.taken = []
 
     def give_back(self) -> None:
-        """Keep only the first line of the row that was read last."""
+        """Give back all lines of the last row except the first."""
         back = self.taken[1:]
         self._again.extend(reversed(back))
         self.line -= len(back)

@@ -1,7 +1,7 @@
-"""What divides the cells of a line.
+"""Detect the delimiter of a file.
 
-It is what the suffix says, unless the header and the first rows have one cell each that way, and
-with exactly one of the other usual ones the same number of several cells.
+It is the suffix's delimiter, unless that gives only one cell per line, and exactly one of the other
+usual delimiters gives the header and the first rows the same number of cells, more than one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LOOKED_AT = 20
 
 
 def parse_delimiter(value: str) -> str:
-    r"""The character that a user's delimiter stands for: itself, or "tab", "\t", "pipe" ...
+    r"""The delimiter that a user's value means: the character itself, or "tab", "\t", "pipe" ...
 
     Raises:
         InputError: If it cannot be a delimiter.
@@ -45,12 +45,12 @@ def parse_delimiter(value: str) -> str:
 
 
 def find_delimiter(file: File, given: str | None, head: list[str]) -> tuple[str, list[str]]:
-    """The delimiter of a file, and a note where it is not what the suffix says.
+    """The delimiter of a file, and a note if it is not the suffix's.
 
     Args:
         file: The file.
-        given: What the user says.
-        head: Its first lines.
+        given: The user's delimiter; None to detect it.
+        head: The first lines of the file.
     """
     if given is not None:
         return parse_delimiter(given), []
@@ -62,20 +62,20 @@ def find_delimiter(file: File, given: str | None, head: list[str]) -> tuple[str,
     if len(others) != 1:
         return usual, []
     return others[0], [
-        f"{file.name} is read with a {_NAMES[others[0]]} as delimiter: every row has as many"
-        " cells as the header"
+        f"{file.name} is read with a {_NAMES[others[0]]} as delimiter: every row then has the same"
+        " number of cells as the header"
     ]
 
 
 def _divides(delimiter: str, lines: list[str]) -> bool:
-    """Whether the header and the first rows have the same number of cells, and several."""
+    """Return True if the header and first rows have the same number of cells, more than one."""
     for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
         try:
             rows = list(parser((line + "\n" for line in lines), delimiter, quoting))
         except csv.Error:
             rows = []
         if len(rows) == len(lines) == _LOOKED_AT and quoting == csv.QUOTE_MINIMAL:
-            rows = rows[:-1]  # the last may go on after what is looked at
+            rows = rows[:-1]  # the last row may continue after these lines
         widths = {len(row) for row in rows}
         if len(widths) == 1 and min(widths) > 1:
             return True

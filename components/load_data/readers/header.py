@@ -1,4 +1,4 @@
-"""Whether the first line of a table names its columns, and what to call them if it does not."""
+"""Detect if the first line of a table is a header, and suggest column names if it is not."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ _ENOUGH_ROWS = 8
 
 
 def names_for(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """Names for the columns of a table whose first line is a row like any other.
+    """Suggest names for the columns of a table whose first line is a row.
 
-    It is one if no cell has a usual name, and a cell is a number where the others are numbers, or
-    one of the few values that its column has; of a few rows, if a cell is long like a text. (A long
-    cell alone may be a question of a survey, which names its column.)
+    The first line is a row if no cell is a usual column name, and a cell is a number in a column of
+    numbers, or one of the few values of its column. In a table of few rows it is also a row if a
+    cell is as long as a text. (In a larger table, a long cell may be a survey question that names
+    its column.)
 
     Args:
         first: The cells of the first line.
-        rows: Those of some lines after it, with as many cells.
+        rows: The cells of some later lines, of the same number.
 
     Returns:
         A name for every column; none if the first line names them.
@@ -30,7 +31,7 @@ def names_for(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str,
     cells = [cell.strip() for cell in first]
     if any(map(is_usual, cells)) or not any(cells):
         return ()
-    if cells == [str(i) for i in range(len(cells))]:  # as pandas names columns without names
+    if cells == [str(i) for i in range(len(cells))]:  # pandas' names for columns without names
         return ()
     columns = [[row[i].strip() for row in rows] for i in range(len(cells))]
     few = len(rows) < _ENOUGH_ROWS
@@ -40,23 +41,23 @@ def names_for(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str,
 
 
 def is_long(cells: Sequence[str]) -> bool:
-    """Whether a cell is as long as a text, rather than a name."""
+    """Return True if a cell is too long for a name."""
     return any(len(cell) > _LONG or len(cell.split()) > _MANY_WORDS for cell in cells)
 
 
 def no_names(where: str, first: Sequence[str], names: Sequence[str]) -> InputError:
-    """What is raised for a table whose columns have no names.
+    """The error for a table whose columns have no names.
 
     Args:
         where: The file.
         first: The cells of its first line.
-        names: What the columns may be called.
+        names: Suggested column names.
     """
     shown = ", ".join(repr(cell[:40]) for cell in first[:6]) + ", ..." * (len(first) > 6)
     return InputError(
-        f"the first line looks like a row, not like the columns' names: {shown}",
+        f"the first line looks like a row, not like column names: {shown}",
         where=where,
-        expected="a first line that names the columns, or names for them in the file's order",
+        expected="a first line that names the columns, or --column-names in the file's order",
         remedy="--column-names " + ",".join(names),
     )
 
@@ -70,7 +71,7 @@ def _is_value(cell: str, column: Sequence[str]) -> bool:
 
 
 def _suggested(first: Sequence[str], columns: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """One column is the label, one or two are texts, and the others have their numbers."""
+    """Suggest one label column, one or two text columns, and numbered names for the others."""
     values = [[cell, *column] for cell, column in zip(first, columns, strict=True)]
     words = [sum(len(cell.split()) for cell in column) / len(column) for column in values]
     longest = max(range(len(values)), key=lambda i: words[i])
