@@ -49,7 +49,7 @@ check: $(VENV)/ready-dev  ## formatting, linting, types, import rules
 	@PYTHONPATH=build/typing $(BIN)/lint-imports --no-cache
 	@$(BIN)/mypy -p kfp_finetune
 
-format: $(VENV)/ready-dev  ## format the code and mend what the linter can
+format: $(VENV)/ready-dev  ## format the code and apply the linter's fixes
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 

@@ -1,9 +1,9 @@
-"""A folder's tokenizer, opened through the `tokenizers` library.
+"""Open a folder's tokenizer with the `tokenizers` library.
 
-tokenizer.json decides, with the few settings of tokenizer_config.json that Transformers' classes
-apply to it; without it, Transformers' class builds the tokenizer from the vocabulary, or its
-converter does from a SentencePiece model. Either way the result is a plain
-`PreTrainedTokenizerFast` that has never seen the folder.
+The tokenizer is read from tokenizer.json, with the few settings of tokenizer_config.json that
+Transformers' classes apply to it. Without tokenizer.json, Transformers' class builds it from the
+vocabulary, or Transformers' converter from a SentencePiece model. The result is always a plain
+`PreTrainedTokenizerFast` without access to the folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-# Transformers' classes for families whose folders do not say the class.
+# Transformers' class by family, for folders that do not name a class.
 _CLASS_OF = {
     **dict.fromkeys(("bert", "electra", "mobilebert", "nomic_bert"), "BertTokenizer"),
     **dict.fromkeys(("roberta", "roberta-prelayernorm"), "RobertaTokenizer"),
@@ -40,23 +40,23 @@ _CLASS_OF = {
     "mpnet": "MPNetTokenizer",
     "rembert": "RemBertTokenizer",
 }
-# tokenizer.json as it is.
+# Classes that use tokenizer.json unchanged.
 _PLAIN = ("PreTrainedTokenizer", "TokenizersBackend")
-# Families of whose folders Transformers 5 opens tokenizer.json as it is, whatever class they name.
+# Families whose tokenizer.json Transformers 5 uses unchanged, whatever class the folder names.
 _AS_IT_IS = ("modernbert", "eurobert")
-# Models whose tokenizers tell the texts of a pair apart although Transformers 5 no longer says so.
+# Classes with token types for pairs of texts, which Transformers 5 no longer declares.
 _TOKEN_TYPES = ("AlbertTokenizer", "RemBertTokenizer", *_PLAIN)
 
 
 def class_of(settings: TokenizerSettings, model_type: str) -> str:
-    """The class that a folder's tokenizer is opened as.
+    """The class of a folder's tokenizer.
 
     Args:
-        settings: What the folder says.
+        settings: The settings in the folder.
         model_type: The model's family; "" if there is no model.
 
     Returns:
-        A name without "Fast"; "" if nothing says it.
+        A name without "Fast"; "" if unknown.
     """
     if model_type in _AS_IT_IS:
         return _PLAIN[0]
@@ -73,7 +73,7 @@ def vocabulary_files(folder: Path) -> dict[str, Path]:
 
 
 def is_slow(name: str) -> bool:
-    """Whether Transformers has a class of this name, and it is not a fast one."""
+    """Return True if Transformers has a class of this name that is not a fast tokenizer."""
     import transformers
 
     return name not in _PLAIN and hasattr(transformers, name) and _fast_class(name) is None
@@ -85,12 +85,12 @@ def open_tokenizer(
     """Open a tokenizer.
 
     Args:
-        files: Its vocabulary, from `vocabulary_files`.
-        settings: What its folder says of it.
+        files: The files of its vocabulary, from `vocabulary_files`.
+        settings: The settings in its folder.
         name: The class, from `class_of`.
 
     Returns:
-        The tokenizer; None if there is no tokenizer.json and none can be made from the files.
+        The tokenizer; None if there is no tokenizer.json and the files are not sufficient.
 
     Raises:
         InputError: If a SentencePiece model is damaged.
@@ -136,9 +136,9 @@ def _wrap(backend: Tokenizer, arguments: Mapping[str, Any]) -> PreTrainedTokeniz
     from transformers import PreTrainedTokenizerFast
 
     class Opened(PreTrainedTokenizerFast):
-        """Has its backend from the start, as Transformers' own classes do it.
+        """A tokenizer that sets its backend before initialisation, as Transformers' classes do.
 
-        Given as an argument, the backend would be copied: seconds for a large vocabulary.
+        A backend given as an argument is copied, which takes seconds for a large vocabulary.
         """
 
         def __init__(self, **arguments: Any) -> None:
@@ -159,7 +159,7 @@ def _fast_class(name: str) -> Any:
 
 
 def _arguments(made_as: Any) -> dict[str, Any]:
-    """The arguments of a class's that have a default, its bases' included, and their defaults."""
+    """The arguments with defaults of a class and its bases, with their defaults."""
     found: dict[str, Any] = {}
     for base in reversed(made_as.__mro__[:-1] if made_as else ()):
         for parameter in inspect.signature(base.__init__).parameters.values():
@@ -169,11 +169,11 @@ def _arguments(made_as: Any) -> dict[str, Any]:
 
 
 def _apply(backend: Tokenizer, settings: Mapping[str, Any]) -> None:
-    """Let a tokenizer.json follow the settings that Transformers' classes apply to it.
+    """Apply the same settings to a tokenizer.json as Transformers' classes do.
 
     Args:
-        backend: What tokenizer.json holds; changed.
-        settings: The class's, those that it has; none for a class that takes it as it is.
+        backend: The content of tokenizer.json; changed in place.
+        settings: The settings of the class; empty for a class that uses tokenizer.json unchanged.
     """
     from tokenizers import normalizers, pre_tokenizers
 
@@ -195,7 +195,7 @@ def _apply(backend: Tokenizer, settings: Mapping[str, Any]) -> None:
 def _build(
     made_as: Any, files: Mapping[str, Path], settings: TokenizerSettings
 ) -> Tokenizer | None:
-    """Build a tokenizer from vocab.txt, or from vocab.json and merges.txt, as a class does it."""
+    """Build a tokenizer from vocab.txt, or from vocab.json and merges.txt, as the class does."""
     from tokenizers import models
 
     needed = {n for key, n in made_as.vocab_files_names.items() if key != "tokenizer_file"}
@@ -219,7 +219,7 @@ def _build(
 
 
 def _as_bert(cls: str, sep: str, backend: Tokenizer) -> Any:
-    """[CLS] A [SEP] B [SEP], as DeBERTa was trained; Transformers 5 writes [SEP] twice between."""
+    """[CLS] A [SEP] B [SEP], as in DeBERTa's training; Transformers 5 doubles the first [SEP]."""
     from tokenizers import processors
 
     return processors.TemplateProcessing(

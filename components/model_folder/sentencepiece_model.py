@@ -1,8 +1,8 @@
-"""Tokenizers of folders whose only vocabulary is a SentencePiece model.
+"""Build tokenizers for folders whose only vocabulary is a SentencePiece model.
 
-Transformers' converters build the tokenizer, as Transformers 4.57 does it. The `sentencepiece`
-library is not needed: the file is a protocol buffer whose schema Transformers brings. Transformers
-5 builds it another way, which drops parts of the model: DeBERTa's table of characters to
+Transformers' converters build the tokenizer, as in Transformers 4.57. The `sentencepiece` library
+is not needed: the file is a protocol buffer, and Transformers has its schema. Transformers 5 itself
+builds it in another way, which drops parts of the model: DeBERTa's table of characters to
 normalize, ALBERT's runs of spaces, RemBERT's [CLS] and [SEP].
 """
 
@@ -23,14 +23,14 @@ from kfp_finetune.components.model_folder.tokenizer_settings import TokenizerSet
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# About twice what the largest published model has: XLM-V's, 0.9 million pieces. The `tokenizers`
-# library takes up to 350 bytes of memory for a character.
+# About twice the largest published model, XLM-V with 0.9 million pieces. The `tokenizers` library
+# takes up to 350 bytes of memory per character.
 _MOST_BYTES = 32 << 20
 _MOST_PIECES = 2_000_000
 _MOST_CHARACTERS = 12_000_000
 _LONGEST_PIECE = 256
 _UNIGRAM, _BPE = 1, 2  # TrainerSpec.ModelType
-# By class: the name that the file has.
+# The name of the file, by class.
 FILES = {
     "AlbertTokenizer": "spiece.model",
     "CamembertTokenizer": "sentencepiece.bpe.model",
@@ -39,8 +39,8 @@ FILES = {
     "XLMRobertaTokenizer": "sentencepiece.bpe.model",
 }
 _MASK = {"content": "[MASK]", "lstrip": True, "normalized": True}
-# By class: what Transformers 4.57 takes for what a folder does not say, a special token's flags
-# included. The rest is as in Transformers 5.
+# The defaults of Transformers 4.57, by class, including the flags of special tokens. Others are the
+# same in Transformers 5.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "AlbertTokenizer": {"mask_token": _MASK | {"normalized": False}},
     "CamembertTokenizer": {
@@ -54,10 +54,10 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 def with_defaults(settings: TokenizerSettings, name: str) -> TokenizerSettings:
-    """What a folder says of its tokenizer, completed with what Transformers 4.57 takes.
+    """Complete a tokenizer's settings with the defaults of Transformers 4.57.
 
     Args:
-        settings: What the folder says.
+        settings: The settings in the folder.
         name: The class, one of `FILES`.
     """
     defaults = _DEFAULTS[name]
@@ -83,15 +83,16 @@ def convert(path: Path, name: str, settings: Mapping[str, Any]) -> Tokenizer:
         settings: The class's settings, such as `do_lower_case`.
 
     Returns:
-        The tokenizer, without the special tokens that the model does not have.
+        The tokenizer, without the special tokens that are not in the model.
 
     Raises:
-        InputError: If the file is too large or damaged, or lacks a token that begins or ends texts.
+        InputError: If the file is too large or damaged, or a token that begins or ends texts is
+            missing.
     """
     from transformers import convert_slow_tokenizer
 
     proto = _read(path)
-    # Not made by its class, which would read the file again.
+    # Not by the class's __init__, which would read the file again.
     made_by = convert_slow_tokenizer.SLOW_TO_FAST_CONVERTERS[name]
     converter = made_by.__new__(made_by)
     vocabulary = converter.vocab(proto)
@@ -118,7 +119,7 @@ def convert(path: Path, name: str, settings: Mapping[str, Any]) -> Tokenizer:
 
 
 class _Merges:
-    """What Transformers' converters take from `sentencepiece`: the merges of a BPE model."""
+    """Replaces the class that gets a BPE model's merges from the `sentencepiece` library."""
 
     def __init__(self, path: object) -> None:
         pass
@@ -131,7 +132,7 @@ class _Merges:
 
 
 def _read(path: Path) -> Any:
-    """A file as a ModelProto, checked."""
+    """Read a file as a ModelProto, and check it."""
     from transformers.convert_slow_tokenizer import import_protobuf
 
     with path.open("rb") as file:

@@ -1,7 +1,7 @@
-"""What tokenizer_config.json and its neighbours may say: known keys, each with its check.
+"""Read the known keys of tokenizer_config.json and similar files, and check their values.
 
-All other keys are ignored: those that stand for files or for code (`vocab_file`, `auto_map`, ...),
-those of generation (`chat_template`), and those that nobody knows.
+All other keys are ignored: keys for files or code (`vocab_file`, `auto_map`, ...), keys for
+generation (`chat_template`), and unknown keys.
 """
 
 from __future__ import annotations
@@ -35,17 +35,16 @@ _TEMPLATE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 @dataclasses.dataclass(frozen=True)
 class TokenizerSettings:
-    """What a folder says of its tokenizer, beside the vocabulary.
+    """The settings of a tokenizer in its folder, apart from the vocabulary.
 
     Attributes:
-        tokenizer_class: The class that it was saved from; "" if the folder does not say it.
+        tokenizer_class: The class of the saved tokenizer; "" if the folder does not name it.
         keys: The known keys of tokenizer_config.json. A special token is a string, or its content
             and flags.
-        tokens: The same of special_tokens_map.json.
-        added: Tokens beside the vocabulary, by id, as tokenizer_config.json has them; None if it
-            has none.
-        added_names: Their ids by name, as added_tokens.json has them.
-        own_code: Whether the checkpoint brings code of its own, which is never run.
+        tokens: The known keys of special_tokens_map.json.
+        added: The added tokens in tokenizer_config.json, by id; None if it has none.
+        added_names: The ids of the added tokens in added_tokens.json, by name.
+        own_code: True if the checkpoint has its own code, which is never run.
     """
 
     tokenizer_class: str
@@ -57,14 +56,14 @@ class TokenizerSettings:
 
 
 def read_settings(folder: Path) -> TokenizerSettings:
-    """Read what a folder says of its tokenizer.
+    """Read the settings of a tokenizer from its folder.
 
     Args:
-        folder: A model's folder, or a tokenizer's alone.
+        folder: The folder of a model, or of a tokenizer only.
 
     Raises:
-        InputError: If a file is a link out of the folder or is damaged, a known key has a value
-            that it cannot have, or a chat template is named by a path.
+        InputError: If a file is a link out of the folder or damaged, a known key has an invalid
+            value, or the name of a chat template is a path.
     """
     config, model = read_json(folder, _CONFIG) or {}, read_json(folder, "config.json") or {}
     tokens = read_json(folder, _MAP) or {}
@@ -110,7 +109,7 @@ def _known(config: Mapping[str, Any], where: Path) -> dict[str, Any]:
         if found.get(side) is None:
             found.pop(side, None)
     if "model_max_length" in config:
-        found["model_max_length"] = config["model_max_length"]  # the caller says what is none
+        found["model_max_length"] = config["model_max_length"]  # the caller checks it
     extra: list[Any] = []
     for key in _EXTRA:
         value = config.get(key) or []
@@ -159,7 +158,7 @@ def _check(fits: bool, name: str, value: Any, where: Path, expected: str) -> Non
 
 
 def _check_templates(templates: Any, where: Path) -> None:
-    """Refuse chat templates whose names are paths; others are ignored, for they are not used."""
+    """Reject chat templates whose names are paths; others are ignored because they are not used."""
     if isinstance(templates, dict):
         names = [str(name) for name in templates]
     elif isinstance(templates, list):

@@ -46,7 +46,7 @@ class Weights(NamedTuple):
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that hold a folder's weights, by Transformers' order of preference.
+    """Find the files of a folder's weights, in Transformers' order of preference.
 
     Returns:
         The safetensors file, or its shards; nothing if there is neither.
