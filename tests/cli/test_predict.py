@@ -117,7 +117,7 @@ WRONG = {
         "the model reads one text",
     ),
     "half a pair": (("pairs", "good"), {}, "the second text of the last pair is missing"),
-    "one text a line": (("pairs",), {"file": "rows.txt"}, "the line holds one text: "),
+    "one text a line": (("pairs",), {"file": "rows.txt"}, "the line has only one text: "),
 }
 
 
