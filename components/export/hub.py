@@ -30,7 +30,7 @@ def check(hub_id: str) -> None:
     """Check what can be checked before anything is uploaded.
 
     Raises:
-        InputError: If the id is not valid, there is no token, or the Hub is disabled.
+        InputError: If the id is not valid, there is no token, or access to the Hub is switched off.
     """
     try:
         validate_repo_id(hub_id)
@@ -46,7 +46,7 @@ def check(hub_id: str) -> None:
         )
     if constants.HF_HUB_OFFLINE:
         raise InputError(
-            "the Hub is disabled by HF_HUB_OFFLINE",
+            "access to the Hub is switched off by HF_HUB_OFFLINE",
             where="the environment",
             expected="a connection to the Hub",
             remedy="unset HF_HUB_OFFLINE",

@@ -202,7 +202,7 @@ def test_the_hubs_refusals_are_said_plainly(hub: str, tmp_path: Path) -> None:
         "there is no such folder, and the Hub has no such model (or it is private)"
     )
     assert gone["remedy"] == "check the spelling; for a private model set HF_TOKEN"
-    assert gated["found"] == "the Hub gives this model only to those who accepted its terms"
+    assert gated["found"] == "the Hub provides this model only to users who accepted its terms"
     assert gated["remedy"] == f"accept the terms at {hub}/someone/gated and set HF_TOKEN"
     assert old["found"] == "the Hub has this model, but not this revision"
     assert old["where"] == "model: someone/old, revision: v9"
@@ -219,8 +219,8 @@ def test_a_hub_that_cannot_be_reached_is_said_plainly(tmp_path: Path) -> None:
         " reached at http://127.0.0.1:9",
         "where": "model: someone/safe",
         "expected": "a local folder, a model in the Hub's cache, or a connection to the Hub",
-        "remedy": "try again, or download it elsewhere with `hf download someone/safe` and give"
-        " the folder",
+        "remedy": "try again, or run `hf download someone/safe` on another machine, and give the"
+        " folder",
     }
     done = subprocess.run(
         [sys.executable, "-c", ONE_DATASET_OF_THE_HUB],
