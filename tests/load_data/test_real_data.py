@@ -49,8 +49,8 @@ def test_texts_are_what_they_are(shared: Path) -> None:
     labels = [label for batch in sms.read() for label in batch.columns["label"]]
     assert (labels.count("ham"), labels.count("spam")) == (4_827, 747)
     assert [note.partition(": ")[2] for note in sms.notes] == [
-        "quotes are read as plain characters, for in row 283 (line 283) one is not closed where"
-        " its cell ends; --quoting minimal reads them as CSV's quotes"
+        "quotes are read as plain characters because a quote in row 283 (line 283) is not closed at"
+        " the end of its cell; --quoting minimal reads them as CSV quotes"
     ]
     emotions = open_source(
         str(data / "goemotions/data/original/dev.tsv"), options=ReadOptions(column_names=EMOTIONS)
