@@ -65,7 +65,7 @@ def test_predictions_stand_where_they_are_in_the_text(folder: Path) -> None:
     done = call(folder, "predict", "ner", "--top-k", "2", "a")
     assert (done.returncode, done.stderr.splitlines()[0]) == (
         2,
-        "error: the model gives tags to words",
+        "error: the model predicts tags of words",
     )
 
 

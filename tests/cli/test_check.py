@@ -140,7 +140,7 @@ def test_a_runs_config_is_a_checks_config(data: Path, tiny_model: Path, tmp_path
     ("arguments", "message"),
     [
         (["data.csv"], "error: there is no model\n  where:    --model\n"
-         "  expected: a folder or a Hub id: its tokenizer says how long the texts are\n"
+         "  expected: a folder or a Hub id: its tokenizer measures the lengths of the texts\n"
          "  remedy:   give --model MODEL\n"),
         (["gone.csv", "--model", "{model}"], "error: "),
         (["data.csv", "--dataset", "data.csv"], "error: the dataset is given twice\n"),

@@ -44,7 +44,7 @@ def test_they_are_kept_beside_the_rows_they_belong_to(load: Any) -> None:
 
 def test_a_column_that_is_compared_by_is_not_taken_for_the_label(load: Any) -> None:
     # "category" and "label" are both usual names of a label.
-    with pytest.raises(InputError, match="not clear which column is the label"):
+    with pytest.raises(InputError, match="cannot infer the label column: several qualify"):
         load()
     assert artifact.read(load(slice_columns="category")).label_column == "label"
 

@@ -215,4 +215,4 @@ def test_a_schedule_without_a_name_has_the_datasets(kubeflow: Kubeflow, cli: Cli
 
 def test_a_checkpoint_directory_is_one_runs(submit: Submit) -> None:
     code, _, err = submit("--cron", "0 6 * * 1", "--checkpoint-dir", "s3://a/b")
-    assert (code, "checkpoint_dir is one run's" in err) == (2, True)
+    assert (code, "checkpoint_dir is given with --cron" in err) == (2, True)
