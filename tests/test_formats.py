@@ -15,7 +15,7 @@ from kfp_finetune.components.artifacts import (
 )
 from kfp_finetune.components.version import FORMATS
 
-HASHES = {1: "96fe4dd90a0b"}
+HASHES = {1: "87e509e67462"}
 
 
 def without_words(schema: Any) -> Any:

@@ -201,7 +201,7 @@ EXPECTED = {
         f"1 of 3 shards are missing: {SHARD}",
         "{folder}",
         "every file that model.safetensors.index.json names",
-        "download or copy the missing ones",
+        "download or copy the missing files",
     ),
     a_shard_cut_short: ("the file is damaged: ", f"{{folder}}/{SHARD}", "", "download or copy"),
     a_shard_left_out_of_the_index: (
