@@ -72,7 +72,8 @@ def test_data_behind_a_uri_is_cached_for_as_long_as_it_is_the_same(
             return cli.cached(name)["load_data"], out
 
         cached, out = run("first")
-        assert not cached and f"downloading http://{host}/data.csv to hash it: the server sends no" in out
+        assert not cached
+        assert f"downloading http://{host}/data.csv to hash it: the server sends no" in out
         assert run("second")[0]
         server.files["/data.csv"] = b"one\nsix\n"
         assert not run("third")[0]

@@ -151,7 +151,7 @@ def test_where_a_driver_failed_its_log_is_shown(
     ("name", "step", "message"),
     [
         ("cached", "finetune", "finetune did not run: its results came from the cache"),
-        ("pending_secret", "load_data", 'yet: it is waiting: CreateContainerConfigError: secret "'),
+        ("pending_secret", "load_data", 'CreateContainerConfigError: secret "'),
         ("pending_secret", "finetune", "finetune has no log yet: it is not started"),
         ("terminated_image", "load_data", "the log of load_data is no longer available"),
     ],
