@@ -309,7 +309,7 @@ def test_more_than_a_page_of_runs(kubeflow: Kubeflow, submit: Submit, cli: Cli) 
     assert cli("status", "the-first")[0] == 0
     code, table, _ = cli("runs")
     assert code == 0
-    assert [line.split()[0] for line in table.splitlines()][:2] == ["run", "run-33"]
+    assert [line.split()[0] for line in table.splitlines() if line][:2] == ["run", "run-33"]
     assert len(json.loads(cli("runs", "--json")[1])) == 235
     assert cli("runs", "--prune")[0] == 2
     code, _, err = cli("status", "run-1")
