@@ -182,7 +182,7 @@ def read(path: Path) -> dict[str, Any]:
             "the config file is not valid YAML: " + " ".join(str(error).split()),
             where=str(path),
             expected="lines such as `learning_rate: 5e-5`, in UTF-8",
-            remedy="mend that line",
+            remedy="correct that line",
         ) from None
     if values is None:
         return {}

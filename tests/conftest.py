@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from kfp_finetune.components.storage import uris
 from tests import tiny
 from tests.servers import Bucket, Web
 
@@ -93,8 +94,9 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="module", autouse=True)
 def _released() -> Iterator[None]:
-    """Free the models and graphs of a file's tests: a worker is to stay below 3 GB."""
+    """Free a file's models and graphs, so that a worker stays below 3 GB, and its hidden URIs."""
     yield
+    os.environ.pop(uris.VARIABLE, None)  # their passwords would be masked in the next file, too
     if "keras" in sys.modules:
         sys.modules["keras"].backend.clear_session()
         gc.collect()

@@ -100,17 +100,16 @@ def run(
 
 
 def _take_over(cache: _StoppableCache, containers: Containers | None) -> None:
-    """Every private name of kfp that we replace, here and nowhere else (kfp is pinned for this).
+    """Replace private parts of kfp. No other file does, and kfp is pinned for this.
 
-    - The cache, by ours; KFP asks this function for it before every task.
-    - The two folder names that make up an artifact's path, so that it is RUN/steps/STEP/OUTPUT
-      rather than RUN/PIPELINE-TIMESTAMP/STEP/OUTPUT.
-    - The search for "python3" all over a task's command, its arguments included, where it stands
-      in many a path. The interpreter is found on the PATH instead, which the CLI sets.
-    - Where the tasks of a loop's trials leave their artifacts, RUN/steps/TRIAL/STEP/OUTPUT; and
-      before every task the cache is told in which trial it is.
-    - What a loop's trial gets from a task before the loop: KFP gives it the loop's item instead.
-    - How a container is run; and, of a step that a signal ended, what is said of it.
+    - The cache: KFP asks for it before every task and gets ours.
+    - The folders of artifacts: RUN/steps/STEP/OUTPUT, not RUN/PIPELINE-TIMESTAMP/STEP/OUTPUT.
+    - The search for "python3": KFP replaces it anywhere in a command, paths in arguments included.
+      Here the interpreter is found on the PATH, which the CLI sets.
+    - The folders of a loop's trials: RUN/steps/TRIAL/STEP/OUTPUT. Before every task the cache
+      learns the current trial.
+    - The input that a loop's trial takes from a task before the loop: KFP passes the loop's item.
+    - The start of a container, and the message for a step that a signal ended.
     """
     from kfp.local import cache as kfp_cache
     from kfp.local import docker_task_handler, executor_input_utils, subprocess_task_handler

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli.screen.columns import NOTHING, Column, table
+from kfp_finetune.cli.screen.columns import NOTHING, Column, cut, table
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.storage.uris import without_secrets
@@ -64,17 +64,20 @@ def list_cluster_runs(rows: Sequence[dict[str, Any]], *, as_json: bool, wide: bo
     if not rows:
         _print("no runs")
         return
+    names = [row["name"] for row in rows]
+    shown_names = names if wide else [cut(name, 40) for name in names]  # the id needs the rest
+    is_clear = shown_names == names and len(set(names)) == len(names)
     schedule = [f"schedule {row['started_by']}" if row["started_by"] else "" for row in rows]
     started = [row["created_at"].astimezone().strftime("%Y-%m-%d %H:%M") for row in rows]
     columns = [
-        ("run", [row["name"] for row in rows], 0),
+        ("run", shown_names, 0),
         ("status", [row["status"] for row in rows], 1),
         ("dataset", [_short(row["dataset"]) for row in rows], 4),
         ("model", [_short(row["model"]) for row in rows], 5),
         ("schedule", [row["schedule"] for row in rows], 6),
         ("started", started, 3),
         ("started by", schedule, 2),
-        ("id", [row["id"] for row in rows], 7),
+        ("id", [row["id"] for row in rows], 7 if is_clear else 1),
     ]
     _print("\n".join(table([_column(*column) for column in columns], wide=wide)))
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 NOTHING = "-"
 _WIDTH = 80  # of a pipe or a file
-_LONGEST_SHARED = 40
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def table(columns: Sequence[Column], *, wide: bool = False) -> list[str]:
         omitted.append(last.head)
     lines = _aligned(shown)
     if shared:
-        same = ", ".join(f"{c.head} {_cut(c.cells[0])}" for c in shared)
+        same = ", ".join(f"{c.head} {cut(c.cells[0], 40)}" for c in shared)
         lines += ["", *_wrapped(f"the same in all rows: {same}", room)]
     if omitted:
         heads = [c.head for c in columns if c.head in omitted]
@@ -84,5 +83,6 @@ def _wrapped(text: str, room: int) -> list[str]:
     return textwrap.wrap(text, max(room, 20), subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_SHARED else text[: _LONGEST_SHARED - 1] + "…"
+def cut(text: str, longest: int) -> str:
+    """Return a text of at most this many characters; "…" stands for the rest."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -268,8 +268,8 @@ def open_checkpoints(
 ) -> Iterator[Checkpoints | NoCheckpoints]:
     """Lock the checkpoint directory while a run trains, and continue from its checkpoints.
 
-    If the process is told to end, it saves a checkpoint first. Of several workers only the chief
-    locks the directory and writes to it; the others read the checkpoint that the chief has read.
+    If the process is told to end, it saves a checkpoint first. If there are several workers, only
+    the chief locks and writes the directory; the others read the checkpoint that the chief read.
 
     Args:
         settings: Where and when to save.

@@ -115,15 +115,6 @@ def _write(
     writer = DatasetWriter(task, tokenize, data.columns, data.targets, progress)
     writer.write(out, data.parts.values())
     check_unchanged(vars(parameters))  # all of it has been read now
-    counts: dict[str, SplitCounts] = {}
-    for split in SPLITS:
-        dropped = data.part_of(split).dropped.get(split, {})
-        counts[split] = SplitCounts(
-            rows_read=writer.rows[split] + sum(dropped.values()),
-            rows=writer.examples[split],
-            divided=writer.examples[split] - writer.rows[split],
-            dropped=dropped,
-        )
     manifest = TokenizedDatasetManifest(
         task=parameters.task,
         problem_type=data.targets.labels.problem_type,
@@ -141,7 +132,7 @@ def _write(
         model=parameters.model,
         dataset_fingerprint=parameters.dataset_fingerprint,
         model_fingerprint=parameters.model_fingerprint,
-        splits=counts,
+        splits={split: _counts(writer, data, split) for split in SPLITS},
         parameters=changed(vars(parameters), Parameters),
     )
     report = describe_data(manifest, writer.labels, tokenize, writer.shown)
@@ -156,13 +147,21 @@ def _write(
     return manifest
 
 
+def _counts(writer: DatasetWriter, data: Understood, split: str) -> SplitCounts:
+    dropped = data.part_of(split).dropped.get(split, {})
+    return SplitCounts(
+        rows_read=writer.rows[split] + sum(dropped.values()),
+        rows=writer.examples[split],
+        divided=writer.examples[split] - writer.rows[split],
+        dropped=dropped,
+    )
+
+
 def _open_tokenizer(parameters: Parameters) -> tuple[PreTrainedTokenizerFast, list[str]]:
     """The model's tokenizer, and what a person should know about it."""
     folder = model_location.resolve(parameters.model, parameters.model_revision, weights=False)
     config = pretrained.read_config(folder)
-    check_against_weights(
-        config, folder
-    )  # so that load_data, or `check`, finds what finetune would
+    check_against_weights(config, folder)  # a wrong size is found before training starts
     tokenizer = pretrained.load_tokenizer(folder)
     check_max_length(parameters.max_length, pretrained.longest(config, tokenizer), tokenizer)
     said = tokenizer.init_kwargs.get("model_max_length", parameters.max_length)

@@ -151,7 +151,7 @@ def test_where_a_driver_failed_its_log_is_shown(
     ("name", "step", "message"),
     [
         ("cached", "finetune", "finetune did not run: its results came from the cache"),
-        ("pending_secret", "load_data", 'CreateContainerConfigError: secret "'),
+        ("pending_secret", "load_data", 'yet: it is waiting: CreateContainerConfigError: secret "'),
         ("pending_secret", "finetune", "finetune has no log yet: it is not started"),
         ("terminated_image", "load_data", "the log of load_data is no longer available"),
     ],
@@ -161,7 +161,7 @@ def test_why_there_is_none(
 ) -> None:
     (run_id,) = replayed(name).runs
     code, out, err = cli("logs", run_id, step)
-    assert (code, out, message in err) == (2, "", True)
+    assert (code, out, message in err) == (2, "", True), err
 
 
 def test_without_the_workflow_what_kfp_stored_is_found(

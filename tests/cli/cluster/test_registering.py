@@ -129,5 +129,6 @@ def test_names_that_work(kubeflow: Kubeflow, submit: Submit, cli: Cli, name: str
     code, out, err = cli("status", name)
     assert (code, err) == (0, "")
     assert f"run {name} ({run.run_id})" in out
-    table = cli("runs")[1]
-    assert (run.run_id if len(name) < 60 else name) in table
+    row = next(line for line in cli("runs")[1].splitlines() if line.endswith(run.run_id))
+    assert row.startswith(name if len(name) <= 40 else name[:39] + "…  ")
+    assert len(row) <= 80

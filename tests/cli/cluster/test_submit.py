@@ -329,7 +329,6 @@ def test_no_secret_is_sent_or_said(
     kubeflow.token = "hunter2"  # noqa: S105
     monkeypatch.setenv("KFP_TOKEN", "hunter2")
     monkeypatch.setenv("HF_TOKEN", "hunter2")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)  # a test's store may have set it
     _, out, err = submit(
         "--secret", "hub/token=HF_TOKEN", dataset="https://me:hunter2@host/a.csv?s=hunter2"
     )
