@@ -93,12 +93,7 @@ def _file_lock(folder: Path, name: str, say: Callable[[str], None]) -> Iterator[
                 time.sleep(0.2)
         file.seek(0)
         if not _OURS.fullmatch(file.read(_LONGEST)):
-            raise InputError(
-                f"the file {LOCK} was not written by kfp-finetune",
-                where=name,
-                expected="a folder that only kfp-finetune writes to",
-                remedy="give another folder",
-            )
+            raise _not_ours(name)
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
@@ -141,14 +136,14 @@ class _Lease:
         """Wait until the lock has not been renewed for a while, by this machine's clock alone."""
         before = self._folder.version(LOCK)
         if before is not None:
-            say(f"waiting for {_holder_in(before[0])}, which held {self._folder.name}")
+            say(f"waiting for {self._parsed(before[0])['holder']}, which held {self._folder.name}")
         began = time.monotonic()
         now = before
         while now and before and time.monotonic() - began < SECONDS_UNTIL_STALE:
             time.sleep(1)
             now = self._folder.version(LOCK)
             if now and now[1] != before[1]:
-                raise HeldError(_holder_in(now[0]))
+                raise HeldError(self._parsed(now[0])["holder"])
         if not self._write(now[1] if now else None):
             raise HeldError("another process")
 
@@ -156,7 +151,7 @@ class _Lease:
         while not self._ended.wait(SECONDS_BETWEEN_RENEWALS):
             with contextlib.suppress(Exception):  # the next time, or it becomes stale
                 found = self._folder.version(LOCK)
-                if not found or _id_in(found[0]) != self._id or not self._write(found[1]):
+                if not found or not self._is_own(found[0]) or not self._write(found[1]):
                     return
 
     def _write(self, tag: str | None) -> bool:
@@ -169,17 +164,28 @@ class _Lease:
 
     def _is_ours(self) -> bool:
         found = self._folder.version(LOCK)
-        return found is not None and _id_in(found[0]) == self._id
+        return found is not None and self._is_own(found[0])
 
     def _holder(self) -> str:
         """The process that has the lock instead of this one; "" if none has."""
         found = self._folder.version(LOCK)
-        return "" if not found or _id_in(found[0]) == self._id else _holder_in(found[0])
+        return "" if not found or self._is_own(found[0]) else self._parsed(found[0])["holder"]
+
+    def _is_own(self, content: bytes) -> bool:
+        return self._parsed(content)["id"] == self._id
+
+    def _parsed(self, content: bytes) -> dict[str, str]:
+        try:
+            lock = json.loads(content)
+            return {"id": str(lock["id"]), "holder": str(lock["holder"])}
+        except (ValueError, KeyError, TypeError):
+            raise _not_ours(self._folder.name) from None
 
 
-def _id_in(content: bytes) -> str:
-    return str(json.loads(content)["id"])
-
-
-def _holder_in(content: bytes) -> str:
-    return str(json.loads(content)["holder"])
+def _not_ours(name: str) -> InputError:
+    return InputError(
+        f"the file {LOCK} was not written by kfp-finetune",
+        where=name,
+        expected="a folder that only kfp-finetune writes to",
+        remedy="give another folder",
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.storage import locks
 from kfp_finetune.components.storage.folder import Folder
 from kfp_finetune.components.storage.locks import LOCK, HeldError, locked
@@ -80,3 +81,14 @@ def test_a_folder_on_a_disk_is_held_by_one(tmp_path: Path, monkeypatch: pytest.M
         pass
     with locked(two, print):
         pass
+
+
+def test_an_object_that_is_no_lock_is_refused_and_kept(s3: Bucket) -> None:
+    folder = Folder(f"{s3.uri}/foreign")
+    folder.write(LOCK, "somebody's notes")
+    with (
+        pytest.raises(InputError, match="was not written by kfp-finetune"),
+        locked(folder, lambda text: None),
+    ):
+        pass
+    assert folder.read(LOCK) == b"somebody's notes"
