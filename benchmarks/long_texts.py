@@ -30,7 +30,13 @@ def main(width: int = 8_192, updates: int = 3, checkpointing: bool = True) -> No
     # All other keys have the values of answerdotai/ModernBERT-base.
     described = {"model_type": "modernbert", "attention_dropout": 0.1}
     config = registry.read_config(described, Path("config.json"))
-    model = Classifier(registry.family("modernbert"), config, num_labels=2, seed=1)
+    model = Classifier(
+        registry.family("modernbert"),
+        config,
+        num_labels=2,
+        problem_type="single_label_classification",
+        seed=1,
+    )
     model.gradient_checkpointing = checkpointing
     draw(weights_of(model), 0.02, 1)
     optimizer = keras.optimizers.Adam(5e-5)

@@ -129,7 +129,7 @@ def test_a_trained_model_is_exported_and_trained_further(
     more = ["--model", "first", "--max-steps", "1", "--name", "further"]
     further = run(work, *DATA, *more)
     assert further.returncode == 0, further.stderr
-    assert "fresh, drawn" in first.stdout and "fresh, drawn" not in further.stdout
+    assert "new weights" in first.stdout and "new weights" not in further.stdout
     assert record(work, "further")["parameters"]["model"] == str(model)
 
     shutil.move(work / "runs" / "further", work / "moved")

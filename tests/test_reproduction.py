@@ -16,7 +16,7 @@ from kfp import dsl
 
 from kfp_finetune.cli.main import app
 from kfp_finetune.components.artifacts import model as model_artifact
-from kfp_finetune.local import execution
+from kfp_finetune.local import start
 from tests import tiny
 from tests.components import COMPONENTS, outputs, parameters
 
@@ -57,9 +57,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], dict[str, A
 
     def parse(words: list[str]) -> dict[str, Any]:
         started: list[dict[str, Any]] = []
-        monkeypatch.setattr(
-            execution, "execute", lambda pipeline, values, **_: started.append(values)
-        )
+        monkeypatch.setattr(start, "execute", lambda pipeline, values, **_: started.append(values))
         assert words[0] == "kfp-finetune"
         typer.main.get_command(app)(words[1:], standalone_mode=False)
         return started[0]

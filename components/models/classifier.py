@@ -37,8 +37,8 @@ class Classifier(keras.Model):
         config: Config,
         *,
         num_labels: int,
+        problem_type: str,
         label_names: Sequence[str] = (),
-        problem_type: str = "",
         per_token: bool = False,
         seed: int = 0,
     ) -> None:

@@ -100,7 +100,7 @@ def load_classifier(
         names = few(sorted(weight.name for weight in fresh))
     else:
         fresh, why = weights_of(model), "the folder has a configuration and no weights"
-        names = "all weights"
+        names = "all"
     draw(fresh, getattr(config, "initializer_range", 0.02), seed)
     if fresh and not fresh_head:
         raise InputError(
@@ -110,7 +110,7 @@ def load_classifier(
             remedy="train it first, or give a model that has been trained for them",
         )
     if fresh:
-        note(f"fresh, drawn with seed {seed}: {names} ({why})")
+        note(f"new weights initialised with seed {seed}: {names} ({why})")
     return model
 
 
@@ -167,10 +167,10 @@ def _fresh(
     why = "the checkpoint has none"
     if not last & fresh and trained_for and label_names and trained_for != label_names:
         fresh |= last
-        why = f"the checkpoint's is for the labels {few(trained_for)}"
+        why = f"the checkpoint's head is for the labels {few(trained_for)}"
     elif last & compared.mismatched.keys():
         sizes = compared.mismatched[min(last & compared.mismatched.keys())]
-        why = f"the checkpoint's is for another number of labels: {sizes}"
+        why = f"the checkpoint's head has another number of labels: {sizes}"
     if compared.unused:
         note(f"in the checkpoint and not used: {few(compared.unused)}")
     return [compared.weights[name] for name in sorted(fresh)], why

@@ -81,6 +81,7 @@ def config_of(model: Classifier) -> dict[str, Any]:
         or (_is_inert(value) and key not in _DROPPED and not key.startswith("_"))
     }
     kind = "TokenClassification" if model.per_token else "SequenceClassification"
+    in_hub_config = get_problem_type(model.problem_type).in_hub_config
     names = model.label_names or [f"LABEL_{i}" for i in range(model.num_labels)]
     return {
         **kept,
@@ -91,9 +92,7 @@ def config_of(model: Classifier) -> dict[str, Any]:
         "dtype": "float32",
         "id2label": {str(i): name for i, name in enumerate(names)},
         "label2id": {name: i for i, name in enumerate(names)},
-        "problem_type": model.problem_type
-        if get_problem_type(model.problem_type).in_hub_config
-        else None,
+        "problem_type": model.problem_type if in_hub_config else None,
     }
 
 

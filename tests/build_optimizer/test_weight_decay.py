@@ -18,7 +18,9 @@ from tests.models.parity.cases import CONFIGURATIONS
 def test_biases_and_norms_are_spared_and_nothing_else(family: str) -> None:
     described = hypothesis.find(CONFIGURATIONS[family](), lambda _: True)
     config = registry.read_config(described, Path("config.json"))
-    model = Classifier(registry.family(family), config, num_labels=2)
+    model = Classifier(
+        registry.family(family), config, num_labels=2, problem_type="single_label_classification"
+    )
     parts = [part for part in model._flatten_layers() if hasattr(part, "TORCH")]
     norms = [part for part in parts if "Norm" in type(part).__name__]
     of_norms = {id(variable) for norm in norms for variable in norm.weights}

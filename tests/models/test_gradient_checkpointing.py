@@ -26,7 +26,13 @@ def test_gradients_are_those_without_it(family: str) -> None:
     # Attention that goes in blocks of queries then draws its dropout block by block.
     described |= {"attention_probs_dropout_prob": 0.0, "attention_dropout": 0.0}
     config = registry.read_config(described, Path("config.json"))
-    model = Classifier(registry.family(family), config, num_labels=2, seed=1)
+    model = Classifier(
+        registry.family(family),
+        config,
+        num_labels=2,
+        problem_type="single_label_classification",
+        seed=1,
+    )
     weights = weights_of(model)
     draw(weights, 0.3, seed=1)
     ids = tf.constant([[4, 5, 6, 7, 8], [9, 10, 11, 0, 0]])

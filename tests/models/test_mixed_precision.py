@@ -34,7 +34,13 @@ def mixed() -> Iterator[None]:
 
 def classifier(family: str) -> Classifier:
     config = registry.read_config(drawn(CONFIGURATIONS[family](), 4)[-1], Path("config.json"))
-    model = Classifier(registry.family(family), config, num_labels=2, seed=1)
+    model = Classifier(
+        registry.family(family),
+        config,
+        num_labels=2,
+        problem_type="single_label_classification",
+        seed=1,
+    )
     draw(weights_of(model), 0.1, 1)
     return model
 

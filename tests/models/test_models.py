@@ -92,7 +92,7 @@ def test_a_language_model_in_shards_gives_pytorchs_hidden_state(
     notes: list[str] = []
     model = load(write_checkpoint(tmp_path, family, "masked_lm", 2), note=notes.append)
     assert_gives_pytorchs_hidden_state(model, family, "masked_lm")
-    assert notes[-1].startswith("fresh, drawn with seed 1: ")
+    assert notes[-1].startswith("new weights initialised with seed 1: ")
     assert notes[-1].endswith("(the checkpoint has none)")
 
 
@@ -179,8 +179,8 @@ def test_the_head_is_fresh_for_another_number_of_labels(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path, "roberta")
     model = load(folder, num_labels=5, label_names=list("abcde"), note=notes.append)
     assert notes == [
-        "fresh, drawn with seed 1: classifier.out_proj.bias, classifier.out_proj.weight (the "
-        "checkpoint's is for another number of labels: [3] instead of [5])"
+        "new weights initialised with seed 1: classifier.out_proj.bias, classifier.out_proj.weight"
+        " (the checkpoint's head has another number of labels: [3] instead of [5])"
     ]
     assert model(features("roberta")).shape == (2, 5)
     dense = fill(record("roberta")["classifier"]["tensors"])["classifier.dense.weight"]
@@ -192,8 +192,8 @@ def test_the_head_is_fresh_for_other_labels_and_kept_for_unnamed_ones(tmp_path: 
     folder = write_checkpoint(tmp_path, "bert")
     model = load(folder, label_names=["x", "y", "z"], note=notes.append)
     assert notes == [
-        "fresh, drawn with seed 1: classifier.bias, classifier.weight (the checkpoint's is for the "
-        "labels negative, neutral, positive)"
+        "new weights initialised with seed 1: classifier.bias, classifier.weight (the checkpoint's"
+        " head is for the labels negative, neutral, positive)"
     ]
     assert not np.any(model.head.logits.bias)
     config = record("bert")["classifier"]["config"]
@@ -245,6 +245,7 @@ def test_a_real_sentence_encoder_lacks_only_the_classifier(shared: Path) -> None
     notes: list[str] = []
     model = load(shared / "models" / "all-MiniLM-L6-v2", seed=42, note=notes.append)
     assert notes == [
-        "fresh, drawn with seed 42: classifier.bias, classifier.weight (the checkpoint has none)"
+        "new weights initialised with seed 42: classifier.bias, classifier.weight"
+        " (the checkpoint has none)"
     ]
     assert sum(value.size for value in weights(model).values()) == 22_713_216 + 3 * 385

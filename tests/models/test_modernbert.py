@@ -38,7 +38,9 @@ TINY = {
 def _model(**changes: Any) -> Classifier:
     config = registry.read_config({**TINY, **changes}, Path("config.json"))
     family = registry.family("modernbert")
-    model = Classifier(family, config, num_labels=3, seed=5)
+    model = Classifier(
+        family, config, num_labels=3, problem_type="single_label_classification", seed=5
+    )
     draw(weights_of(model), 0.3, 1)
     return model
 

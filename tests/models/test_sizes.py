@@ -54,7 +54,12 @@ def test_weights_of_published_sizes_fit(model_type: str, tmp_path: Path) -> None
     (tmp_path / "config.json").write_text(json.dumps(described))
     config = config_of(tmp_path)
     with pytest.raises(KeyboardInterrupt), deferred_variables():
-        model = Classifier(registry.family(model_type), config, num_labels=2)
+        model = Classifier(
+            registry.family(model_type),
+            config,
+            num_labels=2,
+            problem_type="single_label_classification",
+        )
         shapes = {weight.name: weight.shape for weight in weights_of(model)}
         raise KeyboardInterrupt  # nothing is allocated
     write_sparse(tmp_path, shapes)

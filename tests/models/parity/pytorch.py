@@ -43,12 +43,13 @@ def run_torch(command: str, *folders: Path, **variables: str) -> None:
 
 def load(folder: Path, kind: str) -> Classifier:
     """Load what PyTorch saved."""
+    per_token = kind == "token"
     return loading.load_classifier(
         folder,
         num_labels=LABELS,
         label_names=[],
-        problem_type="",
-        per_token=kind == "token",
+        problem_type="word_tagging" if per_token else "single_label_classification",
+        per_token=per_token,
         seed=0,
         fresh_head=False,
     )
