@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.opening import ReadOptions, Source, open_source
-from kfp_finetune.components.load_data.readers import quote_scan
+from kfp_finetune.components.load_data.readers import quote_evidence
 
 Row = dict[str, Any]
 relaxed = settings(
@@ -164,8 +164,8 @@ def test_a_quote_that_is_not_closed_swallows_nothing(tmp_path: Path) -> None:
         '5" pipe',
     ]
     assert notes(path) == [
-        "data.tsv: quotes are read as plain characters because a quote in row 13 (line 14) is not"
-        " closed at the end of its cell; --quoting minimal reads them as CSV quotes"
+        "data.tsv: quotes are read as plain characters because a quote in line 14 is not closed at"
+        " the end of its cell; --quoting minimal reads them as CSV quotes"
     ]
 
 
@@ -174,7 +174,7 @@ def test_a_quote_that_closes_lines_later_swallows_nothing(tmp_path: Path) -> Non
     odd = '"Hi there,a\nfine,b\nthe end",a\n'
     found = read(path, rows(odd, header=True))
     assert [row["text"] for row in found[12:]] == ['"Hi there', "fine", 'the end"']
-    assert "in row 13 (line 14)" in notes(path)[0]
+    assert "in line 14" in notes(path)[0]
     assert read(path, rows(odd, header=True), quoting="minimal")[12:] == [
         {"text": "Hi there,a\nfine,b\nthe end", "label": "a"}
     ]
@@ -253,7 +253,7 @@ def test_minimal_says_where_a_quote_is_not_closed(tmp_path: Path) -> None:
 def test_a_quote_open_for_too_long_is_not_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quote_scan, "MOST_LINES_IN_A_ROW", 5)
+    monkeypatch.setattr(quote_evidence, "MOST_LINES_IN_A_ROW", 5)
     content = 'text,label\n"a,x\n' + "b,y\n" * 10 + 'c",x\n"d",y\n'
     found = read(tmp_path / "data.csv", content, quoting="minimal")
     assert len(found) == 13

@@ -49,7 +49,7 @@ def test_texts_are_what_they_are(shared: Path) -> None:
     labels = [label for batch in sms.read() for label in batch.columns["label"]]
     assert (labels.count("ham"), labels.count("spam")) == (4_827, 747)
     assert [note.partition(": ")[2] for note in sms.notes] == [
-        "quotes are read as plain characters because a quote in row 283 (line 283) is not closed at"
+        "quotes are read as plain characters because a quote in line 283 is not closed at"
         " the end of its cell; --quoting minimal reads them as CSV quotes"
     ]
     emotions = open_source(

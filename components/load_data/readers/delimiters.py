@@ -1,29 +1,25 @@
-"""Detect the delimiter of a file.
+"""Delimiters: detect that of a file, and split lines by one.
 
-It is the suffix's delimiter, unless that gives only one cell per line, and exactly one of the other
-usual delimiters gives the header and the first rows the same number of cells, more than one.
+The delimiter is that of the suffix, unless that gives only one cell per line, and exactly one of
+the other usual delimiters gives the header and the first rows the same number of cells, more than
+one.
 """
 
 from __future__ import annotations
 
 import csv
 import re
+import sys
+from collections.abc import Iterable
+from typing import Any
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.delimited_rows import parser
 from kfp_finetune.components.storage.files import File
 
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_WORDS = {
-    "tab": "\t",
-    r"\t": "\t",
-    "comma": ",",
-    "semicolon": ";",
-    "pipe": "|",
-    "space": " ",
-}
 _NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "pipe", " ": "space"}
+_WORDS = {"tab": "\t", r"\t": "\t"} | {name: mark for mark, name in _NAMES.items()}
 _LOOKED_AT = 20
 
 
@@ -67,14 +63,26 @@ def find_delimiter(file: File, given: str | None, head: list[str]) -> tuple[str,
     ]
 
 
+def parser(lines: Iterable[str], delimiter: str, *, plain: bool) -> Any:
+    """Python's csv reader in strict mode, for lines with their ends."""
+    csv.field_size_limit(sys.maxsize)  # a text may be longer than Python's 128 KiB
+    return csv.reader(
+        lines,
+        delimiter=delimiter,
+        quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
+        quotechar=None if plain else '"',
+        strict=True,
+    )
+
+
 def _divides(delimiter: str, lines: list[str]) -> bool:
     """Return True if the header and first rows have the same number of cells, more than one."""
-    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+    for plain in (False, True):
         try:
-            rows = list(parser((line + "\n" for line in lines), delimiter, quoting))
+            rows = list(parser((line + "\n" for line in lines), delimiter, plain=plain))
         except csv.Error:
             rows = []
-        if len(rows) == len(lines) == _LOOKED_AT and quoting == csv.QUOTE_MINIMAL:
+        if len(rows) == len(lines) == _LOOKED_AT and not plain:
             rows = rows[:-1]  # the last row may continue after these lines
         widths = {len(row) for row in rows}
         if len(widths) == 1 and min(widths) > 1:

@@ -14,61 +14,65 @@ class Habits:
 
     def __init__(self, delimiter: str, width: int) -> None:
         self._delimiter = delimiter
-        self._width = width
         self._rows = 0
-        self._values: list[Counter[str] | None] = [Counter() for _ in range(width)]
-        self._empty = [False] * width
-        self._spaced = [False] * width
-        self._numbers = [True] * width
+        self._columns = [_Column() for _ in range(width)]
 
     def learn(self, line: str) -> None:
         """Learn from a line, if it has the header's number of cells."""
         cells = line.split(self._delimiter)
-        if len(cells) != self._width:
-            return
-        self._rows += 1
-        for i, cell in enumerate(cells):
-            self._empty[i] |= not cell
-            self._spaced[i] |= cell.startswith(" ")
-            self._numbers[i] = self._numbers[i] and _is_number(cell)
-            values = self._values[i]
-            if values is not None:
-                values[cell] += 1
-                if len(values) > _MOST_VALUES:
-                    self._values[i] = None
+        if len(cells) == len(self._columns):
+            self._rows += 1
+            for cell, column in zip(cells, self._columns, strict=True):
+                column.learn(cell)
 
     def are_rows(self, lines: Iterable[str]) -> bool | None:
         """Return True if each line looks like a row, None if there is no evidence either way."""
-        found = [self._is_row(line) for line in lines]
-        if False in found:
-            return False
-        return None if None in found else True
+        verdicts = {self._is_row(line) for line in lines}
+        return False if False in verdicts else None if None in verdicts else True
 
     def _is_row(self, line: str) -> bool | None:
         cells = line.split(self._delimiter)
-        if len(cells) != self._width:
+        if len(cells) != len(self._columns):
             return False
         evidence = True if self._delimiter in "\t|" else None
-        for i, cell in enumerate(cells):
-            odd = (not cell and not self._empty[i]) or (cell[:1] == " " and not self._spaced[i])
-            if self._rows and odd and '"' not in cell:
+        for cell, column in zip(cells, self._columns, strict=True):
+            has_quote = '"' in cell  # the quote in question makes its own cell look odd
+            if self._rows and not has_quote and column.is_odd(cell):
                 return False
-            if self._rows < _ENOUGH_ROWS:
-                continue
-            values = self._values[i]
-            if values is not None and 2 * len(values) <= self._rows:
-                alike = cell.strip('"') in values
-                if not alike and 100 * sum(n == 1 for n in values.values()) > self._rows:
-                    continue  # new values still appear (Good-Turing estimate)
-            elif self._numbers[i]:
-                alike = _is_number(cell.strip('"'))
-            else:
-                continue
-            if alike:
-                evidence = True
-            elif '"' not in cell:  # the quote in question makes its own cell look odd
+            typical = column.is_typical(cell.strip('"'), self._rows)
+            if typical is False and not has_quote:
                 return False
+            evidence = evidence or typical or None
         return evidence
+
+
+class _Column:
+    def __init__(self) -> None:
+        self._values: Counter[str] | None = Counter()  # None if there are many
+        self._empty = self._spaced = False
+        self._numbers = True
+
+    def learn(self, cell: str) -> None:
+        self._empty |= not cell
+        self._spaced |= cell.startswith(" ")
+        self._numbers = self._numbers and _is_number(cell)
+        if self._values is not None:
+            self._values[cell] += 1
+            if len(self._values) > _MOST_VALUES:
+                self._values = None
+
+    def is_odd(self, cell: str) -> bool:
+        return (not cell and not self._empty) or (cell[:1] == " " and not self._spaced)
+
+    def is_typical(self, cell: str, rows: int) -> bool | None:
+        """Compare a cell with those of so many rows; return None if they do not show it."""
+        if rows < _ENOUGH_ROWS:
+            return None
+        if self._values is None or 2 * len(self._values) > rows:
+            return _is_number(cell) if self._numbers else None
+        new = sum(count == 1 for count in self._values.values())
+        still_new = 100 * new > rows  # new values still appear (Good-Turing estimate)
+        return cell in self._values or (None if still_new else False)
 
 
 def _is_number(cell: str) -> bool:

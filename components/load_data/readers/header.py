@@ -1,19 +1,104 @@
-"""Detect if the first line of a table is a header, and suggest column names if it is not."""
+"""The header of a table: its first row, and column names for a table without a header."""
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Sequence
 
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.delimiters import parser
+from kfp_finetune.components.load_data.readers.quote_evidence import is_blank
+from kfp_finetune.components.load_data.readers.source import unique_names
 from kfp_finetune.components.tasks.usual_names import is_usual
 from kfp_finetune.components.tasks.values import as_number
 
 _LONG, _MANY_WORDS = 60, 6
 _ENOUGH_ROWS = 8
+_MOST_COLUMNS = 5_000
 
 
-def names_for(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+def first_row(where: str, head: list[str], delimiter: str, quoting: str) -> tuple[list[str], bool]:
+    """Return the first row's cells, and True if some are in quotes.
+
+    Args:
+        where: The file.
+        head: Its first lines, not all blank.
+        delimiter: Between cells.
+        quoting: "auto", "minimal" or "none".
+
+    Raises:
+        InputError: If quoting is "minimal" and a quote of the row is not closed.
+    """
+    plain = next(line for line in head if not is_blank(line, delimiter, 2)).split(delimiter)
+    if quoting == "none":
+        return plain, False
+    try:
+        rows = parser((line + "\n" for line in head), delimiter, plain=False)
+        quoted = next(row for row in rows if any(cell.strip() for cell in row) or len(row) > 1)
+    except (csv.Error, StopIteration):
+        if quoting == "auto":
+            return plain, False
+        raise InputError(
+            "the header has a quote that is not closed at the end of its cell",
+            where=f"{where}, header",
+            expected='closed quotes, doubled inside quoted cells: "say ""hi"""',
+            remedy="repair the header, or --quoting none",
+        ) from None
+    return quoted, quoted != plain
+
+
+def column_names(
+    where: str, first: list[str], given: tuple[str, ...] | None
+) -> tuple[list[str], tuple[str, ...]]:
+    """The names of the columns, and notes about them.
+
+    Args:
+        where: The file.
+        first: The cells of its first row.
+        given: The user's names for a file without a header.
+
+    Raises:
+        InputError: If the user's names do not fit the first row, or are the first row; if there
+            are too many columns.
+    """
+    if len(first) > _MOST_COLUMNS:
+        raise InputError(
+            f"the table has {len(first):,} columns",
+            where=where,
+            expected=f"at most {_MOST_COLUMNS:,}",
+            remedy="check --delimiter, or keep only the text and label columns",
+        )
+    if given is None:
+        header = [name.strip() for name in first]
+        columns, notes = unique_names(header, where)
+        if _is_long(header):
+            notes += (
+                f"{where}: the first line is read as the column names but looks like a row; if"
+                " it is a row, name the columns with --column-names",
+            )
+        return columns, notes
+    if len(given) != len(first):
+        shown = ", ".join(repr(cell[:40]) for cell in first[:20])
+        raise InputError(
+            f"column_names has {counted(len(given), 'name')}, but the first row has"
+            f" {counted(len(first), 'cell')}: {shown}",
+            where=where,
+            expected="one name per cell",
+            remedy="--column-names " + ",".join(f"column_{i + 1}" for i in range(len(first))),
+        )
+    if [name.strip() for name in first] == list(given):
+        raise InputError(
+            "the first row already has the column names that column_names gives",
+            where=where,
+            expected="column_names only for a file without a header",
+            remedy="omit --column-names",
+        )
+    return list(given), ()
+
+
+def names_for(first: Sequence[str], columns: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Suggest names for the columns of a table whose first line is a row.
 
     The first line is a row if no cell is a usual column name, and a cell is a number in a column of
@@ -23,7 +108,7 @@ def names_for(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str,
 
     Args:
         first: The cells of the first line.
-        rows: The cells of some later lines, of the same number.
+        columns: Some later cells of each column.
 
     Returns:
         A name for every column; none if the first line names them.
@@ -33,16 +118,10 @@ def names_for(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str,
         return ()
     if cells == [str(i) for i in range(len(cells))]:  # pandas' names for columns without names
         return ()
-    columns = [[row[i].strip() for row in rows] for i in range(len(cells))]
-    few = len(rows) < _ENOUGH_ROWS
-    if any(map(_is_value, cells, columns)) or (few and is_long(cells)):
+    few = len(columns[0]) < _ENOUGH_ROWS
+    if any(map(_is_value, cells, columns)) or (few and _is_long(cells)):
         return _suggested(cells, columns)
     return ()
-
-
-def is_long(cells: Sequence[str]) -> bool:
-    """Return True if a cell is too long for a name."""
-    return any(len(cell) > _LONG or len(cell.split()) > _MANY_WORDS for cell in cells)
 
 
 def no_names(where: str, first: Sequence[str], names: Sequence[str]) -> InputError:
@@ -60,6 +139,11 @@ def no_names(where: str, first: Sequence[str], names: Sequence[str]) -> InputErr
         expected="a first line that names the columns, or --column-names in the file's order",
         remedy="--column-names " + ",".join(names),
     )
+
+
+def _is_long(cells: Sequence[str]) -> bool:
+    """Return True if a cell is too long for a name."""
+    return any(len(cell) > _LONG or len(cell.split()) > _MANY_WORDS for cell in cells)
 
 
 def _is_value(cell: str, column: Sequence[str]) -> bool:

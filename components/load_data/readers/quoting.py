@@ -33,73 +33,107 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kfp_finetune.components.load_data.readers.habits import Habits
-from kfp_finetune.components.load_data.readers.quote_evidence import Evidence
+from kfp_finetune.components.load_data.readers.quote_evidence import Evidence, Table, gather
 
 _MOST_BY_CHANCE = 2
+_MANY_LINES = 10  # in one cell
+_FEW = 20  # fewer than one line in this many rows
+_REMEDY = "or use --quoting none to read quotes as plain characters"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a file is read, and why.
+    """The choice of how to read a file, and the report for the user.
 
     Attributes:
-        plain: Quotes are plain characters.
-        guarded: Rows may be faulty, so they are read one by one.
-        habits: Reject candidates by these; None to accept all.
-        note: A sentence for the user.
+        plain: True if quotes are plain characters.
+        rows: Number of rows, without the header.
+        faults: The problems of faulty and rejected rows, by their line.
+        stray_end: The line end that the file does not use, if a line contains it; else "".
+        notes: The reason for the choice, if there was one to make.
+        warnings: A warning if quoted cells span suspiciously many lines.
     """
 
-    plain: bool = False
-    guarded: bool = False
-    habits: Habits | None = None
-    note: str = ""
+    plain: bool
+    rows: int
+    faults: dict[int, str]
+    stray_end: str
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
-def decide(found: Evidence, *, header_in_quotes: bool, headerless: bool) -> Reading:
-    """Choose the reading of a file, by the rule at the top of this module."""
-    if not found.has_quotes:
-        return Reading()
-    rejected: list[tuple[int, int]] = []
-    undecided: list[tuple[int, int, int]] = []
-    for row, line, lines in found.candidates:
-        look_like_rows = found.habits.are_rows(lines)
-        if look_like_rows:
-            rejected.append((row, line))
-        elif look_like_rows is None:
-            undecided.append((row, line, len(lines)))
-    faults = found.faults_quoted + len(rejected)
+def choose_reading(table: Table, quoting: str, *, header_in_quotes: bool) -> Reading:
+    """Choose how to read a file, by the rule at the top of this module.
+
+    Args:
+        table: The file.
+        quoting: The user's choice: "minimal" or "none"; "auto" to detect it.
+        header_in_quotes: True if names in the header are in quotes.
+    """
+    found = gather(table)
+    plain, reject, note = quoting == "none", False, ""
+    if quoting == "auto":
+        plain, reject, note = _choose(found, header_in_quotes=header_in_quotes)
+    if reject:
+        found = gather(table, reject_by=found.habits)
+    name = table.text.file.name
+    notes = (f"{name}: {note}",) if note else ()
+    header = not table.headerless
+    if plain:
+        return Reading(plain, found.rows_plain - header, {}, found.stray_end, notes)
+    rows = found.rows_quoted - header
+    long = _over_lines(found, rows)
+    warnings = (f"{name}: {long}",) if long else ()
+    return Reading(plain, rows, found.faults, found.stray_end, notes, warnings)
+
+
+def _choose(found: Evidence, *, header_in_quotes: bool) -> tuple[bool, bool, str]:
+    """Return True if the file is plain, True to reject candidates, and the reason."""
+    verdicts = {line: found.habits.are_rows(rows) for line, rows in found.candidates.items()}
+    rejected = [line for line, verdict in verdicts.items() if verdict]
+    undecided = [line for line, verdict in verdicts.items() if verdict is None]
+    faults = len(found.faults) + len(rejected)
     evident = (
         header_in_quotes
         or 2 * found.rows_in_quotes > found.rows_quoted
         or found.rows_doubled > faults
     )
-    first = min([*rejected, *([found.first_fault] if found.first_fault else [])], default=None)
-    if faults == 0:
-        if not undecided:
-            return Reading()
-        row, line, count = undecided[0]
-        if len(undecided) <= _MOST_BY_CHANCE and found.faults_plain == 0 and not evident:
-            return Reading(plain=True, note=_plain_note((row, line), headerless))
-        return Reading(
-            note=f"lines {line:,} to {line + count - 1:,} are read as one row because a quote opens"
-            " in the first and closes in the last; if each line is a row, repair the quotes, or use"
-            " --quoting none to read quotes as plain characters"
+    if not faults and not undecided:
+        return False, False, ""
+    if faults:
+        first = min([*rejected, *list(found.faults)[:1]])
+        plain = not evident and found.faults_plain < faults
+    else:
+        first = undecided[0]
+        by_chance = len(undecided) <= _MOST_BY_CHANCE
+        plain = not evident and found.faults_plain == 0 and by_chance
+    if plain:
+        note = (
+            f"quotes are read as plain characters because a quote in line {first:,} is not closed"
+            " at the end of its cell; --quoting minimal reads them as CSV quotes"
         )
-    assert first is not None  # noqa: S101 - there is a fault
-    if not evident and found.faults_plain < faults:
-        return Reading(plain=True, note=_plain_note(first, headerless))
-    return Reading(
-        guarded=True,
-        habits=found.habits if rejected else None,
-        note=f"the quotes are inconsistent, first in line {first[1]:,}: repair them, or use"
-        " --quoting none to read quotes as plain characters",
-    )
+    elif faults:
+        note = f"the quotes are inconsistent, first in line {first:,}: repair them, {_REMEDY}"
+    else:
+        last = first + len(found.candidates[first]) - 1
+        note = (
+            f"lines {first:,} to {last:,} are read as one row because a quote opens in the first"
+            f" and closes in the last; if each line is a row, repair the quotes, {_REMEDY}"
+        )
+    return plain, not plain and bool(rejected), note
 
 
-def _plain_note(first: tuple[int, int], headerless: bool) -> str:
-    row = first[0] - (0 if headerless else 1)
+def _over_lines(found: Evidence, rows: int) -> str:
+    """A warning if a quoted cell spans many lines, or many quoted cells span several."""
+    more = found.lines_in_them - found.rows_over_lines
+    longest = [r for r in found.longest if r[1] - r[0] >= _MANY_LINES]
+    if not longest and more <= rows / _FEW:
+        return ""
+    shown = [f"{first:,} to {last:,}" for first, last in sorted(longest or found.longest)]
     return (
-        f"quotes are read as plain characters because a quote in row {row:,} (line {first[1]:,}) is"
-        " not closed at the end of its cell; --quoting minimal reads them as CSV quotes"
+        f"{found.rows_over_lines:,}"
+        f" {'rows have' if found.rows_over_lines > 1 else 'row has'} a quoted cell that spans"
+        f" several lines, {found.lines_in_them:,} lines in total: lines {', '.join(shown)}"
+        + ", ..." * (found.rows_over_lines > len(shown))
+        + "; if each of these lines is a row, --quoting none reads quotes as plain characters"
     )
