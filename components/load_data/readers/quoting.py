@@ -1,32 +1,36 @@
 """Decide if the quotes of a delimited file enclose cells or are characters of the texts.
 
 There are two ways to read a file. In the *quoted* reading (RFC 4180), a cell that begins with a
-quote ends at the next quote that is not doubled; a delimiter or the end of the line must follow.
-The cell may contain delimiters and line ends. In the *plain* reading every line is a row, and a
-quote is an ordinary character. Most readers trust quotes: if one is not closed, they silently
-swallow all rows up to the next quote. With quoting "auto" the rule is therefore:
+quote ends at the next quote that is not doubled, and may contain delimiters and line ends. In the
+*plain* reading every line is a row, and a quote is a character like any other. Most readers trust
+quotes: if one is not closed, they silently swallow all rows up to the next quote. With quoting
+"auto" the rule is therefore:
 
-1. If the file has no quote, both readings are the same.
-2. A row of the quoted reading is *faulty* if text follows its closing quote, if its quote is not
-   closed, or if it has quotes and a wrong number of cells. A row of several lines is a *candidate*
-   for rejection if each line looks like a row: it has the header's number of cells; no cell is
-   empty or begins with a space unless other rows have such cells in that column; and in columns of
-   numbers or of few different values, the cell is such a value. The last condition does not apply
-   to cells with a quote, nor to columns where new values still appear. There is *evidence* against
-   a candidate if such a column exists and eight rows are known, or if the delimiter is a tab or a
-   bar, which texts rarely contain. A candidate with evidence is rejected.
-3. If no row is faulty or rejected: the file is quoted. Exception: if there are one or two
-   candidates without evidence, every row of the plain reading has the right number of cells, and
-   quoting is not evident, the file is plain. (Meaningless quotes rarely pair up more often.) Any
-   candidate is reported.
-4. Otherwise the file is plain if quoting is not evident and the plain reading has fewer rows with a
-   wrong number of cells than the quoted reading has faulty and rejected rows. The first of these
-   rows is reported.
-5. Otherwise the file is quoted, and each faulty or rejected row becomes a row with a problem. Such
-   a row is its first line only; the lines after it are read as rows, so no row is lost.
+Candidates
+    A row of the quoted reading is *faulty* if its quote is not closed, if text follows its closing
+    quote, or if it has quotes and the wrong number of cells. A row of several lines is a
+    *candidate* for rejection if each of its lines has the right number of cells.
 
-Quoting is *evident* if the header's names are in quotes, if more than half of the rows have quoted
-cells, or if more rows have doubled quotes than are faulty or rejected.
+Evidence
+    There is *evidence* that a candidate swallows rows if each of its lines looks like a row (see
+    `Habits`): no cell is empty or begins with a space unless other rows have such cells in that
+    column; and in a column of numbers or of few different values, the cell is such a value. At
+    least one such column and eight known rows are needed, or a tab or a bar as delimiter, which
+    texts rarely contain. Candidates with evidence are *rejected*.
+    *Quoting is evident* if names in the header are in quotes, if more than half of the rows have
+    quoted cells, or if more rows have doubled quotes than are faulty or rejected.
+
+Choice
+    If rows are faulty or rejected, the file is plain if quoting is not evident and fewer rows have
+    the wrong number of cells in the plain reading than are faulty or rejected in the quoted one.
+    If no row is, the file is quoted. Exception: it is plain if there are one or two candidates that
+    may be rows (meaningless quotes rarely pair up more often), quoting is not evident, and every
+    row has the right number of cells in the plain reading.
+
+Report
+    A note names the first line that led to the choice, and the option for the other reading. In a
+    quoted file each faulty or rejected row is a row with a problem. It is only its first line: the
+    lines after it are read as rows, so no row is lost.
 """
 
 from __future__ import annotations
