@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kfp_finetune.finetuning import compare as compare
     from kfp_finetune.finetuning import finetune as finetune
     from kfp_finetune.finetuning import load_run as load_run
+    from kfp_finetune.progress.failures import LoggedError as LoggedError
     from kfp_finetune.results import Evaluation as Evaluation
     from kfp_finetune.results import Run as Run
     from kfp_finetune.trained import evaluate as evaluate
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "Evaluation": "kfp_finetune.results",
     "InputError": "kfp_finetune.components.errors",
+    "LoggedError": "kfp_finetune.progress.failures",
     "Prediction": "kfp_finetune.components.tasks.predictions",
     "Predictor": "kfp_finetune.components.evaluate.predictor",
     "Run": "kfp_finetune.results",

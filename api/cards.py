@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.calling import same_environment
+from kfp_finetune.components.artifacts import leaderboard
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.inert import inert
@@ -19,7 +20,7 @@ _FIT = "this.style.height=this.contentDocument.body.offsetHeight+8+'px'"
 
 
 def of_run(run: Run) -> str:
-    """The head of a run's report and its curves; of others status and candidates."""
+    """The head of a run's report and its curves; of a comparison the ranked candidates."""
     measured = run.folder / run.artifacts.get("metrics_json", "")
     if run.model is None or not measured.is_file():
         return _plain(run)
@@ -63,19 +64,30 @@ def _plain(run: Run) -> str:
     head = f"<div><b>{_text(run.name)}</b> ({_text(run.pipeline)}): {_text(run.status)}</div>"
     rows = [("folder", str(run.folder)), *((n, f"{v:.4f}") for n, v in run.metrics.items())]
     facts = "".join(f"<tr><th>{_text(n)}</th><td>{_text(v)}</td></tr>" for n, v in rows)
-    return f"{head}<table>{facts}</table>{_candidates(run.candidates)}"
+    return f"{head}<table>{facts}</table>{_comparison(run)}"
 
 
-def _candidates(candidates: list[dict[str, Any]]) -> str:
-    if not candidates:
+def _comparison(run: Run) -> str:
+    """The verdict and the candidates of a comparison, the best first; "" for other runs."""
+    path = run.folder / run.artifacts.get("leaderboard", "")
+    if not path.is_file():
         return ""
-    columns = ("name", "mean", "spread", "diverged", "finding")
-    head = "".join(f"<th>{_text(name)}</th>" for name in columns)
+    board = leaderboard.read(path)
+    columns = {
+        "Candidate": "name",
+        f"{board.split.capitalize()} {board.metric}": "mean",
+        "Spread over seeds": "spread",
+        "Diverged seeds": "diverged",
+        "Diagnosis": "finding",
+    }
+    head = "".join(f"<th>{_text(title)}</th>" for title in columns)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{_cell(candidate.get(name))}</td>" for name in columns) + "</tr>"
-        for candidate in candidates
+        "<tr>"
+        + "".join(f"<td>{_cell(getattr(c, name))}</td>" for name in columns.values())
+        + "</tr>"
+        for c in board.candidates
     )
-    return f"<table><tr>{head}</tr>{rows}</table>"
+    return f"<p>{_text(board.verdict)}</p><table><tr>{head}</tr>{rows}</table>"
 
 
 def _cell(value: Any) -> str:

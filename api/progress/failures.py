@@ -1,4 +1,4 @@
-"""What is left of an error that nobody foresaw: its traceback, in a file that is named."""
+"""Unexpected errors: the traceback is written to a file, and the message names the file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kfp_finetune.components.storage.uris import without_secrets
 
 
 class LoggedError(Exception):
-    """An error whose message says where the log is."""
+    """An unexpected error; its message has the path of the log."""
 
 
 def logged(error: Exception) -> LoggedError:

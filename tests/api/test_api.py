@@ -42,7 +42,8 @@ def test_the_package_is_cheap_to_import() -> None:
 
 def test_every_name_is_there() -> None:
     assert set(dir(kfp_finetune)) >= {
-        "compare", "evaluate", "finetune", "load_run", "predict", "InputError", "Predictor", "Run",
+        "compare", "evaluate", "finetune", "load_run", "predict",
+        "InputError", "LoggedError", "Predictor", "Run",
     }  # fmt: skip
     assert kfp_finetune.__version__ == parameters_version()
     with pytest.raises(AttributeError, match="has no attribute 'fintune'"):
