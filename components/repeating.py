@@ -1,7 +1,7 @@
-"""What it takes to repeat a step: the parameters that are not at their defaults.
+"""The parameters that repeat a step: those that are not at their defaults.
 
-load_data and build_optimizer write theirs into their manifests, finetune takes them over into the
-model's beside its own. A report prints them as a command.
+load_data and build_optimizer write theirs into their manifests, and finetune copies them into the
+model's manifest beside its own. A report prints them as a command.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from kfp_finetune.components.inert import is_steering
 from kfp_finetune.components.storage.uris import without_secrets
 
-# Parameters that change how a step gets to its result, and nothing of the result.
-MEANS = (
+# Parameters of how a step is executed; they do not change its result.
+EXECUTION_PARAMETERS = (
     "checkpoint_dir",
     "checkpoint_per_trial",
     "checkpoint_every_steps",
@@ -35,13 +35,13 @@ def changed(parameters: Mapping[str, Any], declared: Any) -> dict[str, Any]:
         declared: The dataclass of the step's parameters, which has their defaults.
 
     Returns:
-        Without secrets, without fingerprints, and without `MEANS`.
+        Without secrets, without fingerprints, and without `EXECUTION_PARAMETERS`.
     """
     defaults = {field.name: field.default for field in fields(declared)}
     found = {}
     for name, default in defaults.items():
         value = parameters.get(name)
-        if name in (*MEANS, *_FINGERPRINTS) or value is None:
+        if name in (*EXECUTION_PARAMETERS, *_FINGERPRINTS) or value is None:
             continue
         if default is MISSING or value != default:
             found[name] = without_secrets(value) if isinstance(value, str) else value

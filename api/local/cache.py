@@ -4,7 +4,7 @@ KFP's own cache knows neither the installed code nor the runner, tells artifacts
 run that made them, and answers with paths into that other run. Here
 
 - the folder it lives in is named for everything that is not an argument (`environment.cache_name`),
-- an artifact is told by what made it: the key of the producing task and the output's name,
+- an artifact is identified by what made it: the key of the producing task and the output's name,
 - a run and the cache have files of their own: each can be moved, deleted or edited alone,
 - of every file the hash is kept, and a file that may not be what the step wrote is not served,
 - nothing that stands in an entry leads out of the entry, or out of the run.
@@ -29,7 +29,7 @@ from typing import Any
 
 from kfp import dsl
 
-from kfp_finetune.components.repeating import MEANS
+from kfp_finetune.components.repeating import EXECUTION_PARAMETERS
 from kfp_finetune.components.runtime import emit
 from kfp_finetune.components.storage.files import write_text
 from kfp_finetune.runs.links import copy
@@ -89,20 +89,24 @@ class StepCache:
         custom_cache_key: str | None = None,
     ) -> str:
         """The key of a task that is due."""
-        told = {name: self._tell(v) for name, v in arguments.items() if name not in MEANS}
+        given = {
+            name: self._identity(value)
+            for name, value in arguments.items()
+            if name not in EXECUTION_PARAMETERS
+        }
         if arguments.get("resume_from_checkpoint") == "any":
-            told["made_from"] = uuid.uuid4().hex  # something else: not to be found by anybody
-        parts = [component_name, image, full_command, told, env_vars or {}, custom_cache_key]
+            given["made_from"] = uuid.uuid4().hex  # something else: not to be found by anybody
+        parts = [component_name, image, full_command, given, env_vars or {}, custom_cache_key]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         step = "/".join(part for part in (self._trial, step_name(component_name)) if part)
         self._started[key] = (step, time.monotonic())
         return key
 
-    def _tell(self, value: Any) -> Any:
+    def _identity(self, value: Any) -> Any:
         if isinstance(value, dsl.Artifact):
             return {"artifact": self._origins.get(value.uri, value.uri)}
         if isinstance(value, list):
-            return [self._tell(item) for item in value]
+            return [self._identity(item) for item in value]
         return value
 
     def get(self, key: str) -> dict[str, Any] | None:

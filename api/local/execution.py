@@ -24,7 +24,7 @@ from kfp_finetune.local import environment
 from kfp_finetune.local.checks import check
 from kfp_finetune.local.containers import Image, remove_left
 from kfp_finetune.local.events import Follower, StepError
-from kfp_finetune.local.precision import means, of_run
+from kfp_finetune.local.precision import of_run, step_parameters
 from kfp_finetune.local.processes import Interrupted, ProcessGroup, interruptible
 from kfp_finetune.pipelines import catalog
 from kfp_finetune.pipelines.catalog import Pipeline
@@ -263,7 +263,8 @@ def _job(attempt: _Attempt, temporary: str, precision: str) -> str:
             "function": attempt.pipeline.function,
             "image": image.id if image else None,
             "cache_root": str(cache) if use_cache else None,
-            "parameters": _means(folder, attempt.resume) | means(record.parameters, precision),
+            "parameters": _attempt_parameters(folder, attempt.resume)
+            | step_parameters(record.parameters, precision),
         }
     )
 
@@ -275,15 +276,15 @@ def _advise_rerun(error: InputError, folder: RunFolder) -> None:
             problem.remedy += f"; as options of {command_on('rerun', folder)}"
 
 
-def _means(folder: RunFolder, resume: str | None) -> dict[str, str]:
-    """Parameters that are this machine's and this attempt's, not the run's."""
+def _attempt_parameters(folder: RunFolder, resume: str | None) -> dict[str, str]:
+    """Parameters of this attempt on this machine; they are not recorded as the run's."""
     parameters = folder.record.parameters
-    means = {}
+    found = {}
     if "checkpoint_dir" in parameters and parameters["checkpoint_dir"] is None:
-        means["checkpoint_dir"] = str(folder.checkpoints)
+        found["checkpoint_dir"] = str(folder.checkpoints)
     if "resume_from_checkpoint" in parameters and resume:
-        means["resume_from_checkpoint"] = resume
-    return means
+        found["resume_from_checkpoint"] = resume
+    return found
 
 
 def _give_back(uris: Sequence[str], folder: RunFolder) -> None:

@@ -43,8 +43,8 @@ def of_run(
     return decide_before_run(asked, *_sizes(parameters)) if here else decide(asked, [])
 
 
-def means(parameters: Mapping[str, Any], decided: str) -> dict[str, str]:
-    """The parameter for the steps, where by themselves they would decide otherwise."""
+def step_parameters(parameters: Mapping[str, Any], decided: str) -> dict[str, str]:
+    """The precision to pass to the steps, if they would decide otherwise by themselves."""
     if parameters.get("precision") != "auto" or decided in ("auto", decide("auto", [])):
         return {}
     return {"precision": decided}

@@ -8,7 +8,7 @@ from typing import Any
 
 from kfp_finetune.cli.pipeline.changes import changed, print_reused
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.repeating import MEANS
+from kfp_finetune.components.repeating import EXECUTION_PARAMETERS
 from kfp_finetune.components.storage.uris import is_hidden
 from kfp_finetune.local.execution import execute
 from kfp_finetune.pipelines import catalog, parameters
@@ -44,7 +44,7 @@ def rerun_here(
     after = changed(record.parameters, changes, pipeline)
     before = {n: v for n, v in record.parameters.items() if n not in FINGERPRINTS}
     if use_cache:
-        print_reused(parameters.read_spec(pipeline.definition), before, after, MEANS)
+        print_reused(parameters.read_spec(pipeline.definition), before, after, EXECUTION_PARAMETERS)
     execute(
         pipeline,
         after,

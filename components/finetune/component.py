@@ -104,7 +104,7 @@ def finetune(
         from kfp_finetune.components import metadata, quiet
 
         quiet.import_tensorflow()
-        from kfp_finetune.components.finetune import live_logs, run_facts, training, ui_metadata
+        from kfp_finetune.components.finetune import live_logs, training, ui_metadata
         from kfp_finetune.components.finetune.parameters import Parameters
         from kfp_finetune.components.not_given import given
 
@@ -151,5 +151,5 @@ def finetune(
         ui_metadata.write(mlpipeline_ui_metadata.path, tensorboard_logs.uri, owner)
         for name, value in metadata.finite(manifest.validation_metrics).items():
             training_metrics.log_metric(name, value)
-        model.metadata.update(metadata.of(run_facts.metadata_of(manifest, model.path)))
+        model.metadata.update(metadata.of(ui_metadata.of_model(manifest, model.path)))
     return (uris,)

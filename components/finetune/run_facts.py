@@ -8,10 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
 from kfp_finetune.components.load_data.steps import StepPlan
-from kfp_finetune.components.storage.uris import without_secrets
 
 # A checkpoint holds nothing of these: their current values apply. Of everything else, including the
 # optimizer's betas, it holds the old value or something computed from it.
@@ -60,57 +58,6 @@ def facts_of(
             "environment": environment,
         }
     )
-
-
-def hyperparameters(
-    optimizer: OptimizerConfig, plan: StepPlan, settings: Mapping[str, Any], model: str, data: str
-) -> dict[str, str | int | float | bool]:
-    """The hyperparameters for TensorBoard's HParams table, by the names of pipeline parameters.
-
-    The table shows the first five in alphabetical order, so values at their defaults are omitted,
-    except those that people compare.
-    """
-    schedule = optimizer.schedule
-    compared = {
-        "batch_size": plan.batch_size,
-        "dataset": Path(without_secrets(data)).name,
-        "learning_rate": schedule.learning_rate,
-        "lr_scheduler_type": schedule.name,
-        "model": Path(model).name,
-        "num_train_epochs": plan.num_train_epochs,
-        "num_train_steps": plan.num_train_steps,
-        "optimizer": optimizer.name,
-        "seed": settings["seed"],
-    }
-    unusual = {
-        **optimizer.model_dump(exclude_defaults=True, exclude={"name", "schedule", "parameters"}),
-        **schedule.model_dump(exclude_defaults=True, exclude={"name"}),
-        **{name: value for name, value in settings.items() if value not in (0, "none")},
-    }
-    if plan.gradient_accumulation_steps > 1:
-        unusual["gradient_accumulation_steps"] = plan.gradient_accumulation_steps
-    shown = {n: v for n, v in unusual.items() if isinstance(v, str | int | float)}
-    return shown | compared
-
-
-def metadata_of(model: ModelManifest, path: str) -> dict[str, Any]:
-    """The metadata that Kubeflow's UI shows beside a model.
-
-    Args:
-        model: The manifest of the model.
-        path: The folder of the model.
-    """
-    measured = [name for name in model.validation_metrics if name != "loss"]
-    headline = {f"validation_{name}": model.validation_metrics[name] for name in measured[:1]}
-    size = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
-    return {
-        "base_model": model.base_model,
-        "dataset": without_secrets(model.dataset),
-        **headline,
-        "size_mb": round(size / 1e6, 1),
-        "num_train_steps": model.num_train_steps,
-        "training_seconds": model.training_seconds,
-    }
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:

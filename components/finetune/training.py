@@ -37,9 +37,13 @@ from kfp_finetune.components.finetune.inputs import (
 )
 from kfp_finetune.components.finetune.learner import Learner, Run, build, plan_run
 from kfp_finetune.components.finetune.parameters import Parameters
-from kfp_finetune.components.finetune.run_facts import facts_of, hyperparameters
+from kfp_finetune.components.finetune.run_facts import facts_of
 from kfp_finetune.components.finetune.trainer import Trainer
-from kfp_finetune.components.finetune.training_log import DivergedError, TrainingLog
+from kfp_finetune.components.finetune.training_log import (
+    DivergedError,
+    TrainingLog,
+    hyperparameters,
+)
 from kfp_finetune.components.load_data.steps import StepPlan
 from kfp_finetune.components.models import saving
 from kfp_finetune.components.tasks.calibration import Fitted

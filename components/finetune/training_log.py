@@ -19,9 +19,12 @@ from tensorboard.plugins.hparams.summary import session_end_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune.history import History, LogRows
 from kfp_finetune.components.finetune.trainer import EXAMPLES, GRADIENT_NORM, LEARNING_RATE, LOSS
+from kfp_finetune.components.load_data.steps import StepPlan
+from kfp_finetune.components.storage.uris import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,3 +168,34 @@ class TrainingLog:
             expected="a finite loss at every update",
             remedy="a lower --learning-rate, --warmup-ratio 0.1, or --max-grad-norm 1",
         )
+
+
+def hyperparameters(
+    optimizer: OptimizerConfig, plan: StepPlan, settings: Mapping[str, Any], model: str, data: str
+) -> dict[str, str | int | float | bool]:
+    """The hyperparameters for TensorBoard's HParams table, by the names of pipeline parameters.
+
+    The table shows the first five in alphabetical order, so values at their defaults are omitted,
+    except those that people compare.
+    """
+    schedule = optimizer.schedule
+    compared = {
+        "batch_size": plan.batch_size,
+        "dataset": Path(without_secrets(data)).name,
+        "learning_rate": schedule.learning_rate,
+        "lr_scheduler_type": schedule.name,
+        "model": Path(model).name,
+        "num_train_epochs": plan.num_train_epochs,
+        "num_train_steps": plan.num_train_steps,
+        "optimizer": optimizer.name,
+        "seed": settings["seed"],
+    }
+    unusual = {
+        **optimizer.model_dump(exclude_defaults=True, exclude={"name", "schedule", "parameters"}),
+        **schedule.model_dump(exclude_defaults=True, exclude={"name"}),
+        **{name: value for name, value in settings.items() if value not in (0, "none")},
+    }
+    if plan.gradient_accumulation_steps > 1:
+        unusual["gradient_accumulation_steps"] = plan.gradient_accumulation_steps
+    shown = {n: v for n, v in unusual.items() if isinstance(v, str | int | float)}
+    return shown | compared

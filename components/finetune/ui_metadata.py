@@ -1,4 +1,4 @@
-"""The entry for a run's TensorBoard in Kubeflow's UI.
+"""The display in Kubeflow's UI of a training: the model's metadata, and an entry for TensorBoard.
 
 The v2 UI reads an output called mlpipeline_ui_metadata. Multi-user installs of Kubeflow include a
 viewer: the UI starts TensorBoard in a pod of its own, which reads the logs from the object store
@@ -15,8 +15,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.finetune.live_logs import run_name
 from kfp_finetune.components.storage.files import write_text
+from kfp_finetune.components.storage.uris import without_secrets
 
 # JSON {"image": ..., "env": [...]}, set at compile time if the viewer is installed.
 POD_VARIABLE = "KFP_FINETUNE_TENSORBOARD_POD"
@@ -26,7 +28,7 @@ _KEYS = {"AWS_ACCESS_KEY_ID": "accesskey", "AWS_SECRET_ACCESS_KEY": "secretkey"}
 
 
 def write(path: str, logs_uri: str, owner: str) -> None:
-    """Write the metadata.
+    """Write the entry for a run's TensorBoard.
 
     Args:
         path: The file to write.
@@ -36,6 +38,26 @@ def write(path: str, logs_uri: str, owner: str) -> None:
     view = os.environ.get(POD_VARIABLE)
     output = _command(run_name(owner)) if view is None else _view(json.loads(view), logs_uri)
     write_text(Path(path), json.dumps({"outputs": [output]}, indent=1))
+
+
+def of_model(model: ModelManifest, path: str) -> dict[str, Any]:
+    """The metadata that Kubeflow's UI shows beside a model.
+
+    Args:
+        model: The manifest of the model.
+        path: The folder of the model.
+    """
+    measured = [name for name in model.validation_metrics if name != "loss"]
+    headline = {f"validation_{name}": model.validation_metrics[name] for name in measured[:1]}
+    size = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
+    return {
+        "base_model": model.base_model,
+        "dataset": without_secrets(model.dataset),
+        **headline,
+        "size_mb": round(size / 1e6, 1),
+        "num_train_steps": model.num_train_steps,
+        "training_seconds": model.training_seconds,
+    }
 
 
 def _command(run: str) -> dict[str, Any]:

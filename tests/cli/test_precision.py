@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kfp_finetune.components.finetune import precision
-from kfp_finetune.local.precision import means, of_run
+from kfp_finetune.local.precision import of_run, step_parameters
 
 AMD = "AMD EPYC 9654 (avx avx2 avx512_bf16 avx512f fma)"
 ARM = "aarch64 (asimd bf16 sve)"
@@ -39,7 +39,7 @@ def test_it_is_decided_once(
     monkeypatch.setattr(precision, "processor", lambda: AMD)
     found = of_run(parameters, before, **{"here": True, "gpus": False, **where})
     assert found == decided
-    assert means(parameters, found) == passed
+    assert step_parameters(parameters, found) == passed
 
 
 def test_what_was_measured_is_passed_to_every_step(
@@ -59,7 +59,7 @@ def test_what_was_measured_is_passed_to_every_step(
     assert of_run(parameters, {}, here=True, gpus=False) == "bfloat16"
     assert of_run({**AUTO, "model": "some/model"}, {}, here=True, gpus=False) == "bfloat16"
     assert given == [("auto", 512, 256, 1024), ("auto", 4096, 384, 1536)]
-    assert means(parameters, "bfloat16") == {"precision": "bfloat16"}
+    assert step_parameters(parameters, "bfloat16") == {"precision": "bfloat16"}
     # In containers nothing is measured, and a step by itself comes to the same.
     assert of_run(parameters, {}, here=False, gpus=False) == "float32"
-    assert means(parameters, "float32") == {}
+    assert step_parameters(parameters, "float32") == {}
