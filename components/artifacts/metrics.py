@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
+from kfp_finetune.components.artifacts.verdict import Verdict
 
 # Scalars that are better if smaller; all others are better if larger.
 LESS_IS_BETTER = ("loss", "mae", "mse", "rmse", "hamming_loss", "ece", "calibrated_ece")
@@ -179,6 +180,9 @@ class Metrics(_Part):
     suspected_label_errors: list[Example] = Field(
         default_factory=list,
         description="possible label errors, the most probable first",
+    )
+    verdict: Verdict | None = Field(
+        default=None, description="verdict on the training; None: written before there were any"
     )
 
 

@@ -6,6 +6,7 @@ once. Nothing here computes a rate or imports TensorFlow.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -29,6 +30,31 @@ ScheduleName = Literal[
 OptimizerName = Literal["adam", "adamw", "sgd", "lion"]
 SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
 OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
+
+
+@dataclass(frozen=True)
+class UsualRates:
+    """The learning rates that are usual for an optimizer.
+
+    Attributes:
+        lowest: The lowest peak rate that is ever advised.
+        highest: The highest peak rate that is ever advised.
+        of_adam: The default rate, as a multiple of Adam's.
+    """
+
+    lowest: float
+    highest: float
+    of_adam: float = 1.0
+
+
+# Lion's updates are signs: it wants a third to a tenth of AdamW's rate (2302.06675, section 5). The
+# updates of gradient descent are as small as the gradients.
+USUAL_RATES: dict[str, UsualRates] = {
+    "adam": UsualRates(1e-6, 1e-2),
+    "adamw": UsualRates(1e-6, 1e-2),
+    "lion": UsualRates(1e-7, 1e-3, of_adam=0.2),
+    "sgd": UsualRates(1e-4, 1.0, of_adam=200.0),
+}
 
 
 def _used_by(*names: str) -> dict[str, Any]:

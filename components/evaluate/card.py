@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
-from kfp_finetune.components.evaluate.diagnosis import diagnose
 from kfp_finetune.components.evaluate.metric_table import tiles
 from kfp_finetune.components.evaluate.training_curves import training_curves
 from kfp_finetune.components.options import as_arguments
@@ -34,14 +31,15 @@ def render_card(
     """
     kind = get_problem_type(model.problem_type)
     records = list(training_log)
-    found = diagnose(records, model, metrics.baseline.get("loss", math.inf))
+    found = metrics.verdict
     page = templates(Path(__file__).parent).get_template("card.html.jinja")
     return page.render(
         title=title,
         split=metrics.split,
-        verdict=kind.verdict(metrics),
+        result=kind.result(metrics),
         # A notebook's reader changes arguments, not options.
-        diagnosis=replace(found, remedy=as_arguments(found.remedy)),
+        verdict=found and found.model_copy(update={"advice": as_arguments(found.advice)}),
+        try_next=[],
         tiles=tiles(metrics, kind),
         curves=training_curves(records, model) if records else [],
     )

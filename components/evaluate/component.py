@@ -19,6 +19,7 @@ def evaluate(
     summary: dsl.Output[dsl.Markdown],
     precision: str = "auto",
     texts_in_report: bool = True,
+    earlier_runs: str = "",
 ) -> NamedTuple("Uris", [("artifact_uris", dict)]):
     """Score a model on the test split and write the report.
 
@@ -29,6 +30,8 @@ def evaluate(
             and the probabilities of a sample stay within 0.01 of those in float32), float32 or
             bfloat16.
         texts_in_report: Show example texts in the report; set it to false for private data.
+        earlier_runs: Verdicts on the runs that this one repeats with changes, as JSON, so that
+            advice does not lead back; filled in by kfp-finetune.
 
     Returns:
         metrics: Loss, accuracy, macro-F1 and the other scalars of the problem type.
@@ -57,6 +60,7 @@ def evaluate(
             summary_path=summary.path,
             precision=precision,
             texts_in_report=texts_in_report,
+            earlier_runs=earlier_runs,
         )
         for name, value in metadata.finite(result.metrics).items():
             metrics.log_metric(name, value)

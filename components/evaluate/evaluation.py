@@ -8,9 +8,13 @@ from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.artifacts.verdict import read_tried
 from kfp_finetune.components.evaluate.report_page import render_report
 from kfp_finetune.components.evaluate.split_logits import predict_split
 from kfp_finetune.components.evaluate.summary import render_summary
+from kfp_finetune.components.judgement.facts import Facts
+from kfp_finetune.components.judgement.judge import judge
+from kfp_finetune.components.judgement.usual import width_of
 from kfp_finetune.components.storage.files import write_text
 from kfp_finetune.components.tasks.registry import get_task
 
@@ -26,6 +30,7 @@ def evaluate(
     summary_path: str | None = None,
     precision: str = "auto",
     texts_in_report: bool = True,
+    earlier_runs: str = "",
 ) -> Metrics:
     """Score a model on the test split.
 
@@ -37,9 +42,11 @@ def evaluate(
         summary_path: The path for the summary in Markdown; None: no summary.
         precision: Precision of matrix products, as in `Forward`.
         texts_in_report: Whether examples are shown with their texts.
+        earlier_runs: The runs that this one repeats with changes, as JSON: a list of
+            `artifacts.verdict.Tried`.
 
     Returns:
-        The metrics.
+        The metrics, with the verdict on the training.
 
     Raises:
         InputError: If the test split is empty, or has other labels than the model.
@@ -51,7 +58,16 @@ def evaluate(
     metrics = get_task(model.task).score(
         predictions, train, model, data, SPLIT, with_texts=texts_in_report
     )
-    log = model_artifact.read_training_log(model_path)
+    log = list(model_artifact.read_training_log(model_path))
+    facts = Facts(
+        metrics,
+        model,
+        log,
+        width=width_of(model_path),
+        tried=tuple(read_tried(earlier_runs)),
+        on_other_data=not data.splits["train"].rows,
+    )
+    metrics.verdict = judge(facts)
     report = render_report(metrics, model, log, data, texts_in_report=texts_in_report)
     metrics_artifact.write(metrics_path, metrics)
     write_text(Path(report_path), report)

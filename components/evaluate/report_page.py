@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from kfp_finetune.components.artifacts.metrics import (
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
 from kfp_finetune.components.evaluate.confusion import confusion_picture
-from kfp_finetune.components.evaluate.diagnosis import diagnose
 from kfp_finetune.components.evaluate.metric_table import (
     metric_name,
     metric_rows,
@@ -24,7 +22,7 @@ from kfp_finetune.components.evaluate.metric_table import (
     tiles,
 )
 from kfp_finetune.components.evaluate.reliability import reliability_pictures
-from kfp_finetune.components.evaluate.reproduction import command, training_facts
+from kfp_finetune.components.evaluate.reproduction import command, training_facts, try_next
 from kfp_finetune.components.evaluate.training_curves import training_curves
 from kfp_finetune.components.number_text import count_text, percent_text
 from kfp_finetune.components.pages.page import templates
@@ -60,8 +58,9 @@ def render_report(
     return page.render(
         title=f"{short(model.base_model)} on {short(without_secrets(dataset.dataset))}",
         split=metrics.split,
-        verdict=kind.verdict(metrics),
-        diagnosis=diagnose(records, model, metrics.baseline.get("loss", math.inf)),
+        result=kind.result(metrics),
+        verdict=metrics.verdict,
+        try_next=try_next(metrics.verdict, model),
         tiles=tiles(metrics, kind),
         all_metrics=metric_rows(metrics, kind),
         curves=training_curves(records, model),

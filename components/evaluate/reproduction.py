@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.artifacts.verdict import Verdict
 from kfp_finetune.components.build_optimizer.curve import describe, settings
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.number_text import count_text, number_text
@@ -63,6 +64,13 @@ def _plan(model: ModelManifest) -> str:
     )
     epochs = "1 epoch" if model.num_train_epochs == 1 else f"{model.num_train_epochs:.4g} epochs"
     return f"{epoch} × {epochs} = {counted(model.num_train_steps, 'step')}"
+
+
+def try_next(verdict: Verdict | None, model: ModelManifest) -> list[str]:
+    """The command of the advised training, as `command` returns it; empty without advice."""
+    if verdict is None or not verdict.options or model.parameters is None:
+        return []
+    return ["kfp-finetune run", *as_options(model.parameters | verdict.options)]
 
 
 def command(model: ModelManifest, *, texts_in_report: bool = True) -> list[str]:

@@ -11,6 +11,7 @@ from kfp_finetune.components.evaluate.metric_table import tiles
 from kfp_finetune.components.evaluate.report_page import short
 from kfp_finetune.components.inert import inert
 from kfp_finetune.components.number_text import count_text
+from kfp_finetune.components.options import as_given
 from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.components.tasks.registry import get_problem_type
 
@@ -29,15 +30,16 @@ def render_summary(
         dataset: The manifest of the data.
     """
     kind = get_problem_type(model.problem_type)
-    strong, rest = kind.verdict(metrics)
+    result, verdict = kind.result(metrics), metrics.verdict
     # A list, because the UI's tables have no space between columns.
     rows = [
         f"- {_text(name)}: **{_text(value)}**" + (f" ({_text(note)})" if note else "")
         for name, value, note in tiles(metrics, kind)[:_METRICS]
     ]
     lines = [
-        f"**{_text(strong)}** {_text(rest)}",
+        f"**{_text(result.strong)}** {_text(result.rest)}",
         "",
+        *([_text(as_given(verdict.text)), ""] if verdict else []),
         f"Model: {_text(short(model.base_model))}, {count_text(model.updates_done)} of"
         f" {count_text(model.num_train_steps)} steps",
         "",

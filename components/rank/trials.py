@@ -14,12 +14,11 @@ from kfp_finetune.components.artifacts.leaderboard import Candidate, Leaderboard
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
-from kfp_finetune.components.evaluate.diagnosis import Diagnosis, diagnose
 from kfp_finetune.components.tasks.problem_type import ProblemType
 from kfp_finetune.components.tasks.registry import get_problem_type
 
 # Diagnoses of a trial that needed more steps or a higher rate.
-_TOO_LITTLE = ("undertrained", "not learned")
+_TOO_LITTLE = ("undertrained", "too low")
 
 
 @dataclass(frozen=True)
@@ -115,8 +114,7 @@ def _candidate(
     )
     values = [t.value for t in ranked if t.value is not None and t.diverged_at is None]
     best = trials[ranked[0].index]
-    diagnosis = diagnose(best.log, best.model, best.metrics.baseline.get("loss", math.inf))
-    stopped = best.model.stopped_at
+    verdict = best.metrics.verdict
     diverged = ranked[0].diverged_at is not None
     return Candidate(
         name=name,
@@ -124,8 +122,8 @@ def _candidate(
         mean=statistics.mean(values) if values else None,
         spread=statistics.stdev(values) if len(values) > 1 else None,
         diverged=sum(t.diverged_at is not None for t in ranked),
-        diagnosis="diverged" if diverged else diagnosis.kind,
-        finding=_ended(stopped.reason) if stopped and diverged else _sentence(diagnosis),
+        diagnosis="diverged" if diverged else verdict.kind if verdict else "unknown",
+        finding=verdict.text if verdict else "",
         attempts=ranked,
     )
 
@@ -149,15 +147,6 @@ def _ranked(index: int, trial: Trial, metric: str, split: str, sign: int) -> Ran
 def _settings(candidate: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of build_optimizer."""
     return {key: value for key, value in candidate.items() if key not in ("name", "seed")}
-
-
-def _ended(reason: str) -> str:
-    """The reason why training ended, without the rows of the update."""
-    return reason[0].upper() + reason[1:].partition(", made from")[0] + "."
-
-
-def _sentence(diagnosis: Diagnosis) -> str:
-    return " ".join(part for part in (diagnosis.finding, diagnosis.remedy) if part)
 
 
 def _verdict(candidates: Sequence[Candidate], kind: ProblemType, split: str) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kfp_finetune.components.tasks.predictions import Prediction
+    from kfp_finetune.components.tasks.results import Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,7 @@ class ProblemType:
         metric_text: Formats a value of the headline metric.
         axis_text: Formats the same value for the axis of a chart.
         metric_top: The largest possible value of the headline metric; None if there is none.
-        verdict: The first sentence of the report, in two parts: the result, and the details.
-        nothing_learned: The finding when the headline metric is 0; empty if 0 is no finding.
+        result: The score beside that of a constant answer: the first sentence of the report.
         tiles: Metrics shown as tiles, the most important first.
         slice_metrics: Metrics by which slices are compared; the first one is drawn as a bar.
         metric_names: Display names that differ from those of the other problem types.
@@ -61,8 +61,7 @@ class ProblemType:
     metric_text: Callable[[float], str]
     axis_text: Callable[[float], str]
     metric_top: float | None = 1.0
-    verdict: Callable[[Metrics], tuple[str, str]]
-    nothing_learned: str = ""
+    result: Callable[[Metrics], Result]
     tiles: tuple[str, ...]
     slice_metrics: tuple[str, ...]
     metric_names: Mapping[str, str] = field(default_factory=dict)

@@ -16,6 +16,8 @@ from kfp_finetune.components.artifacts.tokenized_dataset import (
     slice_name,
 )
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
+from kfp_finetune.components.judgement.facts import Facts
+from kfp_finetune.components.judgement.judge import judge
 from kfp_finetune.components.tasks.predictions import Predictions
 from kfp_finetune.components.tasks.text_classification.problem_types import (
     MULTI_LABEL,
@@ -125,6 +127,7 @@ def make_inputs(
     )
     predictions = synthetic_predictions(random, labels, logits, text, column)
     metrics = TASK.score(predictions, pa.table({}), model, dataset, "test", with_texts=with_texts)
+    metrics.verdict = judge(Facts(metrics, model, log))
     return metrics, model, log, dataset
 
 

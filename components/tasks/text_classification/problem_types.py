@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.number_text import amount_text, number_text, percent_text
 from kfp_finetune.components.tasks.problem_type import ProblemType
-from kfp_finetune.components.tasks.text_classification import verdicts
+from kfp_finetune.components.tasks.text_classification import results
 
 if TYPE_CHECKING:
     from kfp_finetune.components.tasks.predictions import Prediction
@@ -64,7 +64,7 @@ PROBLEM_TYPES = (
         metric_name="accuracy",
         metric_text=percent_text,
         axis_text="{:.0%}".format,
-        verdict=verdicts.single_label,
+        result=results.single_label,
         tiles=(
             "accuracy",
             "balanced_accuracy",
@@ -89,7 +89,7 @@ PROBLEM_TYPES = (
         metric_name="micro-F1",
         metric_text=number_text,
         axis_text="{:g}".format,
-        verdict=verdicts.multi_label,
+        result=results.multi_label,
         tiles=(
             "micro_f1",
             "macro_f1",
@@ -117,7 +117,7 @@ PROBLEM_TYPES = (
         metric_text=amount_text,
         axis_text="{:,.6g}".format,
         metric_top=None,
-        verdict=verdicts.regression,
+        result=results.regression,
         tiles=("mae", "rmse", "r2", "pearson", "spearman", "mean_error"),
         slice_metrics=("mae", "rmse", "mean_error"),
         metric_names={"loss": "Mean squared error"},

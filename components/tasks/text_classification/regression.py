@@ -21,7 +21,8 @@ def regression(labels: np.ndarray, predicted: np.ndarray, split: str) -> Metrics
     Returns:
         Scalars `mae`, `rmse`, `loss` (the mean squared error), `mean_error` (the mean of prediction
         minus label), `mean_baseline_mae` (the mean absolute error of always
-        predicting the split's mean) and, unless all labels are equal, `r2`; unless all labels or
+        predicting the split's mean) and, unless all labels are equal, `r2` and `prediction_spread`
+        (the standard deviation of the predictions, divided by the labels'); unless all labels or
         all predictions are, also `pearson` and `spearman`.
     """
     loss = float(mean_squared_error(labels, predicted))
@@ -35,6 +36,7 @@ def regression(labels: np.ndarray, predicted: np.ndarray, split: str) -> Metrics
     }
     if _differ(labels):
         metrics["r2"] = float(r2_score(labels, predicted))
+        metrics["prediction_spread"] = float(predicted.std() / labels.std())
         if _differ(predicted):
             metrics["pearson"] = float(pearsonr(labels, predicted).statistic)
             metrics["spearman"] = float(spearmanr(labels, predicted).statistic)

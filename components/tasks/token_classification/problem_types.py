@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.number_text import count_text, number_text, percent_text
 from kfp_finetune.components.tasks.problem_type import ProblemType
+from kfp_finetune.components.tasks.results import Result, accuracy_result, beats
 from kfp_finetune.components.tasks.token_classification.tags import OUTSIDE
-from kfp_finetune.components.tasks.verdicts import accuracy_verdict
 
 if TYPE_CHECKING:
     from kfp_finetune.components.tasks.predictions import Prediction
@@ -19,11 +19,12 @@ TAGS = "word_tagging"
 _CARD_LIMIT = "It always assigns one of these tags to every word, whatever the text."
 
 
-def _entities_verdict(metrics: Metrics) -> tuple[str, str]:
+def _entities_result(metrics: Metrics) -> Result:
     scores = metrics.metrics
     f1, entities = scores["f1"], sum(c.support for c in metrics.per_class)
     of = f"{count_text(entities)} entities in {count_text(metrics.num_examples)} {metrics.split}"
-    return (
+    return Result(
+        beats(metrics, "f1", 0.0),
         f"F1 is {number_text(f1)}" if f1 else "The model finds no entity:",
         f"on {of} sentences: {percent_text(scores['recall'])} of the entities are found, and"
         f" {percent_text(scores['precision'])} of the predicted ones are correct; always"
@@ -31,8 +32,8 @@ def _entities_verdict(metrics: Metrics) -> tuple[str, str]:
     )
 
 
-def _tags_verdict(metrics: Metrics) -> tuple[str, str]:
-    return accuracy_verdict(metrics, unit="words", labelled="tagged", label="tag")
+def _tags_result(metrics: Metrics) -> Result:
+    return accuracy_result(metrics, unit="words", labelled="tagged", label="tag")
 
 
 def _spans(prediction: Prediction) -> list[dict[str, Any]]:
@@ -70,9 +71,7 @@ PROBLEM_TYPES = (
         metric_name="F1",
         metric_text=number_text,
         axis_text="{:g}".format,
-        verdict=_entities_verdict,
-        # Most words are O: the loss is low even if no entity is found.
-        nothing_learned="no entity of the validation split was found",
+        result=_entities_result,
         tiles=("f1", "precision", "recall", "unseen_recall", "macro_f1", "accuracy"),
         slice_metrics=("f1", "precision", "recall"),
         metric_names={"accuracy": "Accuracy of words"},
@@ -95,7 +94,7 @@ PROBLEM_TYPES = (
         metric_name="accuracy",
         metric_text=percent_text,
         axis_text="{:.0%}".format,
-        verdict=_tags_verdict,
+        result=_tags_result,
         tiles=("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "ece", "loss"),
         slice_metrics=("accuracy", "loss"),
         label_kind="one tag per word",

@@ -1,0 +1,90 @@
+"""The verdict on a training, which every page, file and terminal prints as it is here."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+Kind = Literal[
+    "diverged",
+    "nothing learned",
+    "too high",
+    "too low",
+    "undertrained",
+    "overfitted",
+    "healthy",
+    "unknown",
+]
+# Kinds that need no advice.
+FINE: tuple[Kind, ...] = ("healthy", "unknown")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Tried(_Part):
+    """A training that was judged, and the advice that was given."""
+
+    kind: Kind
+    learning_rate: float
+    num_train_steps: int
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="the advised parameters; empty if none were advised"
+    )
+
+
+class Verdict(_Part):
+    """The verdict on a training."""
+
+    kind: Kind
+    finding: str = Field(description="the reason, as a sentence")
+    advice: str = Field(default="", description="what to try next, as a sentence; empty if healthy")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="the advice as parameters that change"
+    )
+    learning_rate: float = Field(description="peak rate of the training")
+    num_train_steps: int
+    tried: list[Tried] = Field(
+        default_factory=list,
+        description="the runs that this one repeats with changes, the first one first",
+    )
+
+    @property
+    def text(self) -> str:
+        """Finding and advice."""
+        return f"{self.finding} {self.advice}".strip()
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether nothing is known to be wrong."""
+        return self.kind in FINE
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the model is useless."""
+        return self.kind in ("diverged", "nothing learned")
+
+    def as_tried(self) -> list[Tried]:
+        """This training after those that it repeats, for the run that repeats it."""
+        own = Tried(
+            kind=self.kind,
+            learning_rate=self.learning_rate,
+            num_train_steps=self.num_train_steps,
+            options=self.options,
+        )
+        return [*self.tried, own]
+
+
+_RUNS = TypeAdapter(list[Tried])
+
+
+def read_tried(text: str) -> list[Tried]:
+    """Read the runs that a run repeats with changes; none from an empty text."""
+    return _RUNS.validate_json(text) if text else []
+
+
+def write_tried(runs: list[Tried]) -> str:
+    """The inverse of `read_tried`."""
+    return _RUNS.dump_json(runs).decode()

@@ -1,0 +1,1 @@
+"""Judge a training from its scores, its log and its settings, and advise what to try next."""

@@ -1,0 +1,108 @@
+"""The facts that a verdict follows from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.artifacts.optimizer_config import USUAL_RATES
+from kfp_finetune.components.artifacts.verdict import Tried
+from kfp_finetune.components.judgement.curves import Curves
+from kfp_finetune.components.judgement.usual import usual_epochs, usual_rate
+from kfp_finetune.components.tasks.problem_type import ProblemType
+from kfp_finetune.components.tasks.registry import get_problem_type
+from kfp_finetune.components.tasks.results import Result
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A training and its scores.
+
+    Attributes:
+        metrics: Of the test split.
+        model: The model's manifest.
+        records: The training log.
+        width: The model's hidden size; None: it is not known.
+        tried: The runs that this one repeats with changes, the first one first.
+        on_other_data: Whether the scores are on data that the model was not trained for.
+    """
+
+    metrics: Metrics
+    model: ModelManifest
+    records: Sequence[Mapping[str, Any]]
+    width: int | None = None
+    tried: tuple[Tried, ...] = field(default=())
+    on_other_data: bool = False
+
+    @cached_property
+    def kind(self) -> ProblemType:
+        """The problem type."""
+        return get_problem_type(self.model.problem_type)
+
+    @cached_property
+    def result(self) -> Result:
+        """The score beside that of a constant answer."""
+        return self.kind.result(self.metrics)
+
+    @cached_property
+    def curves(self) -> Curves:
+        """The curves of the log."""
+        return Curves.of(self.records)
+
+    @property
+    def constant_loss(self) -> float:
+        """The loss of a constant answer; infinite if it is not known."""
+        return self.metrics.baseline.get("loss", math.inf)
+
+    @property
+    def whole_loss(self) -> float:
+        """The training loss of a model that knows nothing, with which losses are compared."""
+        plain = self.model.label_smoothing_factor == 0 and self.model.class_weights == "none"
+        start = self.curves.start
+        return min(start, self.constant_loss) if plain else start
+
+    @property
+    def rate(self) -> float:
+        """The peak learning rate."""
+        return self.model.optimizer.schedule.learning_rate
+
+    @property
+    def usual_rate(self) -> float:
+        """The default rate for this model and optimizer."""
+        return usual_rate(self.model.optimizer.name, self.width)
+
+    @property
+    def rate_bounds(self) -> tuple[float, float]:
+        """The lowest and the highest rate that are advised for this optimizer."""
+        usual = USUAL_RATES[self.model.optimizer.name]
+        return usual.lowest, usual.highest
+
+    @property
+    def usual_epochs(self) -> int:
+        """The default number of epochs for these rows."""
+        return usual_epochs(self.model.steps_per_epoch)
+
+    @property
+    def has_kept_best(self) -> bool:
+        """Whether the weights are those of an evaluation before the last one."""
+        checks = self.curves.checks
+        return bool(checks) and self.model.best_step not in (None, checks[-1][0])
+
+    @property
+    def noise(self) -> float:
+        """Half the 95 % interval of the headline metric; 0 if it has none."""
+        low, high = self.metrics.intervals.get(self.kind.metric, (0.0, 0.0))
+        return (high - low) / 2
+
+    @property
+    def longer_was_worse(self) -> bool:
+        """Whether a run that this one repeats overfitted with more steps."""
+        return any(
+            run.kind == "overfitted" and run.num_train_steps > self.model.num_train_steps
+            for run in self.tried
+        )
