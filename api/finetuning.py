@@ -194,7 +194,7 @@ def _document(function: Callable[..., Run], pipeline: Pipeline) -> None:
     """Give a function the parameters of its pipeline: in its signature and in its documentation."""
     own = inspect.signature(function, eval_str=False)
     kept = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    names = {p.name for p in kept} | {*parameters.FINGERPRINTS}
+    names = {p.name for p in kept} | {*parameters.FILLED_IN}
     added = [p for p in parameters.load(pipeline.definition) if p.name not in names]
     function.__signature__ = own.replace(  # type: ignore[attr-defined]
         parameters=[

@@ -10,6 +10,7 @@ from kfp_finetune.calling import call
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import read_training_log
+from kfp_finetune.components.artifacts.verdict import Verdict
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.runs.folder import LOG, RunFolder
 from kfp_finetune.runs.results import PAGES
@@ -30,6 +31,8 @@ class Run:
         parameters: A value for every parameter of the pipeline.
         metrics: The metrics of the test split, by name.
         validation_metrics: The metrics of the validation split, by name.
+        verdict: The verdict on the training: `kind`, `finding`, `advice`, and `options`, which are
+            the parameters to change; None if there is none.
         candidates: One dictionary per candidate of a comparison, the best first; else empty.
         num_train_steps: The planned steps; None if they were not counted.
         artifacts: The paths of what the steps left, by name, relative to the folder.
@@ -42,6 +45,7 @@ class Run:
     parameters: dict[str, Any] = field(repr=False)
     metrics: dict[str, float] = field(repr=False)
     validation_metrics: dict[str, float] = field(repr=False)
+    verdict: Verdict | None = field(repr=False)
     candidates: list[dict[str, Any]] = field(repr=False)
     num_train_steps: int | None = field(repr=False)
     artifacts: dict[str, str] = field(repr=False)
@@ -59,6 +63,7 @@ class Run:
             parameters=record.parameters,
             metrics=record.metrics,
             validation_metrics=record.validation_metrics,
+            verdict=record.verdict,
             candidates=record.candidates,
             num_train_steps=None if steps is None else int(steps),
             artifacts=record.artifacts,

@@ -71,6 +71,7 @@ _METRICS = {
     "outside_baseline_accuracy": "Accuracy of tagging every word O.",
     "pearson": "Pearson correlation of predictions and labels.",
     "precision": "Share of predicted entities that are correct: exact span and type.",
+    "prediction_spread": "Standard deviation of the predictions, divided by that of the labels.",
     "r2": "Coefficient of determination.",
     "recall": "Share of true entities that are found: exact span and type.",
     "rmse": "Root mean squared error, in the unit of the labels.",
@@ -153,7 +154,7 @@ def _listed(options: Iterable[str]) -> str:
 
 
 def _is_option(parameter: parameters.Parameter) -> bool:
-    return parameter.name not in parameters.FINGERPRINTS and parameter.type is not list
+    return parameter.name not in parameters.FILLED_IN and parameter.type is not list
 
 
 def _argument(argument: Any) -> str:
@@ -196,7 +197,7 @@ def _parameters() -> Iterator[str]:
         yield f"### Parameters of {heading}\n"
         rows = []
         for parameter in both.values():
-            if parameter.step == step and parameter.name not in parameters.FINGERPRINTS:
+            if parameter.step == step and parameter.name not in parameters.FILLED_IN:
                 only = [name for name, known in has.items() if parameter.name in known]
                 note = f" Only in `{only[0]}`." if len(only) < len(has) else ""
                 rows.append(

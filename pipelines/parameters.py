@@ -48,6 +48,10 @@ GROUPS = {
 }
 # Filled in where a run starts, from the content of the data and of the model.
 FINGERPRINTS = ("dataset_fingerprint", "model_fingerprint")
+# Verdicts on the runs that a run repeats with changes.
+EARLIER_RUNS = "earlier_runs"
+# The parameters that nobody gives.
+FILLED_IN = (*FINGERPRINTS, EARLIER_RUNS)
 _TYPES: dict[str, type] = {
     "STRING": str,
     "NUMBER_INTEGER": int,
@@ -237,7 +241,7 @@ def check(
     Raises:
         InputError: For an unknown name or a wrong type.
     """
-    known = {p.name: p for p in parameters if p.name not in FINGERPRINTS}
+    known = {p.name: p for p in parameters if p.name not in FILLED_IN}
     checked = {}
     for name, value in values.items():
         if name not in known:
@@ -276,7 +280,7 @@ def complete(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> dict
     """Add the defaults.
 
     Returns:
-        A value for every parameter but the fingerprints; None for what is unset.
+        A value for every parameter that is not filled in; None for what is unset.
 
     Raises:
         InputError: If a required one is missing or a number cannot be carried by KFP.
@@ -291,7 +295,7 @@ def complete(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> dict
             ),
             remedy="give " + " and ".join(f"{p.option} {p.name.upper()}" for p in missing),
         )
-    full = {p.name: values.get(p.name, p.default) for p in parameters if p.name not in FINGERPRINTS}
+    full = {p.name: values.get(p.name, p.default) for p in parameters if p.name not in FILLED_IN}
     for name, value in full.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(

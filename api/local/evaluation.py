@@ -20,7 +20,7 @@ from kfp_finetune.local.processes import interruptible
 from kfp_finetune.pipelines import paths
 from kfp_finetune.pipelines.checks import check_installed
 from kfp_finetune.progress.lines import clean
-from kfp_finetune.progress.summary import shown
+from kfp_finetune.progress.summary import shown, verdict_rows
 from kfp_finetune.runs import scores
 from kfp_finetune.runs.folder import RunFolder, default_name
 from kfp_finetune.runs.trained_models import find_model, run_of
@@ -116,7 +116,7 @@ def evaluate_model(
     evaluation = prepare(name, flags, split=split, runs_dir=runs_dir, output=output)
     with interruptible(), quiet_libraries(), followed("evaluate"):
         metrics = evaluation.score()
-    title, *rest = _told(metrics, evaluation.name, evaluation.given["dataset"], evaluation.folder)
+    title, *rest = _told(metrics, evaluation)
     print("\n".join([clean(title), *(f"  {clean(line)}" for line in rest)]))
 
 
@@ -183,13 +183,13 @@ def _unwritable(folder: Path, reason: str) -> InputError:
     )
 
 
-def _told(metrics: Metrics, model: str, dataset: str, folder: Path) -> list[str]:
-    rows = scores.lines(metrics)
-    rows += [
-        (n, shown(folder.absolute() / f)) for n, f in (("metrics", METRICS), ("report", REPORT))
-    ]
+def _told(metrics: Metrics, evaluation: Evaluation) -> list[str]:
+    folder, dataset = evaluation.folder.absolute(), evaluation.given["dataset"]
+    rows = scores.lines(metrics) + verdict_rows(metrics.verdict, evaluation.run)
+    rows += [(n, shown(folder / f)) for n, f in (("metrics", METRICS), ("report", REPORT))]
     width = max(len(name) for name, _ in rows)
+    examples = counted(metrics.num_examples, "example")
     return [
-        f"{model} on {without_secrets(dataset)}: {counted(metrics.num_examples, 'example')}",
+        f"{evaluation.name} on {without_secrets(dataset)}: {examples}",
         *(f"{name:<{width}}  {text}" for name, text in rows),
     ]

@@ -32,7 +32,7 @@ from kfp_finetune.progress.display import make_screen
 from kfp_finetune.progress.failures import LoggedError
 from kfp_finetune.progress.lines import Screen
 from kfp_finetune.progress.summary import command_on, shown, summary
-from kfp_finetune.runs.folder import RECORD, RunError, RunFolder, Runner, find
+from kfp_finetune.runs.folder import RECORD, Repeated, RunError, RunFolder, Runner, find
 
 CACHE = ".cache"
 
@@ -47,6 +47,7 @@ def execute(
     runner: Runner = "subprocess",
     image: str | None = None,
     screen: Screen | None = None,
+    rerun_of: Repeated | None = None,
 ) -> RunFolder:
     """Run a pipeline in KFP's local runner and show how it goes.
 
@@ -59,6 +60,7 @@ def execute(
         runner: Whether steps are processes of this machine or Docker containers.
         image: The containers' image; None: the one that `make image` builds.
         screen: Where progress is shown; None: where standard output goes.
+        rerun_of: The run that this one repeats with changes.
 
     Returns:
         The run.
@@ -73,6 +75,7 @@ def execute(
     with folder.running() as lock:
         record = folder.record
         record.use_cache, record.runner, record.image = use_cache, runner, image
+        record.rerun_of = rerun_of
         record.hidden = [name for name, value in parameters.items() if is_hidden(value)]
         _execute(pipeline, folder, lock, found, screen)
     return folder
@@ -182,7 +185,7 @@ def _run(attempt: _Attempt) -> None:
     folder.record.status = "succeeded"
     folder.save()
     shutil.rmtree(folder.checkpoints, ignore_errors=True)  # the model is there
-    screen.summary(f"run {folder.record.name} succeeded", summary(folder, follower.plan))
+    screen.summary(f"run {folder.record.name} {folder.outcome}", summary(folder, follower.plan))
 
 
 def _begin(attempt: _Attempt, precision: str) -> None:

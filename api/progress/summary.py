@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kfp_finetune.components.artifacts.verdict import Verdict
+from kfp_finetune.components.repeating import as_options
 from kfp_finetune.progress.lines import duration
 from kfp_finetune.runs import scores
 from kfp_finetune.runs.folder import RunFolder
@@ -34,6 +36,7 @@ def summary(folder: RunFolder, plan: str) -> list[tuple[str, str]]:
         rows.append(("resumed", f"after step {steps}{exact}"))
     rows += [(f"test {name}", text) for name, text in scores.of_run(folder)]
     rows += [(f"validation {n}", text) for n, text in scores.values(record.validation_metrics)]
+    rows += verdict_rows(record.verdict, folder)
     seconds = sum(step.seconds or 0 for step in record.steps.values())
     rows.append(("time", duration(seconds)))
     for page in PAGES.values():
@@ -44,6 +47,23 @@ def summary(folder: RunFolder, plan: str) -> list[tuple[str, str]]:
         rows.append(("model", shown(folder.path / record.artifacts["model"])))
     if any(name.endswith("tensorboard_logs") for name in record.artifacts):
         rows.append(("TensorBoard", command_on("tensorboard", folder)))
+    return rows
+
+
+def verdict_rows(verdict: Verdict | None, run: RunFolder | None) -> list[tuple[str, str]]:
+    """The verdict on a training, and the command that follows its advice.
+
+    Args:
+        verdict: None if there is none.
+        run: The run to repeat; None if the model stands alone.
+    """
+    if verdict is None:
+        return []
+    rows = [("verdict", verdict.finding)]
+    if verdict.options and run is not None:
+        rows.append(("next", " ".join([command_on("rerun", run), *as_options(verdict.options)])))
+    elif verdict.advice:
+        rows.append(("next", verdict.advice))
     return rows
 
 

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
 from kfp_finetune.components.artifacts.model import StoppedAt
+from kfp_finetune.components.artifacts.verdict import Verdict
 from kfp_finetune.components.errors import InputError
 
 RECORD = "run.json"
@@ -47,6 +48,13 @@ class StepRecord(BaseModel):
     seconds: float | None = None
     cached: bool = False
     cached_from: str | None = Field(default=None, description="the run whose work it is")
+
+
+class Repeated(BaseModel):
+    """The run that a run repeats with changes."""
+
+    name: str
+    verdict: Verdict | None = None
 
 
 class RunError(BaseModel):
@@ -86,6 +94,10 @@ class RunRecord(BaseModel):
     artifacts: dict[str, str] = Field(default_factory=dict, description="relative to the folder")
     missing: list[str] = Field(
         default_factory=list, description="of a fetched run: what could not be fetched, and why"
+    )
+    verdict: Verdict | None = Field(default=None, description="verdict on the training")
+    rerun_of: Repeated | None = Field(
+        default=None, description="run that this one repeats with changes, and its verdict"
     )
     candidates: list[dict[str, Any]] = Field(default_factory=list)
     environment: dict[str, Any] = Field(default_factory=dict)
@@ -177,6 +189,15 @@ class RunFolder:
             return True
         return False
 
+    @property
+    def outcome(self) -> str:
+        """The status, and what is wrong with the model of a run that succeeded."""
+        verdict = self.record.verdict
+        status = self.status()
+        if status != "succeeded" or verdict is None or verdict.is_fine:
+            return status
+        return f"finished: {verdict.kind}"
+
     def can_be_resumed(self) -> bool:
         """Whether training was saved in the folder; each trial of a comparison has one in it."""
         return any(self.checkpoints.glob("**/step-*/checkpoint.json"))
@@ -208,6 +229,7 @@ class RunFolder:
             use_cache=record.use_cache,
             runner=record.runner,
             image=record.image,
+            rerun_of=record.rerun_of,
             started_at=record.started_at,
             pid=os.getpid(),
         )

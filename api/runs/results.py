@@ -40,4 +40,5 @@ def collect(folder: RunFolder, artifacts: Iterable[str]) -> None:
         elif name == "leaderboard":
             record.candidates = [c.model_dump() for c in leaderboard.read(path).candidates]
         elif name == "metrics_json":
-            record.metrics = metrics.read(path).metrics
+            measured = metrics.read(path)
+            record.metrics, record.verdict = measured.metrics, measured.verdict

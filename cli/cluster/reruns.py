@@ -15,7 +15,7 @@ from kfp_finetune.cli.cluster.connection import Connection
 from kfp_finetune.cli.cluster.observed import ObservedRun, find
 from kfp_finetune.cli.cluster.platform import Platform
 from kfp_finetune.cli.cluster.submit import EXPERIMENT, Spec, Submission
-from kfp_finetune.cli.pipeline.changes import changed, print_reused
+from kfp_finetune.cli.pipeline.changes import changed, earlier_runs, print_reused
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
 from kfp_finetune.pipelines import catalog
@@ -69,6 +69,8 @@ def rerun(
     keeps = run is not None and platform_of is None
     spec = run.spec if run is not None and keeps else submitting.compiled_spec(pipeline, platform)
     after = changed(before, changes, pipeline)
+    if record is not None:
+        after |= earlier_runs(record, changes, pipeline)
     arguments = submitting.prepare(pipeline, after, platform, submission, screen.heading)
     if spec.version is not None and not _is_registered(cluster, *spec.version):
         spec = replace(spec, version=None)

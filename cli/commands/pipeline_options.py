@@ -13,7 +13,7 @@ import typer
 from kfp_finetune.cli.commands.options import with_options
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.pipelines import catalog, parameters
-from kfp_finetune.pipelines.parameters import AUTO, FINGERPRINTS, Parameter
+from kfp_finetune.pipelines.parameters import AUTO, FILLED_IN, Parameter
 
 FINETUNE = catalog.PIPELINES["finetune"]
 _LEARNING_RATE = "learning_rate"
@@ -36,7 +36,7 @@ def offered(*, steps: Sequence[str] = (), names: Sequence[str] = ()) -> tuple[Pa
     found = [
         p
         for p in known
-        if p.name not in FINGERPRINTS
+        if p.name not in FILLED_IN
         and p.type is not list
         and (not steps or p.step in steps)
         and (not names or p.name in names)

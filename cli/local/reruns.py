@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli.pipeline.changes import changed, print_reused
+from kfp_finetune.cli.pipeline.changes import changed, earlier_runs, print_reused
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.repeating import EXECUTION_PARAMETERS
 from kfp_finetune.components.storage.uris import is_hidden
 from kfp_finetune.local.execution import execute
 from kfp_finetune.pipelines import catalog, parameters
-from kfp_finetune.pipelines.parameters import FINGERPRINTS
-from kfp_finetune.runs.folder import RunFolder, find
+from kfp_finetune.pipelines.parameters import FILLED_IN
+from kfp_finetune.runs.folder import Repeated, RunFolder, find
 
 
 def rerun_here(
@@ -42,15 +42,16 @@ def rerun_here(
             remedy=" ".join(f"--{n.replace('_', '-')} 'THE WHOLE URI'" for n in gone),
         )
     after = changed(record.parameters, changes, pipeline)
-    before = {n: v for n, v in record.parameters.items() if n not in FINGERPRINTS}
+    before = {n: v for n, v in record.parameters.items() if n not in FILLED_IN}
     if use_cache:
         print_reused(parameters.read_spec(pipeline.definition), before, after, EXECUTION_PARAMETERS)
     execute(
         pipeline,
-        after,
+        after | earlier_runs(record, changes, pipeline),
         runs_dir=runs_dir,
         name=new_name,
         use_cache=use_cache,
         runner=record.runner,
         image=record.image,
+        rerun_of=Repeated(name=record.name, verdict=record.verdict),
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from kfp_finetune.components.artifacts.verdict import write_tried
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
 from kfp_finetune.pipelines import parameters as pipeline_parameters
-from kfp_finetune.pipelines.parameters import FINGERPRINTS, in_order
+from kfp_finetune.pipelines.parameters import EARLIER_RUNS, FILLED_IN, in_order
 
 if TYPE_CHECKING:
     from kfp_finetune.pipelines.catalog import Pipeline
+    from kfp_finetune.runs.folder import RunRecord
 
 # Revisions belong to what they are of.
 _REVISED = ("dataset", "model")
@@ -28,13 +30,13 @@ def changed(
         pipeline: Whose parameters.
 
     Returns:
-        A value for every parameter but the fingerprints.
+        A value for every parameter that is not filled in.
 
     Raises:
         InputError: If something is missing, or would be shared that must not be.
     """
     known = pipeline_parameters.load(pipeline.definition)
-    names = {p.name for p in known} - set(FINGERPRINTS)
+    names = {p.name for p in known} - set(FILLED_IN)
     kept = {n: v for n, v in before.items() if n in names and is_given(n, v)}
     kept = {p.name: p.type(kept[p.name]) for p in known if p.name in kept}  # the API gives 32.0
     for name in _REVISED:
@@ -56,6 +58,26 @@ def changed(
             remedy="add --checkpoint-dir with another folder",
         )
     return after
+
+
+def earlier_runs(
+    record: RunRecord, changes: Mapping[str, Any], pipeline: Pipeline
+) -> dict[str, str]:
+    """The parameter by which a rerun knows the verdicts on the runs that it repeats.
+
+    Args:
+        record: The record of the repeated run.
+        changes: The parameters that change.
+        pipeline: The pipeline of both.
+
+    Returns:
+        Nothing if the run was not judged, or if other data is read: its verdict says nothing then.
+    """
+    steps = {p.name: p.step for p in pipeline_parameters.load(pipeline.definition)}
+    reads = {name for name, step in steps.items() if step == "load_data"} - {"seed"}
+    if EARLIER_RUNS not in steps or record.verdict is None or reads & set(changes):
+        return {}
+    return {EARLIER_RUNS: write_tried(record.verdict.as_tried())}
 
 
 def steps_reused(

@@ -150,6 +150,7 @@ def _described(folder: RunFolder) -> dict[str, Any]:
         "candidates": record.candidates,
         "num_train_steps": record.outputs.get("num_train_steps"),
         "stopped_at": record.stopped_at and record.stopped_at.model_dump(),
+        "verdict": record.verdict and record.verdict.model_dump(),
         "metrics": record.metrics,
         "validation_metrics": record.validation_metrics,
         "started_at": record.started_at,
@@ -185,7 +186,7 @@ def _columns(folders: Sequence[RunFolder], sort: str | None) -> list[Column]:
         cells = [f"{found[name]:.4f}" if name in found else NOTHING for found in values]
         # The first metric decides; the others are omitted before anything else.
         columns.append(Column(name, cells, order=10 + place if place else 0))
-    columns.append(_column("status", [row["status"] for row in rows], 1))
+    columns.append(_column("status", [folder.outcome for folder in folders], 1))
     columns.append(_column("started", started, 7))
     return columns
 

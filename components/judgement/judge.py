@@ -55,7 +55,7 @@ def judge(facts: Facts) -> Verdict:
         kind=kind,
         finding=finding,
         advice=advised.sentence,
-        options=advised.options,
+        options=dict(advised.options),
         learning_rate=facts.rate,
         num_train_steps=facts.model.num_train_steps,
         tried=list(facts.tried),

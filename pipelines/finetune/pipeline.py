@@ -90,6 +90,7 @@ def finetune(
     tensorboard_dir: str = "",
     dataset_fingerprint: str = "",
     model_fingerprint: str = "",
+    earlier_runs: str = "",
 ):
     """Fine-tune a Transformers model on a text dataset.
 
@@ -192,6 +193,7 @@ def finetune(
         model=trained.outputs["model"],
         precision=precision,
         texts_in_report=texts_in_report,
+        earlier_runs=earlier_runs,
     )
     record_artifacts(
         pipeline="finetune",

@@ -73,7 +73,7 @@ def test_names_leave_the_environment_as_it_was() -> None:
 def test_signatures_have_the_parameters_of_the_pipeline(function: object, pipeline: str) -> None:
     signature = inspect.signature(function)  # type: ignore[arg-type]
     known = {p.name: p for p in parameters.load(catalog.PIPELINES[pipeline].definition)}
-    offered = known.keys() - set(parameters.FINGERPRINTS)
+    offered = known.keys() - set(parameters.FILLED_IN)
     assert offered <= signature.parameters.keys()
     for name in offered - {"dataset", "candidates"}:
         assert signature.parameters[name].default == known[name].default

@@ -1,0 +1,342 @@
+"""Verdicts on unmistakable trainings, and what holds for all advice."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.artifacts.optimizer_config import OPTIMIZERS, USUAL_RATES
+from kfp_finetune.components.artifacts.verdict import Tried, Verdict
+from kfp_finetune.components.build_optimizer.parameters import (
+    DEFAULTS,
+    build_optimizer_config,
+)
+from kfp_finetune.components.build_optimizer.schedules import learning_rates
+from kfp_finetune.components.judgement.facts import Facts
+from kfp_finetune.components.judgement.judge import judge
+from kfp_finetune.components.judgement.usual import usual_epochs, usual_rate
+from kfp_finetune.components.repeating import as_options
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
+from kfp_finetune.components.tasks.token_classification.problem_types import ENTITIES, TAGS
+
+STEPS, EPOCHS = 300, 3
+X = np.linspace(0, 1, STEPS)
+CHANCE = float(np.log(77))
+FALLING = CHANCE * np.exp(-6 * X) + 0.2
+SLOW = CHANCE * (1 - 0.5 * X)
+FLAT = np.full(STEPS, CHANCE)
+JUMPED = np.where(X < 0.5, CHANCE * (1 - X), CHANCE)
+MINILM = 384
+
+
+def scored(kind: str = SINGLE_LABEL, *, learned: bool = True, **scores: float) -> Metrics:
+    """Scores on 1,000 examples that are clearly better than a constant answer's, or like it."""
+    metrics, baseline, spread = {
+        SINGLE_LABEL: (
+            {"accuracy": 0.9, "majority_baseline_accuracy": 0.02, "macro_f1": 0.9, "loss": 0.4},
+            {"accuracy": 0.02, "loss": CHANCE},
+            0.02,
+        ),
+        TAGS: (
+            {"accuracy": 0.9, "majority_baseline_accuracy": 0.3, "macro_f1": 0.9, "loss": 0.4},
+            {"accuracy": 0.3, "loss": CHANCE},
+            0.02,
+        ),
+        MULTI_LABEL: (
+            {"micro_f1": 0.6, "constant_baseline_micro_f1": 0.2, "subset_accuracy": 0.5,
+             "loss": 0.1, "roc_auc": 0.9},
+            {"micro_f1": 0.2, "loss": 0.19},
+            0.02,
+        ),
+        REGRESSION: (
+            {"mae": 0.4, "mean_baseline_mae": 1.2, "r2": 0.8, "loss": 0.3,
+             "prediction_spread": 0.9},
+            {"mae": 1.2, "loss": 2.2},
+            0.04,
+        ),
+        ENTITIES: (
+            {"f1": 0.5, "precision": 0.5, "recall": 0.5, "accuracy": 0.95, "loss": 0.2},
+            {"f1": 0.0, "accuracy": 0.9, "loss": 0.4},
+            0.02,
+        ),
+    }[kind]  # fmt: skip
+    metrics = {**metrics}
+    if not learned:
+        metrics |= {**baseline, "r2": 0.01, "roc_auc": 0.505, "precision": 0.0, "recall": 0.0}
+    metrics |= scores
+    return Metrics(
+        split="test",
+        num_examples=1000,
+        metrics=metrics,
+        intervals={
+            name: (value - spread, value + spread) if value else (0.0, 0.0)
+            for name, value in metrics.items()
+            if name != "roc_auc"
+        },
+        baseline=baseline,
+        per_class=[],
+        confusion_matrix=[],
+        label_names=["a", "b"],
+    )
+
+
+def facts(
+    losses: np.ndarray,
+    validation: list[float],
+    *,
+    kind: str = SINGLE_LABEL,
+    metrics: Metrics | None = None,
+    values: list[float] | None = None,
+    rate: float = 2e-4,
+    epochs: float = EPOCHS,
+    tried: tuple[Tried, ...] = (),
+    **changes: Any,
+) -> Facts:
+    """A training of a MiniLM with the noise of batches of 32, evaluated after each epoch."""
+    optimizer = changes.pop("optimizer", "adam")
+    settings = changes.pop("settings", {})
+    config = build_optimizer_config(
+        len(losses) or 1, optimizer=optimizer, learning_rate=rate, **settings
+    )
+    noise = np.random.default_rng(0).gamma(40, 1 / 40, len(losses))
+    rates = learning_rates(config.schedule)
+    log: list[dict[str, Any]] = []
+    per_check = len(losses) // max(len(validation), 1)
+    for step, loss in enumerate(losses * noise):
+        log.append({"step": step, "learning_rate": float(rates[step]), "loss": float(loss)})
+        done, rest = divmod(step + 1, per_check)
+        if validation and not rest and done <= len(validation):
+            check = {"loss": validation[done - 1]}
+            if values:
+                check["accuracy"] = values[done - 1]
+            log.append({"step": step + 1, "validation": check})
+    model = ModelManifest(
+        task="token-classification" if kind in (ENTITIES, TAGS) else "text-classification",
+        problem_type=kind,
+        label_names=["a", "b"],
+        max_length=128,
+        base_model="minilm",
+        dataset="data.csv",
+        num_train_examples=3200,
+        batch_size=32,
+        gradient_accumulation_steps=1,
+        num_train_epochs=epochs,
+        steps_per_epoch=max(1, round(len(losses) / epochs)),
+        num_train_steps=max(1, len(losses)),
+        updates_done=len(losses),
+        optimizer=config,
+        seed=42,
+        **changes,
+    )
+    return Facts(metrics or scored(kind), model, log, width=MINILM, tried=tried)
+
+
+HEALTHY, NOTHING = "healthy", "nothing learned"
+
+
+@pytest.mark.parametrize(
+    ("made", "kind", "options"),
+    [
+        pytest.param(facts(FALLING, [0.6, 0.3, 0.3]), HEALTHY, "", id="levels out"),
+        pytest.param(facts(FALLING, []), HEALTHY, "", id="no validation rows"),
+        pytest.param(
+            facts(SLOW, [3.6, 2.9, 2.2]), "undertrained", "--num-train-epochs 20", id="falling"
+        ),
+        pytest.param(
+            # BANKING77, MiniLM, 5e-5 → 0, 3 epochs: measured.
+            facts(CHANCE - 1.9 * (1 - (1 - X) ** 2), [3.55, 2.75, 2.58], rate=5e-5),
+            "undertrained", "--learning-rate 0.0002 --num-train-epochs 20",
+            id="levelled out by the rate alone",
+        ),
+        pytest.param(
+            facts(SLOW, [3.6, 2.9, 2.2], rate=1e-6), "too low", "--learning-rate 0.0002", id="slow"
+        ),
+        pytest.param(facts(SLOW, []), "undertrained", "--num-train-epochs 20", id="no checks"),
+        pytest.param(
+            facts(FALLING, [0.9, 1.2, 1.6], values=[0.8, 0.8, 0.8]), "overfitted",
+            "--load-best-model-at-end --early-stopping-patience 3", id="validation rises",
+        ),
+        pytest.param(
+            facts(FALLING, [0.9, 1.2, 1.6], values=[0.8, 0.85, 0.9]), HEALTHY, "",
+            id="more confident, and more often right",
+        ),
+        pytest.param(
+            facts(FALLING, [0.9] + [1.6] * 29, values=[0.8] * 30, epochs=30), "overfitted",
+            "--num-train-epochs 3 --load-best-model-at-end", id="far too many epochs",
+        ),
+        pytest.param(
+            facts(FALLING, [0.9, 1.2, 1.6], best_step=100), HEALTHY, "", id="kept the best"
+        ),
+        pytest.param(
+            facts(JUMPED, [3.0, 4.3, 4.3]), "diverged",
+            "--learning-rate 5e-05 --warmup-ratio 0.1 --max-grad-norm 1.0", id="jumps to chance",
+        ),
+        pytest.param(
+            facts(np.where(X < 0.1, CHANCE, 4281.0), [4281.0] * 3, rate=10.0,
+                  metrics=scored(learned=False)),
+            "diverged", "--learning-rate 0.0002 --warmup-ratio 0.1 --max-grad-norm 1.0",
+            id="ends in the thousands",
+        ),
+        pytest.param(
+            facts(np.where(X < 0.9, FALLING, np.nan), [0.6, 0.3]), "diverged", "--learning-rate",
+            id="is no number",
+        ),
+        pytest.param(
+            facts(FLAT * 0.8, [3.4] * 3, rate=1e-2), "too high", "--learning-rate 0.0002",
+            id="only a little",
+        ),
+        pytest.param(
+            facts(1.9 + 2.4 * np.exp(-12 * X), [2.0, 1.9, 1.9]), HEALTHY, "", id="a hard task",
+        ),
+        pytest.param(facts(np.full(STEPS, 0.05), [0.05] * 3), HEALTHY, "", id="knew it before"),
+        pytest.param(facts(FALLING[:10], []), "unknown", "", id="ten steps"),
+        pytest.param(facts(np.zeros(0), []), "unknown", "", id="no steps"),
+    ],
+)  # fmt: skip
+def test_kinds(made: Facts, kind: str, options: str) -> None:
+    found = judge(made)
+    assert found.kind == kind, found
+    assert options in " ".join(as_options(found.options)), found
+    assert found.finding.endswith(".") and found.is_fine == (not found.advice)
+    assert judge(made) == found
+
+
+@pytest.mark.parametrize("kind", [SINGLE_LABEL, MULTI_LABEL, REGRESSION, ENTITIES, TAGS])
+def test_a_score_like_a_constant_answers_is_no_learning_whatever_the_loss_does(kind: str) -> None:
+    metrics = scored(kind, learned=False)
+    constant = metrics.baseline["loss"]
+    falls = 0.695 * np.exp(-5 * X) + 0.19
+    found = judge(facts(falls, [0.3, 0.2, 0.19], kind=kind, metrics=metrics))
+    assert found.kind == NOTHING and found.is_lost
+    flat = np.full(STEPS, constant)
+    assert judge(facts(flat, [constant] * 3, kind=kind, metrics=metrics)).kind == NOTHING
+    low = judge(facts(flat, [constant] * 3, kind=kind, metrics=metrics, rate=1e-8))
+    assert low.options == {"learning_rate": 2e-4, "num_train_epochs": 20}
+    high = judge(facts(flat, [constant] * 3, kind=kind, metrics=metrics, rate=1e-2))
+    assert high.options["learning_rate"] == 2e-4
+    assert judge(facts(falls, [0.3, 0.2, 0.2], kind=kind)).kind != NOTHING
+
+
+@pytest.mark.parametrize(
+    ("kind", "scores"),
+    [
+        # Trained with a rate of 1: every label is absent, and the loss is low.
+        (MULTI_LABEL, {"roc_auc": 0.505, "loss": 0.188, "micro_f1": 0.24}),
+        (REGRESSION, {"r2": 0.06, "prediction_spread": 0.01}),
+        (REGRESSION, {"r2": -3.0, "prediction_spread": 1.0}),
+        (SINGLE_LABEL, {"accuracy": 0.03, "loss": 5.0, "matthews_correlation": 0.01}),
+    ],
+)
+def test_scores_of_chance(kind: str, scores: dict[str, float]) -> None:
+    assert judge(facts(FALLING, [], kind=kind, metrics=scored(kind, **scores))).kind == NOTHING
+
+
+def test_weighted_classes_are_learned_though_the_most_frequent_label_is_more_often_right() -> None:
+    metrics = scored(accuracy=0.7, loss=0.9, matthews_correlation=0.4)
+    metrics.baseline = {"accuracy": 0.8, "loss": 0.5}
+    made = facts(np.exp(-9 * X), [], metrics=metrics, class_weights="balanced")
+    assert judge(made).kind == HEALTHY
+
+
+def test_scores_on_other_data_advise_no_other_training() -> None:
+    made = facts(SLOW, [3.6, 2.9, 2.2], metrics=scored(learned=False))
+    other = Facts(made.metrics, made.model, made.records, on_other_data=True)
+    found = judge(other)
+    assert (found.kind, found.options) == (NOTHING, {}) and "On this data" in found.finding
+
+
+def test_still_rising_entities_are_undertrained() -> None:
+    """Most words are outside of entities: the loss is low long before they are found."""
+    made = facts(np.full(STEPS, 0.1), [0.12, 0.11, 0.11], kind=ENTITIES)
+    for check, f1 in zip(
+        (r for r in made.records if "validation" in r), (0.1, 0.3, 0.4), strict=True
+    ):
+        check["validation"]["f1"] = f1  # type: ignore[index]
+    found = judge(made)
+    assert found.kind == "undertrained" and "F1" in found.finding
+
+
+def test_a_length_in_steps_is_advised_in_steps() -> None:
+    made = facts(SLOW, [3.6, 2.9, 2.2], parameters={"max_steps": STEPS})
+    assert judge(made).options == {"max_steps": 2 * STEPS}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_usual_rates(optimizer: str) -> None:
+    bounds = USUAL_RATES[optimizer]
+    rates = [usual_rate(optimizer, width) for width in (64, 384, 768, 1024, None)]
+    assert rates == [*sorted(rates[:-1], reverse=True), rates[2]]
+    assert all(bounds.lowest <= rate <= bounds.highest for rate in rates)
+    if optimizer == "adam":
+        assert rates[1:3] == [2e-4, 5e-5] and bounds.lowest == 1e-6 and bounds.highest == 1e-2
+    assert usual_epochs(313) == 10 and usual_epochs(100_000) == 3
+
+
+MADE = {
+    "flat": facts(FLAT, [CHANCE] * 3, metrics=scored(learned=False)),
+    "jumped": facts(JUMPED, [3.0, 4.3, 4.3], metrics=scored(learned=False)),
+    "poor": facts(FLAT * 0.8, [3.4] * 3),
+    "slow": facts(SLOW, [3.6, 2.9, 2.2]),
+    "rises": facts(FALLING, [0.9, 1.2, 1.6], values=[0.5] * 3),
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_advice_stays_in_bounds_and_never_leads_back(optimizer: str) -> None:
+    """Whatever runs in a row look like, each one started by the advice of the one before."""
+    bounds = USUAL_RATES[optimizer]
+    rates = (1e-8, 1e-6, 5e-5, 2e-4, 1e-3, 10.0)
+    for rate, epochs, *curves in itertools.product(rates, (1, 50), *[MADE] * 3):
+        settings: dict[str, Any] = {"learning_rate": rate, "num_train_epochs": epochs}
+        tried: tuple[Tried, ...] = ()
+        seen: list[tuple[dict[str, Any], Verdict]] = []
+        for name in curves:
+            found = judge(of_settings(settings, name, optimizer, tried))
+            seen.append((settings, found))
+            if not found.options:
+                break
+            advised = found.options.get("learning_rate")
+            assert advised is None or bounds.lowest <= advised <= bounds.highest, seen
+            tried, settings = tuple(found.as_tried()), settings | found.options
+            assert settings != seen[-1][0], seen
+        for parameter in ("learning_rate", "num_train_epochs"):
+            check_direction([s[parameter] for s, _ in seen] + [settings[parameter]], seen)
+
+
+def check_direction(values: list[float], seen: Any) -> None:
+    """A value never returns to one that was left, nor passes it."""
+    for i, j in itertools.combinations(range(len(values)), 2):
+        if values[i] != values[i + 1]:
+            raised = values[i + 1] > values[i]
+            assert values[j] > values[i] if raised else values[j] < values[i], (values, seen)
+
+
+def of_settings(
+    settings: dict[str, Any], name: str, optimizer: str, tried: tuple[Tried, ...]
+) -> Facts:
+    """A training with these settings whose curves are those of that name."""
+    made, epochs = MADE[name], settings["num_train_epochs"]
+    config = build_optimizer_config(
+        100 * epochs,
+        optimizer=optimizer,
+        **{n: v for n, v in settings.items() if n in DEFAULTS},
+    )
+    model = made.model.model_copy(
+        update={
+            "num_train_epochs": epochs,
+            "num_train_steps": 100 * epochs,
+            "steps_per_epoch": 100,
+            "optimizer": config,
+            "best_step": STEPS if settings.get("load_best_model_at_end") else None,
+        }
+    )
+    return Facts(made.metrics, model, made.records, width=MINILM, tried=tried)
