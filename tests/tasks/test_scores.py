@@ -255,6 +255,7 @@ def test_numbers_are_scored_as_by_hand() -> None:
             "mean_error": 0.5,
             "mean_baseline_mae": 1.5,
             "r2": 1 - 6 / 14,
+            "prediction_spread": math.sqrt(predicted / true),
             "pearson": covariance / math.sqrt(true * predicted),
             "spearman": 3 / math.sqrt(5 * 3),  # of the ranks 1 2 3 4 and 2 2 2 4
         }
@@ -266,15 +267,16 @@ def test_numbers_are_scored_as_by_hand() -> None:
     ("labels", "predictions", "missing"),
     [
         ([1, 2, 3], [2, 2, 2], {"pearson", "spearman"}),
-        ([2, 2, 2], [1, 2, 3], {"r2", "pearson", "spearman"}),
-        ([2], [1], {"r2", "pearson", "spearman"}),
+        ([2, 2, 2], [1, 2, 3], {"r2", "prediction_spread", "pearson", "spearman"}),
+        ([2], [1], {"r2", "prediction_spread", "pearson", "spearman"}),
     ],
 )
 def test_undefined_scores_of_equal_numbers_are_omitted(
     labels: list[float], predictions: list[float], missing: set[str]
 ) -> None:
     found = regression(labels, predictions).metrics
-    names = {"mae", "rmse", "loss", "mean_error", "mean_baseline_mae", "r2", "pearson", "spearman"}
+    names = {"mae", "rmse", "loss", "mean_error", "mean_baseline_mae", "r2"}
+    names |= {"prediction_spread", "pearson", "spearman"}
     assert set(found) == names - missing
 
 
