@@ -75,7 +75,10 @@ class Example(_Part):
     label: str = Field(description="label in the data; several are joined by commas")
     predicted: str
     about: str | None = Field(
-        default=None, description="multi-label: the label that `confidence` refers to"
+        default=None, description="multi-label: the label with the most confident error"
+    )
+    about_predicted: bool | None = Field(
+        default=None, description="multi-label: whether that label was predicted"
     )
     confidence: float | None = Field(
         default=None, description="probability of the prediction; None for numbers"

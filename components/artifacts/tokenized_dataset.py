@@ -35,6 +35,7 @@ class SplitCounts(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    source: str = Field(default="", description="the file, folder or split that has the rows")
     rows_read: int = Field(ge=0, description="data rows that were read for this split")
     rows: int = Field(ge=0, description="rows in the split's Arrow file")
     divided: int = Field(
@@ -62,6 +63,9 @@ class TokenizedDatasetManifest(BaseModel):
     pad_token_id: int
     vocab_size: int = Field(description="larger than every token id")
     has_token_type_ids: bool = Field(description="whether there is a token_type_ids column")
+    longest: int | None = Field(
+        default=None, description="tokens of the longest row before truncation; None: not recorded"
+    )
     truncated_share: float = Field(ge=0, le=1, description="share of rows truncated at max_length")
     dataset: str = Field(description="source of the data")
     model: str = Field(description="model of the tokenizer")

@@ -36,6 +36,7 @@ def render_card(
     return page.render(
         title=title,
         split=metrics.split,
+        source="",
         result=kind.result(metrics),
         # A notebook's reader changes arguments, not options.
         verdict=found and found.model_copy(update={"advice": as_arguments(found.advice)}),

@@ -11,6 +11,9 @@ from kfp_finetune.components.artifacts.metrics import Metrics
 
 SHADES = 10
 _DRAWN = 500  # labels; with more, a cell would be smaller than a pixel
+# Pixels of a character in small print, and of the longest name that is shown whole.
+_CHARACTER = 6.3
+_WIDEST_NAME = 320
 NUMBERS_UP_TO = 20  # labels; beyond, cells are too small to write in
 
 
@@ -96,6 +99,7 @@ def confusion_picture(metrics: Metrics) -> dict[str, Any] | None:
         "size": size,
         "scale": "large" if size > NUMBERS_UP_TO else "medium" if size > 8 else "small",
         "rows": rows,
+        "name_width": min(int(max(map(len, names)) * _CHARACTER) + 10, _WIDEST_NAME),
         "by_errors": by_errors(matrix).tolist(),
         "shades": [round(0.1 + 0.9 * shade / SHADES, 2) for shade in range(1, SHADES + 1)],
     }

@@ -34,7 +34,10 @@ def metric_text(name: str, value: float) -> str:
     """The value of a metric: a share, an amount in the labels' unit, or a score."""
     if "accuracy" in name or name == "hamming_loss":
         return percent_text(value)
-    return amount_text(value) if name in _IN_UNITS else number_text(value)
+    if name in _IN_UNITS:
+        return amount_text(value)
+    # Below 0.001, a score is as good as 0; a loss has its own scale.
+    return number_text(value) if name == "loss" else f"{value:.3f}".replace("-0.000", "0.000")
 
 
 def tiles(metrics: Metrics, kind: ProblemType) -> list[tuple[str, str, str]]:

@@ -23,10 +23,18 @@ def reliability_pictures(calibration: Calibration) -> list[dict[str, Any]]:
     return pictures
 
 
+def raised_error(calibration: Calibration) -> tuple[float, float] | None:
+    """The calibration error without and with the temperature, if it is higher with it."""
+    before, after = calibration.before, calibration.after
+    return (before.ece, after.ece) if after and after.ece > before.ece else None
+
+
 def _picture(title: str, reliability: Reliability) -> dict[str, Any]:
     most = max(one.count for one in reliability.bins)
+    bars = (f"{percent_text(b.confidence)}: {percent_text(b.accuracy)}" for b in reliability.bins)
     return {
         "title": title,
+        "description": f"{title}. Probability and share that is correct: {'; '.join(bars)}",
         "note": f"ECE {number_text(reliability.ece)}, log loss {number_text(reliability.loss)}",
         "bins": [
             {

@@ -9,6 +9,7 @@ from typing import Any
 from kfp_finetune.components.artifacts.metrics import (
     LESS_IS_BETTER,
     ClassScores,
+    Example,
     MarkedSentence,
     Metrics,
 )
@@ -21,7 +22,7 @@ from kfp_finetune.components.evaluate.metric_table import (
     metric_text,
     tiles,
 )
-from kfp_finetune.components.evaluate.reliability import reliability_pictures
+from kfp_finetune.components.evaluate.reliability import raised_error, reliability_pictures
 from kfp_finetune.components.evaluate.reproduction import command, training_facts, try_next
 from kfp_finetune.components.evaluate.training_curves import training_curves
 from kfp_finetune.components.number_text import count_text, percent_text
@@ -58,6 +59,7 @@ def render_report(
     return page.render(
         title=f"{short(model.base_model)} on {short(without_secrets(dataset.dataset))}",
         split=metrics.split,
+        source=_test_source(dataset, metrics.split),
         result=kind.result(metrics),
         verdict=metrics.verdict,
         try_next=try_next(metrics.verdict, model),
@@ -71,10 +73,11 @@ def render_report(
         recalls=_recalls(metrics),
         kind=kind,
         calibration=reliability_pictures(metrics.calibration) if metrics.calibration else [],
+        worse=raised_error(metrics.calibration) if metrics.calibration else None,
         slices=_slices(metrics, kind),
-        mistakes=metrics.mistakes,
+        mistakes=_mistakes(metrics),
+        doubtful={example.row for example in metrics.suspected_label_errors},
         confused_pairs=metrics.confused_pairs,
-        suspected=metrics.suspected_label_errors,
         data=_data(dataset),
         training=training_facts(model),
         command=command(model, texts_in_report=texts_in_report),
@@ -85,6 +88,20 @@ def short(source: str) -> str:
     """A name for a heading: the last part of a path or URI, or a Hub id unchanged."""
     is_place = source.startswith((".", "/", "~")) or "://" in source
     return (source.rstrip("/").rpartition("/")[2] or source) if is_place else source
+
+
+def _test_source(dataset: TokenizedDatasetManifest, split: str) -> str:
+    """The file of the evaluated split; empty if its rows were drawn from the training data."""
+    sources = {name: counts.source for name, counts in dataset.splits.items()}
+    found = sources.get(split, "")
+    return short(found) if found and found != sources.get("train") else ""
+
+
+def _mistakes(metrics: Metrics) -> list[Example]:
+    """The most confident errors, and the possible label errors that are not among them."""
+    shown = {example.row for example in metrics.mistakes}
+    others = [e for e in metrics.suspected_label_errors if e.row not in shown]
+    return [*metrics.mistakes, *others]
 
 
 def _classes(metrics: Metrics) -> list[dict[str, Any]]:
@@ -175,6 +192,7 @@ def _data(dataset: TokenizedDatasetManifest) -> dict[str, Any]:
         dataset.text_column,
         *([dataset.text_pair_column] if dataset.text_pair_column else []),
     ]
+    longest = dataset.longest
     return {
         "facts": [
             ("Source", without_secrets(dataset.dataset)),
@@ -182,17 +200,14 @@ def _data(dataset: TokenizedDatasetManifest) -> dict[str, Any]:
             ("Label", dataset.label_column),
             *([("Labels", count_text(len(dataset.label_names)))] if dataset.label_names else []),
             ("Tokenizer", dataset.model),
-            ("Longest input", f"{count_text(dataset.max_length)} tokens"),
+            *([("Longest input", f"{count_text(longest)} tokens")] if longest else []),
+            ("Truncated at", f"{count_text(dataset.max_length)} tokens"),
             ("Truncated texts", percent_text(dataset.truncated_share)),
-            *(
-                [("Fingerprint", dataset.dataset_fingerprint)]
-                if dataset.dataset_fingerprint
-                else []
-            ),
         ],
         "splits": [
             {
                 "name": name,
+                "source": short(counts.source) if counts.rows_read else "",
                 "read": counts.rows_read,
                 "rows": counts.rows - counts.divided,
                 "dropped": sum(counts.dropped.values()),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.verdict import Verdict
 from kfp_finetune.components.build_optimizer.curve import describe, settings
 from kfp_finetune.components.counts import counted
+from kfp_finetune.components.evaluate.environment import environment_facts, instruction_sets
 from kfp_finetune.components.number_text import count_text, number_text
 from kfp_finetune.components.repeating import as_options
-from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.components.tasks.registry import get_problem_type
 
 
@@ -22,9 +21,6 @@ def training_facts(model: ModelManifest) -> dict[str, Any]:
     done = count_text(model.updates_done)
     facts = [
         ("Base model", model.base_model),
-        *_if("Base model's fingerprint", model.base_model_fingerprint),
-        ("Data", without_secrets(model.dataset)),
-        *_if("Data's fingerprint", model.dataset_fingerprint),
         ("Task", f"{model.task}, {model.problem_type}"),
         ("Steps", f"{done} of {count_text(model.num_train_steps)} planned"),
         ("Batch size", count_text(model.batch_size)),
@@ -42,9 +38,11 @@ def training_facts(model: ModelManifest) -> dict[str, Any]:
         "plan": _plan(model),
         "facts": facts,
         "settings": settings(model.optimizer),
-        "environment": [
-            (name, value if isinstance(value, str) else json.dumps(value, sort_keys=True))
-            for name, value in model.environment.items()
+        "environment": environment_facts(model.environment),
+        "details": [
+            *_if("Base model", model.base_model_fingerprint),
+            *_if("Data", model.dataset_fingerprint),
+            *instruction_sets(model.environment),
         ],
     }
 

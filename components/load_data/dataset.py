@@ -28,6 +28,7 @@ from kfp_finetune.components.models.sizes import check_against_weights
 from kfp_finetune.components.repeating import changed
 from kfp_finetune.components.runtime import Progress, emit
 from kfp_finetune.components.storage.files import write_text
+from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.components.tasks.registry import get_task
 from kfp_finetune.components.tasks.tokenization import check_max_length, highest_id
 
@@ -127,6 +128,7 @@ def _write(
         pad_token_id=tokenizer.pad_token_id,
         vocab_size=highest_id(tokenizer) + 1,
         has_token_type_ids=tokenize.has_token_type_ids,
+        longest=tokenize.percentile(1),
         truncated_share=tokenize.truncated_share,
         dataset=parameters.dataset,
         model=parameters.model,
@@ -150,6 +152,7 @@ def _write(
 def _counts(writer: DatasetWriter, data: Understood, split: str) -> SplitCounts:
     dropped = data.part_of(split).dropped.get(split, {})
     return SplitCounts(
+        source=without_secrets(data.part_of(split).rows.source.name),
         rows_read=writer.rows[split] + sum(dropped.values()),
         rows=writer.examples[split],
         divided=writer.examples[split] - writer.rows[split],

@@ -152,6 +152,7 @@ def line_chart(
         ]
     return {
         "title": title,
+        "description": f"{title}: " + "; ".join(_described(one, text) for one in series),
         "height": height,
         "series": drawn,
         "x_ticks": [(float(right(t)), _step_text(t)) for t in ticks(0, width, whole=True)],
@@ -159,6 +160,21 @@ def line_chart(
         "notes": placed,
         "tooltips": tooltips,
     }
+
+
+def _described(series: Series, text: Callable[[float], str]) -> str:
+    """A line in words, for those who do not see it."""
+    if not len(series.x):
+        return f"{series.name} has no points"
+    first, last = 0, len(series.x) - 1
+    marks = {first: "starts at", last: "ends at"}
+    for at, name in ((int(series.y.argmin()), "lowest"), (int(series.y.argmax()), "highest")):
+        marks.setdefault(at, name)
+    parts = (
+        f"{marks[at]} {text(float(series.y[at]))} (step {count_text(series.x[at])})"
+        for at in sorted(marks)
+    )
+    return f"{series.name} {', '.join(parts)}"
 
 
 def _desk(height: int) -> tuple[tuple[int, int], int, int]:

@@ -14,10 +14,13 @@ from kfp_finetune.components.inert import inert
 from kfp_finetune.components.number_text import count_text, number_text, percent_text
 from kfp_finetune.components.options import as_given
 
+# A rate such as 5e-05, or an option such as --num-train-epochs.
+_DASHED = re.compile(r"\d[\d.]*e-\d+|(?<![\w-])--[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+
 
 def unbroken(text: str) -> Markup:
-    """Text in which a rate is not wrapped at its minus sign."""
-    return Markup(re.sub(r"\d[\d.]*e-\d+", r'<span class="whole">\g<0></span>', str(escape(text))))  # noqa: S704
+    """Text in which rates and options are not wrapped at their dashes."""
+    return Markup(_DASHED.sub(r'<span class="whole">\g<0></span>', str(escape(text))))  # noqa: S704
 
 
 def breakable(text: str) -> Markup:

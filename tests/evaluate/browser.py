@@ -97,6 +97,22 @@ class Chromium:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    def cut(self) -> list[str]:
+        """The texts that are cut at an edge, except in a box that scrolls, and wrapped options."""
+        found = self.run(
+            """
+            const shown = [...document.querySelectorAll("main *")].filter(e => !e.closest("svg"));
+            const hidden = e => ["hidden", "clip"].includes(getComputedStyle(e).overflowX);
+            const wide = shown.filter(e => e.scrollWidth > e.clientWidth + 1 && hidden(e));
+            const broken = [...document.querySelectorAll(".whole")].filter(
+              e => e.getClientRects().length > 1);
+            const beside = [...document.querySelectorAll(".scroll:not(.matrix-box)")].filter(
+              e => e.scrollWidth > e.clientWidth + 1);
+            [...wide, ...broken, ...beside].map(e => e.className + ": " + e.innerText.slice(0, 80));
+            """
+        )
+        return list(found)
+
     def picture(self, selector: str) -> Any:
         """The pixels of a part of the page: an array of height × width × 3."""
         import numpy as np

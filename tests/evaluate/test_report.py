@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from kfp_finetune.components.artifacts.model import StoppedAt
@@ -28,8 +29,9 @@ from kfp_finetune.components.tasks.text_classification.problem_types import (
     REGRESSION,
     SINGLE_LABEL,
 )
+from kfp_finetune.components.tasks.text_classification.task import TASK
 from tests.evaluate.browser import CHROMIUM, Chromium
-from tests.evaluate.inputs import make_inputs, names_of
+from tests.evaluate.inputs import make_inputs, names_of, synthetic_predictions
 
 HOSTILE = "</script><script>alert(\"x\")</script> 'quoted' & <b>bold</b>"
 
@@ -275,6 +277,75 @@ def test_the_page_shows_intervals_calibration_slices_and_mistakes(page: str) -> 
     assert pair.count == max(np.array(metrics.confusion_matrix)[~np.eye(6, dtype=bool)])
 
 
+def test_possible_label_errors_are_marked_in_the_list_of_errors() -> None:
+    inputs = make_inputs(names_of(6))
+    mistakes, suspected = inputs[0].mistakes, inputs[0].suspected_label_errors
+    rows = {example.row for example in [*mistakes, *suspected]}
+    text = Outline(render_report(*inputs)).text.partition("Most confident errors")[2]
+    shown = re.findall(r"row (\S+)\s+labelled", text)
+    assert sorted(shown) == sorted(f"{row:,}" for row in rows)
+    assert text.count("label may be wrong") == len(suspected) > 0
+
+
+def test_the_most_confident_error_says_whether_its_label_was_predicted() -> None:
+    _, model, log, dataset = make_inputs(["a", "b"], problem_type=MULTI_LABEL)
+    truth, logits = np.array([[1, 0], [0, 0]]), np.array([[-4.0, -1], [-1, 3]])
+    predictions = synthetic_predictions(np.random.default_rng(1), truth, logits, "text", "channel")
+    metrics = TASK.score(predictions, pa.table({}), model, dataset, "test", with_texts=True)
+    text = Outline(render_report(metrics, model, log, dataset)).text
+    assert "most confident error: a is absent, 98.2%" in text
+    assert "most confident error: b is present, 95.3%" in text
+
+
+def test_a_temperature_that_does_not_help_is_reported() -> None:
+    metrics, *others = make_inputs(names_of(6))
+    found = metrics.calibration
+    assert found is not None
+    assert found.after is not None
+    sure, unsure = sorted((found.before, found.after), key=lambda one: one.ece)
+    for before, after, expected in ((sure, unsure, True), (unsure, sure, False)):
+        changed = found.model_copy(update={"before": before, "after": after})
+        page = render_report(metrics.model_copy(update={"calibration": changed}), *others)
+        told = f"the calibration error is {after.ece:.3f} with it and {before.ece:.3f} without it"
+        assert (told in Outline(page).text) == expected
+
+
+def test_data_and_environment_are_read_by_people() -> None:
+    metrics, model, log, dataset = make_inputs(names_of(6))
+    environment = {
+        "processor": "AMD EPYC (avx avx2 fma)",
+        "devices": ["/physical_device:CPU:0", "/physical_device:GPU:0", "/physical_device:GPU:1"],
+        "variables": {},
+        "op_determinism": True,
+    }
+    prints = {"base_model_fingerprint": "b" * 64, "dataset_fingerprint": "d" * 64}
+    model = model.model_copy(update={"environment": environment, **prints})
+    splits = {
+        "train": SplitCounts(source="/data/train.csv", rows_read=9, rows=9),
+        "test": SplitCounts(source="/data/later.csv", rows_read=5, rows=5),
+    }
+    dataset = dataset.model_copy(update={"splits": splits, "longest": 301} | prints)
+    page = render_report(metrics, model, log, dataset)
+    text, folded = Outline(page).text, page.partition('<details class="sub">')[2]
+    assert "Evaluation on the test split: later.csv" in text
+    assert "test from later.csv" in text
+    assert "Longest input 301 tokens" in text
+    assert "Truncated at 128 tokens" in text
+    assert "devices 1 CPU, 2 GPUs" in text
+    assert "deterministic operations yes" in text
+    assert "{}" not in text
+    for long in ("b" * 64, "d" * 64, "avx avx2 fma"):
+        assert page.count(long) == folded.count(long) == 1
+
+
+def test_a_score_near_zero_is_no_scientific_number() -> None:
+    metrics, *others = make_inputs(names_of(6))
+    baseline = metrics.baseline | {"macro_f1": 4.68e-4}
+    page = render_report(metrics.model_copy(update={"baseline": baseline}), *others)
+    assert "baseline 0.000" in Outline(page).text
+    assert "e-04" not in Outline(page).text.partition("How to reproduce")[0]
+
+
 @pytest.mark.parametrize("problem_type", [SINGLE_LABEL, MULTI_LABEL, REGRESSION])
 def test_omitted_texts_are_nowhere(problem_type: str) -> None:
     names = [] if problem_type == REGRESSION else names_of(6)
@@ -373,6 +444,7 @@ def test_a_browser_finds_no_error_no_request_and_nothing_too_wide(
         )
         assert shown == sorted(shown)
     assert chromium.run("document.documentElement.scrollWidth") <= width
+    assert chromium.cut() == []
     background = chromium.run("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", background))) < 200) == dark
     assert chromium.problems == []

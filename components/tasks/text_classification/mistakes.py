@@ -149,9 +149,9 @@ class _Examples:
     def several(
         self, i: int, truth: np.ndarray, given: np.ndarray, about: int, confidence: float
     ) -> Example:
-        return self._example(
-            i, self._joined(truth), self._joined(given), self._names[about], confidence
-        )
+        found = self._example(i, self._joined(truth), self._joined(given), confidence=confidence)
+        name, predicted = self._names[about], bool(given[about])
+        return found.model_copy(update={"about": name, "about_predicted": predicted})
 
     def number(self, i: int) -> Example:
         label, predicted = self._predictions.labels[i, 0], self._predictions.logits[i, 0]
@@ -165,7 +165,6 @@ class _Examples:
         i: int,
         label: str,
         predicted: str,
-        about: str | None = None,
         confidence: float | None = None,
     ) -> Example:
         table = self._predictions.table
@@ -178,7 +177,6 @@ class _Examples:
             row=table["row"][int(i)].as_py() + 1,
             label=label,
             predicted=predicted,
-            about=about,
             confidence=confidence,
             **texts,
         )
