@@ -168,7 +168,7 @@ class _Examples:
         confidence: float | None = None,
     ) -> Example:
         table = self._predictions.table
-        texts = {}
+        texts: dict[str, str] = {}
         if self._with_texts:
             for column in ("text", "text_pair"):
                 if column in table.column_names:
@@ -178,7 +178,8 @@ class _Examples:
             label=label,
             predicted=predicted,
             confidence=confidence,
-            **texts,
+            text=texts.get("text"),
+            text_pair=texts.get("text_pair"),
         )
 
 
