@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from kfp_finetune.progress.trials import Trials
 from kfp_finetune.runs.folder import RunFolder, StepRecord
 from kfp_finetune.runs.results import collect
 
+# Given the outputs of load_data, a sentence to show before training.
+Announce = Callable[[Mapping[str, Any]], str]
 _LINES_SHOWN = 5
 
 
@@ -35,12 +38,14 @@ class Follower:
     Args:
         folder: The run, whose record is kept up to date.
         screen: Where it is shown.
+        announce: Returns a sentence to show before training; None: there is none.
     """
 
-    def __init__(self, folder: RunFolder, screen: Screen) -> None:
+    def __init__(self, folder: RunFolder, screen: Screen, announce: Announce | None = None) -> None:
         self.plan = ""
         self._folder = folder
         self._screen = screen
+        self._announce = announce
         self._last: deque[str] = deque(maxlen=_LINES_SHOWN)
         self._error: dict[str, Any] | None = None
         self._trials = Trials(folder.record.parameters.get("candidates") or [])
@@ -103,6 +108,8 @@ class Follower:
             self._screen.ended(title, "done", duration(fields["seconds"]))
         else:
             self._screen.ended(title, "cached", f"from {origin}")
+        if self._announce is not None and step == "load_data":
+            self._screen.heading(self._announce(fields["outputs"]))
 
     def check(self, code: int) -> None:
         """Raise what went wrong, if anything did.

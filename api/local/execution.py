@@ -23,7 +23,7 @@ from kfp_finetune.components.temporary import temporary_folder
 from kfp_finetune.local import environment
 from kfp_finetune.local.checks import check
 from kfp_finetune.local.containers import Image, remove_left
-from kfp_finetune.local.events import Follower, StepError
+from kfp_finetune.local.events import Announce, Follower, StepError
 from kfp_finetune.local.precision import of_run, step_parameters
 from kfp_finetune.local.processes import Interrupted, ProcessGroup, interruptible
 from kfp_finetune.pipelines import catalog
@@ -32,7 +32,15 @@ from kfp_finetune.progress.display import make_screen
 from kfp_finetune.progress.failures import LoggedError
 from kfp_finetune.progress.lines import Screen
 from kfp_finetune.progress.summary import command_on, shown, summary
-from kfp_finetune.runs.folder import RECORD, Repeated, RunError, RunFolder, Runner, find
+from kfp_finetune.runs.folder import (
+    RECORD,
+    Purpose,
+    Repeated,
+    RunError,
+    RunFolder,
+    Runner,
+    find,
+)
 
 CACHE = ".cache"
 
@@ -48,6 +56,8 @@ def execute(
     image: str | None = None,
     screen: Screen | None = None,
     rerun_of: Repeated | None = None,
+    purpose: Purpose = "training",
+    announce: Announce | None = None,
 ) -> RunFolder:
     """Run a pipeline in KFP's local runner and show how it goes.
 
@@ -61,6 +71,8 @@ def execute(
         image: The containers' image; None: the one that `make image` builds.
         screen: Where progress is shown; None: where standard output goes.
         rerun_of: The run that this one repeats with changes.
+        purpose: What the run is for.
+        announce: Given the outputs of load_data, returns a sentence to show before training.
 
     Returns:
         The run.
@@ -75,9 +87,9 @@ def execute(
     with folder.running() as lock:
         record = folder.record
         record.use_cache, record.runner, record.image = use_cache, runner, image
-        record.rerun_of = rerun_of
+        record.rerun_of, record.purpose = rerun_of, purpose
         record.hidden = [name for name, value in parameters.items() if is_hidden(value)]
-        _execute(pipeline, folder, lock, found, screen)
+        _execute(pipeline, folder, lock, found, screen, announce=announce)
     return folder
 
 
@@ -131,11 +143,12 @@ def _execute(
     image: Image | None,
     screen: Screen | None,
     resume: str | None = None,
+    announce: Announce | None = None,
 ) -> None:
     with interruptible():
         screen = screen or make_screen()
         try:
-            _run(_Attempt(pipeline, folder, lock, image, screen, resume))
+            _run(_Attempt(pipeline, folder, lock, image, screen, resume, announce))
         except BaseException as error:
             end = Interrupted(signal.SIGPIPE) if isinstance(error, BrokenPipeError) else error
             if resume and isinstance(end, InputError):
@@ -159,6 +172,7 @@ class _Attempt:
         image: The image in which the steps run; None: they run in this environment.
         screen: Where progress is shown.
         resume: None for the first attempt; else "exact" or "any", as for `finetune`.
+        announce: As `execute`.
     """
 
     pipeline: Pipeline
@@ -167,6 +181,7 @@ class _Attempt:
     image: Image | None
     screen: Screen
     resume: str | None
+    announce: Announce | None
 
 
 def _run(attempt: _Attempt) -> None:
@@ -180,12 +195,14 @@ def _run(attempt: _Attempt) -> None:
     )
     screen.heading(f"run {folder.record.name} in {shown(folder.path)}")
     _begin(attempt, precision)
-    follower = Follower(folder, screen)
+    follower = Follower(folder, screen, attempt.announce)
     follower.check(_run_steps(attempt, follower, precision))
     folder.record.status = "succeeded"
     folder.save()
     shutil.rmtree(folder.checkpoints, ignore_errors=True)  # the model is there
-    screen.summary(f"run {folder.record.name} {folder.outcome}", summary(folder, follower.plan))
+    if folder.record.purpose == "training":
+        title = f"run {folder.record.name} {folder.outcome}"
+        screen.summary(title, summary(folder, follower.plan))
 
 
 def _begin(attempt: _Attempt, precision: str) -> None:

@@ -24,6 +24,8 @@ from kfp_finetune.components.runtime import ERROR_LINE, EVENT_LINE, available_me
 from kfp_finetune.local.containers import Containers, remove_left
 from kfp_finetune.runs.folder import RunFolder
 
+# The steps that a run of this purpose does without.
+_LEFT_OUT = {"range_test": ("evaluate",)}
 _terminated = threading.Event()
 
 
@@ -82,6 +84,8 @@ def run(
     spec = json_format.MessageToDict(pipeline.pipeline_spec)
     tasks = spec["root"]["dag"]["tasks"]
     tasks.pop("record-artifacts", None)  # here, a run's artifacts are in its folder
+    for step in _LEFT_OUT.get(folder.record.purpose, ()):
+        tasks.pop(step)
     for task in tasks.values():
         if "parameterIterator" in task:  # two trainings would share the processor
             task["iteratorPolicy"] = {"parallelismLimit": 1}

@@ -36,6 +36,7 @@ _SECONDS_TO_WAIT = 5.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 Runner = Literal["subprocess", "docker"]
+Purpose = Literal["training", "range_test"]
 Status = Literal["running", "succeeded", "failed", "interrupted"]
 
 
@@ -72,6 +73,9 @@ class RunRecord(BaseModel):
     schema_version: Literal[1] = 1
     name: str
     status: Status = "running"
+    purpose: Purpose = Field(
+        default="training", description="range_test: a throw-away model that is not scored"
+    )
     pipeline: str
     parameters: dict[str, Any]
     hidden: list[str] = Field(
@@ -223,6 +227,7 @@ class RunFolder:
         shutil.rmtree(self.steps, ignore_errors=True)
         self.record = RunRecord(
             name=record.name,
+            purpose=record.purpose,
             pipeline=record.pipeline,
             parameters=record.parameters,
             hidden=record.hidden,

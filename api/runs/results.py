@@ -33,7 +33,8 @@ def collect(folder: RunFolder, artifacts: Iterable[str]) -> None:
             record.stopped_at = manifest.stopped_at
             record.resumed_at = manifest.resumed_at
             record.differences = manifest.differences
-            record.validation_metrics = manifest.validation_metrics
+            if record.purpose == "training":  # a range test's model is not to be ranked
+                record.validation_metrics = manifest.validation_metrics
             record.environment |= manifest.environment
             # A fetched run has the artifacts alone, and not what its steps returned.
             record.outputs = {"num_train_steps": manifest.num_train_steps} | record.outputs

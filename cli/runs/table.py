@@ -142,6 +142,7 @@ def _described(folder: RunFolder) -> dict[str, Any]:
         "name": record.name,
         "folder": str(folder.path.absolute()),
         "status": folder.status(),
+        "purpose": record.purpose,
         "task": _task(folder),
         "dataset": without_secrets(str(parameters.get("dataset"))),
         "model": without_secrets(str(parameters.get("model"))),
@@ -198,6 +199,8 @@ def _column(head: str, cells: Sequence[Any], order: int) -> Column:
 def _schedule(row: dict[str, Any]) -> str:
     if row["candidates"]:
         return f"{row['candidates'][0]['name']}, best of {len(row['candidates'])}"
+    if row["purpose"] == "range_test":
+        return "range test"
     rate = row["learning_rate"]
     return " ".join(filter(None, [row["lr_scheduler_type"], None if rate is None else f"{rate:g}"]))
 

@@ -80,6 +80,11 @@ class ModelManifest(BaseModel):
     label_smoothing_factor: float = 0.0
     class_weights: str = "none"
     label_all_tokens: bool = False
+    constant_loss: float | None = Field(
+        default=None,
+        description="training loss of the best constant answer, such as the entropy of the labels;"
+        " None: not recorded",
+    )
     validation_metrics: dict[str, float] = Field(default_factory=dict)
     temperature: float = Field(
         default=1.0,

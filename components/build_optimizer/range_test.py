@@ -1,37 +1,49 @@
 """The learning-rate range test: find a peak learning rate from the loss under a rising rate.
 
 The rate rises exponentially from far too low to far too high while the model trains (Smith,
-1506.01186; the exponential rise and the tenth of the best rate come from fastai).
+1506.01186; the exponential rise is fastai's). A test counts only if its loss gets clearly below
+that of a constant answer: a loss that falls to the entropy of the labels has learned their shares
+and nothing about the texts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.number_text import count_text, number_text, rate_text
-from kfp_finetune.components.pages.charts import Note, Series, line_chart
-from kfp_finetune.components.pages.page import templates
+from kfp_finetune.components.artifacts.optimizer_config import USUAL_RATES
+from kfp_finetune.components.number_text import number_text, rate_text
 
-LOWEST, HIGHEST, STEPS = 1e-7, 1.0, 200
-# The parameters of build_optimizer and finetune; the test usually ends with a divergence.
-PARAMETERS: dict[str, Any] = {
-    "lr_scheduler_type": "exponential",
-    "learning_rate": LOWEST,
-    "decay_rate": HIGHEST / LOWEST,
-    "max_steps": STEPS,
-    "on_divergence": "report",
-}
-_SMOOTHING = 0.9  # factor of the exponential mean
-_WORSE = 1.3  # times the lowest loss: from there on the model diverges
-_BELOW_THE_BEST = 10  # the peak is this many times lower
-_LEARNED = 0.97
+# Updates of a test, and of the longer one that follows if it learned nothing.
+STEPS, LONGER_STEPS = 90, 300
+# A test trains with rates up to this many times the highest usual one, so that the loss is seen to
+# rise.
+_BEYOND = 10
+_WIDTH = 0.04  # of the smoothing kernel, as a share of the updates
+_CLEARLY = 0.05  # a loss this share below the constant answer's, and
+_SIGMAS = 3.0  # this many standard errors below it, has learned
+_FAR_WORSE = 1.3  # times the loss of knowing nothing
+
+
+def rising_rate(optimizer: str, steps: int = STEPS) -> dict[str, Any]:
+    """The parameters of build_optimizer, count_steps and finetune for a test.
+
+    Args:
+        optimizer: One of `USUAL_RATES`; of another, which will be refused, the rates do not matter.
+        steps: Updates of the test.
+    """
+    usual = USUAL_RATES.get(optimizer, USUAL_RATES["adam"])
+    return {
+        "lr_scheduler_type": "exponential",
+        "learning_rate": usual.lowest,
+        "decay_rate": usual.highest * _BEYOND / usual.lowest,
+        "max_steps": steps,
+        "on_divergence": "report",  # the test usually ends with one
+    }
 
 
 @dataclass(frozen=True)
@@ -39,93 +51,121 @@ class RangeTest:
     """The result of a range test.
 
     Attributes:
-        learning_rate: The suggested peak, to one digit.
-        reason: The reason, as a sentence.
-        rates: The rate of every update until the loss became far worse, shape [updates].
+        learning_rate: The suggested peak, to one digit; None if the model learned nothing.
+        reason: The reason, as a sentence without its full stop.
+        rates: The rate of every update, shape [updates].
         losses: The losses of these updates.
         smooth: The losses, smoothed.
         best: The index of the lowest smoothed loss.
+        constant_loss: The loss of the best constant answer.
+        diverged: The index at which the smoothed loss rises above the constant answer's again (if
+            nothing was learned: far above it); None if it never does.
     """
 
-    learning_rate: float
+    learning_rate: float | None
     reason: str
     rates: np.ndarray
     losses: np.ndarray
     smooth: np.ndarray
     best: int
+    constant_loss: float
+    diverged: int | None
 
 
-def read_range_test(records: Sequence[dict[str, Any]]) -> RangeTest:
+def read_range_test(
+    records: Sequence[Mapping[str, Any]], constant_loss: float, optimizer: str = "adam"
+) -> RangeTest:
     """Find the peak in the training log of a test.
 
     Args:
         records: As `artifacts.model.write_training_log` documents them.
-
-    Raises:
-        InputError: If no rate made the loss fall.
+        constant_loss: The loss of the best constant answer, as the model's manifest has it.
+        optimizer: One of `USUAL_RATES`.
     """
     updates = [r for r in records if "learning_rate" in r and math.isfinite(r["loss"])]
     rates = np.array([r["learning_rate"] for r in updates])
     losses = np.array([r["loss"] for r in updates])
-    smooth = _smoothed(losses)
-    lowest = np.minimum.accumulate(smooth)
-    worse = np.flatnonzero(smooth > _WORSE * lowest)
-    end = int(worse[0]) if len(worse) else len(smooth)
-    best = int(smooth[:end].argmin()) if end else 0
-    if not end or smooth[best] > _LEARNED * smooth[0]:
-        raise InputError(
-            "the loss did not fall at any learning rate",
-            where=f"rates from {LOWEST:g} to {HIGHEST:g}",
-            expected="a model that learns from the data",
-            remedy="check the labels with kfp-finetune check, or set --learning-rate",
+    smooth = smoothed(losses)
+    best = int(smooth.argmin())
+    learned = smooth[best] <= constant_loss - margin(losses, smooth, best, constant_loss)
+    limit = constant_loss if learned else _FAR_WORSE * max(constant_loss, float(smooth[0]))
+    above = np.flatnonzero(smooth[best:] > limit)
+    diverged = best + int(above[0]) if len(above) else None
+    lowest, constant = number_text(smooth[best]), number_text(constant_loss)
+    if not learned:
+        found = None
+        reason = (
+            f"the lowest loss, {lowest}, is not clearly below that of a constant answer,"
+            f" {constant}: nothing was learned at any rate"
         )
-    found = float(f"{rates[best] / _BELOW_THE_BEST:.0e}")
-    reason = (
-        f"the loss was lowest, {number_text(smooth[best])}, at a rate of"
-        f" {rate_text(rates[best])}; the suggested peak is a tenth of that, where the loss falls"
-        " with a margin before it rises"
-    )
-    return RangeTest(found, reason, rates[:end], losses[:end], smooth[:end], best)
-
-
-def _smoothed(losses: np.ndarray) -> np.ndarray:
-    """The exponential mean without the bias of its start (1412.6980, section 3)."""
-    mean, found = 0.0, []
-    for i, loss in enumerate(losses, start=1):
-        mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
-        found.append(mean / (1 - _SMOOTHING**i))
-    return np.array(found)
-
-
-def render_range_test(test: RangeTest) -> str:
-    """The test as a self-contained HTML page."""
-    steps = np.arange(len(test.rates))
-    at = int(np.searchsorted(test.rates, test.learning_rate).clip(0, len(steps) - 1))
-    notes = [
-        Note(i, float(test.smooth[i]), rate_text(rate), caption, f"step {count_text(i)}")
-        for i, rate, caption in (
-            (at, test.learning_rate, "suggested peak"),
-            (test.best, test.rates[test.best], "lowest loss"),
+    else:
+        usual = USUAL_RATES[optimizer]
+        rate = min(max(suggested(rates, smooth, best), usual.lowest), usual.highest)
+        found = float(f"{rate:.0e}")
+        reason = (
+            f"the loss fell to {lowest} at a rate of {rate_text(rates[best])}; a constant answer"
+            f" has {constant}"
         )
-    ]
-    chart = line_chart(
-        "Loss while the rate rises",
-        [
-            Series("each step", steps, test.losses, "faint"),
-            Series("smoothed", steps, test.smooth),
-        ],
-        text=number_text,
-        axis=number_text,
-        top=float(test.losses.max()) * 1.3,
-        last_step=len(steps),
-        height=320,
-        notes=notes,
-    )
-    marks = list(range(0, len(steps), max(1, len(steps) // 10)))
-    page = templates(Path(__file__).parent).get_template("range_test.html.jinja")
-    return page.render(
-        peak=rate_text(test.learning_rate),
-        reason=test.reason,
-        chart=chart,
-        rows=[(i, rate_text(test.rates[i]), number_text(test.smooth[i])) for i in marks],
-    )
+    return RangeTest(found, reason, rates, losses, smooth, best, constant_loss, diverged)
+
+
+def smoothed(losses: np.ndarray) -> np.ndarray:
+    """The losses, averaged over neighbouring updates with a centred Gaussian kernel.
+
+    A mean over past updates would show every minimum at too high a rate.
+    """
+    steps = np.arange(len(losses))
+    weights = np.exp(-0.5 * ((steps[:, None] - steps) / _deviation(len(losses))) ** 2)
+    mean: np.ndarray = weights @ losses / weights.sum(axis=1)
+    return mean
+
+
+def _deviation(updates: int) -> float:
+    return max(_WIDTH * updates, 1.0)
+
+
+def margin(losses: np.ndarray, smooth: np.ndarray, best: int, constant_loss: float) -> float:
+    """How far below a constant answer's loss the lowest smoothed loss must be to count.
+
+    Args:
+        losses: The losses, shape [updates].
+        smooth: The losses, smoothed.
+        best: The index of the lowest smoothed loss.
+        constant_loss: The loss of the best constant answer.
+    """
+    deviation = _deviation(len(losses))
+    near = slice(max(0, best - round(3 * deviation)), best + round(3 * deviation) + 1)
+    spread = float((losses[near] - smooth[near]).std())
+    averaged = 2 * math.sqrt(math.pi) * deviation  # updates that the kernel averages
+    return max(_CLEARLY * constant_loss, _SIGMAS * spread / math.sqrt(averaged))
+
+
+def tenth_of_lowest(rates: np.ndarray, smooth: np.ndarray, best: int) -> float:
+    """A tenth of the rate with the lowest loss, which is fastai's `minimum`."""
+    return float(rates[best] / 10)
+
+
+def third_of_lowest(rates: np.ndarray, smooth: np.ndarray, best: int) -> float:
+    """A third of the rate with the lowest loss."""
+    return float(rates[best] / 3)
+
+
+def steepest(rates: np.ndarray, smooth: np.ndarray, best: int) -> float:
+    """The rate at which the loss falls fastest, which is fastai's `steep`."""
+    return float(rates[np.diff(smooth[: best + 1]).argmin()] if best else rates[0])
+
+
+def still_falling(rates: np.ndarray, smooth: np.ndarray, best: int) -> float:
+    """The largest rate at which the loss still falls half as fast as at the steepest point."""
+    slope = np.diff(smooth[: best + 1])
+    return float(rates[np.flatnonzero(slope <= slope.min() / 2)[-1]] if best else rates[0])
+
+
+# The rules that benchmarks/learning_rates.py compares; `suggested` is the best of them there.
+RULES: Mapping[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
+    "tenth of the lowest": tenth_of_lowest,
+    "third of the lowest": third_of_lowest,
+    "steepest": steepest,
+    "still falling": still_falling,
+}
+suggested = tenth_of_lowest

@@ -47,6 +47,7 @@ from kfp_finetune.components.finetune.training_log import (
 from kfp_finetune.components.load_data.steps import StepPlan
 from kfp_finetune.components.models import saving
 from kfp_finetune.components.tasks.calibration import Fitted
+from kfp_finetune.components.tasks.registry import get_task
 
 
 @distribution.lost_workers_explained()
@@ -113,7 +114,9 @@ def finetune(
         diverged_at = train(run, learner, history, log, checkpoints)
         restore_weights(learner)
         fitted = calibrate(learner.trainer.network, run.dataset_path, run.data, run.plan.batch_size)
-        manifest = describe(run, history, fitted, environment, diverged_at)
+        manifest = describe(
+            run, history, fitted, environment, diverged_at, constant_loss(run, learner)
+        )
         if chief:
             save(run, learner, manifest, log, Path(model_path))
         log.close()
@@ -244,12 +247,26 @@ def restore_weights(learner: Learner) -> None:
         learner.vocabulary.put_back(learner.trainer.network)
 
 
+def constant_loss(run: Run, learner: Learner) -> float:
+    """The training loss of the best constant answer, which a model that learns goes below."""
+    parameters, data = run.parameters, run.data
+    found = get_task(data.task).constant_loss(
+        data.problem_type,
+        parameters.label_smoothing_factor,
+        parameters.class_weights,
+        learner.train.labels,
+        len(data.label_names),
+    )
+    return float(f"{found:.6g}")  # the last digits of a logarithm are the machine's
+
+
 def describe(
     run: Run,
     history: History,
     fitted: Fitted,
     environment: Mapping[str, Any],
     diverged_at: int | None,
+    constant: float,
 ) -> ModelManifest:
     """The manifest of the trained model."""
     parameters, data, plan = run.parameters, run.data, run.plan
@@ -281,6 +298,7 @@ def describe(
         label_smoothing_factor=parameters.label_smoothing_factor,
         class_weights=parameters.class_weights,
         label_all_tokens=parameters.label_all_tokens,
+        constant_loss=constant,
         temperature=fitted.temperature,
         thresholds=fitted.thresholds,
         **parameters.selection.chosen(history.evaluations),

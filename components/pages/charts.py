@@ -37,6 +37,24 @@ class Series:
 
 
 @dataclass(frozen=True)
+class RateAxis:
+    """A logarithmic axis of learning rates, from the lowest to the highest."""
+
+    low: float
+    high: float
+
+    def right(self, rates: Any) -> Any:
+        """Where rates are, as shares of the width."""
+        return np.log(np.asarray(rates, dtype=float) / self.low) / np.log(self.high / self.low)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """The powers of ten, with their places."""
+        low, high = math.log10(self.low) - 1e-9, math.log10(self.high) + 1e-9
+        powers = [10.0**power for power in range(math.ceil(low), math.floor(high) + 1)]
+        return [(float(self.right(power)), rate_text(power)) for power in powers]
+
+
+@dataclass(frozen=True)
 class Note:
     """A number at a point of the curve; on a phone the detail has its own line."""
 
@@ -90,12 +108,13 @@ def line_chart(
     text: Callable[[float], str],
     top: float,
     bottom: float = 0.0,
-    last_step: float,
+    last_step: float = 1.0,
+    rates: RateAxis | None = None,
     height: int = 240,
     axis: Callable[[float], str] = rate_text,
     notes: Sequence[Note] = (),
 ) -> dict[str, Any]:
-    """Lay out a chart over training steps, for the macro `line_chart` in chart.html.jinja.
+    """Lay out a chart over training steps or rates, for the macro `line_chart` in chart.html.jinja.
 
     Args:
         title: The title; also read by screen readers.
@@ -104,6 +123,7 @@ def line_chart(
         top: The value at the upper edge; higher values are clipped.
         bottom: The value at the lower edge.
         last_step: The step at the right edge; the left edge is 0.
+        rates: The axis if x is a learning rate; None: x is a step.
         height: Height of the plot in pixels; 220 on a phone.
         axis: Formats a value for the axis.
         notes: Numbers at points of the last series.
@@ -114,11 +134,12 @@ def line_chart(
     width, depth = max(last_step, 1.0), (top - bottom) or 1.0
 
     def right(x: Any) -> Any:
-        return np.asarray(x, dtype=float) / width
+        return np.asarray(x, dtype=float) / width if rates is None else rates.right(x)
 
     def up(y: Any) -> Any:
         return (np.asarray(y, dtype=float) - bottom) / depth
 
+    place = _step_place if rates is None else _rate_place
     drawn, tooltips = [], []
     for one in series:
         xs, ys = right(one.x) * _UNITS, (1 - up(one.y)) * _UNITS
@@ -137,7 +158,7 @@ def line_chart(
                 "style": one.style,
                 "x": [round(float(x), 1) for x in xs],
                 "y": [round(float(y), 1) for y in ys],
-                "step": [int(x) for x in one.x],
+                **_places(one.x, rates),
                 "text": [text(float(y)) for y in one.y],
             }
         )
@@ -152,17 +173,19 @@ def line_chart(
         ]
     return {
         "title": title,
-        "description": f"{title}: " + "; ".join(_described(one, text) for one in series),
+        "description": f"{title}: " + "; ".join(_described(one, text, place) for one in series),
         "height": height,
         "series": drawn,
-        "x_ticks": [(float(right(t)), _step_text(t)) for t in ticks(0, width, whole=True)],
+        "x_ticks": rates.ticks()
+        if rates
+        else [(float(right(t)), _step_text(t)) for t in ticks(0, width, whole=True)],
         "y_ticks": [(float(up(t)), axis(t)) for t in ticks(bottom, top, 4)],
         "notes": placed,
         "tooltips": tooltips,
     }
 
 
-def _described(series: Series, text: Callable[[float], str]) -> str:
+def _described(series: Series, text: Callable[[float], str], place: Callable[[float], str]) -> str:
     """A line in words, for those who do not see it."""
     if not len(series.x):
         return f"{series.name} has no points"
@@ -171,10 +194,25 @@ def _described(series: Series, text: Callable[[float], str]) -> str:
     for at, name in ((int(series.y.argmin()), "lowest"), (int(series.y.argmax()), "highest")):
         marks.setdefault(at, name)
     parts = (
-        f"{marks[at]} {text(float(series.y[at]))} (step {count_text(series.x[at])})"
+        f"{marks[at]} {text(float(series.y[at]))} ({place(float(series.x[at]))})"
         for at in sorted(marks)
     )
     return f"{series.name} {', '.join(parts)}"
+
+
+def _step_place(step: float) -> str:
+    return f"step {count_text(step)}"
+
+
+def _rate_place(rate: float) -> str:
+    return f"rate {rate_text(rate)}"
+
+
+def _places(x: np.ndarray, rates: RateAxis | None) -> dict[str, Any]:
+    """Where the points are, for the tooltip."""
+    if rates is None:
+        return {"step": [int(step) for step in x]}
+    return {"rate": [rate_text(float(rate)) for rate in x]}
 
 
 def _desk(height: int) -> tuple[tuple[int, int], int, int]:

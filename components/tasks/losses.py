@@ -63,6 +63,33 @@ def training_cross_entropy(
     return TrainingLoss()
 
 
+def constant_cross_entropy(
+    label_smoothing_factor: float, class_weights: str, targets: NDArray[np.int32], num_labels: int
+) -> float:
+    """The smallest `training_cross_entropy` of a constant answer, in nats.
+
+    It is the entropy of the smoothed and weighted distribution of the labels.
+
+    Args:
+        label_smoothing_factor: As `training_cross_entropy` takes it.
+        class_weights: As `training_cross_entropy` takes it.
+        targets: Label ids of the training split; at least one.
+        num_labels: Number of labels.
+    """
+    counts = np.bincount(targets, minlength=num_labels).astype(np.float64)
+    if class_weights == "balanced":
+        weights = balanced_class_weights(targets)
+        counts[: len(weights)] *= weights
+    shares = counts / counts.sum()
+    smoothed = (1 - label_smoothing_factor) * shares + label_smoothing_factor / num_labels
+    return float(counts.sum() / len(targets) * entropy(smoothed).sum())
+
+
+def entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The summands of the entropy in nats: -p log p, and 0 for 0."""
+    return -shares * np.log(np.where(shares > 0, shares, 1))
+
+
 def balanced_class_weights(targets: NDArray[np.int32]) -> NDArray[np.float32]:
     """The weight of every label: n / (labels that occur × n of this one).
 

@@ -150,6 +150,25 @@ class Task(TaskDeclaration, ABC):
         """
 
     @abstractmethod
+    def constant_loss(
+        self,
+        problem_type: str,
+        label_smoothing_factor: float,
+        class_weights: str,
+        targets: NDArray[Any],
+        num_labels: int,
+    ) -> float:
+        """The training loss of the best constant answer: what is reached without reading a text.
+
+        Args:
+            problem_type: One of the task's.
+            label_smoothing_factor: As `training_loss` takes it.
+            class_weights: As `training_loss` takes it.
+            targets: Of the training split, as `targets` returns them; at least one.
+            num_labels: Number of labels.
+        """
+
+    @abstractmethod
     def training_metrics(self, problem_type: str, label_names: Sequence[str]) -> list[Any]:
         """Keras metrics for the problem type's `training_metrics`, in their order."""
 

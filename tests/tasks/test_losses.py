@@ -165,3 +165,41 @@ def test_declared_training_metrics_are_measured(name: str) -> None:
     for kind in get_task(name).problem_types:
         measured = get_task(name).training_metrics(kind.name, ["O", "B-a"])
         assert tuple(metric.name for metric in measured) == kind.training_metrics
+
+
+NUMBERS = np.array([[0.5], [2.0], [4.0], [4.5]], np.float32)
+MARKS = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 0, 0]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "smoothing", "class_weights", "targets", "answer"),
+    [
+        (SINGLE_LABEL, 0.0, "none", TRAINING, np.log([5 / 8, 2 / 8, 1e-12, 1 / 8])),
+        (SINGLE_LABEL, 0.0, "balanced", TRAINING, np.log([1, 1, 1e-12, 1])),
+        (SINGLE_LABEL, 0.2, "none", TRAINING, np.log(0.8 * np.array([5, 2, 0, 1]) / 8 + 0.05)),
+        (SINGLE_LABEL, 0.2, "balanced", TRAINING, np.log(0.8 * np.array([1, 1, 0, 1]) / 3 + 0.05)),
+        (MULTI_LABEL, 0.0, "none", MARKS, np.log([3, 1 / 3, 1e-12])),
+        (MULTI_LABEL, 0.2, "none", MARKS, np.log([0.7 / 0.3, 0.3 / 0.7, 0.1 / 0.9])),
+        (REGRESSION, 0.0, "none", NUMBERS, [2.75]),
+    ],
+)
+def test_no_constant_answer_has_a_lower_loss_than_the_constant_loss(
+    problem_type: str, smoothing: float, class_weights: str, targets: np.ndarray, answer: Any
+) -> None:
+    loss = task.training_loss(problem_type, smoothing, class_weights, targets)
+    loss = loss or task.loss(problem_type)
+    best = np.asarray(answer, np.float32)
+
+    def of(constant: np.ndarray) -> float:
+        return float(loss(targets, np.tile(constant.astype(np.float32), (len(targets), 1))))
+
+    found = task.constant_loss(problem_type, smoothing, class_weights, targets, len(best))
+    assert found == pytest.approx(of(best), rel=1e-5)
+    for noise in np.random.default_rng(0).normal(size=(20, len(best))) / 3:
+        assert of(best + noise) >= found - 1e-6
+
+
+def test_the_constant_loss_of_tags_is_the_entropy_of_the_words() -> None:
+    tags = get_task("token-classification")
+    found = tags.constant_loss("word_tagging", 0.0, "none", np.array([0, 0, 0, 1], np.int32), 2)
+    assert found == pytest.approx(-0.75 * np.log(0.75) - 0.25 * np.log(0.25))

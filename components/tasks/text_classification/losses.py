@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfp_finetune.components.tasks.losses import cross_entropy, training_cross_entropy
+from kfp_finetune.components.tasks.losses import (
+    constant_cross_entropy,
+    cross_entropy,
+    entropy,
+    training_cross_entropy,
+)
 from kfp_finetune.components.tasks.text_classification.problem_types import (
     MULTI_LABEL,
     SINGLE_LABEL,
@@ -52,6 +57,28 @@ def training_loss(
     if problem_type == SINGLE_LABEL:
         return training_cross_entropy(label_smoothing_factor, class_weights, targets)
     return None
+
+
+def constant_loss(
+    problem_type: str,
+    label_smoothing_factor: float,
+    class_weights: str,
+    targets: NDArray[Any],
+    num_labels: int,
+) -> float:
+    """The training loss of the best constant answer; the arguments are those of `Task`.
+
+    Returns:
+        Single-label: the entropy of the labels. Multi-label: the entropy of each label, averaged
+        over the labels. Regression: the variance.
+    """
+    if problem_type == SINGLE_LABEL:
+        return constant_cross_entropy(label_smoothing_factor, class_weights, targets, num_labels)
+    if problem_type == MULTI_LABEL:
+        frequency = targets.mean(axis=0, dtype=np.float64)
+        smoothed = (1 - label_smoothing_factor) * frequency + label_smoothing_factor / 2
+        return float((entropy(smoothed) + entropy(1 - smoothed)).mean())
+    return float(targets.var(dtype=np.float64))
 
 
 def training_metrics(problem_type: str, label_names: Sequence[str]) -> list[Any]:

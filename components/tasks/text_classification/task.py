@@ -134,6 +134,20 @@ class TextClassification(Task):
 
         return losses.training_loss(problem_type, label_smoothing_factor, class_weights, targets)
 
+    def constant_loss(
+        self,
+        problem_type: str,
+        label_smoothing_factor: float,
+        class_weights: str,
+        targets: NDArray[Any],
+        num_labels: int,
+    ) -> float:
+        from kfp_finetune.components.tasks.text_classification import losses
+
+        return losses.constant_loss(
+            problem_type, label_smoothing_factor, class_weights, targets, num_labels
+        )
+
     def training_metrics(self, problem_type: str, label_names: Sequence[str]) -> list[Any]:
         from kfp_finetune.components.tasks.text_classification import losses
 

@@ -142,6 +142,19 @@ class TokenClassification(Task):
 
         return training_cross_entropy(label_smoothing_factor, class_weights, targets)
 
+    def constant_loss(
+        self,
+        problem_type: str,
+        label_smoothing_factor: float,
+        class_weights: str,
+        targets: NDArray[Any],
+        num_labels: int,
+    ) -> float:
+        """The entropy of the tags of words."""
+        from kfp_finetune.components.tasks.losses import constant_cross_entropy
+
+        return constant_cross_entropy(label_smoothing_factor, class_weights, targets, num_labels)
+
     def training_metrics(self, problem_type: str, label_names: Sequence[str]) -> list[Any]:
         """Accuracy of words; for entities also F1."""
         from kfp_finetune.components.tasks.token_classification.word_metrics import (
