@@ -139,7 +139,6 @@ def line_chart(
     def up(y: Any) -> Any:
         return (np.asarray(y, dtype=float) - bottom) / depth
 
-    place = _step_place if rates is None else _rate_place
     drawn, tooltips = [], []
     for one in series:
         xs, ys = right(one.x) * _UNITS, (1 - up(one.y)) * _UNITS
@@ -173,12 +172,10 @@ def line_chart(
         ]
     return {
         "title": title,
-        "description": f"{title}: " + "; ".join(_described(one, text, place) for one in series),
+        "description": f"{title}: " + "; ".join(_described(one, text, rates) for one in series),
         "height": height,
         "series": drawn,
-        "x_ticks": rates.ticks()
-        if rates
-        else [(float(right(t)), _step_text(t)) for t in ticks(0, width, whole=True)],
+        "x_ticks": rates.ticks() if rates else _step_ticks(width),
         "y_ticks": [(float(up(t)), axis(t)) for t in ticks(bottom, top, 4)],
         "notes": placed,
         "tooltips": tooltips,
