@@ -101,6 +101,10 @@ def _step_text(value: float) -> str:
     return f"{value / 1e3:g}k" if value >= 1e4 else count_text(value)
 
 
+def _step_ticks(last: float) -> list[tuple[float, str]]:
+    return [(step / last, _step_text(step)) for step in ticks(0, last, whole=True)]
+
+
 def line_chart(
     title: str,
     series: Sequence[Series],
@@ -182,7 +186,7 @@ def line_chart(
     }
 
 
-def _described(series: Series, text: Callable[[float], str], place: Callable[[float], str]) -> str:
+def _described(series: Series, text: Callable[[float], str], rates: RateAxis | None) -> str:
     """A line in words, for those who do not see it."""
     if not len(series.x):
         return f"{series.name} has no points"
@@ -191,18 +195,14 @@ def _described(series: Series, text: Callable[[float], str], place: Callable[[fl
     for at, name in ((int(series.y.argmin()), "lowest"), (int(series.y.argmax()), "highest")):
         marks.setdefault(at, name)
     parts = (
-        f"{marks[at]} {text(float(series.y[at]))} ({place(float(series.x[at]))})"
+        f"{marks[at]} {text(float(series.y[at]))} ({_place_text(series.x[at], rates)})"
         for at in sorted(marks)
     )
     return f"{series.name} {', '.join(parts)}"
 
 
-def _step_place(step: float) -> str:
-    return f"step {count_text(step)}"
-
-
-def _rate_place(rate: float) -> str:
-    return f"rate {rate_text(rate)}"
+def _place_text(x: float, rates: RateAxis | None) -> str:
+    return f"step {count_text(x)}" if rates is None else f"rate {rate_text(x)}"
 
 
 def _places(x: np.ndarray, rates: RateAxis | None) -> dict[str, Any]:
