@@ -17,6 +17,7 @@ import pytest
 from kfp_finetune.components.storage import uris
 from tests import tiny
 from tests.servers import Bucket, Web
+from tests.toy.command import cli, toy  # noqa: F401 - fixtures
 
 # Set before anything imports Transformers or datasets: no test may use the network.
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
@@ -37,7 +38,7 @@ def shared() -> Path:
 LONGEST = (
     "finetune/test_checkpoints.py",
     "test_end_to_end.py",
-    "cli/test_containers.py",
+    "api/local/test_containers.py",
     "test_resume.py",
     "finetune/test_training.py",
     "finetune/test_distribution.py",

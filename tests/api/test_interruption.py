@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli, cli, toy  # noqa: F401 - the toy pipeline's fixtures
+from tests.toy.command import Cli
 
 SCRIPT = """
 import os, signal
@@ -29,7 +29,7 @@ assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == ha
 
 
 @pytest.mark.usefixtures("toy")
-def test_ctrl_c(cli: Cli) -> None:  # noqa: F811
+def test_ctrl_c(cli: Cli) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT],
         cwd=cli.folder,

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.cli.test_command import COMMAND
+from tests.commands import COMMAND
 
 LINES = {
     "kfp-finetune pre": "predict",

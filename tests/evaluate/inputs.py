@@ -64,19 +64,23 @@ def make_inputs(
 ) -> tuple[Metrics, ModelManifest, list[dict[str, Any]], TokenizedDatasetManifest]:
     """A plausible run: synthetic logits, a schedule with warmup and a falling loss."""
     random = np.random.default_rng(7)
-    count, steps = max(len(names), 1), steps_per_epoch * epochs
+    count = max(len(names), 1)
     labels, logits = make_outputs(random, problem_type, count, skill)
-    schedule = Schedule(warmup_steps=steps // 10, num_train_steps=steps)
-    log: list[dict[str, Any]] = []
-    for step, rate in enumerate(learning_rates(schedule)[:-1]):
-        level = 0.3 + (np.log(max(count, 2)) - 0.3) * np.exp(-4 * step / steps)
-        loss = float(level * random.gamma(30, 1 / 30))
-        log.append({"step": step, "learning_rate": float(rate), "loss": loss})
-        if (step + 1) % steps_per_epoch == 0:
-            share = (step + 1) / steps
-            validation = {"loss": float(level * 1.1), FOLLOWED[problem_type]: 0.5 + 0.42 * share}
-            log.append({"step": step + 1, "validation": validation})
-    model = ModelManifest(
+    model = make_model(names, problem_type, steps_per_epoch, epochs)
+    log = make_log(random, model, count)
+    dataset = make_dataset(model, column, len(labels))
+    predictions = synthetic_predictions(random, labels, logits, text, column)
+    metrics = TASK.score(predictions, pa.table({}), model, dataset, "test", with_texts=with_texts)
+    metrics.verdict = judge(Facts(metrics, model, log))
+    return metrics, model, log, dataset
+
+
+def make_model(
+    names: list[str], problem_type: str, steps_per_epoch: int, epochs: int
+) -> ModelManifest:
+    """The manifest of a trained model; its schedule has warmup."""
+    steps = steps_per_epoch * epochs
+    return ModelManifest(
         task="text-classification",
         problem_type=problem_type,
         label_names=names,
@@ -90,10 +94,12 @@ def make_inputs(
         steps_per_epoch=steps_per_epoch,
         num_train_steps=steps,
         updates_done=steps,
-        optimizer=OptimizerConfig(schedule=schedule),
+        optimizer=OptimizerConfig(
+            schedule=Schedule(warmup_steps=steps // 10, num_train_steps=steps)
+        ),
         seed=42,
         temperature=1.4 if problem_type == SINGLE_LABEL else 1,
-        thresholds=[0.4] * count if problem_type == MULTI_LABEL else None,
+        thresholds=[0.4] * max(len(names), 1) if problem_type == MULTI_LABEL else None,
         validation_metrics={"loss": 0.41, FOLLOWED[problem_type]: 0.92},
         environment={
             "tensorflow": "2.21.0",
@@ -103,10 +109,29 @@ def make_inputs(
             "precision": "bfloat16",
         },
     )
-    dataset = TokenizedDatasetManifest(
+
+
+def make_log(random: np.random.Generator, model: ModelManifest, count: int) -> list[dict[str, Any]]:
+    """A training log whose loss falls from that of chance among `count` labels."""
+    steps, per_epoch = model.num_train_steps, model.steps_per_epoch
+    log: list[dict[str, Any]] = []
+    for step, rate in enumerate(learning_rates(model.optimizer.schedule)[:-1]):
+        level = 0.3 + (np.log(max(count, 2)) - 0.3) * np.exp(-4 * step / steps)
+        loss = float(level * random.gamma(30, 1 / 30))
+        log.append({"step": step, "learning_rate": float(rate), "loss": loss})
+        if (step + 1) % per_epoch == 0:
+            metric = 0.5 + 0.42 * (step + 1) / steps
+            validation = {"loss": float(level * 1.1), FOLLOWED[model.problem_type]: metric}
+            log.append({"step": step + 1, "validation": validation})
+    return log
+
+
+def make_dataset(model: ModelManifest, column: str, rows: int) -> TokenizedDatasetManifest:
+    """The manifest of the model's dataset, with so many test rows."""
+    return TokenizedDatasetManifest(
         task=model.task,
         problem_type=model.problem_type,
-        label_names=names,
+        label_names=model.label_names,
         text_column="text",
         label_column="category",
         slice_columns=[column],
@@ -122,13 +147,9 @@ def make_inputs(
                 rows_read=9013, rows=9003, dropped={"empty text": 7, "missing label": 3}
             ),
             "validation": SplitCounts(rows_read=1000, rows=1000),
-            "test": SplitCounts(rows_read=len(labels), rows=len(labels)),
+            "test": SplitCounts(rows_read=rows, rows=rows),
         },
     )
-    predictions = synthetic_predictions(random, labels, logits, text, column)
-    metrics = TASK.score(predictions, pa.table({}), model, dataset, "test", with_texts=with_texts)
-    metrics.verdict = judge(Facts(metrics, model, log))
-    return metrics, model, log, dataset
 
 
 def synthetic_predictions(

@@ -10,7 +10,7 @@ from typing import Any
 from kfp_finetune.components.artifacts.leaderboard import Candidate, Leaderboard, RankedTrial
 from kfp_finetune.components.artifacts.metrics import Metrics
 from tests.cli.cluster.replay import Replay, recording, workflow
-from tests.cli.test_tensorboard import write_logs
+from tests.cli.commands.test_tensorboard import write_logs
 
 ROOT = "minio://mlpipeline/v2/artifacts"
 # A comparison that is not among the recordings, whose load_data and build_optimizer another took

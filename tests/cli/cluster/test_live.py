@@ -23,7 +23,7 @@ from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.kubeflow import Kubeflow
 from tests.cli.cluster.replay import Replay, recording
 from tests.cli.cluster.stored import fill
-from tests.cli.test_tensorboard import make_run, points, write_logs
+from tests.cli.commands.test_tensorboard import make_run, points, write_logs
 from tests.servers import Bucket
 
 # The command, which copies at once: nobody waits 15 s for a test.

@@ -16,8 +16,8 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.readers.formats import DATA
 from kfp_finetune.components.storage import unpacking
 from kfp_finetune.components.storage.files import File
-from tests.cli.conftest import Cli
 from tests.commands import COMMAND
+from tests.toy.command import Cli
 
 
 def test_a_damaged_record_is_told_and_does_not_hide_the_others(cli: Cli) -> None:

@@ -1,4 +1,4 @@
-"""The command line on the toy pipeline: the real one's code, without its minutes."""
+"""Fixtures: the command line on the toy pipeline, which is the real one's code without training."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kfp_finetune.cli.pipeline.compilation import compile_pipeline
-from kfp_finetune.pipelines.catalog import Pipeline
+if TYPE_CHECKING:
+    from kfp_finetune.pipelines.catalog import Pipeline
 
 # The whole command, with the toy in the real pipeline's place.
 _COMMAND = """
@@ -29,8 +29,11 @@ main()
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """The toy pipeline, compiled."""
+    from kfp_finetune.cli.pipeline.compilation import compile_pipeline
+    from kfp_finetune.pipelines.catalog import Pipeline
+
     folder = tmp_path_factory.mktemp("toy")
-    shutil.copy(Path(__file__).parent / "toy" / "pipeline.py", folder / "toy_pipeline.py")
+    shutil.copy(Path(__file__).with_name("pipeline.py"), folder / "toy_pipeline.py")
     sys.path.insert(0, str(folder))
     pipeline = Pipeline("toy", "toy_pipeline", "toy")
     compile_pipeline(pipeline, folder / "pipeline.yaml")

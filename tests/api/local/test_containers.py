@@ -22,7 +22,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.image import IMAGE
 from kfp_finetune.components.storage.fingerprints import of_path
 from kfp_finetune.local.containers import Containers, find_image
-from tests.cli.conftest import Cli
+from tests.toy.command import Cli
 
 COMMAND = Path(sys.executable).with_name("kfp-finetune")
 
@@ -147,8 +147,16 @@ def test_a_step_that_is_told_to_end_may_save(client: docker.DockerClient, tmp_pa
     assert (run / "saved").read_text() == "yes"
 
 
+def containers_for(client: docker.DockerClient, base: Path, **parameters: Any) -> Containers:
+    """The containers of a run in `base` with these parameters."""
+    for folder in ("run", "temporary"):
+        (base / folder).mkdir()
+    image = client.images.get(IMAGE).id
+    return Containers(image, base / "run", parameters, base / "temporary", threading.Event())
+
+
 @pytest.mark.slow
-def test_what_a_step_sees(
+def test_a_step_sees_its_inputs_and_writes_only_its_outputs(
     client: docker.DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
@@ -156,22 +164,17 @@ def test_what_a_step_sees(
     outside = tmp_path / "elsewhere" / "weights"
     outside.parent.mkdir()
     outside.write_text("weights")
-    for folder in ("model", "data", "run", "temporary", "private"):
+    for folder in ("model", "data", "private"):
         (tmp_path / folder).mkdir()
     (tmp_path / "model" / "model.safetensors").symlink_to(outside)
     (tmp_path / "data" / "a.csv").write_text("text,label\n")
-    parameters = {
-        "model": str(tmp_path / "model"),
-        "dataset": str(tmp_path / "data" / "*.csv"),
-        "checkpoint_dir": str(tmp_path / "saved" / "here"),
-        "label_names": None,
-    }
-    containers = Containers(
-        client.images.get(IMAGE).id,
-        tmp_path / "run",
-        parameters,
-        tmp_path / "temporary",
-        threading.Event(),
+    containers = containers_for(
+        client,
+        tmp_path,
+        model=str(tmp_path / "model"),
+        dataset=str(tmp_path / "data" / "*.csv"),
+        checkpoint_dir=str(tmp_path / "saved" / "here"),
+        label_names=None,
     )
     code = f"""
 import os, pathlib, socket
@@ -192,18 +195,20 @@ assert "HF_TOKEN" not in os.environ  # nothing is elsewhere, so nobody has to be
 """
     assert containers.run(client, IMAGE, ["python3", "-c", code]) == 0
     assert (tmp_path / "saved" / "here" / "written").exists()
+    assert left(client) == []
 
-    elsewhere = {"model": "owner/name", "dataset": "s3://bucket/data.csv"}
+
+@pytest.mark.slow
+def test_a_step_gets_the_credentials_of_remote_inputs(
+    client: docker.DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
     home = tmp_path / "home"
     (home / ".aws").mkdir(parents=True)
     (home / ".aws" / "credentials").write_text("[default]")
     monkeypatch.setenv("HOME", str(home))
-    containers = Containers(
-        client.images.get(IMAGE).id,
-        tmp_path / "run",
-        elsewhere,
-        tmp_path / "temporary",
-        threading.Event(),
+    containers = containers_for(
+        client, tmp_path, model="owner/name", dataset="s3://bucket/data.csv"
     )
     code = (
         "import os, pathlib, socket; assert os.environ['HF_TOKEN'] == 'hf_secret'\n"

@@ -9,7 +9,7 @@ import pytest
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.runs.folder import RunFolder
 from kfp_finetune.runs.trained_models import base_model, find_model, run_of
-from tests.cli.conftest import Cli
+from tests.toy.command import Cli
 
 
 @pytest.fixture

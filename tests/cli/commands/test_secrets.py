@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli
 from tests.servers import Web
+from tests.toy.command import Cli
 
 # As they are pasted: with characters that end a URI in other places.
 SECRETS = ["hunter2QZX", "hun'ter2QZX", "hunter2%2FQZX"]

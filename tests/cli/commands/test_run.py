@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli
+from tests.toy.command import Cli
 
 STEPS = ["load_data", "count_steps", "build_optimizer", "finetune", "evaluate"]
 

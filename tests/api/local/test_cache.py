@@ -14,8 +14,8 @@ from kfp import dsl
 from kfp_finetune.local import environment
 from kfp_finetune.local.cache import StepCache
 from kfp_finetune.local.containers import Image
-from tests.cli.conftest import Cli
 from tests.servers import Web
+from tests.toy.command import Cli
 
 
 def test_only_what_a_change_touches_runs_again(cli: Cli) -> None:

@@ -11,7 +11,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.pipelines import parameters, paths
 from kfp_finetune.pipelines.catalog import Pipeline
 from kfp_finetune.pipelines.settings import settings
-from tests.cli.conftest import Cli
+from tests.toy.command import Cli
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kfp_finetune.runs.folder import RunFolder
-from tests.cli.conftest import Cli
+from tests.toy.command import Cli
 
 SCORES = {"first": 0.9, "second": 0.8, "failed": None, "killed": None}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cli.conftest import Cli
+from tests.toy.command import Cli
 
 
 def test_a_run_again_with_something_changed(cli: Cli) -> None:
