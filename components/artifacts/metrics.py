@@ -105,6 +105,13 @@ class RocCurve(_Part):
     thresholds: list[float] = Field(description="probability of the second label")
 
 
+class NumberPairs(_Part):
+    """True and predicted numbers of the same examples, evenly chosen if there are many."""
+
+    labels: list[float]
+    predicted: list[float]
+
+
 class EntityErrors(_Part):
     """The outcomes of the entities of one type; each true entity is in one of five counts."""
 
@@ -169,6 +176,7 @@ class Metrics(_Part):
     )
     roc_curve: RocCurve | None = Field(default=None, description="only with two labels")
     calibration: Calibration | None = Field(default=None, description="None for numbers")
+    predicted_numbers: NumberPairs | None = Field(default=None, description="only for regression")
     slices: list[Slice] = Field(default_factory=list)
     mistakes: list[Example] = Field(
         default_factory=list, description="the most confident wrong answers, or the largest errors"

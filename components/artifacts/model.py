@@ -50,6 +50,7 @@ class ModelManifest(BaseModel):
     dataset: str
     dataset_fingerprint: str = ""
     num_train_examples: int
+    num_validation_examples: int | None = Field(default=None, description="None: not recorded")
     batch_size: int
     gradient_accumulation_steps: int
     num_train_epochs: float

@@ -22,6 +22,7 @@ from kfp_finetune.components.evaluate.metric_table import (
     metric_text,
     tiles,
 )
+from kfp_finetune.components.evaluate.number_charts import number_charts
 from kfp_finetune.components.evaluate.reliability import raised_error, reliability_pictures
 from kfp_finetune.components.evaluate.reproduction import command, training_facts, try_next
 from kfp_finetune.components.evaluate.training_curves import training_curves
@@ -66,6 +67,7 @@ def render_report(
         tiles=tiles(metrics, kind),
         all_metrics=metric_rows(metrics, kind),
         curves=training_curves(records, model),
+        numbers=number_charts(metrics),
         confusion=confusion_picture(metrics),
         classes=_classes(metrics),
         entity_errors=metrics.entity_errors,

@@ -282,6 +282,7 @@ def describe(
         dataset=data.dataset,
         dataset_fingerprint=data.dataset_fingerprint,
         num_train_examples=plan.num_train_examples,
+        num_validation_examples=data.splits["validation"].rows,
         batch_size=plan.batch_size,
         gradient_accumulation_steps=plan.gradient_accumulation_steps,
         num_train_epochs=plan.num_train_epochs,

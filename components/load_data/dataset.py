@@ -16,6 +16,8 @@ from kfp_finetune.components.counts import counted
 from kfp_finetune.components.load_data import model_location, pretrained
 from kfp_finetune.components.load_data.findings import describe_data
 from kfp_finetune.components.load_data.fingerprints import check_unchanged
+from kfp_finetune.components.load_data.number_bins import distribution
+from kfp_finetune.components.load_data.overlap import count_overlaps
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.report_page import render_data_report
 from kfp_finetune.components.load_data.understanding import (
@@ -140,7 +142,9 @@ def _write(
     report = describe_data(manifest, writer.labels, tokenize, writer.shown)
     notes = [*data.notes, *tokenize.notes]
     report.notes.extend(notes)
-    report.warnings.extend(data.warnings)
+    report.numbers = distribution(writer.numbers)
+    report.overlaps, shared = count_overlaps(data.parts)
+    report.warnings.extend([*data.warnings, *shared])
     for text in [*notes, *(f"warning: {w}" for w in report.warnings), _summary(manifest)]:
         emit("note", _STEP, text=text)
     write_text(Path(report_path), render_data_report(report))

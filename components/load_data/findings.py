@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _PERCENTILES = (50, 90, 95, 99, 100)
 _MUCH_UNKNOWN = 0.05
 _MUCH_TRUNCATED = 0.05
+# English texts have 1.0 to 1.2 with an English tokenizer; German texts 1.8 to 2.0 with the same.
+_MANY_PIECES = 1.6
 _IMBALANCE = 20
 _FEW_ROWS = 5
 
@@ -43,6 +45,7 @@ def describe_data(
     if manifest.text_pair_column:
         columns["text_pair"] = manifest.text_pair_column
     report = DataReport(
+        sources={split: counts.source for split, counts in manifest.splits.items()},
         dataset=manifest.dataset,
         model=manifest.model,
         rows_read={split: counts.rows_read for split, counts in manifest.splits.items()},
@@ -60,6 +63,7 @@ def describe_data(
         truncated_share=manifest.truncated_share,
         max_length_for_1_percent=tokenize.percentile(0.99),
         unknown_token_share=tokenize.unknown / max(tokenize.kept, 1),
+        pieces_per_word=tokenize.pieces_per_word,
         notes=[],
         warnings=[],
         examples=examples,
@@ -74,6 +78,11 @@ def _warnings(report: DataReport) -> list[str]:
         warnings.append(
             f"{report.unknown_token_share:.0%} of the tokens are unknown to the tokenizer of"
             f" {report.model}: is it for this language?"
+        )
+    if report.pieces_per_word is not None and report.pieces_per_word > _MANY_PIECES:
+        warnings.append(
+            f"the tokenizer of {report.model} splits a word into"
+            f" {report.pieces_per_word:.1f} pieces on average: is it for this language?"
         )
     if report.truncated_share > _MUCH_TRUNCATED:
         warnings.append(

@@ -6,6 +6,7 @@ them are read and the ones before them written.
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -51,6 +52,7 @@ class DatasetWriter:
         rows: Rows of the sources that were written, by split.
         examples: What they became, by split.
         labels: How often each label was written, by split, shape [labels]; none for numbers.
+        numbers: The numbers that were written instead of labels, by split.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class DatasetWriter:
         self.examples = dict.fromkeys(SPLITS, 0)
         count = len(targets.labels.names)
         self.labels = {split: np.zeros(count, np.int64) for split in SPLITS}
+        self.numbers = {split: array("d") for split in SPLITS}
         self._shown: dict[str, list[Example]] = {split: [] for split in SPLITS}
 
     @property
@@ -171,6 +174,8 @@ class DatasetWriter:
                 np.array(labels) if one_each else np.array(list(chain.from_iterable(labels)), int)
             )
             self.labels[split] += np.bincount(flat[flat >= 0], minlength=len(names))
+        else:
+            self.numbers[split].extend(examples.labels[i] for i in chosen.tolist())
         shown = self._shown[split]
         for i in chosen[: _EXAMPLES_PER_SPLIT - len(shown)].tolist():
             texts = [cells[i] for cells in examples.texts]

@@ -65,6 +65,13 @@ class Note:
     detail: str
 
 
+@dataclass(frozen=True)
+class LogFrom:
+    """The lower edge of a logarithmic axis, above 0; lower values are clipped."""
+
+    value: float
+
+
 def thin(values: np.ndarray, keep: Sequence[int] = (), limit: int = MAX_POINTS) -> np.ndarray:
     """Choose at most `limit` points that draw the same curve.
 
@@ -95,6 +102,28 @@ def ticks(low: float, high: float, about: int = 5, *, whole: bool = False) -> li
     return [i * step for i in range(first, last + 1)]
 
 
+def powers_of_ten(low: float, high: float) -> list[float]:
+    """The powers of ten from low to high, and three times each if there are few."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    multiples = (1, 3) if last - first <= 3 else (1,)
+    values = (m * 10.0**power for power in range(first, last + 1) for m in multiples)
+    return [value for value in values if low * 0.999 <= value <= high * 1.001]
+
+
+def _upward(bottom: float | LogFrom, top: float) -> tuple[Callable[[Any], Any], list[float]]:
+    """The function that gives the height of a value as a share of the plot, and the axis' ticks."""
+    if isinstance(bottom, LogFrom):
+        low, least = math.log10(bottom.value), bottom.value / 10
+        decades = (math.log10(top) - low) or 1.0
+
+        def logarithmic(y: Any) -> Any:
+            return (np.log10(np.maximum(np.asarray(y, dtype=float), least)) - low) / decades
+
+        return logarithmic, powers_of_ten(bottom.value, top)
+    depth = (top - bottom) or 1.0
+    return lambda y: (np.asarray(y, dtype=float) - bottom) / depth, ticks(bottom, top, 4)
+
+
 def _step_text(value: float) -> str:
     if value >= 1e6:
         return f"{value / 1e6:g}M"
@@ -111,7 +140,7 @@ def line_chart(
     *,
     text: Callable[[float], str],
     top: float,
-    bottom: float = 0.0,
+    bottom: float | LogFrom = 0.0,
     last_step: float = 1.0,
     rates: RateAxis | None = None,
     height: int = 240,
@@ -125,7 +154,7 @@ def line_chart(
         series: The lines, the first one at the back. They should have few points (see `thin`).
         text: Formats a value for the tooltip.
         top: The value at the upper edge; higher values are clipped.
-        bottom: The value at the lower edge.
+        bottom: The value at the lower edge, which also says if the axis is logarithmic.
         last_step: The step at the right edge; the left edge is 0.
         rates: The axis if x is a learning rate; None: x is a step.
         height: Height of the plot in pixels; 220 on a phone.
@@ -135,13 +164,11 @@ def line_chart(
     Returns:
         The input of the macro, in shares of the plot area and in plot units.
     """
-    width, depth = max(last_step, 1.0), (top - bottom) or 1.0
+    width = max(last_step, 1.0)
+    up, y_ticks = _upward(bottom, top)
 
     def right(x: Any) -> Any:
         return np.asarray(x, dtype=float) / width if rates is None else rates.right(x)
-
-    def up(y: Any) -> Any:
-        return (np.asarray(y, dtype=float) - bottom) / depth
 
     drawn, tooltips = [], []
     for one in series:
@@ -165,23 +192,16 @@ def line_chart(
                 "text": [text(float(y)) for y in one.y],
             }
         )
-    placed = []
-    if notes:
-        curve = (right(series[-1].x), up(series[-1].y))
-        spots = [(float(right(n.x)), float(up(n.y)), n) for n in notes]
-        wide, narrow = (_place(spots, curve, *plot) for plot in (_desk(height), _PHONE))
-        placed = [
-            {"x": x, "y": y, "note": note, "wide": on_desk, "narrow": on_phone}
-            for (x, y, note), on_desk, on_phone in zip(spots, wide, narrow, strict=True)
-        ]
+    spots = [(float(right(n.x)), float(up(n.y)), n) for n in notes]
+    curve = (right(series[-1].x), up(series[-1].y))
     return {
         "title": title,
         "description": f"{title}: " + "; ".join(_described(one, text, rates) for one in series),
         "height": height,
         "series": drawn,
         "x_ticks": rates.ticks() if rates else _step_ticks(width),
-        "y_ticks": [(float(up(t)), axis(t)) for t in ticks(bottom, top, 4)],
-        "notes": placed,
+        "y_ticks": [(float(up(t)), axis(t)) for t in y_ticks],
+        "notes": _placed(spots, curve, height),
         "tooltips": tooltips,
     }
 
@@ -210,6 +230,17 @@ def _places(x: np.ndarray, rates: RateAxis | None) -> dict[str, Any]:
     if rates is None:
         return {"step": [int(step) for step in x]}
     return {"rate": [rate_text(float(rate)) for rate in x]}
+
+
+def _placed(
+    spots: Sequence[tuple[float, float, Note]], curve: tuple[np.ndarray, np.ndarray], height: int
+) -> list[dict[str, Any]]:
+    """The notes with their places on a desktop and on a phone."""
+    wide, narrow = (_place(spots, curve, *plot) for plot in (_desk(height), _PHONE))
+    return [
+        {"x": x, "y": y, "note": note, "wide": on_desk, "narrow": on_phone}
+        for (x, y, note), on_desk, on_phone in zip(spots, wide, narrow, strict=True)
+    ]
 
 
 def _desk(height: int) -> tuple[tuple[int, int], int, int]:

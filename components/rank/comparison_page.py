@@ -11,14 +11,17 @@ import numpy as np
 from kfp_finetune.components.artifacts.leaderboard import Leaderboard
 from kfp_finetune.components.build_optimizer.curve import describe
 from kfp_finetune.components.number_text import rate_text
-from kfp_finetune.components.pages.charts import Series, line_chart, thin
+from kfp_finetune.components.pages.charts import LogFrom, Series, line_chart, thin
 from kfp_finetune.components.pages.page import templates
+from kfp_finetune.components.rank.facts import best_command, comparison_facts
 from kfp_finetune.components.rank.trials import Trial
 from kfp_finetune.components.tasks.problem_type import ProblemType
 from kfp_finetune.components.tasks.registry import get_problem_type
 
 _COLOURS = 8
 _FEW_POINTS = 300
+_ROOM = 1.3  # above the highest peak
+_DECAY_SHOWN = 0.01  # of the lowest peak
 
 
 def render_comparison(board: Leaderboard, trials: Sequence[Trial]) -> str:
@@ -39,6 +42,8 @@ def render_comparison(board: Leaderboard, trials: Sequence[Trial]) -> str:
         metric_name=kind.metric_name,
         text=kind.metric_text,
         rows=[(_style(i), c, describe(t.model.optimizer)) for i, (c, t) in enumerate(best)],
+        facts_=comparison_facts(trials),
+        command=best_command(best[0][1]),
         rates=_rates(best),
         curves=_curves(best, kind),
         has_seeds=any(len(c.attempts) > 1 for c in board.candidates),
@@ -60,8 +65,19 @@ def _rates(best: Sequence[tuple[Any, Trial]]) -> dict[str, Any] | None:
         lines.append(Series(candidate.name, steps[chosen], rates[chosen], _style(place)))
     # The rate of a diverged trial may be so high that the others would be invisible.
     good = [line for line, (c, _) in zip(lines, best, strict=True) if c.mean is not None]
-    top = _highest(good) or _highest(lines)
-    return _chart("Learning rate applied", lines, best, text=rate_text, top=top)
+    drawn = [line for line in good or lines if len(line.y) and line.y.max() > 0]
+    if not drawn:
+        return None
+    peaks = [float(line.y.max()) for line in drawn]
+    # A logarithmic axis shows peaks of 5e-5 and of 1e-3, and the last percent of each decay.
+    return _chart(
+        "Learning rate applied, logarithmic axis",
+        lines,
+        best,
+        text=rate_text,
+        top=max(peaks) * _ROOM,
+        bottom=LogFrom(min(peaks) * _DECAY_SHOWN),
+    )
 
 
 def _curves(best: Sequence[tuple[Any, Trial]], kind: ProblemType) -> dict[str, Any] | None:

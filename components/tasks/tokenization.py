@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 _LONGEST_COUNTED = 100_000
+SAMPLED = 20  # texts of a batch whose words are counted
+# A word or a punctuation mark; each character of a script that puts no spaces between words.
+_WORD = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+    r"|[^\W_]+|[^\w\s]|_"
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,7 @@ class RowTokenizer(ABC):
         self.lengths: NDArray[np.int64] = np.zeros(1, np.int64)
         self.kept = 0
         self.unknown = 0
+        self._words = self._pieces = 0
 
     def joined_ids(self, lists: Iterable[Sequence[int]]) -> NDArray[np.int32]:
         """The token ids of several examples, one after the other.
@@ -103,6 +111,21 @@ class RowTokenizer(ABC):
         counts = np.bincount(lengths, minlength=len(self.lengths))
         counts[: len(self.lengths)] += self.lengths
         self.lengths = counts
+
+    def count_words(self, texts: Sequence[str], pieces: int) -> None:
+        """Count the words of an example of the sample.
+
+        Args:
+            texts: Its texts, or its words.
+            pieces: Its tokens, without special ones.
+        """
+        self._words += sum(len(_WORD.findall(text)) for text in texts)
+        self._pieces += pieces
+
+    @property
+    def pieces_per_word(self) -> float | None:
+        """Tokens per word of the sample, without special ones; None without words."""
+        return self._pieces / self._words if self._words else None
 
     @property
     def notes(self) -> Sequence[str]:
@@ -192,6 +215,12 @@ class TextTokenizer(RowTokenizer):
         self.count(lengths, tokens.input_ids)
         return tokens
 
+    def _sample(self, encodings: list[Any], texts: Sequence[list[str]]) -> None:
+        """Count the words of the first texts of a batch, except of truncated ones."""
+        for encoding, *of_row in zip(encodings[:SAMPLED], *texts, strict=False):
+            if len(encoding.ids) < self.max_length:
+                self.count_words(of_row, len(encoding.ids) - self._special)
+
     def examples(
         self, encoded: list[Any], texts: Sequence[list[Any]], labels: Sequence[Any]
     ) -> Examples:
@@ -202,6 +231,7 @@ class TextTokenizer(RowTokenizer):
             texts: The texts, by column.
             labels: The target of each row.
         """
+        self._sample(encoded, texts)
         return Examples(np.arange(len(encoded)), labels, self.tokens(encoded), texts)
 
 

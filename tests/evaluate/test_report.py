@@ -81,7 +81,7 @@ def page() -> str:
     [
         (SINGLE_LABEL, 6, ["confusion", "classes", "calibration"]),
         (MULTI_LABEL, 28, ["classes", "calibration"]),
-        (REGRESSION, 0, []),
+        (REGRESSION, 0, ["predictions"]),
     ],
 )
 def test_every_tag_is_closed_and_sections_come_in_reading_order(
@@ -362,6 +362,24 @@ def test_the_page_shows_the_plan_and_row_counts(page: str) -> None:
     assert "9,003 examples ÷ 32 = 282 steps × 3 epochs = 846 steps" in text
     assert "empty text 7, missing label 3" in text
     assert "1.2%" in text
+
+
+def test_predicted_numbers_are_drawn_against_the_true_ones() -> None:
+    inputs = make_inputs([], problem_type=REGRESSION)
+    pairs, scores = inputs[0].predicted_numbers, inputs[0].metrics
+    page = render_report(*inputs)
+    assert pairs is not None
+    section = page.partition('<section id="predictions">')[2].partition("</section>")[0]
+    path = section.partition('class="dots points" d="')[2].partition('"')[0]
+    drawn = np.array([[*map(float, p.split())] for p in re.findall(r"M([\d. ]+)h0", path)])
+    assert drawn.shape == (len(pairs.labels), 2) == (600, 2)
+    # The same scale on both axes: a point on the diagonal has x + y = 1000.
+    off = np.array(pairs.predicted) - np.array(pairs.labels)
+    assert np.corrcoef(1000 - drawn[:, 1] - drawn[:, 0], off)[0, 1] > 0.999
+    for name in ("pearson", "spearman"):
+        assert f"{name.capitalize()} {scores[name]:.3f}" in section
+    counts = [int(n) for n in re.findall(r"\"(\d+) examples?\"", section)]
+    assert sum(counts) == 600
 
 
 def test_a_label_without_examples_has_no_scores() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -117,6 +118,45 @@ def test_the_page_shows_every_candidate_and_no_name_as_markup() -> None:
     assert "<b>3</b>" not in page and page.count("&lt;b&gt;3&lt;/b&gt;") > 3
     assert page == render_comparison(rank(made), made)
     assert "http://" not in page and "https://" not in page
+
+
+def test_the_page_tells_what_was_compared_and_how_to_train_the_best() -> None:
+    made = [training(name, value, seed) for name, value in (("a", 0.3), ("b", 0.9))
+            for seed in (1, 2)]  # fmt: skip
+    for trial in made:
+        trial.model.num_validation_examples = 300
+        trial.model.parameters = {"dataset": "x.csv", "learning_rate": trial.metrics.num_examples}
+    text = " ".join(re.sub(r"<[^>]+>", " ", render_comparison(rank(made), made)).split())
+    for part in (
+        "Data set /data/banking77",
+        "Model sentence-transformers/all-MiniLM-L6-v2",
+        "Validation examples 300",
+        "Seeds 1, 2",
+        "Trials 4",
+        "Training time of all trials 0 seconds",
+        "Train b again kfp-finetune run --dataset x.csv --learning-rate",
+    ):
+        assert part in text
+
+
+def test_rates_far_apart_are_both_seen() -> None:
+    """Peaks of 1e-3 and 5e-5 keep well away from the lower edge, and differ."""
+    made = [training("high", 0.9), training("low", 0.8)]
+    for record in made[0].log:
+        record["learning_rate"] = record.get("learning_rate", 0) * 20
+    page = render_comparison(rank(made), made)
+    chart = page.partition("Learning rate applied")[2].partition("</svg>")[0]
+    low, high = (
+        min(float(y) for y in re.findall(r" ([\d.]+)", line))
+        for line in re.findall(r'd="([^"]+)"', chart)
+    )
+    assert high < 100 < 400 < low < 600
+
+
+def test_empty_sections_are_omitted() -> None:
+    made = training("wild", 0.1, diverged=True)
+    page = render_comparison(rank([made]), [Trial(made.candidate, made.model, [], made.metrics)])
+    assert 'id="curves"' not in page and 'id="best"' not in page
 
 
 @pytest.mark.parametrize("preset", PRESETS)

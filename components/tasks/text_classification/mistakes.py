@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 
-from kfp_finetune.components.artifacts.metrics import ConfusedPair, Example
+from kfp_finetune.components.artifacts.metrics import ConfusedPair, Example, NumberPairs
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.tasks.predictions import Predictions
 from kfp_finetune.components.tasks.scores.pieces import log_likelihoods, most_likely, pieces
@@ -16,13 +16,14 @@ from kfp_finetune.components.tasks.text_classification.problem_types import MULT
 
 MOST_EXAMPLES = 20
 MOST_PAIRS = 10
+MOST_POINTS = 1000
 EXAMPLES_PER_PAIR = 3
 _TEXT_LENGTH = 300
 
 
 def find_mistakes(
     predictions: Predictions, model: ModelManifest, *, with_texts: bool
-) -> dict[str, list[Any]]:
+) -> dict[str, Any]:
     """Find mistakes worth reading, and possible label errors in the data.
 
     Label errors are found by confident learning (Northcutt et al., 2021): another label than that
@@ -34,16 +35,28 @@ def find_mistakes(
         with_texts: Whether examples are shown with their texts.
 
     Returns:
-        `mistakes`, `confused_pairs` and `suspected_label_errors`, as `Metrics` has them.
+        `mistakes`, `confused_pairs`, `suspected_label_errors` and `predicted_numbers`, as `Metrics`
+        has them.
     """
     show = _Examples(predictions, model.label_names, with_texts)
     if model.problem_type == REGRESSION:
         errors = np.abs(predictions.logits - predictions.labels)[:, 0]
         worst = np.argsort(-errors, kind="stable")[:MOST_EXAMPLES]
-        return {"mistakes": [show.number(i) for i in worst[errors[worst] > 0]]}
+        return {
+            "mistakes": [show.number(i) for i in worst[errors[worst] > 0]],
+            "predicted_numbers": _number_pairs(predictions),
+        }
     if model.problem_type == MULTI_LABEL:
         return _of_several_labels(predictions, model, show)
     return _of_one_label(predictions, model, show)
+
+
+def _number_pairs(predictions: Predictions) -> NumberPairs:
+    """Evenly chosen rows in the order of the split."""
+    count = len(predictions.labels)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int))
+    true, predicted = predictions.labels[chosen, 0], predictions.logits[chosen, 0]
+    return NumberPairs(labels=[*map(float, true)], predicted=[*map(float, predicted)])
 
 
 def _of_one_label(

@@ -17,7 +17,13 @@ import numpy as np
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.model_folder.panics import cannot_tokenize, panics_as
 from kfp_finetune.components.tasks.token_classification.word_labels import CONTINUED, IGNORED
-from kfp_finetune.components.tasks.tokenization import Examples, RowTokenizer, Tokens, starts_of
+from kfp_finetune.components.tasks.tokenization import (
+    SAMPLED,
+    Examples,
+    RowTokenizer,
+    Tokens,
+    starts_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,6 +71,7 @@ class WordTokenizer(RowTokenizer):
         self._backend = _for_words(tokenizer.backend_tokenizer)
         self._backend.no_padding()
         self._backend.no_truncation()
+        self._special = tokenizer.num_special_tokens_to_add(pair=False)
         self._unknown_token = tokenizer.unk_token
         self._reader = reader
         self._divided = self._parts = 0
@@ -160,6 +167,9 @@ class WordTokenizer(RowTokenizer):
         self._parts += sum(size for size in sizes if size > 1)
         ids = self.joined_ids(example.ids for example in parts)
         self.count(np.array([length for length, _ in encoded], np.int64), ids)
+        for length, examples in encoded[:SAMPLED]:
+            if len(examples) == 1:
+                self.count_words(examples[0].words, length - self._special)
         lengths = np.fromiter((len(example.ids) for example in parts), np.int64, len(parts))
         return Examples(
             of_row=np.repeat(np.arange(len(encoded)), sizes),

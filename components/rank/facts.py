@@ -1,0 +1,53 @@
+"""The facts that all trials of a comparison share, and the command that repeats the best one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kfp_finetune.components.counts import counted
+from kfp_finetune.components.evaluate.reproduction import command
+from kfp_finetune.components.number_text import count_text
+from kfp_finetune.components.rank.trials import Trial
+from kfp_finetune.components.storage.uris import without_secrets
+
+Facts = list[tuple[str, str]]
+
+
+def comparison_facts(trials: Sequence[Trial]) -> Facts:
+    """Data, model, rows, seeds and time."""
+    model, metrics = trials[0].model, trials[0].metrics
+    seeds = list(dict.fromkeys(trial.model.seed for trial in trials))
+    validation = model.num_validation_examples
+    rows = [
+        ("Training examples", count_text(model.num_train_examples)),
+        *([("Validation examples", count_text(validation))] if validation is not None else []),
+        (f"{metrics.split.capitalize()} examples", count_text(metrics.num_examples)),
+    ]
+    return [
+        ("Data set", without_secrets(model.dataset)),
+        ("Model", without_secrets(model.base_model)),
+        *rows,
+        ("Steps per trial", count_text(model.num_train_steps)),
+        ("Batch size", count_text(model.batch_size)),
+        (f"Seed{'s' * (len(seeds) > 1)}", ", ".join(map(str, seeds))),
+        ("Trials", count_text(len(trials))),
+        ("Training time of all trials", duration(sum(trial.seconds for trial in trials))),
+    ]
+
+
+def best_command(trial: Trial) -> list[str]:
+    """The command that trains the best candidate alone; empty if it was not recorded."""
+    if trial.model.diverged_at is not None:
+        return []
+    return command(trial.model)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "42 s", "3 min 5 s", "2 h 7 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return counted(whole, "second")
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
