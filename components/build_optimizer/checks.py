@@ -90,7 +90,7 @@ def _unknown_names(values: Mapping[str, Any]) -> list[InputError]:
             near = difflib.get_close_matches(given.lower(), known, n=1) or [default]
             problems.append(
                 InputError(
-                    f"{parameter} '{given}' is not known",
+                    f"unknown {parameter} '{given}'",
                     where=parameter,
                     expected="one of " + ", ".join(known),
                     remedy=_OTHER_NAMES.get(given, f"{_flag(parameter)} {near[0]}"),

@@ -27,7 +27,8 @@ def calibrate(
         batch_size: Rows at a time.
 
     Raises:
-        Terminated: If the process was told to end; nothing has changed since the last checkpoint.
+        Terminated: If the process gets a signal to end; nothing has changed since the last
+            checkpoint.
     """
     if not get_problem_type(data.problem_type).has_probabilities:
         return Fitted()

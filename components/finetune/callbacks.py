@@ -115,7 +115,7 @@ class Evaluate(keras.callbacks.Callback):
     def evaluate_if_due(self) -> None:
         """Evaluate if the updates made so far complete an epoch that is not yet evaluated.
 
-        A call before training starts makes up for an evaluation that a killed run did not finish.
+        A call before training starts repeats an evaluation that a killed run did not finish.
         """
         step, evaluations = self._history.updates_done, self._history.evaluations
         at_end = step % self._plan.steps_per_epoch == 0 or step == self._plan.num_train_steps
@@ -130,7 +130,7 @@ class Evaluate(keras.callbacks.Callback):
             )
         except tf.errors.ResourceExhaustedError:
             raise InputError(
-                f"memory ran out in the evaluation after step {step:,}",
+                f"out of memory in the evaluation after step {step:,}",
                 where="batch_size, max_length",
                 expected="batches that fit into memory",
                 remedy=f"--batch-size {max(1, self._plan.batch_size // 2)}, or a smaller"
@@ -157,7 +157,7 @@ class Evaluate(keras.callbacks.Callback):
 
 
 class _Interruptible(keras.callbacks.Callback):
-    """End an evaluation between two batches; it changes nothing that has to be saved."""
+    """End an evaluation between two batches, where nothing has to be saved."""
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         check_not_terminated()
@@ -185,7 +185,7 @@ class WriteLog(keras.callbacks.Callback):
 
 
 class SaveCheckpoints(keras.callbacks.Callback):
-    """Save a checkpoint when it is due, and end training if the process was told to end.
+    """Save a checkpoint when it is due, and end training if the process got a signal to end.
 
     Args:
         checkpoints: Saves them.
@@ -210,7 +210,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
 
 
 class ShowProgress(keras.callbacks.Callback):
-    """Emit progress lines with the updates done and the latest loss and rate, also for Argo.
+    """Emit progress lines with the steps done and the latest loss and rate, also for Argo.
 
     Args:
         plan: The counted plan.

@@ -36,11 +36,11 @@ class CheckpointDirectory:
 
     Args:
         location: A path or a URI (s3://, gs://).
-        say: Called with a sentence for a person.
+        say: Called with a sentence for the user.
 
     Attributes:
-        key: Of this run's checkpoints, the only ones that are used and removed. None: no run has
-            started here yet.
+        key: The key of this run's checkpoints, the only ones that are used and removed. None if no
+            run has started here yet.
 
     Raises:
         InputError: If it cannot be reached or written.
@@ -66,7 +66,7 @@ class CheckpointDirectory:
             return None
 
     def write(self, name: str, content: Any) -> None:
-        """Write a JSON file: it has its old content or all of the new."""
+        """Replace a JSON file atomically."""
         self._folder.write(name, json.dumps(content, indent=1))
 
     def steps(self) -> list[int]:
@@ -79,14 +79,15 @@ class CheckpointDirectory:
         return sorted(s for s in found if self.key is None or self._is_ours(_name(s)))
 
     def save(self, step: int, write: Callable[[str], None]) -> None:
-        """Add a checkpoint, complete or not at all.
+        """Add a checkpoint atomically.
 
         Args:
-            step: Updates made.
+            step: Number of steps made.
             write: Writes the state to files whose names start with the path that it is given.
 
         Raises:
-            OSError: If another process holds the directory now, or another's folder has this name.
+            OSError: If another process holds the directory now, or a folder of another run has this
+                name.
             InputError: If there is no room; earlier checkpoints are not affected.
         """
         if self._is_lost():
@@ -97,7 +98,7 @@ class CheckpointDirectory:
             with contextlib.suppress(OSError):  # an interrupted save left an empty folder
                 (local / name).rmdir()
         if self._folder.exists(name) and not self._is_ours(name):
-            raise FileExistsError(f"{name} exists, and is not a checkpoint of this run")
+            raise FileExistsError(f"{name} exists and is not a checkpoint of this run")
         with contextlib.ExitStack() as stack:
             folder = (local or Path(stack.enter_context(temporary_folder()))) / name
             try:
@@ -126,7 +127,7 @@ class CheckpointDirectory:
         """The files of a checkpoint on this disk, as the path that their names start with.
 
         Raises:
-            ValueError: If a file is missing, or has another size than was written.
+            ValueError: If a file is missing, or does not have the size that was written.
         """
         name = _name(step)
         expected = (self.read(f"{name}/{MARKER}") or {}).get("files", {})
@@ -140,7 +141,7 @@ class CheckpointDirectory:
                         self._folder.get(file, folder / file.name)
             found = {f.name: f.stat().st_size for f in folder.iterdir() if f.name in expected}
             if found != expected:
-                raise ValueError(f"its files are {found}, and were {expected}")
+                raise ValueError(f"its files are {found}, not {expected}")
             yield str(folder / "state")
 
     def remove_after(self, step: int) -> None:
@@ -164,12 +165,12 @@ class CheckpointDirectory:
                     f"{error.holder} is training with these checkpoints",
                     where=self.name,
                     expected="one run at a time per checkpoint directory",
-                    remedy="wait until it has ended, stop it, or give another --checkpoint-dir",
+                    remedy="wait until that run ends, stop it, or use another --checkpoint-dir",
                 ) from None
             yield
 
     def _is_ours(self, name: str) -> bool:
-        """Whether a folder has this run's key."""
+        """Return True if a folder has this run's key."""
         try:
             found = json.loads(self._folder.read(f"{name}/{OWNER}"))
         except (FileNotFoundError, ValueError):
@@ -184,7 +185,7 @@ class CheckpointDirectory:
             f" {type(error).__name__}{': ' + reason[0][:200] if reason else ''}",
             where=self.name,
             expected="a folder or a bucket that can be read and written",
-            remedy="check the place and the permissions, or give another --checkpoint-dir",
+            remedy="check the path and the permissions, or use another --checkpoint-dir",
         )
 
 

@@ -1,10 +1,10 @@
 """Checkpoints: everything that a killed run needs to continue as if it had not been killed.
 
-A checkpoint is written between two updates. It holds the weights, the copies of earlier weights
-that the model may get in the end, the optimizer's slots and iterations, the state of dropout's
-random numbers, the number of updates made (which is the position in the data, because the order of
+A checkpoint is written between two updates. It contains the weights, the copies of earlier weights
+that the final model may get, the optimizer's slots and iterations, the state of dropout's random
+numbers, the number of updates made (which determines the position in the data, because the order of
 the rows is a function of the seed and the update), and the history. The curves, early stopping and
-the best step follow from these.
+the best step are derived from these.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from kfp_finetune.components.runtime import Terminated, emit, termination_deferr
 from kfp_finetune.components.storage.uris import without_secrets
 
 RUN = "run.json"
-# Version of the variables in a checkpoint and their names. Version 1, which was not numbered, held
-# those of tf-keras and Transformers 4, with another state of dropout; version 2 had no `finite`.
+# Version of the variables in a checkpoint and their names. Version 1, which was not numbered, had
+# those of tf-keras and Transformers 4, with a different state of dropout; version 2 had no
+# `finite`.
 FORMAT = 3
 # Errors of a damaged checkpoint; TensorFlow has no class of its own for a wrong checksum. Any other
 # error (a volume that is not mounted) ends the step, because the checkpoint may be complete.
@@ -62,8 +63,8 @@ class Checkpoints:
         directory: The checkpoint directory, locked.
         trainer: The compiled model.
         history: The history of the run.
-        best: The weights of the best evaluation, where they are kept.
-        finite: The weights of the last evaluation with a finite loss, where they are kept.
+        best: The weights of the best evaluation, if they are kept.
+        finite: The weights of the last evaluation with a finite loss, if they are kept.
         facts: Everything that determines the result, as `run_facts.facts_of` returns it.
         settings: When to save, how many checkpoints to keep, and which to continue from.
     """
@@ -158,7 +159,7 @@ class Checkpoints:
             ) from None
 
     def due(self, updates_done: int) -> bool:
-        """Whether it is time for the next checkpoint."""
+        """Return True if the next checkpoint is due."""
         if self._settings.every_steps is not None:
             return updates_done % self._settings.every_steps == 0
         return time.monotonic() - self._last >= 60 * self._settings.every_minutes
@@ -175,7 +176,7 @@ class Checkpoints:
             self._directory.save(step, self._checkpoint.write)
             self._saved = step
             self._directory.prune(self._settings.keep)
-        except Exception as error:  # a full disk, a store out of reach: no reason to end training
+        except Exception as error:  # e.g. a full disk; no reason to end training
             if self._saved == step:
                 _note(f"older checkpoints could not be removed: {_reason(error)}")
                 return
@@ -268,20 +269,21 @@ def open_checkpoints(
 ) -> Iterator[Checkpoints | NoCheckpoints]:
     """Lock the checkpoint directory while a run trains, and continue from its checkpoints.
 
-    If the process is told to end, it saves a checkpoint first. If there are several workers, only
-    the chief locks and writes the directory; the others read the checkpoint that the chief read.
+    If the process gets a signal to end, it saves a checkpoint first. If there are several workers,
+    only the chief locks and writes the directory; the others read the checkpoint that the chief
+    read.
 
     Args:
         settings: Where and when to save.
         trainer: The compiled model.
         history: The history of the run.
-        best: The weights of the best evaluation, where they are kept.
-        finite: The weights of the last evaluation with a finite loss, where they are kept.
+        best: The weights of the best evaluation, if they are kept.
+        finite: The weights of the last evaluation with a finite loss, if they are kept.
         facts: Everything that determines the result.
 
     Raises:
         InputError: If the directory cannot be used, or belongs to another run.
-        Terminated: If the process was told to end.
+        Terminated: If the process gets a signal to end.
     """
     if settings.directory is None:
         if settings.every_steps or settings.resume != "retry":
@@ -337,7 +339,7 @@ def _verify(path: str) -> None:
 
 def _reason(error: Exception) -> str:
     text = without_secrets(str(error)).strip() or type(error).__name__
-    if "No space left" in text:  # it stands behind a path, which may be long
+    if "No space left" in text:  # it follows a path, which may be long
         return "the disk is full (no space left on device)"
     return text.splitlines()[0][:200]
 

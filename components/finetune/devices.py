@@ -33,8 +33,8 @@ _PACKAGES = (
 def configure(seed: int, precision: str = "float32") -> dict[str, Any]:
     """Set threads, precision, seeds and determinism.
 
-    TensorFlow's default respects the CPU affinity but not a container's quota, and another number
-    of threads sums in another order: so the number is set here, and recorded.
+    TensorFlow's default respects the CPU affinity but not a container's quota. The number of
+    threads changes the order of sums, so it is set here and recorded.
 
     Args:
         seed: Seed for the weights of the head and for dropout.
@@ -51,7 +51,7 @@ def configure(seed: int, precision: str = "float32") -> dict[str, Any]:
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-    keras.config.set_floatx("float32")  # whatever ~/.keras/keras.json says
+    keras.config.set_floatx("float32")  # overrides ~/.keras/keras.json
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     return {
@@ -75,7 +75,7 @@ def check_keras() -> None:
     """
     if (backend := keras.backend.backend()) != "tensorflow":
         raise InputError(
-            f"Keras was imported with the backend {backend}",
+            f"Keras was imported with the {backend} backend",
             where="KERAS_BACKEND, or ~/.keras/keras.json",
             expected="tensorflow",
             remedy="import kfp_finetune before keras, or set KERAS_BACKEND=tensorflow",
@@ -90,7 +90,8 @@ def _set_precision(precision: str) -> str:
         for gpu in gpus
     ]
     decided = decide(precision, capabilities)
-    # On a CPU only matrix products are faster; a policy would put everything else in bfloat16, too.
+    # On a CPU only matrix products are faster; a policy would change everything else to bfloat16
+    # too.
     mixed = gpus and decided == BFLOAT16
     keras.config.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
     use_for_products(FLOAT32 if gpus else decided)

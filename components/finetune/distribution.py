@@ -1,7 +1,7 @@
-"""The devices that train together: one, all GPUs of this machine, or several machines.
+"""Distributed training on one device, all GPUs of this machine, or several machines.
 
 A strategy changes neither the plan nor the order of the rows nor the batches: it divides the rows
-of every batch among the replicas, one per device, and adds up their gradients.
+of every batch among the replicas, one per device, and sums their gradients.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def strategy() -> tf.distribute.Strategy:
 
     Returns:
         TensorFlow's default strategy, which does nothing, for one device; otherwise a strategy in
-        whose `scope()` the model and its optimizer have to be created.
+        whose `scope()` the model and its optimizer must be created.
 
     Raises:
         InputError: If TF_CONFIG is not valid or names jobs that do not train.
@@ -54,17 +54,17 @@ def strategy() -> tf.distribute.Strategy:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the chief, which writes the results; a single worker is the chief."""
+    """Return True for the chief, which writes the results; a single worker is the chief."""
     return bool(strategy.extended.should_checkpoint)
 
 
 def environment(strategy: tf.distribute.Strategy) -> dict[str, int]:
-    """The number of replicas and workers, which results depend on."""
+    """The number of replicas and workers, on which results depend."""
     return {"replicas": strategy.num_replicas_in_sync, "workers": _workers()}
 
 
 def of_chief(strategy: tf.distribute.Strategy, value: int) -> int:
-    """Send a number from the chief to all workers, each of which has to call this.
+    """Send a number from the chief to all workers, all of which must call this.
 
     Args:
         strategy: The strategy over all workers.
@@ -85,7 +85,7 @@ def of_chief(strategy: tf.distribute.Strategy, value: int) -> int:
 
 
 def check_same(strategy: tf.distribute.Strategy, facts: Mapping[str, Any]) -> None:
-    """Check that all workers train the same; different trainings would wait for each other forever.
+    """Check that all workers run the same training; otherwise they would hang.
 
     Args:
         strategy: The strategy over all workers, each of which calls this.
@@ -99,7 +99,7 @@ def check_same(strategy: tf.distribute.Strategy, facts: Mapping[str, Any]) -> No
     number = int.from_bytes(digest[:7])
     if of_chief(strategy, number) != number:
         raise InputError(
-            "this worker has other data, another model or other parameters than the chief",
+            "this worker's data, model or parameters differ from the chief's",
             where="TF_CONFIG",
             expected="the same arguments on all workers",
             remedy="start all workers with the same image, data and parameters",
@@ -132,7 +132,7 @@ def _workers() -> int:
         cluster, job = config.get("cluster", {}), config.get("task", {}).get("type", "chief")
         if set(cluster) <= {*_JOBS} and (not cluster or job in cluster):
             return max(1, sum(len(cluster[name]) for name in cluster))
-        found = f"TF_CONFIG has the jobs {', '.join(cluster)}, and this process is of the job {job}"
+        found = f"TF_CONFIG has the jobs {', '.join(cluster)}, but this process has the job {job}"
     except (ValueError, TypeError, AttributeError) as error:
         found = f"TF_CONFIG cannot be read: {error}"
     raise InputError(

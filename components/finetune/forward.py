@@ -1,4 +1,4 @@
-"""Logits without dropout, in bfloat16 where that is faster and probabilities stay the same."""
+"""Compute logits without dropout, in bfloat16 if that is faster with the same probabilities."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Features = Mapping[str, Any]
 # Largest allowed difference of a probability from its value in float32.
 _TOLERANCE = 1e-2
-# With fewer rows, tracing a second graph takes longer than it saves.
+# With fewer rows, tracing a second graph costs more time than it saves.
 FEWEST_ROWS = 512
 # At most this many rows are computed in both precisions.
 _COMPARED = 64
@@ -31,8 +31,8 @@ class Forward:
 
     Args:
         model: The model.
-        precision: "float32"; "bfloat16", which `choose` uses where the probabilities agree with
-            float32; or "auto", which uses bfloat16 only where the processor is also faster with it.
+        precision: "float32"; "bfloat16", which `choose` uses if the probabilities agree with
+            float32; or "auto", which uses bfloat16 only if the processor is also faster with it.
     """
 
     def __init__(self, model: Classifier, precision: str = "float32") -> None:

@@ -83,7 +83,7 @@ class BestWeights:
             kept.assign(weight)
 
     def put_back(self) -> None:
-        """Give the model the copied weights."""
+        """Copy the weights back into the model."""
         for kept, weight in zip(self.variables, self._weights, strict=True):
             weight.assign(kept)
 
@@ -93,8 +93,8 @@ class History:
     """The history of a run. Together with the variables, it is all that a resumed run needs.
 
     Attributes:
-        times: float64, shape [rows, 2]: when the update of each row ended, in seconds since 1970,
-            and how many seconds it took; rows as in `LogRows`.
+        times: float64, shape [rows, 2]: the time when the update of each row ended, in seconds
+            since 1970, and its duration in seconds; rows as in `LogRows`.
         num_train_steps: Number of planned updates.
         seconds: Duration of all updates, without evaluations.
         updates_done: Number of updates made, counted without asking the device.
@@ -132,7 +132,7 @@ class History:
         )
 
     def load(self, text: str, times: NDArray[np.float64]) -> None:
-        """Take over a history that was dumped."""
+        """Restore a history that was dumped."""
         loaded: dict[str, Any] = json.loads(text)
         self.times = times
         self.updates_done = loaded["updates_done"]

@@ -1,4 +1,4 @@
-"""Padded batches of tokenized rows, copied batch by batch out of the memory-mapped file."""
+"""Padded batches of tokenized rows, copied from the memory-mapped file one batch at a time."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from kfp_finetune.components.finetune.vocabulary import UsedVocabulary
     from kfp_finetune.components.load_data.steps import StepPlan
 
-# On a GPU, widths are multiples of this, which suits its matrix units. A CPU gains nothing from it,
-# and padding would be a fifth of its work.
+# On a GPU, widths are multiples of this, which suits its matrix units. On a CPU this gains nothing,
+# and padding would be a fifth of the work.
 _ACCELERATOR_WIDTHS = 8
 _BATCH_TOKENS = 2_048
 
 
 class Rows:
-    """The rows of a split, which are gathered into batches; their tokens stay in the file.
+    """The rows of a split, to be gathered into batches; their tokens stay in the file.
 
     Args:
         table: A split of a tokenized dataset, mapped into memory.
         data: The dataset's manifest.
         vocabulary: Maps token ids to those of a shrunken model; None: the tokenizer's ids are used.
-        label_all_tokens: Whether all tokens of a labelled word get its label, not the first alone.
+        label_all_tokens: Whether all tokens of a labelled word get its label, not only the first.
 
     Attributes:
         labels: The targets, first dimension [rows], or [words] where words have labels (see the
@@ -145,7 +145,7 @@ def batch_of_update(rows: Rows, plan: StepPlan, seed: int, step: int) -> Batch:
 
 
 def training_dataset(rows: Rows, plan: StepPlan, seed: int, start: int = 0) -> Any:
-    """All updates of the run from update `start` on, one element per update.
+    """All updates of the run starting with update `start`, one element per update.
 
     Returns:
         A dataset of dictionaries: `features` (each of shape [group, batch, width]), `labels` and
@@ -154,7 +154,7 @@ def training_dataset(rows: Rows, plan: StepPlan, seed: int, start: int = 0) -> A
         weight 0. Within the scope of a `tf.distribute` strategy it is a distributed dataset: each
         replica gets its share of the rows of every batch, padded to equal shares.
     """
-    # Known without accumulation, so that the update is traced without a loop.
+    # Without accumulation the size is known, so that the update is traced without a loop.
     size = 1 if plan.gradient_accumulation_steps == 1 else None
     groups = functools.partial(updates, rows.lengths, plan, seed, start)
     return _distributed(rows, groups, size)
@@ -209,11 +209,11 @@ def _shares(
             for i, batch in enumerate(group):
                 filled[i, : len(batch)] = batch
                 weights[i, : len(batch)] = 1
-            # Equal widths, too: each replica then draws the same number of random numbers for
-            # dropout, and the state of one replica's generator is that of all.
+            # Widths must be equal too, so that each replica draws the same number of random numbers
+            # for dropout and the state of one generator is that of all.
             width = _width(rows, filled)
             for replica in range(first, first + own):
-                # Batches are sorted by length, so taking every n-th row makes equal work.
+                # Batches are sorted by length, so every n-th row makes equal shares of the work.
                 share = filled[:, replica::replicas]
                 features = rows.batch(share.reshape(-1), width)
                 labels, counted = rows.batch_labels(share.reshape(-1), width)
@@ -232,7 +232,7 @@ def _shares(
         "weights": tf.TensorSpec([group_size, None, *of_weight], tf.float32),
         "rows": tf.TensorSpec([group_size, None], tf.int64),
     }
-    # Without a known length: Keras would start to read the dataset again after that many steps.
+    # The length must be unknown: Keras would restart the dataset after that many steps.
     dataset = tf.data.Dataset.from_generator(elements, output_signature=signature)
     return dataset.prefetch(4 * own)
 
@@ -265,7 +265,7 @@ def evaluation_dataset(rows: Rows, batch_size: int) -> tuple[tf.data.Dataset, ND
 def batches_of(lengths: NDArray[np.int64], batch_size: int) -> Iterator[slice]:
     """Divide rows that are sorted by length into batches, for a pass without gradients.
 
-    Batches of short rows are larger, because matrix products of few tokens do not fill a processor.
+    Batches of short rows are larger, because matrix products of few tokens underuse a processor.
 
     Args:
         lengths: Number of tokens of every row, ascending, shape [rows].

@@ -26,7 +26,7 @@ from kfp_finetune.components.tasks.registry import get_task
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it is planned, before anything is loaded.
+    """The plan of a run, before anything is loaded.
 
     Attributes:
         parameters: The parameters of finetune.
@@ -44,7 +44,7 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The parameters that neither the plan nor the optimizer holds and that change weights."""
+        """The parameters outside the plan and the optimizer that change weights."""
         parameters = self.parameters
         return {
             "seed": parameters.seed,
@@ -65,11 +65,11 @@ class Learner:
         trainer: The compiled model.
         train: Rows of the training split.
         validation: As `inputs.validation_dataset` returns it; None if there are no rows.
-        metrics: Names of what evaluations measure, besides the loss.
-        vocabulary: The part of the vocabulary that is trained; None: all of it.
-        best: The weights of the best evaluation, where the model gets them in the end.
-        finite: The weights of the last evaluation with a finite loss, where a divergence is
-            reported.
+        metrics: Names of the evaluated metrics, besides the loss.
+        vocabulary: The part of the vocabulary that is trained; None for all of it.
+        best: The weights of the best evaluation, if the model gets them in the end.
+        finite: The weights of the last evaluation with a finite loss, if a divergence is reported
+            rather than an error.
     """
 
     trainer: Trainer
@@ -84,7 +84,7 @@ class Learner:
 def plan_run(
     parameters: Parameters, tokenized_dataset_path: str, optimizer_config_path: str
 ) -> Run:
-    """Read what the steps before have written, and count the updates.
+    """Read the outputs of the previous pipeline steps, and count the updates.
 
     Raises:
         InputError: If the schedule is not as long as the plan, or the loss does not suit the data.
@@ -123,7 +123,7 @@ def build(run: Run) -> Learner:
     }
     network = load_network(run)
     vocabulary = None
-    if not run.optimizer.weight_decay:  # decay changes every weight, used or not
+    if not run.optimizer.weight_decay:  # weight decay changes every weight, used or not
         vocabulary = UsedVocabulary(splits.values(), data, network.config.fixed_ids)
         vocabulary.shrink(network)
     train = Rows(splits["train"], data, vocabulary, label_all_tokens=parameters.label_all_tokens)
@@ -175,7 +175,7 @@ def load_network(run: Run) -> Any:
 def _check_schedule_fits(schedule_steps: int, plan: StepPlan) -> None:
     if schedule_steps != plan.num_train_steps:
         raise InputError(
-            f"the schedule is {schedule_steps:,} steps long, the training is {plan}",
+            f"the schedule is {schedule_steps:,} steps long, but the training is {plan}",
             where="optimizer_config",
             expected="a schedule as long as the training",
             remedy="build the optimizer with the num_train_steps that count_steps returned for this"
@@ -187,7 +187,7 @@ def _check_model_fits(vocab_size: int, data: TokenizedDatasetManifest, base_mode
     if data.vocab_size > vocab_size:
         raise InputError(
             f"the data was tokenized for {data.model}, whose tokenizer has {data.vocab_size:,}"
-            f" tokens; {base_model} knows {vocab_size:,}",
+            f" tokens; {base_model} has only {vocab_size:,}",
             where="base_model",
             expected="the model whose tokenizer the data was tokenized with",
             remedy="run load_data with this model",

@@ -1,7 +1,7 @@
-"""Keeps TensorBoard's event files in a durable place during training.
+"""Copy TensorBoard's event files to durable storage during training.
 
-KFP uploads a step's outputs when it has succeeded, so until then, and after a failure, nobody
-could look at the curves.
+KFP uploads a step's outputs only after it has succeeded; without these copies nobody could see the
+curves before, or after a failure.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _PROBE = ".writable"
 
 @contextlib.contextmanager
 def synced(logs: str, directory: str | None, owner: str) -> Iterator[None]:
-    """Within, copy a folder's event files again and again as they grow; once more at the end.
+    """Copy a folder's event files while they grow in the `with` block, and once more at its end.
 
     Args:
         logs: The folder that the event files are written to.
-        directory: A path or a URI (s3://, gs://), which gets a folder named for the run; None:
-            nothing is copied.
-        owner: Which run this is, as `runtime.run_of` says.
+        directory: A path or a URI (s3://, gs://), which gets a folder named after the run; None to
+            copy nothing.
+        owner: The run, as `runtime.run_of` names it.
 
     Raises:
-        InputError: If the directory cannot be written. A copy that fails later is only told.
+        InputError: If the directory cannot be written. Later failures are only reported.
     """
     if directory is None:
         yield
@@ -49,7 +49,7 @@ def synced(logs: str, directory: str | None, owner: str) -> Iterator[None]:
 
 
 def run_name(owner: str) -> str:
-    """The run in .../RUN/steps/finetune, as it is here, or .../RUN_ID/finetune, on a cluster."""
+    """The name of the run, from .../RUN/steps/finetune (local) or .../RUN_ID/finetune (cluster)."""
     parts = owner.rstrip("/").split("/")
     if len(parts) > 2 and parts[-2] == "steps":
         return parts[-3]
@@ -57,7 +57,7 @@ def run_name(owner: str) -> str:
 
 
 class _Copies:
-    """The copies of one run's event files."""
+    """Copies one run's event files."""
 
     def __init__(self, logs: Path, directory: str, run: str) -> None:
         self._logs = logs
@@ -72,26 +72,26 @@ class _Copies:
         except (InputError, OSError) as error:
             reason = error.found if isinstance(error, InputError) else type(error).__name__
             raise InputError(
-                f"the event files cannot be kept there: {reason}",
+                f"the event files cannot be written there: {reason}",
                 where=f"tensorboard_dir: {without_secrets(directory)}",
                 expected="a folder or a bucket that can be written",
-                remedy="check the place and the permissions, or omit --tensorboard-dir",
+                remedy="check the path and the permissions, or omit --tensorboard-dir",
             ) from None
 
     def keep(self, stop: threading.Event) -> None:
-        """Copy until told to stop."""
+        """Copy until stopped."""
         while not stop.wait(SECONDS_BETWEEN_SYNCS):
             self.sync()
 
     def sync(self) -> None:
-        """Copy what has grown."""
+        """Copy the files that have grown."""
         for file in sorted(self._logs.glob("events.out.tfevents.*")):
             try:
                 size = file.stat().st_size
                 if self._sizes.get(file.name) != size:
                     self._folder.put(file, f"{self._run}/{file.name}")
                     self._sizes[file.name] = size
-            except Exception as error:  # no reason to end a training
+            except Exception as error:  # no reason to end training
                 if not self._has_failed:
                     emit("note", "finetune", text=f"no live curves: {type(error).__name__}")
                 self._has_failed = True

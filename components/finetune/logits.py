@@ -33,7 +33,7 @@ def predict(
         rows: The rows of a split.
         progress: Called after every batch with the number of rows done.
         batch_size: Rows per batch; more if they are short.
-        precision: As `Forward` takes it.
+        precision: See `Forward`.
 
     Returns:
         Logits, shape [rows, outputs], or [words, outputs] where words have labels, in the order of

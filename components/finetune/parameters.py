@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
 
-# A path, or a URI that can be written.
+# A path, or a URI of a writable store.
 _WRITABLE = re.compile(r"(s3|gs|file)://.|(?![A-Za-z][A-Za-z0-9+.-]*://).", re.IGNORECASE)
 RESUME = ("retry", "exact", "any")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -41,7 +41,7 @@ class Parameters:
     """The parameters of finetune, as `component.py` describes them.
 
     Raises:
-        InputError: With everything that is wrong.
+        InputError: Listing every problem.
     """
 
     base_model: str
@@ -109,7 +109,7 @@ class Parameters:
 
         Args:
             data: The parameters of load_data that differ from their defaults.
-            optimizer: The same of build_optimizer.
+            optimizer: The parameters of build_optimizer that differ from their defaults.
         """
         own = changed(asdict(self), Parameters)
         names = {field.name for field in fields(Parameters)}
@@ -119,7 +119,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Checkpointing:
-    """Whether, where and how often a run is saved.
+    """The settings for saving a run.
 
     Attributes:
         directory: A path or a URI; None: the run is not saved. The chief worker writes it, and all
@@ -141,14 +141,14 @@ class Checkpointing:
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> list[InputError]:
-    """Find everything that is wrong with the parameters by themselves, without the data.
+    """Return an error for every parameter that is invalid regardless of the data.
 
     Args:
-        parameters: By the component's names; None where not given.
+        parameters: The values by the component's names; None if not given.
     """
     problems = [
         InputError(
-            f"{name} '{parameters[name]}' is not known",
+            f"unknown {name} '{parameters[name]}'",
             where=name,
             expected="one of " + ", ".join(choices),
             remedy=f"--{name.replace('_', '-')} {choices[0]}",

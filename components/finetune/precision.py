@@ -1,8 +1,8 @@
-"""The precision of matrix products: float32, or bfloat16 where the processor is faster with it.
+"""The precision of matrix products: float32, or bfloat16 if the processor is faster with it.
 
-"auto" is decided once per run, from the processor's flags. Where these do not decide, the command
-line measures before the run starts and passes the result on; a pipeline step itself never measures,
-so that the same machine always makes the same decision.
+"auto" is decided once per run, from the processor's flags. If these do not decide, the command line
+measures before the run starts and passes the result on; a pipeline step never measures, so that the
+same machine always makes the same decision.
 """
 
 from __future__ import annotations

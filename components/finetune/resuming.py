@@ -1,4 +1,4 @@
-"""Whether a run may continue from the checkpoints in its directory."""
+"""Decide if a run may continue from the checkpoints in its directory."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def check_may_resume(
         before: Owner, facts and state of the run that wrote the checkpoints.
         facts: Everything that determines the result of the run that continues.
         settings: The owner of that run, and which checkpoints it may continue from.
-        reached: How far the checkpoints are, for messages.
+        reached: The progress of the checkpoints, for messages.
         where: The directory, for messages.
 
     Returns:
         The differences between the two, by name; if empty, the result is bit-identical.
 
     Raises:
-        InputError: If it may not.
+        InputError: If it may not continue.
     """
     same_run = before["owner"] == settings.owner
     reached = "finished" if before["finished"] else reached
@@ -56,9 +56,9 @@ def check_may_resume(
     )
     if differs and not (possible and asked):
         raise InputError(
-            f"the checkpoints ({reached}) are of a different training: {few(differs)}",
+            f"the checkpoints ({reached}) belong to a different training: {few(differs)}",
             where=where,
-            expected="checkpoints of a training equal in everything that determines its result",
+            expected="checkpoints of the same training (data, model, parameters, machine)",
             remedy=_remedy(settings, same_run=same_run, possible=possible),
         )
     return differs

@@ -1,4 +1,4 @@
-"""Everything that determines a run's result, and what differs between two runs."""
+"""Everything that determines a run's result, and the differences between two runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
 from kfp_finetune.components.load_data.steps import StepPlan
 
-# A checkpoint holds nothing of these: their current values apply. Of everything else, including the
-# optimizer's betas, it holds the old value or something computed from it.
+# A checkpoint contains nothing derived from these, so their current values apply. For everything
+# else, including the optimizer's betas, it contains the old value or something computed from it.
 _MAY_DIFFER = (
     "environment.",
     "optimizer.schedule.",
@@ -52,7 +52,8 @@ def facts_of(
             "data": _hash_of_files(Path(tokenized_dataset_path)),
             "initial_weights": _hash_of_weights(network),
             "plan": asdict(plan),
-            # Without the parameters it was built from: different ones may give the same optimizer.
+            # Without the parameters it was built from, because different ones may give the same
+            # optimizer.
             "optimizer": optimizer.model_dump(mode="json", exclude={"parameters"}),
             **settings,
             "environment": environment,
@@ -70,12 +71,12 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, 
 
 
 def fits(differences: Mapping[str, str]) -> bool:
-    """Whether a checkpoint can be continued from in spite of the differences."""
+    """Return True if training can continue from a checkpoint in spite of the differences."""
     return all(name.startswith(_MAY_DIFFER) for name in differences)
 
 
 def only_the_machine(differences: Mapping[str, str]) -> bool:
-    """Whether only the machine and the versions of packages differ."""
+    """Return True if only the machine and the versions of packages differ."""
     return all(name.startswith("environment.") for name in differences)
 
 

@@ -1,4 +1,4 @@
-"""How the validation split decides which weights become the model, and when training stops."""
+"""Selection of the final weights and early stopping, by a metric on the validation split."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Selection:
-    """The metric that decides, and what it decides.
+    """The settings of model selection and early stopping.
 
     Attributes:
         metric: Name of the metric.
@@ -37,7 +37,7 @@ class Selection:
             validation_rows: Number of rows in the validation split.
 
         Raises:
-            InputError: If it is not.
+            InputError: If the metric is not measured.
         """
         known = ["loss", *metrics]
         if self.metric not in known:
@@ -53,7 +53,7 @@ class Selection:
         }
         return [
             InputError(
-                f"{name} is given, and the validation split is empty",
+                f"{name} is given, but the validation split is empty",
                 where=name,
                 expected="validation rows",
                 remedy=f"--validation-fraction 0.1, or omit --{name.replace('_', '-')}",

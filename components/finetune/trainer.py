@@ -16,7 +16,7 @@ from kfp_finetune.components.finetune.history import LogRows
 
 # The columns of `Trainer.update_log`.
 LEARNING_RATE, LOSS, GRADIENT_NORM, EXAMPLES = range(4)
-# A variable of which every replica writes its own copy; all copies are equal.
+# Every replica writes its own copy of such a variable; all copies are equal.
 _COPIES = {
     "trainable": False,
     "synchronization": tf.VariableSynchronization.ON_READ,
@@ -36,8 +36,8 @@ class Trainer(keras.Model):
         num_train_steps: Number of planned updates.
         training_loss: The Keras loss that updates minimize; None: the loss given to `compile`,
             which evaluations measure.
-        compile_updates: Whether to compile updates with XLA. (Keras' `jit_compile` does nothing
-            where operations are deterministic, as they are here.)
+        compile_updates: Whether to compile updates with XLA. (Keras' `jit_compile` does nothing if
+            operations are deterministic, as they are here.)
 
     Attributes:
         updates_done: Number of updates made, counted as batches are fed, not by the optimizer.
@@ -132,7 +132,7 @@ class Trainer(keras.Model):
         self.optimizer.apply(gradients, variables)
         examples = _sum_over_replicas(_examples(update["weights"]))
         applied = tf.stack([self.optimizer.applied_learning_rate, loss, norm, examples])
-        # Count only after the update: in a graph, nothing else makes this wait for the data.
+        # Count only after the update; in a graph, nothing else would make this wait for the data.
         with tf.control_dependencies([applied]):
             # A distributed variable has no `scatter_update`; the replica's copy has a handle.
             tf.raw_ops.ResourceScatterUpdate(
@@ -182,7 +182,7 @@ class Trainer(keras.Model):
         """Do nothing: all variables exist, and Keras would consume a batch to create them."""
 
     def _row(self) -> Any:
-        """The row of the current update in the log, as `LogRows.of` computes it."""
+        """The row of the current update in the log, computed as in `LogRows.of`."""
         if self._rows.stride == 1:
             return self.updates_done
         step, stride = tf.convert_to_tensor(self.updates_done), self._rows.stride
@@ -207,7 +207,7 @@ class Trainer(keras.Model):
         gradients = tape.gradient(
             loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        # The fused optimizer kernel takes dense gradients; that of an embedding is sparse.
+        # The fused optimizer kernel needs dense gradients; that of an embedding is sparse.
         return loss, [tf.convert_to_tensor(g) for g in gradients]
 
 

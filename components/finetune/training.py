@@ -80,7 +80,7 @@ def finetune(
         InputError: If the schedule is not as long as the plan, the loss does not suit the data, the
             model cannot be loaded, training diverges, memory runs out, the checkpoints belong to
             another run, or workers were given different arguments.
-        Terminated: If the process was told to end; a checkpoint has been saved.
+        Terminated: If the process gets a signal to end; a checkpoint has been saved.
         RuntimeError: If the number of updates is not the planned one and training was not stopped
             for a reason, or if another worker ends.
     """
@@ -101,7 +101,7 @@ def finetune(
         run.optimizer,
         run.plan,
         environment,
-        # Checkpoints hold other weights too where a divergence is reported.
+        # If a divergence is reported, checkpoints also contain the finite weights.
         {**run.settings, "on_divergence": parameters.on_divergence},
     )
     distribution.check_same(
@@ -129,7 +129,7 @@ def open_log(run: Run, learner: Learner, history: History, log_dir: Path | None)
 
     Args:
         run: The run.
-        learner: Names the metrics, and the batch of an update that diverges.
+        learner: Provides the names of metrics, and the batch of an update that diverges.
         history: The history that is logged.
         log_dir: The folder for TensorBoard's event files; None: another worker writes them.
     """
@@ -153,7 +153,7 @@ def train(
     """Make all planned updates, with evaluations, log, checkpoints and progress.
 
     Returns:
-        The step at which training diverged, where that is reported and not an error.
+        The step at which training diverged, if that is reported rather than an error.
 
     Raises:
         DivergedError: If training diverges and that is an error.
@@ -205,10 +205,10 @@ def fit(
     history: History,
     callbacks: Sequence[Any],
 ) -> None:
-    """Make every planned update that is not yet made, with one call of Keras' `fit`.
+    """Make all remaining updates of the plan, with one call of Keras' `fit`.
 
-    All updates are one Keras epoch: evaluations, and an end within an epoch, are counted in updates
-    and so fall on the same updates wherever a run is resumed.
+    All updates are one Keras epoch: evaluations, and an end within an epoch, are counted in
+    updates, so they come after the same updates wherever a run is resumed.
 
     Raises:
         InputError: If memory runs out.
@@ -227,11 +227,11 @@ def fit(
             verbose=0,
         )
     except tf.errors.ResourceExhaustedError as error:
-        if "No space left" in str(error):  # the same class, for files
+        if "No space left" in str(error):  # the same exception class is used for files
             raise OSError(errno.ENOSPC, "the disk is full") from error
         batch = batch_of_update(train, plan, seed, history.updates_done)
         raise InputError(
-            f"memory ran out in update {history.updates_done:,}, of {batch}",
+            f"out of memory in step {history.updates_done:,}, with a batch of {batch}",
             where="batch_size, max_length",
             expected="batches that fit into memory",
             remedy=f"--batch-size {max(1, plan.batch_size // 2)} --gradient-accumulation-steps"
@@ -240,7 +240,7 @@ def fit(
 
 
 def restore_weights(learner: Learner) -> None:
-    """Give the model the best weights, where they are kept, and its whole vocabulary."""
+    """Restore the best weights, if they are kept, and the whole vocabulary."""
     if learner.best is not None:
         learner.best.put_back()
     if learner.vocabulary is not None:
@@ -323,4 +323,4 @@ def _check_updates(made: int, plan: StepPlan, history: History) -> None:
     if made != history.updates_done or (
         made != plan.num_train_steps and history.stopped_at is None
     ):
-        raise RuntimeError(f"{made} updates were made, {plan.num_train_steps} were planned")
+        raise RuntimeError(f"{made} updates were made, but {plan.num_train_steps} were planned")

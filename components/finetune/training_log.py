@@ -1,6 +1,6 @@
 """The training log: every update and every evaluation, for TensorBoard and for the model.
 
-It is written from the trainer's update log and the run's history, which a checkpoint holds. A
+It is written from the trainer's update log and the run's history, which checkpoints contain. A
 resumed run therefore writes its curves again from the first step, each step once.
 """
 
@@ -35,8 +35,8 @@ class DivergedError(InputError):
 
     Args:
         step: The update, counted from 0.
-        found: As `InputError` takes it.
-        **more: The other parts, as `InputError` takes them.
+        found: See `InputError`.
+        **more: The other parts of an `InputError`.
     """
 
     def __init__(self, step: int, found: str, **more: str) -> None:
@@ -59,7 +59,7 @@ class TrainingLog:
         batch_of: Returns the batch of an update, for messages.
 
     Attributes:
-        records: The training log, as `artifacts.model.write_training_log` takes it.
+        records: The training log, for `artifacts.model.write_training_log`.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class TrainingLog:
             self._evaluations_up_to(step)
             self._check_finite(step, applied)
             if step % self._rows.stride and step + 1 < history.num_train_steps:
-                continue  # only checked: the next update overwrites its row
+                continue  # only checked, because the next update overwrites its row
             ended_at, seconds = history.times[row]
             self._scalars(
                 step,
@@ -130,7 +130,7 @@ class TrainingLog:
 
     def close(self) -> None:
         """Mark the run as successful and close the event file."""
-        end = session_end_pb(api_pb2.STATUS_SUCCESS)  # TensorFlow's class of the same message
+        end = session_end_pb(api_pb2.STATUS_SUCCESS)  # the same message in TensorFlow's class
         self._add(Summary.FromString(end.SerializeToString()))
         if self._events is not None:
             self._events.close()
@@ -162,10 +162,10 @@ class TrainingLog:
             return
         raise DivergedError(
             step,
-            f"training diverged: the {name} of update {step:,} is {value} (learning rate"
-            f" {row[LEARNING_RATE]:.3g}), made from {self._batch_of(step)}",
+            f"training diverged: the {name} of step {step:,} is {value} (learning rate"
+            f" {row[LEARNING_RATE]:.3g}, batch of {self._batch_of(step)})",
             where="learning_rate",
-            expected="a finite loss at every update",
+            expected="a finite loss at every step",
             remedy="a lower --learning-rate, --warmup-ratio 0.1, or --max-grad-norm 1",
         )
 

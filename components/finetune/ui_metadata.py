@@ -61,7 +61,7 @@ def of_model(model: ModelManifest, path: str) -> dict[str, Any]:
 
 
 def _command(run: str) -> dict[str, Any]:
-    # On two lines: a longer line does not fit into the UI's panel.
+    # On two lines, because a longer line does not fit into the UI's panel.
     command = f"kfp-finetune tensorboard {shlex.quote(run)} \\\n        --host URL"
     text = f"TensorBoard for this run (URL: the address of this Kubeflow):\n\n    {command}\n"
     return {"type": "markdown", "storage": "inline", "source": text}
@@ -85,7 +85,7 @@ def _view(view: dict[str, Any], logs_uri: str) -> dict[str, Any]:
 
 
 def _own_store() -> list[dict[str, Any]]:
-    """Environment variables to read Kubeflow's own store; its keys come from a secret."""
+    """Environment variables for reading Kubeflow's own store; its keys come from a secret."""
     plain = {
         "S3_ENDPOINT": _ENDPOINT,  # TensorFlow's and TensorBoard's own clients
         "AWS_ENDPOINT_URL": _ENDPOINT,  # boto3 and s3fs

@@ -1,8 +1,8 @@
-"""The part of the vocabulary that a training can change.
+"""Train only the part of the vocabulary that occurs in the data.
 
 Often most of a model's weights are embeddings of tokens that do not occur in the data. Their
 gradient is always zero, and without weight decay every optimizer here leaves such weights
-unchanged. So the model trains with the embeddings of the used tokens only. The others are put back
+unchanged. So the model trains only the embeddings of used tokens. The others are restored
 afterwards, and the result is bit-identical.
 """
 
@@ -27,7 +27,7 @@ class UsedVocabulary:
     Args:
         tables: The splits that the training reads.
         data: The dataset's manifest.
-        fixed_ids: Number of first ids that keep their number, see `Config.fixed_ids`.
+        fixed_ids: Number of leading ids that keep their number, see `Config.fixed_ids`.
 
     Attributes:
         tokens: The tokenizer's ids of these tokens, ascending, shape [used].
@@ -51,7 +51,7 @@ class UsedVocabulary:
         return self._ids[tokens]
 
     def shrink(self, network: Any) -> None:
-        """Keep the embeddings of the used tokens only; the model then takes ids from `ids_of`.
+        """Keep only the embeddings of the used tokens; the model then expects ids from `ids_of`.
 
         Args:
             network: A classifier.
@@ -61,7 +61,7 @@ class UsedVocabulary:
         words.replace(tf.gather(tf.convert_to_tensor(self._table), self.tokens))
 
     def put_back(self, network: Any) -> None:
-        """Put the embeddings of all tokens back after `shrink`."""
+        """Restore the embeddings of all tokens after `shrink`."""
         words = network.word_embeddings
         value = self._table.numpy()
         value[self.tokens] = words.table.numpy()

@@ -40,8 +40,8 @@ def assign(
     """Assign every row to a split or drop it, and collect warnings.
 
     Args:
-        parts: The rows of each source, by the split it was given for. There is always "train", from
-            which the splits are taken that a column names or that are made at random.
+        parts: The rows of each source, by the split it was given for. There is always "train";
+            other splits are taken from it by the split column or at random.
         targets: The meaning of the labels.
         splits: The values of the split column.
         how: The settings.
@@ -111,7 +111,7 @@ def _assign_whole(
                 "no usable rows: " + described(part.rows),
                 where=part.rows.place or part.rows.source.name,
                 expected="rows with a text and a label",
-                remedy="check the columns and the file",
+                remedy="check the file, --text-column and --label-column",
             )
     for name, part in assigned.items():
         _handle_repeats(name, part, how.drop_duplicates, warnings)

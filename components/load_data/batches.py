@@ -1,8 +1,8 @@
-"""Which rows make which update: a pure function of the plan, the seed and the epoch.
+"""The rows of every update: a pure function of the plan, the seed and the epoch.
 
-Rows of like length are put together, so that little of a batch is padding, without giving up
-randomness: an epoch's rows are shuffled, cut into windows of many batches, sorted by length within
-a window, and the batches are shuffled again.
+Rows of similar length share a batch, so that there is little padding, and the order stays random:
+an epoch's rows are shuffled, divided into windows of many batches and sorted by length within each
+window; then the batches are shuffled.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def epoch_batches(
     """The batches of one epoch, in the order they are fed.
 
     Args:
-        lengths: Tokens of every training row, shape [num_train_examples].
-        plan: The counted plan; the number of batches returned is its `batches_per_epoch`.
-        seed: Of the run.
+        lengths: Number of tokens of every training row, shape [num_train_examples].
+        plan: The plan of steps; `batches_per_epoch` batches are returned.
+        seed: The run's seed.
         epoch: Counted from 0.
 
     Returns:
-        Row indices, one array per batch. Every row is in exactly one batch, but for the rows that
-        `drop_remainder` leaves out. The one batch that may be smaller than `batch_size` comes last.
+        Row indices, one array per batch. Every row is in exactly one batch, except for rows that
+        `drop_remainder` drops. Only the last batch may be smaller than `batch_size`.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(plan.num_train_examples)
@@ -53,11 +53,11 @@ def epoch_batches(
 def updates(
     lengths: NDArray[np.int64], plan: StepPlan, seed: int, start: int = 0
 ) -> Iterator[list[NDArray[np.int64]]]:
-    """The batches of every update of the run, from update `start` on.
+    """The batches of every update of the run, starting with update `start`.
 
     Yields:
-        For each update its batches: `gradient_accumulation_steps` of them, or what is left of the
-        epoch. Exactly `num_train_steps - start` times.
+        The batches of one update: `gradient_accumulation_steps` of them, or as many as are left in
+        the epoch; `num_train_steps - start` times.
     """
     group = plan.gradient_accumulation_steps
     step = start

@@ -1,4 +1,4 @@
-"""What can be wrong with the parameters of load_data before anything is opened; without numpy."""
+"""Checks of load_data's parameters that open no file and do not need numpy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FRACTIONS = ("validation_fraction", "test_fraction")
 
 
 def read_options(values: Mapping[str, Any]) -> ReadOptions:
-    """How files are read.
+    """The options for reading files.
 
     Args:
         values: The parameters of load_data, by name.
@@ -35,7 +35,7 @@ def read_options(values: Mapping[str, Any]) -> ReadOptions:
 
 
 def check_parameters(values: Mapping[str, Any]) -> list[InputError]:
-    """Find everything that is wrong.
+    """Return an error for every invalid parameter.
 
     Args:
         values: The parameters of load_data, by name.
@@ -65,10 +65,10 @@ def _fractions(shares: Mapping[str, float]) -> list[InputError]:
     if not problems and sum(shares.values()) >= 1:
         problems.append(
             InputError(
-                f"validation and test would take {sum(shares.values()):.0%} of the rows",
+                f"the validation and test splits would use {sum(shares.values()):.0%} of the rows",
                 where=", ".join(shares),
-                expected="shares that leave rows to train on",
-                remedy="smaller fractions",
+                expected="a sum below 1, so that rows are left for training",
+                remedy="--validation-fraction 0.1 --test-fraction 0.1",
             )
         )
     return problems
@@ -90,7 +90,7 @@ def _numbers(values: Mapping[str, Any]) -> list[InputError]:
             InputError(
                 f"seed is {values['seed']}",
                 where="seed",
-                expected="a whole number from 0 to 4294967295, which is what numpy takes",
+                expected="a whole number from 0 to 4294967295 (numpy's limit)",
                 remedy="--seed 42",
             )
         )

@@ -1,4 +1,4 @@
-"""Find the text and label columns: the user names them, or they are inferred if unambiguous."""
+"""Find the text and label columns, named by the user or inferred if unambiguous."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def map_columns(
 
     Args:
         source: The training data.
-        task: Has the usual names, and checks the columns.
+        task: Knows the usual names and checks the columns.
         text_column: The column of the text.
         text_pair_column: The column of the second text.
         label_column: The column of the label; several, separated by commas, are one 0/1 column
@@ -136,7 +136,7 @@ def map_columns(
 
 
 def _refuse_answers(source: Source) -> None:
-    """Refuse question answering data, with spans of a text as answers: no task trains on it.
+    """Refuse question answering data, whose answers are spans of a text: no task trains on it.
 
     Raises:
         InputError: If the source has such data, flat or nested as in SQuAD.

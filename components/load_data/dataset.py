@@ -46,13 +46,12 @@ def load_data(
     """Read a text dataset, make its splits and tokenize it.
 
     Args:
-        parameters: What to read, and how.
-        output_path: The folder that the tokenized dataset is written to; the data report is in it
-            as JSON.
-        report_path: The HTML file that the data report is written to.
+        parameters: The data, the model and the options for reading.
+        output_path: The folder to write the tokenized dataset to, with the data report as JSON.
+        report_path: The HTML file to write the data report to.
 
     Returns:
-        The written dataset's manifest.
+        The manifest of the tokenized dataset.
 
     Raises:
         InputError: If anything about the data, the columns or the model is wrong.
@@ -70,21 +69,22 @@ def load_evaluation_data(
     output_path: str,
     report_path: str,
 ) -> TokenizedDatasetManifest:
-    """Read a text dataset to score a trained model on: all of it is the test split.
+    """Read a text dataset as the test split, to score a trained model on it.
 
     Args:
-        parameters: What to read, and how. Of a dataset with splits, `test_split` is read, else the
-            split named test, else `train_split`. What only makes splits or names labels has no
-            meaning here: the other datasets, fractions, `split_column`, `group_column`,
-            `drop_overlap`, `max_train_samples`, `problem_type`, `label_names`.
-        label_names: The model's labels, in the order of their ids; none for regression.
-        problem_type: The model's.
-        output_path: The folder that the tokenized dataset is written to; its train and validation
+        parameters: The data, the model and the options for reading. If the dataset has splits,
+            `test_split` is read, or by default the split named "test", else `train_split`.
+            Parameters that make splits or name labels are ignored: the other datasets,
+            fractions, `split_column`, `group_column`, `drop_overlap`, `max_train_samples`,
+            `problem_type` and `label_names`.
+        label_names: The model's labels, in the order of their ids; empty for regression.
+        problem_type: The model's problem type.
+        output_path: The folder to write the tokenized dataset to; its train and validation
             splits are empty.
-        report_path: The HTML file that the data report is written to.
+        report_path: The HTML file to write the data report to.
 
     Returns:
-        The written dataset's manifest, with the model's labels.
+        The manifest of the tokenized dataset, with the model's labels.
 
     Raises:
         InputError: If anything about the data, the columns or the tokenizer is wrong, or a label is
@@ -102,7 +102,7 @@ def _write(
     output_path: str,
     report_path: str,
 ) -> TokenizedDatasetManifest:
-    """Tokenize what has been understood, and write it and the report."""
+    """Tokenize the rows, and write them and the report."""
     task = get_task(parameters.task)
     tokenize = task.row_tokenizer(
         tokenizer,
@@ -117,7 +117,7 @@ def _write(
     progress = Progress(_STEP, total, "rows")
     writer = DatasetWriter(task, tokenize, data.columns, data.targets, progress)
     writer.write(out, data.parts.values())
-    check_unchanged(vars(parameters))  # all of it has been read now
+    check_unchanged(vars(parameters))  # only now has everything been read
     manifest = TokenizedDatasetManifest(
         task=parameters.task,
         problem_type=data.targets.labels.problem_type,
@@ -165,16 +165,16 @@ def _counts(writer: DatasetWriter, data: Understood, split: str) -> SplitCounts:
 
 
 def _open_tokenizer(parameters: Parameters) -> tuple[PreTrainedTokenizerFast, list[str]]:
-    """The model's tokenizer, and what a person should know about it."""
+    """Open the model's tokenizer; also return notes for the user."""
     folder = model_location.resolve(parameters.model, parameters.model_revision, weights=False)
     config = pretrained.read_config(folder)
-    check_against_weights(config, folder)  # a wrong size is found before training starts
+    check_against_weights(config, folder)  # finds a wrong size before training starts
     tokenizer = pretrained.load_tokenizer(folder)
     check_max_length(parameters.max_length, pretrained.longest(config, tokenizer), tokenizer)
-    said = tokenizer.init_kwargs.get("model_max_length", parameters.max_length)
+    limit = tokenizer.init_kwargs.get("model_max_length", parameters.max_length)
     notes = []
-    if said is not None and not pretrained.is_length(said, tokenizer):
-        notes.append(f"the tokenizer's model_max_length is {said!r}, which is no length: not used")
+    if limit is not None and not pretrained.is_length(limit, tokenizer):
+        notes.append(f"ignored the tokenizer's model_max_length: {limit!r} is not a valid length")
     return tokenizer, notes
 
 
@@ -187,5 +187,5 @@ def _summary(manifest: TokenizedDatasetManifest) -> str:
     )
     return (
         f"{sizes} train / validation / test rows, {labels}, "
-        f"{manifest.truncated_share:.1%} cut at {manifest.max_length} tokens"
+        f"{manifest.truncated_share:.1%} truncated at {manifest.max_length} tokens"
     )

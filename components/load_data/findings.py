@@ -1,4 +1,4 @@
-"""The data report: what a person should know before training on this data."""
+"""The data report: statistics of the data and warnings, to read before training."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def describe_data(
     tokenize: RowTokenizer,
     examples: list[Example],
 ) -> DataReport:
-    """Put together what reading and tokenizing the data has shown.
+    """Build the data report.
 
     Args:
-        manifest: Of the tokenized dataset.
-        counts: How often each label was written, by split, shape [labels].
-        tokenize: Has counted the tokens.
+        manifest: The manifest of the tokenized dataset.
+        counts: The number of examples with each label, by split, shape [labels].
+        tokenize: The tokenizer of the rows, which counted their tokens.
         examples: Rows to show.
     """
     labels = {
@@ -77,7 +77,7 @@ def _warnings(report: DataReport) -> list[str]:
     if report.unknown_token_share > _MUCH_UNKNOWN:
         warnings.append(
             f"{report.unknown_token_share:.0%} of the tokens are unknown to the tokenizer of"
-            f" {report.model}: is it for this language?"
+            f" {report.model}; check that it was trained on this language"
         )
     if report.pieces_per_word is not None and report.pieces_per_word > _MANY_PIECES:
         warnings.append(
@@ -86,10 +86,10 @@ def _warnings(report: DataReport) -> list[str]:
         )
     if report.truncated_share > _MUCH_TRUNCATED:
         warnings.append(
-            f"{report.truncated_share:.0%} of the texts are cut at {report.max_length} tokens;"
-            f" --max-length {report.max_length_for_1_percent} would cut under 1 %"
+            f"{report.truncated_share:.0%} of the texts are truncated at {report.max_length}"
+            f" tokens; --max-length {report.max_length_for_1_percent} truncates fewer than 1 %"
         )
-    if not report.rows_kept["train"]:  # read to be evaluated on
+    if not report.rows_kept["train"]:  # data for evaluation only
         return warnings
     is_compared = get_problem_type(report.problem_type).is_compared
     train = {

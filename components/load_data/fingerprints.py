@@ -1,4 +1,4 @@
-"""Fingerprints of a run's data and model: the content that a cached step was computed from.
+"""Fingerprints of a run's data and model, which identify the content that a step was computed from.
 
 They are pipeline parameters, so new content behind an old name changes the key in every cache, the
 local one and the cluster's. The command line computes them before a run starts, and load_data again
@@ -33,10 +33,10 @@ def of_dataset(parameters: Mapping[str, Any], note: Callable[[str], None] = lamb
 
     Args:
         parameters: The parameters of load_data, by name.
-        note: Called before something that takes long.
+        note: Called with a message before a slow operation.
 
     Returns:
-        A SHA-256; "" if the content cannot be identified: the step that reads it reports why.
+        A SHA-256; "" if the content cannot be identified (the step that reads it reports why).
     """
     return _of_dataset(parameters, lambda uri: fingerprints.of_uri(uri, DATA, note))
 
@@ -48,7 +48,7 @@ def check_unchanged(parameters: Mapping[str, Any]) -> None:
         parameters: The parameters of load_data; without a `dataset_fingerprint` nothing is checked.
 
     Raises:
-        InputError: If it has another, or can no longer be identified.
+        InputError: If the fingerprint differs, or the data can no longer be identified.
     """
     before = parameters["dataset_fingerprint"]
     if not before:
@@ -57,12 +57,12 @@ def check_unchanged(parameters: Mapping[str, Any]) -> None:
     if now != before:
         names = [str(parameters[name]) for name in DATASETS if parameters.get(name)]
         raise InputError(
-            "the data changed after the run had started"
+            "the data changed after the run started"
             if now
             else "the data can no longer be read to check whether it changed during the run",
             where=", ".join(map(without_secrets, names)),
-            expected="data that does not change until it has been read",
-            remedy="run again; or copy data that keeps changing, and use the copy",
+            expected="data that does not change while it is read",
+            remedy="run again; if the data keeps changing, use a copy of it",
         )
 
 
@@ -74,10 +74,10 @@ def of_model(parameters: Mapping[str, Any]) -> str:
 
 
 def pinned_revisions(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """The commits that Hub ids stand for now, as the revisions that the steps read.
+    """The commits that Hub ids currently refer to, as the revisions for the steps to read.
 
-    So the content with the fingerprint is the content that is read, even if somebody pushes in
-    between, and the run's record has the commit.
+    This way the steps read the content that was fingerprinted, even if somebody pushes in between,
+    and the run's record has the commit.
     """
     kinds: dict[str, Kind] = {"dataset": "dataset", "model": "model"}
     pinned = {}
@@ -130,7 +130,7 @@ def _is_on_hub(source: str) -> bool:
 
 
 def of_model_folder(folder: Path) -> str:
-    """The SHA-256 of the names and contents of a model's files; folders in it are not read.
+    """The SHA-256 of the names and contents of the files in a model's folder, without sub-folders.
 
     Raises:
         InputError: If a file is a link out of the folder.

@@ -1,4 +1,4 @@
-"""Splits of rows with several labels each: every split has its share of every label."""
+"""Stratified splits of rows with several labels each: every split has its share of every label."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def split_by_labels(
     """Assign every row, or every group of rows, to a split: iterative stratification.
 
     After Sechidis, Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data" (2011): rows
-    are dealt out one by one, those with the rarest label first, each to the split that lacks its
-    labels most. The original lets the splits' sizes come out as they may: 20 to 45 rows off of
-    4,341 on GoEmotions. Here they are exact, and labels within about two rows of their share:
+    are assigned one by one, those with the rarest label first, each to the split that needs its
+    labels most. The original does not fix the sizes of the splits: on GoEmotions they are off by 20
+    to 45 of 4,341 rows. Here they are exact, and each label is within about two rows of its share:
 
-    - Rows with the very same labels are first dealt out in whole shares; one by one go only those
-      that are left over, fewer than there are splits for each set of labels. So more rows cost
-      nothing but putting them in order.
-    - What a split lacks is summed over all labels of a row and the split's size, not taken of the
-      rarest label alone, and a split that is full takes no more.
+    - Rows with the same set of labels are first assigned in whole shares. Only the remainder, fewer
+      rows per set of labels than there are splits, is assigned one by one, so that more rows take
+      hardly more time.
+    - The need of a split is summed over all labels of a row and the split's size, rather than
+      computed from the rarest label alone. A full split gets no more rows.
 
     Args:
         sets: The different sets of labels, as ids.
         of_rows: The number of each row's set, shape [rows].
-        sizes: How many rows each split is to have; they sum to the number of rows. The first one is
-            trained on: it gets a row of every label, even if others have fewer rows for it.
-        seed: Of the run.
+        sizes: The number of rows of each split; their sum is the number of rows. The first split is
+            for training: it gets a row of every label, even if others then have fewer.
+        seed: The run's seed.
 
     Returns:
         Each row's split, as an index into `sizes`, shape [rows].
@@ -59,7 +59,7 @@ def _shares(
     sizes: Sequence[int],
     random: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """How many rows of each set go to each split, shape [sets, splits]."""
+    """The number of rows of each set that go to each split, shape [sets, splits]."""
     sizes = [max(sizes[0], 1), *sizes[1:]]
     wished = in_rows[:, None] * (np.array(sizes) / sum(sizes))
     # In float64, 0.1 of 30 rows may be a little less than 3.
@@ -80,7 +80,7 @@ def _shares(
     lacks = [[0.0] * len(sizes) for _ in range(labels + 1)]
     for number in one_by_one.tolist():
         ids = sets[number]
-        touched = [lacks[i] for i in ids] + [lacks[-1]]  # the last: of rows, whatever their labels
+        touched = [lacks[i] for i in ids] + [lacks[-1]]  # the last column counts rows of any label
         lack = [0.0] * len(sizes)
         for of_label in touched:
             for split in splits:

@@ -23,13 +23,13 @@ _NO_WEIGHTS = Wanted(lambda path: not path.endswith(_WEIGHTS), "file")
 
 
 def resolve(model: str, revision: str | None, *, weights: bool) -> Path:
-    """Find a model's folder; the files that are needed are downloaded if it is elsewhere.
+    """Find a model's folder, and download the files that are needed if it is not on this disk.
 
     Args:
         model: A local folder, a folder behind s3:// or gs://, or a Hub id such as
             "google-bert/bert-base-uncased".
-        revision: The Hub's branch, tag or commit; None: the default branch.
-        weights: Whether the weights are needed, or only the configuration and the tokenizer.
+        revision: A branch, tag or commit on the Hub; None for the default branch.
+        weights: True if the weights are needed, not only the configuration and the tokenizer.
 
     Returns:
         The folder.
@@ -62,7 +62,7 @@ def resolve(model: str, revision: str | None, *, weights: bool) -> Path:
             "there is no such folder",
             where=f"model: {model}",
             expected="a local folder, or a Hub id such as google-bert/bert-base-uncased",
-            remedy=f"check the path; it was looked for in {Path.cwd()}",
+            remedy=f"check the path, which is relative to {Path.cwd()}",
         )
     return _download(model, revision, _SAFETENSORS if weights else ())
 
@@ -102,7 +102,7 @@ def _download(model: str, revision: str | None, weights: tuple[str, ...]) -> Pat
         expected = "a model that you have access to"
         remedy = f"accept the terms at {constants.ENDPOINT}/{model} and set HF_TOKEN"
     except errors.RevisionNotFoundError:
-        found = "the Hub has this model, but not this revision"
+        found = "the Hub has this model but not this revision"
         expected = "a branch, a tag or a commit"
         remedy = f"see {constants.ENDPOINT}/{model}/commits"
     except errors.RepositoryNotFoundError:
@@ -114,18 +114,18 @@ def _download(model: str, revision: str | None, weights: tuple[str, ...]) -> Pat
         found = f"there is no such folder, and the model cannot be downloaded: {reason}"
         expected = "a local folder, a model in the Hub's cache, or a connection to the Hub"
         remedy = "unset HF_HUB_OFFLINE, or " if constants.HF_HUB_OFFLINE else "try again, or "
-        remedy += f"run `hf download {model}` on another machine, and give the folder"
+        remedy += f"run `hf download {model}` on another machine and copy the folder"
     raise InputError(found, where=where, expected=expected, remedy=remedy)
 
 
 def _check_format(model: str, revision: str | None, folder: Path) -> None:
-    """Refuse a repository without safetensors now, not when the tokenized data is trained on."""
+    """Refuse a repository without safetensors now rather than when training starts."""
     from huggingface_hub import HfApi
 
     try:
         files = HfApi().list_repo_files(model, revision=revision or None)
     except hub_client.errors():
-        return  # the files came from the cache; training looks at the weights themselves
+        return  # the files came from the cache; training checks the weights themselves
     names = [name for name in files if "/" not in name]
     if not any(fnmatch(name, pattern) for name in names for pattern in _SAFETENSORS):
         refuse_other_formats(names, folder, model)

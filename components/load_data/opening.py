@@ -67,7 +67,7 @@ def open_source(dataset: str, split: str | None = None, options: ReadOptions = _
         dataset: A file, a folder, a pattern such as "data/*.csv", a URI, or a Hub id.
         split: The split of a folder or Hub id, or the field of a JSON document, with dots between
             keys. None for "train".
-        options: How it is read.
+        options: The options for reading.
 
     Raises:
         InputError: If the dataset or split does not exist, has no rows, or cannot be read.
@@ -112,18 +112,18 @@ def split_names(dataset: str, options: ReadOptions = _DEFAULTS) -> list[str]:
 
 
 def check_split(dataset: str, split: str, declared: list[str], parameter: str) -> None:
-    """Check that a dataset has a split that the user named.
+    """Check that a dataset has the split that the user named.
 
     A file without splits would return all of its rows under any name.
 
     Args:
-        dataset: Its name.
-        split: The split.
+        dataset: The name of the dataset.
+        split: The name of the split.
         declared: The result of `split_names`.
         parameter: The parameter that names the split.
 
     Raises:
-        InputError: If it does not.
+        InputError: If there is no such split.
     """
     if find_split(split, declared) is None:
         others = [name for name in declared if parameter == "train_split" or name != TRAIN]
@@ -156,11 +156,11 @@ def _choose(found: FileSet, split: str | None) -> str:
 
 
 def open_file(file: File, options: ReadOptions = _DEFAULTS) -> Source:
-    """Open one file as the format of its suffix.
+    """Open one file, in the format that its suffix indicates.
 
     Args:
         file: The file.
-        options: How it is read.
+        options: The options for reading.
 
     Raises:
         InputError: If it cannot be read, or has no rows.
@@ -169,7 +169,7 @@ def open_file(file: File, options: ReadOptions = _DEFAULTS) -> Source:
 
 
 def _format_for(file: File, options: ReadOptions) -> Format:
-    """The format of a file: that of its suffix, unless the options and its content differ."""
+    """The format of a file, from its suffix, the options and, for tagged words, its content."""
     found = format_of(file.path)
     if options.plain_text == "conll":
         if found in (None, TEXT):
@@ -184,7 +184,7 @@ def _format_for(file: File, options: ReadOptions) -> Format:
 
 
 def _joined(name: str, sources: list[Source]) -> Source:
-    """One source of the rows of several files."""
+    """Join several files to one source."""
     first = sources[0]
     if unnamed := next((source for source in sources if source.unnamed), None):
         raise no_names(unnamed.name, unnamed.columns, unnamed.unnamed)
@@ -198,10 +198,10 @@ def _joined(name: str, sources: list[Source]) -> Source:
             )
         if source.label_names != first.label_names:
             raise InputError(
-                "the file declares other label names, or another order of them",
+                "the file declares different label names, or the same names in a different order",
                 where=source.name,
                 expected=f"the label names declared by {first.name}",
-                remedy="write the files with the same labels, or remove this one",
+                remedy="declare the same label names in all files, or remove this file",
             )
 
     def read() -> Iterator[Batch]:
@@ -225,5 +225,5 @@ def _joined(name: str, sources: list[Source]) -> Source:
 
 def _first_few(texts: list[str]) -> tuple[str, ...]:
     if len(texts) > _MOST_NOTES:
-        texts[_MOST_NOTES:] = [f"and {len(texts) - _MOST_NOTES:,} notes like these"]
+        texts[_MOST_NOTES:] = [f"and {len(texts) - _MOST_NOTES:,} more like these"]
     return tuple(texts)

@@ -59,7 +59,7 @@ class Parameters:
                 object.__setattr__(self, name, hide(value))
         if problems := check_parameters(vars(self)):
             raise InputError.of_all(problems)
-        if self.on_bad_row == "mend":  # as 0.1.0 called it
+        if self.on_bad_row == "mend":  # its name in 0.1.0
             object.__setattr__(self, "on_bad_row", "repair")
 
     @property

@@ -51,7 +51,7 @@ class Row:
     Attributes:
         number: Counted from 1; the line number in a file of plain text.
         text: The text, the two texts of a pair, or a list of words; None if there is none.
-        problem: Why there is no text.
+        problem: The reason if there is no text.
         place: The file and line, or the row, of the problem.
     """
 

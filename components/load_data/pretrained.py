@@ -1,7 +1,7 @@
-"""A pretrained model's configuration and its tokenizer: checked, then opened.
+"""Check and open a pretrained model's configuration and tokenizer.
 
-Transformers never sees a folder, nor a configuration that has not been read here as plain JSON
-first: none of the checkpoint's own code is run, and only registered families are opened. TensorFlow
+Configurations are read and checked here as plain JSON, and Transformers never opens the folder
+itself: the checkpoint's own code is never run, and only registered families are opened. TensorFlow
 is not imported.
 """
 
@@ -29,7 +29,7 @@ _NO_LIMIT = int(1e30)  # as Transformers writes a `model_max_length`
 
 
 def read_config(folder: Path) -> Config:
-    """Read config.json, and refuse what would be unsafe or is not supported.
+    """Read config.json, and refuse a model that is unsafe or not supported.
 
     Args:
         folder: A model's folder.
@@ -38,9 +38,9 @@ def read_config(folder: Path) -> Config:
         The family's configuration.
 
     Raises:
-        InputError: If there is none, it is not JSON, it refers to other configurations, its weights
-            are quantized, its family is not one of `FAMILIES`, its sizes are none, or it computes
-            what is not computed here.
+        InputError: If it is missing or not JSON, refers to other configurations, has quantized
+            weights, a family that is not in `FAMILIES` or invalid sizes, or describes a computation
+            that is not implemented.
     """
     described = read_config_file(folder, FAMILIES)
     return registry.read_config(described, folder / "config.json")
@@ -50,21 +50,21 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """Open a folder's fast tokenizer.
 
     Args:
-        folder: A model's folder, or a tokenizer's alone.
+        folder: A model's folder, or one with only a tokenizer.
 
     Returns:
-        The tokenizer; it has a padding token.
+        The tokenizer, which has a padding token.
 
     Raises:
-        InputError: If there is no tokenizer, it is damaged, it is a slow one, it cannot pad, or it
-            has ids that the model has no embedding for.
+        InputError: If there is no fast tokenizer, or it is damaged, cannot pad, or has ids for
+            which the model has no embedding.
     """
     settings = read_settings(folder)
     model = read_config(folder) if find(folder, "config.json") else None
     files = fast_tokenizer.vocabulary_files(folder)
     if not files:
         raise InputError(
-            "the folder holds no tokenizer",
+            "the folder has no tokenizer",
             where=str(folder),
             expected="tokenizer.json and tokenizer_config.json (or vocab.txt, or vocab.json with "
             "merges.txt, or a SentencePiece model such as spm.model)",
@@ -73,7 +73,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     name = fast_tokenizer.class_of(settings, model.model_type if model else "")
     if not name and not model:
         raise InputError(
-            "nothing says of which class the tokenizer is",
+            "the class of the tokenizer is not given",
             where=str(folder),
             expected="`tokenizer_class` in tokenizer_config.json, or the model's config.json",
             remedy="copy the files from the model that this one was made from",
@@ -118,28 +118,27 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerFast, path: Path) -> None:
 
     Args:
         tokenizer: A tokenizer from `load_tokenizer`.
-        path: The folder; made if it is not there.
+        path: The folder; created if it does not exist.
     """
     path.mkdir(parents=True, exist_ok=True)
     save(tokenizer, path)
 
 
 def is_length(value: Any, tokenizer: PreTrainedTokenizerFast) -> bool:
-    """Whether a value can be the most tokens that a model takes."""
+    """Return True if a value is a valid maximum number of tokens."""
     smallest = tokenizer.num_special_tokens_to_add(pair=True) + 1
     return isinstance(value, int | float) and value is not True and value >= smallest
 
 
 def longest(config: Config, tokenizer: PreTrainedTokenizerFast) -> int | None:
-    """The most tokens that a model has positions for.
+    """The maximum number of tokens that a model can process.
 
     Args:
         config: The model's configuration.
         tokenizer: Its tokenizer.
 
     Returns:
-        The tokenizer's limit if the model has none of its own, or has a higher one; None: neither
-        has one.
+        The lower of the model's and the tokenizer's limits; None if neither has one.
     """
     limit = min(config.max_tokens or _NO_LIMIT, tokenizer.model_max_length)
     return int(limit) if limit < _NO_LIMIT else None
@@ -149,7 +148,7 @@ def _check_ids(tokenizer: PreTrainedTokenizerFast, vocab_size: int, folder: Path
     highest = highest_id(tokenizer)
     if highest >= vocab_size:
         raise InputError(
-            f"the tokenizer has ids up to {highest}, the model embeds {vocab_size} (0 to "
+            f"the tokenizer has ids up to {highest}, but the model embeds {vocab_size} (0 to "
             f"{vocab_size - 1})",
             where=str(folder),
             expected="the tokenizer that the model was trained with",
@@ -162,7 +161,7 @@ def _not_fast(name: str, folder: Path) -> InputError:
         f"the model needs a fast tokenizer, and Transformers has none for {name}",
         where=str(folder),
         expected="a model with a tokenizer.json",
-        remedy="choose one that has it, e.g. --model FacebookAI/xlm-roberta-base, which reads"
+        remedy="choose a model that has one, e.g. --model FacebookAI/xlm-roberta-base, which reads"
         " 100 languages",
     )
 
@@ -171,7 +170,7 @@ def _not_made(there: list[str], folder: Path, name: str, *, own_code: bool) -> I
     if own_code:
         return InputError(
             f"no fast tokenizer can be made from {', '.join(there)} without the checkpoint's own"
-            " code (`auto_map`), which is never run here",
+            " code (`auto_map`), which is never run",
             where=str(folder),
             expected="tokenizer.json",
             remedy="choose a model with a tokenizer.json",
@@ -186,6 +185,6 @@ def _not_made(there: list[str], folder: Path, name: str, *, own_code: bool) -> I
         f"no fast tokenizer can be made from {', '.join(there)}",
         where=str(folder),
         expected=expected,
-        remedy="write it where `sentencepiece` is installed: "
+        remedy="convert it where `sentencepiece` is installed: "
         "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
     )

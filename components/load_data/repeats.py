@@ -1,7 +1,7 @@
-"""Rows that have something in common: the same text, the same group, a text of another split.
+"""Find rows that have the same text, belong to the same group, or repeat a text of another split.
 
-Texts and groups are compared by their hashes, a piece of the rows at a time: what is sorted and
-copied on the way takes the same memory for a million rows as for a hundred million.
+Texts and groups are compared by their hashes, a piece of the rows at a time, so that sorting and
+copying take the same memory for a million rows as for a hundred million.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Repeats:
     """Repeated texts among the rows of one source.
 
     Attributes:
-        copies: Rows whose text and label an earlier row has.
-        contradictions: Rows whose text an earlier row has with another label.
+        copies: Rows with the same text and label as an earlier row.
+        contradictions: Rows with the same text as an earlier row but another label.
     """
 
     copies: NDArray[np.int64]
@@ -37,8 +37,9 @@ class Groups:
     """Rows in the order of their groups.
 
     Attributes:
-        rows: Their numbers; those of one group are neighbours, ascending, uint32, shape [rows].
-        first: Whether each is the first of its group, shape [rows].
+        rows: Row numbers, those of one group next to each other and ascending, uint32, shape
+            [rows].
+        first: True for the first row of each group, shape [rows].
     """
 
     rows: NDArray[np.uint32]
@@ -50,11 +51,11 @@ class Groups:
         return self.rows[self.first]
 
     def spread(self, of_group: NDArray[np.int8], of_row: NDArray[np.int8]) -> None:
-        """Give every row what its group has.
+        """Copy the value of each group to its rows.
 
         Args:
-            of_group: In the order of `leaders`, shape [groups].
-            of_row: Is written to, by row number.
+            of_group: A value per group, in the order of `leaders`, shape [groups].
+            of_row: The array to write to, by row number.
         """
         group = -1
         for piece in pieces(len(self.rows)):
@@ -64,7 +65,7 @@ class Groups:
 
 
 def pieces(rows: int) -> Iterator[slice]:
-    """A quarter of a million rows at a time."""
+    """Slices of a quarter of a million rows each."""
     for start in range(0, rows, ROWS_PER_PIECE):
         yield slice(start, min(start + ROWS_PER_PIECE, rows))
 
@@ -72,17 +73,17 @@ def pieces(rows: int) -> Iterator[slice]:
 def find_repeats(
     texts: NDArray[np.uint64], labels: NDArray[np.int32], usable: NDArray[np.bool_]
 ) -> Repeats:
-    """Find texts that are there more than once.
+    """Find texts that occur more than once.
 
     Args:
         texts: A hash of every row's text, shape [rows].
         labels: A number for every row's label, shape [rows].
-        usable: Which rows to look at, shape [rows].
+        usable: The rows to include, shape [rows].
     """
     copies, contradictions = np.zeros(len(texts), bool), np.zeros(len(texts), bool)
     for rows in _by_hash(texts, usable):
         again = ~_is_first(texts[rows])
-        # The first row of a run of equal texts: the last position at or before with a new text.
+        # The first row of each run of equal texts.
         starts = np.maximum.accumulate(np.where(again, 0, np.arange(len(rows))))
         same_label = labels[rows] == labels[rows[starts]]
         copies[rows[again & same_label]] = True
@@ -91,13 +92,13 @@ def find_repeats(
 
 
 def find_groups(hashes: NDArray[np.uint64], usable: NDArray[np.bool_]) -> Groups:
-    """Find the rows that belong together.
+    """Find the rows that belong to the same group.
 
     Args:
-        hashes: Of what rows of one group have in common, shape [rows].
-        usable: Which rows to look at, shape [rows].
+        hashes: A hash of every row's group, shape [rows].
+        usable: The rows to include, shape [rows].
     """
-    # 4 bytes a row number: enough for 4 billion rows.
+    # 4 bytes per row number are enough for 4 billion rows.
     rows = np.empty(np.count_nonzero(usable), np.uint32)
     first = np.empty(len(rows), bool)
     done = 0
@@ -111,12 +112,12 @@ def find_groups(hashes: NDArray[np.uint64], usable: NDArray[np.bool_]) -> Groups
 def find_overlap(
     texts: NDArray[np.uint64], usable: NDArray[np.bool_], others: NDArray[np.uint64]
 ) -> NDArray[np.int64]:
-    """The usable rows whose text is also among the others', ascending.
+    """The usable rows whose text also occurs among the other texts, ascending.
 
     Args:
         texts: A hash of every row's text, shape [rows].
-        usable: Which rows to look at, shape [rows].
-        others: Hashes of the other texts; are sorted in place.
+        usable: The rows to include, shape [rows].
+        others: Hashes of the other texts; sorted in place.
     """
     found = [np.zeros(0, np.int64)]
     others.sort()
@@ -131,7 +132,7 @@ def find_overlap(
 def _by_hash(hashes: NDArray[np.uint64], usable: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
     """The usable rows in the order of their hashes, equal ones ascending and in the same piece.
 
-    Hashes are spread evenly, so that equal parts of their range have about as many rows each.
+    Hashes are spread evenly, so equal parts of their range have about the same number of rows.
     """
     parts = len(hashes) // ROWS_PER_PIECE + 1
     bounds = [part * 2**64 // parts for part in range(parts + 1)]
@@ -144,7 +145,7 @@ def _by_hash(hashes: NDArray[np.uint64], usable: NDArray[np.bool_]) -> Iterator[
 
 
 def _is_first(ordered: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Whether each differs from the one before, shape [rows]."""
+    """A mask of the hashes that differ from the one before, shape [rows]."""
     first = np.ones(len(ordered), bool)
     first[1:] = ordered[1:] != ordered[:-1]
     return first

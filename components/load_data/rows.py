@@ -244,9 +244,9 @@ def check_columns(source: Source, columns: ColumnMapping, train: Source) -> None
     raise InputError(
         f"there is no column '{missing[0]}'" + ": the rows have no labels" * without_labels,
         where=source.name,
-        expected="the columns of the training data; this file has "
+        expected="the columns of the training data; this file has only "
         + ", ".join(map(repr, source.columns)),
-        remedy=f"take the splits out of the training data: --dataset {quote(train.name)}"
+        remedy=f"make the splits from the training data: --dataset {quote(train.name)}"
         if without_labels and Path(train.name).is_file()
         else "rename the column",
     )
@@ -264,7 +264,7 @@ def in_rows(rows: Sequence[int] | NDArray[np.int64]) -> str:
 
 
 def described(rows: Rows) -> str:
-    """Every problem of some rows, with the row numbers."""
+    """The problems of the rows that cannot be used, with row numbers, for a message."""
     return "; ".join(
         f"{len(bad):,} row{'s' * (len(bad) > 1)} ({shown(bad)}) with {problem}"
         for problem, bad in rows.problems.items()

@@ -1,4 +1,4 @@
-"""The rows of a source, and the split that each of them goes to."""
+"""The rows of a source with the split of each."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LEFT_OUT = -1
 
 @dataclass
 class SplitRows:
-    """One source's rows, and the split each goes to.
+    """The rows of one source, with the split of each.
 
     Attributes:
         rows: The rows.
         split: Index into `SPLITS`, or `LEFT_OUT`, int8, shape [rows].
-        dropped: Rows left out, by split and reason.
+        dropped: Number of dropped rows, by split and reason.
     """
 
     rows: Rows
@@ -31,7 +31,7 @@ class SplitRows:
     dropped: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def leave_out(self, rows: NDArray[np.integer], reason: str) -> None:
-        """Leave rows out, and count them for the split they would have gone to."""
+        """Drop rows, and count them for the split they would have gone to."""
         rows = rows[self.split[rows] != LEFT_OUT]
         for number, count in zip(*np.unique(self.split[rows], return_counts=True), strict=True):
             reasons = self.dropped.setdefault(SPLITS[number], {})
@@ -44,5 +44,5 @@ class SplitRows:
 
 
 def source_of(parts: dict[str, SplitRows], split: str) -> SplitRows:
-    """The source that a split's rows come from: its own, or the first, which others are made of."""
+    """The source of a split's rows: its own, or the training data if it was split."""
     return parts[split] if split in parts else next(iter(parts.values()))

@@ -1,4 +1,4 @@
-"""Split the training rows: by a column, at random with stratification, or by a maximum number."""
+"""Split the training rows by a column or at random with stratification, and limit their number."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def split_by_column(assigned: dict[str, SplitRows], splits: Values) -> None:
 
 
 def make_splits(assigned: dict[str, SplitRows], targets: Targets, how: Splitting) -> None:
-    """Take the splits that were not given from the training rows.
+    """Make the splits that were not given from the training rows.
 
     Rows with the same text stay together, so that no test text is seen in training. A group is
-    stratified by the label of its first row, and the fractions are fractions of the groups.
+    stratified by the label of its first row, and fractions refer to the groups.
     """
     train = assigned["train"]
     made = {s: f for s, f in how.fractions.items() if s not in assigned and f}
@@ -99,7 +99,7 @@ def make_splits(assigned: dict[str, SplitRows], targets: Targets, how: Splitting
 
 
 def cap(train: SplitRows, targets: Targets, most: int, seed: int) -> None:
-    """Limit the number of training rows, so that every label keeps its share.
+    """Limit the number of training rows; every label keeps its share.
 
     Raises:
         InputError: If the limit is below the number of labels.

@@ -1,4 +1,4 @@
-"""Splits made where none are given: stratified, by whole groups, a pure function of the seed."""
+"""Stratified random splits of rows or groups of rows: a pure function of the seed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _BINS = 10
 def strata_of_numbers(
     values: NDArray[np.float32], of_rows: NDArray[np.float32]
 ) -> NDArray[np.int32]:
-    """Ten strata of numbers, each a tenth of the rows: how a regression's splits are stratified.
+    """Ten strata of numbers, each a tenth of the rows, for the splits of a regression.
 
     Args:
         values: The different numbers.
-        of_rows: Every row's number, shape [rows]; is put in another order.
+        of_rows: Every row's number, shape [rows]; reordered in place.
 
     Returns:
         The stratum of each different number, from 0 to 9.
@@ -35,16 +35,16 @@ def stratified_sample(
 ) -> NDArray[np.uint32]:
     """Choose rows so that every stratum has its share.
 
-    Systematic sampling: the candidates are put in order of their strata, at random within one, and
-    every (n / size)-th is taken. So a stratum's share is met to within one row, whatever the
-    strata's sizes, where sampling one by one would round each of many small ones. The first row of
-    every stratum stays out, so that none is left without a row to learn from.
+    Systematic sampling: the candidates are ordered by stratum, at random within each, and every
+    (n / size)-th is chosen. Each stratum's share is exact to within one row, whatever the strata's
+    sizes; sampling each stratum separately would round many small ones. The first row of every
+    stratum is never chosen, so that every stratum keeps a row to train on.
 
     Args:
         strata: The stratum of every row, e.g. its label, counted from 0, shape [rows].
-        candidates: Row numbers to choose from; are shuffled in place.
-        size: How many to choose; fewer if there are not so many to spare.
-        seed: Of the run.
+        candidates: Row numbers to choose from; shuffled in place.
+        size: The number of rows to choose; fewer are returned if too few can be spared.
+        seed: The run's seed.
 
     Returns:
         The chosen row numbers, ascending.
@@ -52,7 +52,7 @@ def stratified_sample(
     random = np.random.default_rng(seed)
     random.shuffle(candidates)
     ordered, sizes = by_stratum(strata, candidates)
-    spare = np.cumsum(sizes[sizes > 0] - 1)  # without each one's first, up to each stratum's end
+    spare = np.cumsum(sizes[sizes > 0] - 1)  # up to the end of each stratum
     available = int(spare[-1]) if len(spare) else 0
     size = min(size, available)
     start = random.uniform(0, 1)
@@ -69,7 +69,7 @@ def stratified_sample(
 def by_stratum(
     strata: NDArray[np.integer], rows: NDArray[np.uint32]
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """The rows in order of their strata, else in the order given; and each stratum's size.
+    """Sort rows by stratum, keeping their order within each; also return each stratum's size.
 
     A counting sort, a piece at a time: sorting all at once would take four times the memory.
     """
@@ -95,9 +95,9 @@ def assign_splits(
     """Assign every row, or every group of rows, to a split.
 
     Args:
-        strata: What the splits are to have equal shares of, counted from 0, shape [rows].
-        fractions: The share of all rows that each split besides train gets.
-        seed: Of the run.
+        strata: The stratum of every row, counted from 0, shape [rows].
+        fractions: The share of all rows for each split other than train.
+        seed: The run's seed.
 
     Returns:
         Shape [rows]: 0 for train, i for the i-th split of `fractions`.

@@ -1,4 +1,4 @@
-"""Read a dataset once: find its columns, the meaning of its labels, its problems and splits."""
+"""Read a dataset once: find its columns, labels, bad rows and splits."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def _left_out(parameters: Parameters, opened: dict[str, Source]) -> list[str]:
     for split in split_names(parameters.dataset, options):
         try:
             source = open_source(parameters.dataset, split, options)
-        except InputError:  # a split that is not used may be unreadable
+        except InputError:  # an unused split need not be readable
             found.append(split)
             continue
         if source.name not in used:

@@ -1,7 +1,7 @@
-"""Tokenizing the rows of every source, batch by batch, into the files of their splits.
+"""Tokenize the rows of every source batch by batch, and write them to the files of their splits.
 
-A source is read once. While the tokenizer works on some batches in all processors, the ones after
-them are read and the ones before them written.
+Each source is read once. While the tokenizer uses all processors for some batches, the batches
+after them are read and those before them are written.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-# With two, the processors have work while Python takes out the ids of one.
+# With two, the processors stay busy while Python collects the ids of one batch.
 _BATCHES_AT_ONCE = 2
 _EXAMPLES_PER_SPLIT = 3
 _EXAMPLE_LENGTH = 300
@@ -42,17 +42,17 @@ class DatasetWriter:
     """Writes the splits of a tokenized dataset.
 
     Args:
-        task: Knows how texts and labels are stored.
-        tokenize: What the task makes examples with.
-        columns: Which columns hold what.
-        targets: What the labels mean.
-        progress: Of the rows.
+        task: Defines how texts and labels are stored.
+        tokenize: Makes examples of rows.
+        columns: The columns in use.
+        targets: The meaning of the labels.
+        progress: Shows the number of rows written.
 
     Attributes:
-        rows: Rows of the sources that were written, by split.
-        examples: What they became, by split.
-        labels: How often each label was written, by split, shape [labels]; none for numbers.
-        numbers: The numbers that were written instead of labels, by split.
+        rows: Number of rows written, by split.
+        examples: Number of examples written, by split.
+        labels: Number of examples with each label, by split, shape [labels]; empty for regression.
+        numbers: The targets of a regression, by split.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class DatasetWriter:
 
         Args:
             path: The tokenized dataset's folder.
-            parts: The sources' rows.
+            parts: The rows of each source.
         """
         import pyarrow as pa
 
@@ -93,7 +93,7 @@ class DatasetWriter:
             split: artifact.schema(
                 label=self._task.label_type(self._targets.labels.problem_type),
                 has_token_type_ids=self._tokenize.has_token_type_ids,
-                # Which entities a model has seen is known from the words it was trained on.
+                # The training texts show which entities the model has seen.
                 text=self._task.text_type()
                 if split != "train" or self._task.keeps_training_texts
                 else None,
@@ -164,7 +164,7 @@ class DatasetWriter:
         examples: Examples,
         chosen: NDArray[np.int64],
     ) -> None:
-        """Count examples and their labels, and keep the first few to show."""
+        """Count examples and their labels, and keep the first few for the report."""
         self.examples[split] += len(chosen)
         names = self._targets.labels.names
         if names:

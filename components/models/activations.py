@@ -11,17 +11,17 @@ import tensorflow as tf
 
 
 def activation_function(name: str | None) -> Callable[[Any], Any]:
-    """An element-wise function by its name in config.json; None: the identity."""
+    """The element-wise function with this name in config.json; None for the identity."""
     return _FUNCTIONS[name] if name else lambda x: x
 
 
 @tf.custom_gradient
 def gelu(x: Any) -> tuple[Any, Any]:
-    """The Gaussian error linear unit (1606.08415), x Φ(x), with the error function itself."""
+    """The exact Gaussian error linear unit (1606.08415), x Φ(x), with the error function."""
     cdf = 0.5 * tf.math.erf(x * math.sqrt(0.5)) + 0.5
 
     def gradient(dy: Any) -> Any:
-        with tf.name_scope("gelu_gradient"):  # so that a profile of an update shows it
+        with tf.name_scope("gelu_gradient"):  # names it in a profile
             density = tf.exp(tf.square(x) * -0.5)
             return dy * (cdf + x * density * (1 / math.sqrt(2 * math.pi)))
 

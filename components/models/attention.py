@@ -16,8 +16,8 @@ class SelfAttention(keras.layers.Layer):
 
     Args:
         hidden: Width of the hidden states.
-        heads: Number of heads, which share the width.
-        dropout: Rate for the attention's probabilities.
+        heads: Number of heads, which divide the width between them.
+        dropout: Dropout rate of the attention probabilities.
     """
 
     def __init__(self, hidden: int, heads: int, dropout: float) -> None:
@@ -31,13 +31,13 @@ class SelfAttention(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any, bias: Any, seed: Any = None, first_token: bool = False) -> Any:
-        """Attend.
+        """Compute self-attention.
 
         Args:
             x: Hidden states, shape [batch, width, hidden].
-            bias: Added to the scores, shape that broadcasts to [batch, heads, width, width]; or
-                several, each of them added.
-            seed: As `Dropout` takes it.
+            bias: Added to the scores; a tensor, or several, broadcastable to
+                [batch, heads, width, width].
+            seed: Seed of the pass, see `Dropout`; None for no dropout.
             first_token: Whether only the first token attends.
 
         Returns:
@@ -53,7 +53,7 @@ class SelfAttention(keras.layers.Layer):
 
 
 def split_heads(x: Any, heads: int) -> Any:
-    """Divide among heads: [batch, width, hidden] to [batch, heads, width, hidden / heads]."""
+    """Split into heads: [batch, width, hidden] to [batch, heads, width, hidden / heads]."""
     batch, width, hidden = tf.shape(x)[0], tf.shape(x)[1], x.shape[-1]
     return tf.transpose(tf.reshape(x, [batch, width, heads, hidden // heads]), [0, 2, 1, 3])
 
@@ -66,11 +66,12 @@ def attend(
     Args:
         query: Shape [batch, heads, queries, size].
         key: Shape [batch, heads, keys, size].
-        value: The same.
-        bias: Added to the scores; broadcasts to [batch, heads, queries, keys]. Or several.
-        dropout: For the probabilities.
-        seed: As `Dropout` takes it.
-        scale: What scores are multiplied by; 0: 1 / √size.
+        value: Shape [batch, heads, keys, size].
+        bias: Added to the scores; a tensor, or several, broadcastable to
+            [batch, heads, queries, keys].
+        dropout: Dropout of the probabilities.
+        seed: Seed of the pass, see `Dropout`; None for no dropout.
+        scale: Factor of the scores; 0 for 1 / √size.
 
     Returns:
         Shape [batch, queries, heads × size].
@@ -82,15 +83,15 @@ def attend(
 def weighted_values(
     query: Any, key: Any, value: Any, bias: Any, dropout: Dropout, seed: Any
 ) -> Any:
-    """The values that each query attends to; any axes may stand before the last two.
+    """Attention of queries to keys and values, which may have any leading axes.
 
     Args:
         query: Shape [..., queries, size], scaled.
         key: Shape [..., keys, size].
-        value: The same.
-        bias: As `attend` takes it.
-        dropout: For the probabilities.
-        seed: As `Dropout` takes it.
+        value: Shape [..., keys, size].
+        bias: Added to the scores; a tensor, or several, broadcastable to [..., queries, keys].
+        dropout: Dropout of the probabilities.
+        seed: Seed of the pass, see `Dropout`; None for no dropout.
 
     Returns:
         Shape [..., queries, size].
@@ -103,7 +104,7 @@ def weighted_values(
 
 
 def merge_heads(x: Any) -> Any:
-    """The opposite of `split_heads`: [batch, heads, width, size] to [batch, width, hidden]."""
+    """The inverse of `split_heads`: [batch, heads, width, size] to [batch, width, hidden]."""
     heads, size = x.shape[1], x.shape[-1]
     merged = tf.transpose(x, [0, 2, 1, 3])
     return tf.reshape(merged, [tf.shape(x)[0], tf.shape(x)[2], heads * size])

@@ -1,6 +1,6 @@
-"""Attention of one block of queries after the other, in memory linear in the width.
+"""Attention computed one block of queries at a time, with memory linear in the width.
 
-The probabilities are not kept; the gradient computes those of a block again.
+The probabilities are not kept; the gradient recomputes those of each block.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ def attend_by_blocks(
 
     Args:
         query: Shape [batch, heads, width, size], scaled.
-        key: The same.
-        value: The same.
+        key: Shape [batch, heads, width, size].
+        value: Shape [batch, heads, width, size].
         bias: Added to the scores, shape [batch, 1, 1, width].
-        dropout: For the probabilities.
-        seed: As `Dropout` takes it.
+        dropout: Dropout of the probabilities.
+        seed: Seed of the pass, see `Dropout`; None for no dropout.
 
     Returns:
         Shape [batch, heads, width, size].
@@ -72,7 +72,7 @@ def attend_by_blocks(
 
 
 def _loop(count: Any, body: Any, *state: Any) -> Any:
-    """Run a body for each number below `count`, one after the other."""
+    """Run a body for each number below `count`, in order."""
     _, *state = tf.while_loop(
         lambda number, *_: number < count,
         body,
@@ -92,6 +92,6 @@ def _blocks_first(x: Any) -> Any:
 
 
 def _together(blocks: Any, shape: Any) -> Any:
-    """The opposite of `_blocks_first`."""
+    """The inverse of `_blocks_first`."""
     x = tf.transpose(blocks, [1, 2, 0, 3, 4])
     return tf.reshape(x, [shape[0], shape[1], -1, shape[3]])[:, :, : shape[2]]

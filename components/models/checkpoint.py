@@ -28,8 +28,8 @@ class Stored(NamedTuple):
     """A tensor of a checkpoint.
 
     Attributes:
-        shape: As it lies in the file.
-        read: Reads it, as a tensor of TensorFlow or an array.
+        shape: Its shape in the file.
+        read: Reads it as a TensorFlow tensor or an array.
     """
 
     shape: tuple[int, ...]
@@ -37,12 +37,12 @@ class Stored(NamedTuple):
 
 
 class Checkpoint:
-    """The tensors of a checkpoint by PyTorch's names, each read when it is asked for.
+    """The tensors of a checkpoint by PyTorch's names, each read on request.
 
     Args:
-        folder: Where it is, for messages.
-        in_torch_layout: Whether matrices lie as in PyTorch, or as in TensorFlow.
-        tensors: By name.
+        folder: The checkpoint's folder, for messages.
+        in_torch_layout: Whether matrices have PyTorch's layout, not TensorFlow's.
+        tensors: The tensors by name.
     """
 
     def __init__(self, folder: Path, in_torch_layout: bool, tensors: Mapping[str, Stored]) -> None:
@@ -54,24 +54,24 @@ class Checkpoint:
         """The shape that a weight must have in this checkpoint."""
         if self.in_torch_layout:
             return weight.shape
-        # A convolution of one channel each: TensorFlow had axes of length 1 elsewhere, or none.
+        # A depthwise convolution: TensorFlow had its axes of length 1 elsewhere, or none.
         wanted, found = tuple(weight.variable.shape), self.tensors[weight.name].shape
         without_ones = [[size for size in shape if size != 1] for shape in (wanted, found)]
         return found if without_ones[0] == without_ones[1] else wanted
 
     def value_of(self, weight: Weight) -> Any:
-        """A weight's tensor in our layout, float32.
+        """The tensor of a weight in our layout, float32.
 
         Raises:
-            InputError: If it holds a number that is not finite.
+            InputError: If a number in it is not finite.
         """
         tensor = tf.cast(tf.convert_to_tensor(self.tensors[weight.name].read()), tf.float32)
         if not tf.reduce_all(tf.math.is_finite(tensor)):
             kind = "NaN" if tf.reduce_any(tf.math.is_nan(tensor)) else "infinity"
             raise InputError(
-                f"the weights are damaged: {weight.name} holds {kind}",
+                f"the weights are damaged: {weight.name} contains {kind}",
                 where=str(self.folder),
-                expected="numbers that are all finite",
+                expected="finite numbers",
                 remedy="download or copy the model again; if that does not help, it was saved"
                 " after its training had diverged, and another is needed",
             )
@@ -87,15 +87,15 @@ def open_checkpoint(folder: Path, files: Sequence[Path], family: Family) -> Iter
     Args:
         folder: The model's folder, for the message.
         files: Its safetensors files.
-        family: Whose names the tensors get.
+        family: The family, which maps the names of tensors.
 
     Raises:
-        InputError: If there are none, one is damaged, or its metadata do not name its format.
+        InputError: If there is no file, a file is damaged, or its metadata do not name its format.
     """
     if not files:
         there = sorted(path.name for path in folder.iterdir())
         raise InputError(
-            f"the folder has no weights; in it: {few(there)}",
+            f"the folder has no weights; it contains: {few(there)}",
             where=str(folder),
             expected=f"{WEIGHTS}, or {WEIGHTS_INDEX} with its shards",
             remedy="download or copy the whole model again",
@@ -103,10 +103,10 @@ def open_checkpoint(folder: Path, files: Sequence[Path], family: Family) -> Iter
     with open_weights(files) as weights:
         if weights.format not in ("pt", "tf"):
             raise InputError(
-                f"the metadata name the weights' format as {weights.format}",
+                f"the metadata give the format of the weights as {weights.format}",
                 where=", ".join(str(file) for file in files),
                 expected='"format": "pt" or "tf" in the safetensors metadata',
-                remedy="write the file again with Transformers' `save_pretrained`, or with "
+                remedy="save the model again with Transformers' `save_pretrained`, or with "
                 'safetensors\' `save_file(..., metadata={"format": "pt"})` if it is PyTorch\'s',
             )
         in_torch_layout = weights.format == "pt"
@@ -116,7 +116,7 @@ def open_checkpoint(folder: Path, files: Sequence[Path], family: Family) -> Iter
 def _named(
     tensors: Mapping[str, Tensor], family: Family, in_torch_layout: bool
 ) -> dict[str, Stored]:
-    """The tensors by the names of PyTorch's classifier."""
+    """Rename the tensors to the names of PyTorch's classifier."""
     named: dict[str, Stored] = {}
     for name, tensor in tensors.items():
         if not in_torch_layout:
@@ -129,12 +129,12 @@ def _named(
     prefix = f"{family.prefix}."
     if any(name.startswith(prefix) for name in named):
         return named
-    # An encoder alone is saved without the prefix: embeddings..., not bert.embeddings...
+    # An encoder without a head is saved without the prefix: embeddings..., not bert.embeddings...
     return {prefix + name: tensor for name, tensor in named.items()}
 
 
 def _parts(name: str, tensor: Tensor, family: Family) -> dict[str, Stored]:
-    """A tensor, or the tensors of which a published checkpoint made one."""
+    """A tensor, or the tensors that a published checkpoint stores as one."""
     for pattern, replacements in family.split.items():
         rows = tensor.shape[0] // len(replacements) if tensor.shape else 0
         if rows and re.search(pattern, name):

@@ -15,20 +15,20 @@ from kfp_finetune.components.models.family import Family
 
 
 class Classifier(keras.Model):
-    """Token ids to logits, of texts or of tokens.
+    """Compute logits of texts, or of tokens, from token ids.
 
     Args:
         family: The architecture.
-        config: Its configuration.
+        config: The configuration of the architecture.
         num_labels: Number of outputs.
-        label_names: The label of output i is `label_names[i]`; empty where labels have no names.
-        problem_type: The task's, e.g. "single_label_classification".
-        per_token: Whether there is one answer per token instead of one per text.
-        seed: For dropout.
+        label_names: The label of output i is `label_names[i]`; empty if labels have no names.
+        problem_type: The problem type, e.g. "single_label_classification".
+        per_token: Whether there is one prediction per token instead of one per text.
+        seed: The seed of dropout.
 
     Attributes:
-        dropout_seeds: What dropout draws its seeds from. Its `state` is all that a checkpoint needs
-            besides the weights.
+        dropout_seeds: The generator of dropout's seeds. Besides the weights, a checkpoint needs
+            only its `state`.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class Classifier(keras.Model):
         self._first_token = family.reads_first_token(config) and not per_token
         parts = self._flatten_layers(include_self=False)
         for number, part in enumerate(parts):
-            # Keras counts a process's layers in their names, and TensorFlow's optimizer of graphs
-            # goes by names: sums would be rounded otherwise in the second model of a process.
+            # Keras numbers all layers of a process in their names, and TensorFlow's graph optimizer
+            # depends on names: the second model of a process would round sums differently.
             part.name = f"{number:04}_{type(part).__name__}"
         for number, part in enumerate(part for part in parts if isinstance(part, Dropout)):
             part.number = number
@@ -70,7 +70,7 @@ class Classifier(keras.Model):
 
     @property
     def gradient_checkpointing(self) -> bool:
-        """Whether training saves memory and takes longer; see `Encoder`. To be set before."""
+        """Whether training saves memory and takes longer; see `Encoder`. Set it before training."""
         return self.encoder.gradient_checkpointing
 
     @gradient_checkpointing.setter
@@ -81,12 +81,12 @@ class Classifier(keras.Model):
         """Compute logits.
 
         Args:
-            features: `input_ids`, `attention_mask` and maybe `token_type_ids`; int32, shape
-                [batch, width].
-            training: Whether there is dropout.
+            features: `input_ids`, `attention_mask` and, for some models, `token_type_ids`; int32,
+                shape [batch, width].
+            training: Whether to apply dropout.
 
         Returns:
-            float32, shape [batch, num_labels], or of tokens [batch, width, num_labels].
+            Logits, float32, shape [batch, num_labels], or [batch, width, num_labels] for tokens.
         """
         seed = self._next_seed() if training else None
         hidden = self.encoder(features, seed, first_token=self._first_token)
@@ -94,11 +94,11 @@ class Classifier(keras.Model):
         return tf.cast(logits, tf.float32)
 
     def _next_seed(self) -> Any:
-        """A seed for one pass, int32, shape [2]; each replica has its own."""
+        """A seed for one forward pass, different on each replica; int32, shape [2]."""
         seed = tf.bitcast(tf.cast(self.dropout_seeds.next(), tf.uint32), tf.int32)
         replica = tf.distribute.get_replica_context()
         if replica is None or replica.num_replicas_in_sync == 1:
             return seed
         number = tf.cast(replica.replica_id_in_sync_group, tf.int32)
-        # Layers add their numbers, which are smaller; passes are counted in the other half.
+        # Layers add their numbers, which are smaller; the other half counts passes.
         return seed + tf.stack([number * 2**16, 0])

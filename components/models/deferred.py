@@ -1,4 +1,4 @@
-"""Models whose variables get memory only after their shapes have been checked.
+"""Allocate a model's variables only after their shapes have been checked.
 
 Keras defers the initialisation of variables that are created in a `StatelessScope` until the scope
 ends. After an error the pending variables must be forgotten, or the next scope to end would
@@ -16,7 +16,7 @@ from keras.src.backend.common import global_state
 
 @contextlib.contextmanager
 def deferred_variables() -> Iterator[None]:
-    """Allocate the variables created in this block at its end, and none of them after an error."""
+    """Allocate the variables created in this block at its end, or none of them after an error."""
     with keras.StatelessScope() as scope:
         try:
             yield

@@ -13,17 +13,17 @@ from kfp_finetune.components.models.activations import activation_function
 class Dense(keras.layers.Layer):
     """y = activation(x W + b) over the last axis; `torch.nn.Linear` with the kernel transposed.
 
-    Keras' own multiplies a batch of matrices with a kernel that is broadcast to each of them, and
-    its gradient adds up a kernel for every row of the batch. This multiplies once.
+    Keras' own layer broadcasts the kernel to every matrix of a batch, and its gradient sums a
+    kernel per row of the batch. This layer multiplies once.
 
     Args:
         inputs: Width of x.
         outputs: Width of y.
-        activation: A name of `activations.activation_function`; None: none.
-        bias: Whether there is a b.
+        activation: A name for `activations.activation_function`; None for no activation.
+        bias: Whether to add b.
     """
 
-    # PyTorch's name of a weight, and the axes that PyTorch's layout has; None: the same layout.
+    # PyTorch's name of each weight, and the order of axes in PyTorch; None for the same order.
     TORCH: ClassVar[dict[str, tuple[str, tuple[int, ...] | None]]] = {
         "kernel": ("weight", (1, 0)),
         "bias": ("bias", None),

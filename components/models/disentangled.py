@@ -1,4 +1,4 @@
-"""Attention to content and to relative positions, each with each other (DeBERTa, 2006.03654)."""
+"""Disentangled attention to contents and relative positions (DeBERTa, 2006.03654)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from kfp_finetune.components.models.norms import LayerNorm
 
 
 class Distances(NamedTuple):
-    """The relative positions of one pass, the same for all layers.
+    """The relative positions of one forward pass, shared by all layers.
 
-    A distance is that of a query from a key: i - j.
+    The distance of query i and key j is i - j.
 
     Attributes:
-        embeddings: Those in use, shape [rows, hidden].
+        embeddings: The embeddings in use, shape [rows, hidden].
         falling: The row of each distance from width - 1 down to -width; int32, shape [2 × width].
-        rising: The row of each distance from 1 - width up to width.
+        rising: The row of each distance from 1 - width up to width; the same shape.
     """
 
     embeddings: Any
@@ -36,11 +36,11 @@ class RelativePositions(keras.layers.Layer):
     """The embeddings of relative positions.
 
     Args:
-        hidden: Their width.
-        span: Half their number.
-        farthest: The distance from which on all are one.
-        buckets: Number of buckets on either side, as `bucket_of` has them; below 1: none.
-        norm: The epsilon of the layer normalization that they go through; None: none.
+        hidden: Width of the embeddings.
+        span: Half the number of embeddings.
+        farthest: The distance beyond which all distances are equal.
+        buckets: Number of buckets on either side, see `bucket_of`; below 1 for no buckets.
+        norm: The epsilon of the layer normalization of the embeddings; None for no normalization.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class RelativePositions(keras.layers.Layer):
         self.built = True
 
     def up_to(self, width: Any) -> Distances:
-        """The relative positions in a text of this many tokens, a scalar tensor."""
+        """The relative positions in a text of `width` tokens, a scalar tensor."""
         limit = self._limit
         distances = tf.clip_by_value(tf.range(-width, width + 1), -limit, limit) + limit
         rows = tf.gather(tf.constant(self._rows), distances)
@@ -67,14 +67,14 @@ class RelativePositions(keras.layers.Layer):
 
 
 def bucket_of(distances: Any, buckets: int, farthest: int) -> Any:
-    """Relative positions by the logarithm of the distance (`make_log_bucket_position`).
+    """Logarithmic buckets of distances (`make_log_bucket_position` in Transformers).
 
-    In float32, as there: a boundary between two buckets may be a matter of rounding.
+    Computed in float32 like the original, because rounding can decide which bucket is chosen.
 
     Args:
-        distances: Whole numbers, as an array.
-        buckets: Number of buckets on either side; half of them have one distance each.
-        farthest: The last distance of the last bucket.
+        distances: An array of whole numbers.
+        buckets: Number of buckets on either side; half of them are for a single distance each.
+        farthest: The largest distance of the last bucket.
     """
     middle = buckets // 2
     away = np.abs(distances)
@@ -85,18 +85,18 @@ def bucket_of(distances: Any, buckets: int, farthest: int) -> Any:
 
 
 class DisentangledAttention(keras.layers.Layer):
-    """Multi-head self-attention in which contents and relative positions are compared.
+    """Multi-head self-attention that compares contents and relative positions.
 
     A score is the sum of up to three products: query and key; query and the key's relative
-    position ("c2p"); the query's relative position and key ("p2c"). Heads come before the batch
-    here, so that positions, which are the same for all texts, are one product a head.
+    position ("c2p"); the query's relative position and key ("p2c"). The axis of heads precedes the
+    batch, so that positions, which are the same for all texts, take one product per head.
 
     Args:
         hidden: Width of the hidden states.
-        heads: Number of heads, which share the width.
-        kinds: Which of "c2p" and "p2c" there are.
-        dropout: Rate for the attention's probabilities.
-        position_dropout: Rate for the embeddings of positions.
+        heads: Number of heads, which divide the width between them.
+        kinds: The products with positions: "c2p", "p2c", both or none.
+        dropout: Dropout rate of the attention probabilities.
+        position_dropout: Dropout rate of the embeddings of positions.
     """
 
     def __init__(
@@ -116,29 +116,29 @@ class DisentangledAttention(keras.layers.Layer):
 
     @abstractmethod
     def project(self, x: Any, first_token: bool) -> tuple[Any, Any, Any]:
-        """Queries, keys and values, each as `split_heads` gives them.
+        """Compute queries, keys and values, each split by `split_heads`.
 
         Args:
             x: Hidden states, shape [batch, width, hidden].
-            first_token: Whether only the first token's query is wanted.
+            first_token: Whether to compute only the first token's query.
         """
 
     @abstractmethod
     def project_positions(self, embeddings: Any) -> tuple[Any, Any]:
-        """Project positions for queries ("c2p") and for keys ("p2c"); None for one that is unused.
+        """Project positions for queries ("c2p") and for keys ("p2c"); None if unused.
 
         Args:
-            embeddings: Shape [rows, hidden], as are both results.
+            embeddings: Shape [rows, hidden], the same as both results.
         """
 
     def call(self, x: Any, bias: Any, seed: Any = None, first_token: bool = False) -> Any:
-        """Attend.
+        """Compute self-attention.
 
         Args:
             x: Hidden states, shape [batch, width, hidden].
-            bias: What is added to the scores, shape [1, batch, width, width], and the distances,
-                None where positions are not compared.
-            seed: As `Dropout` takes it.
+            bias: A term for the scores, shape [1, batch, width, width], and the relative positions,
+                None if positions are not compared.
+            seed: Seed of the pass, see `Dropout`; None for no dropout.
             first_token: Whether only the first token attends.
 
         Returns:
@@ -163,7 +163,7 @@ class DisentangledAttention(keras.layers.Layer):
     def _compare(
         self, query: Any, key: Any, for_query: Any, for_key: Any, distances: Distances
     ) -> list[Any]:
-        """The scores with positions, each of shape [heads, batch, width, width]."""
+        """The scores of positions, each of shape [heads, batch, width, width]."""
         scores = []
         if for_query is not None:
             scores.append(by_distance(query, self._at(for_query, distances.falling)))
@@ -175,7 +175,7 @@ class DisentangledAttention(keras.layers.Layer):
     def _compare_first(
         self, query: Any, key: Any, for_query: Any, for_key: Any, distances: Distances
     ) -> list[Any]:
-        """The same of the first token as a query, each of shape [heads, batch, 1, width]."""
+        """The scores of positions for the first token's query, each of [heads, batch, 1, width]."""
         scores = []
         rows = distances.falling[tf.shape(key)[2] - 1 : -1]
         if for_query is not None:
@@ -187,30 +187,29 @@ class DisentangledAttention(keras.layers.Layer):
         return scores
 
     def _at(self, positions: Any, rows: Any) -> Any:
-        """The positions of distances: [rows, hidden] to [heads, distances, size]."""
+        """Look up the positions of distances: [rows, hidden] to [heads, distances, size]."""
         return split_heads(tf.gather(positions, rows)[tf.newaxis], self._heads)[:, 0]
 
 
 def split_heads(x: Any, heads: int) -> Any:
-    """Divide among heads: [batch, width, hidden] to [heads, batch, width, hidden / heads]."""
+    """Split into heads: [batch, width, hidden] to [heads, batch, width, hidden / heads]."""
     batch, width, hidden = tf.shape(x)[0], tf.shape(x)[1], x.shape[-1]
     return tf.transpose(tf.reshape(x, [batch, width, heads, hidden // heads]), [2, 0, 1, 3])
 
 
 def by_distance(x: Any, positions: Any) -> Any:
-    """The product of each vector with the position of its distance from every token.
+    """Multiply each vector with the position of its distance from every token.
 
-    All products of a vector are made at once. Those of token i are wanted from the column
-    width - 1 - i on; written row behind row, and read in rows that are one shorter, they begin in
-    the same column.
+    All products of a vector are computed at once. Those of token i start at column width - 1 - i;
+    reading the products in rows that are one element shorter aligns them in the same column.
 
     Args:
         x: Shape [heads, batch, width, size].
-        positions: By distance, shape [heads, 2 × width, size]; the last one is not read.
+        positions: The positions by distance, shape [heads, 2 × width, size]; the last is unused.
 
     Returns:
-        Shape [heads, batch, width, width]: in row i and column j, token i with the position of
-        column width - 1 - i + j.
+        Shape [heads, batch, width, width]: row i and column j have the product of token i with the
+        position in column width - 1 - i + j.
     """
     heads, size = x.shape[0], x.shape[-1]
     batch, width = tf.unstack(tf.shape(x)[1:3])

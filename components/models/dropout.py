@@ -1,4 +1,4 @@
-"""Dropout that is a function of a seed."""
+"""Dropout as a pure function of a seed."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import keras
 import tensorflow as tf
 
 _RANDOM_BITS = 16
-# Between the seeds of two passes through the same layers: more than there are dropout layers, and
-# 128 passes stay below the 2**16 that is between two replicas. The other half of a seed counts
-# updates.
+# The distance between the seeds of two passes through the same layers: larger than the number of
+# dropout layers, and small enough for 128 passes within the 2**16 between two replicas. The other
+# half of a seed counts updates.
 _APART = 2**9
 
 
 class Dropout(keras.layers.Layer):
-    """Dropout without a state: the same seed drops the same elements.
+    """Stateless dropout: the same seed drops the same elements.
 
-    It draws 16 bits an element, so the rate is rounded to a multiple of 2^-16 below 1.
+    It draws 16 bits per element, so the rate is rounded to a multiple of 2^-16 below 1.
 
     Args:
         rate: Share of the elements that become 0.
 
     Attributes:
-        number: Of this layer in its model, so that no two draw the same.
+        number: The layer's number in its model, so that no two layers draw the same values.
     """
 
     def __init__(self, rate: float) -> None:
@@ -33,11 +33,11 @@ class Dropout(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Any, seed: Any = None) -> Any:
-        """Drop elements and scale the others up, so that the mean stays.
+        """Drop elements, and scale the others up to keep the mean.
 
         Args:
-            inputs: Any shape.
-            seed: Of this pass through the model, int32, shape [2]; None: nothing is dropped.
+            inputs: A tensor of any shape.
+            seed: The seed of this pass through the model, int32, shape [2]; None for no dropout.
         """
         if seed is None or not self.rate:
             return inputs
@@ -58,10 +58,10 @@ class Dropout(keras.layers.Layer):
 
 
 def fold(seed: Any, number: Any) -> Any:
-    """The seed of part `number` of what a seed is for; None stays None."""
+    """Derive the seed of part `number` from the seed of the whole; None stays None."""
     return None if seed is None else seed + tf.stack([number, 0])
 
 
 def fold_pass(seed: Any, number: Any) -> Any:
-    """The seed of pass `number` through layers that are used several times; None stays None."""
+    """Derive the seed of pass `number` through reused layers; None stays None."""
     return fold(seed, number * _APART)

@@ -13,12 +13,12 @@ class Embedding(keras.layers.Layer):
 
     Args:
         rows: Number of ids.
-        width: Of a vector.
-        name: Of the layer, in the paths of its variables.
+        width: Width of a vector.
+        name: The layer's name in the paths of its variables.
 
     Attributes:
-        fixed: The id whose row is not trained, as `padding_idx` of `torch.nn.Embedding`; None:
-            none. It only matters to models in which a token's state depends on padding.
+        fixed: The id whose row is not trained, like `padding_idx` of `torch.nn.Embedding`, or None.
+            It only matters in models in which a token's state depends on padding.
         table: Shape [rows, width].
     """
 
@@ -43,7 +43,7 @@ class Embedding(keras.layers.Layer):
         return tf.convert_to_tensor(self.table)[:count]
 
     def replace(self, table: Any) -> None:
-        """Put another table, a variable or a value of shape [any, width], in place of this one."""
+        """Replace the table by a variable or a value of shape [any, width]."""
         self._tracker.unlock()
         self._untrack_variable(self.table)
         if isinstance(table, keras.Variable):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kfp_finetune.components.models.embeddings import Embedding
 
-# Added to the attention scores of padding: softmax makes exactly 0 of it in float32.
+# Added to the attention scores of padding: its softmax is exactly 0 in float32.
 MASKED = -1e9
 
 
@@ -20,8 +20,8 @@ class Encoder(keras.layers.Layer):
 
     Attributes:
         words: The embeddings of the vocabulary.
-        gradient_checkpointing: Whether to save memory where texts are long: the gradient computes
-            the inside of each block again instead of keeping it.
+        gradient_checkpointing: Whether to save memory on long texts: the gradient recomputes the
+            inside of each block instead of keeping it.
     """
 
     words: Embedding
@@ -32,26 +32,25 @@ class Encoder(keras.layers.Layer):
         """Encode a batch.
 
         Args:
-            features: `input_ids`, `attention_mask` (1 for tokens, 0 for padding) and maybe
-                `token_type_ids`; int32, shape [batch, width].
-            seed: Of this pass's dropout, int32, shape [2]; None: no dropout.
-            first_token: Whether only the first token's state is wanted; the last layer then
-                computes no other.
+            features: `input_ids`, `attention_mask` (1 for tokens, 0 for padding) and, for some
+                models, `token_type_ids`; int32, shape [batch, width].
+            seed: The seed of this pass's dropout, int32, shape [2]; None for no dropout.
+            first_token: Whether the last layer computes only the first token's state.
 
         Returns:
             Hidden states, shape [batch, width, hidden], or [batch, 1, hidden].
         """
 
     def through(self, block: keras.layers.Layer, x: Any, *rest: Any, **options: Any) -> Any:
-        """One block, computed again by the gradient if `gradient_checkpointing`.
+        """Run one block, which the gradient recomputes if `gradient_checkpointing`.
 
-        Dropout is a function of the seed, so both computations drop the same.
+        Dropout is a function of the seed, so both computations drop the same elements.
 
         Args:
             block: The layer.
             x: Hidden states.
-            rest: Its other arguments that are tensors, tuples of them, or None.
-            options: Its other arguments; tensors in these have no gradient.
+            rest: Its other arguments that are tensors, tuples of tensors, or None.
+            options: Its other arguments; tensors among them have no gradient.
         """
         if not self.gradient_checkpointing:
             return block(x, *rest, **options)
@@ -67,7 +66,7 @@ class Encoder(keras.layers.Layer):
         return tf.recompute_grad(compute)(x, *(leaves[place] for place in places))
 
     def run(self, blocks: Sequence[Any], x: Any, bias: Any, seed: Any, first_token: bool) -> Any:
-        """Blocks one after the other; the last for the first token alone if `first_token`."""
+        """Run the blocks in order; the last only for the first token if `first_token`."""
         for block in blocks:
             last = first_token and block is blocks[-1]
             x = self.through(block, x, bias, seed, first_token=last)
@@ -75,7 +74,7 @@ class Encoder(keras.layers.Layer):
 
 
 def padding_bias(attention_mask: Any) -> Any:
-    """The term that is added to attention scores so that nothing attends to padding.
+    """The term to add to attention scores so that no token attends to padding.
 
     Args:
         attention_mask: 1 for tokens, 0 for padding; shape [batch, width].

@@ -15,8 +15,8 @@ class FeedForward(keras.layers.Layer):
 
     Args:
         hidden: Width of inputs and outputs.
-        inner: Width between the two.
-        activation: Of the first.
+        inner: Width between the two layers.
+        activation: Activation of the first layer.
     """
 
     def __init__(self, hidden: int, inner: int, activation: str) -> None:
@@ -35,11 +35,11 @@ class GatedFeedForward(keras.layers.Layer):
 
     Args:
         hidden: Width of inputs and outputs.
-        inner: Width between the two.
-        activation: Of the gate.
+        inner: Width between the two layers.
+        activation: Activation of the gate.
         bias: Whether the first layer and the gate have a bias.
-        outer_bias: Whether the second layer has one.
-        dropout: Rate before the second layer.
+        outer_bias: Whether the second layer has a bias.
+        dropout: Dropout rate before the second layer.
     """
 
     def __init__(

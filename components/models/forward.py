@@ -11,13 +11,13 @@ from kfp_finetune.components.models.classifier import Classifier
 
 
 def forward(model: Classifier) -> Any:
-    """The function that computes a model's logits, as one graph for all batch shapes.
+    """Compile a model to a function that computes logits, one graph for all batch shapes.
 
     Args:
         model: The model.
 
     Returns:
-        A function from features to logits, both as `Classifier.call` has them.
+        A function from features to logits, as in `Classifier.call`.
     """
     return tf.function(logits_of(model), reduce_retracing=True)
 
@@ -25,7 +25,7 @@ def forward(model: Classifier) -> Any:
 def logits_of(model: Classifier) -> Callable[..., Any]:
     """The function that computes a model's logits, to be called inside a graph.
 
-    AutoGraph leaves it alone: converting it takes longer than everything else until the first
+    AutoGraph does not convert it: the conversion would take most of the time before the first
     batch, and no layer branches on a tensor's value.
 
     Args:

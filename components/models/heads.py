@@ -1,4 +1,4 @@
-"""The heads of a classifier: hidden states to logits."""
+"""The heads of a classifier, which compute logits from hidden states."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kfp_finetune.components.models.dropout import Dropout
 
 
 class Head(keras.layers.Layer):
-    """A head.
+    """The interface of a head.
 
     Attributes:
-        logits: Its last layer, as wide as there are outputs.
+        logits: The last layer, with one unit per output.
     """
 
     logits: Dense
@@ -26,22 +26,22 @@ class Head(keras.layers.Layer):
         """Compute logits.
 
         Args:
-            hidden: The encoder's, shape [batch, width, hidden]; of width 1 where the head reads
-                the first token only.
+            hidden: Hidden states, shape [batch, width, hidden]; of width 1 if the head reads only
+                the first token.
             attention_mask: Shape [batch, width].
-            seed: As `Dropout` takes it.
+            seed: Seed of the pass, see `Dropout`; None for no dropout.
 
         Returns:
-            Shape [batch, outputs], or of tokens [batch, width, outputs].
+            Logits, shape [batch, outputs], or [batch, width, outputs] for tokens.
         """
 
 
 class TokenHead(Head):
-    """Dropout and one dense layer, for every token.
+    """Dropout and one dense layer on every token's state.
 
     Args:
         hidden: Width of the hidden states.
-        dropout: Its rate.
+        dropout: Dropout rate.
         outputs: Number of outputs.
     """
 
@@ -57,14 +57,14 @@ class TokenHead(Head):
 
 
 class PooledHead(Head):
-    """The first token through a pooler, dropout and one dense layer, as in BERT.
+    """A pooler, dropout and one dense layer on the first token's state, as in BERT.
 
     Args:
         hidden: Width of the hidden states.
-        dropout: Rate before the last layer.
+        dropout: Dropout rate before the last layer.
         outputs: Number of outputs.
-        activation: Of the pooler.
-        dropout_before: Rate before the pooler, as RoBERTa has it.
+        activation: Activation of the pooler.
+        dropout_before: Dropout rate before the pooler, as in RoBERTa.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class PooledHead(Head):
 
 
 def mean_of_tokens(x: Any, attention_mask: Any) -> Any:
-    """The mean over the tokens that are no padding.
+    """The mean over all tokens except padding.
 
     Args:
         x: Shape [batch, width, size].

@@ -1,4 +1,4 @@
-"""A classifier from a checkpoint's folder.
+"""Load a classifier from a checkpoint's folder.
 
 PyTorch is not needed, nothing is unpickled, and none of the checkpoint's own code is run.
 """
@@ -46,20 +46,20 @@ def load_classifier(
 ) -> Classifier:
     """Build a model for a task and load a checkpoint's weights into it.
 
-    The weights are `model.safetensors` (one file, or shards with an index), in PyTorch's or in
-    TensorFlow's names. The last layer of the head is kept if it was trained
-    for the same labels in the same order, or for as many that have no names; otherwise it is fresh.
+    The weights are `model.safetensors` (one file, or shards with an index), with PyTorch's or
+    TensorFlow's names. The last layer of the head is kept if it was trained for the same labels in
+    the same order, or for the same number of unnamed labels; otherwise it is initialised.
 
     Args:
-        folder: A model's folder. If its config.json says `"initialize_from_config": true` and there
-            are no weights, all of them are drawn at random.
+        folder: A model's folder. If its config.json has `"initialize_from_config": true` and there
+            are no weights, all of them are initialised at random.
         num_labels: Width of the logits.
-        label_names: The label of id i is `label_names[i]`; empty where labels have no names.
-        problem_type: The task's, e.g. "single_label_classification".
-        per_token: Whether there is one answer per token instead of one per text.
-        seed: For the weights that the checkpoint does not have, and for dropout.
-        fresh_head: False refuses a checkpoint whose head was not trained for these labels.
-        note: Called with one sentence for each thing a person should know about the loading.
+        label_names: The label of id i is `label_names[i]`; empty if labels have no names.
+        problem_type: The problem type, e.g. "single_label_classification".
+        per_token: Whether there is one prediction per token instead of one per text.
+        seed: The seed of new weights and of dropout.
+        fresh_head: False to refuse a checkpoint whose head was not trained for these labels.
+        note: Called with one sentence per note for the user.
 
     Returns:
         The model; see `Classifier.call`.
@@ -67,7 +67,7 @@ def load_classifier(
     Raises:
         InputError: If the configuration is refused (see `read_config_file` and
             `registry.read_config`), there are no weights, a file is damaged or missing, or a weight
-            that is not the head's is missing or of another shape.
+            of the encoder is missing or has the wrong shape.
     """
     described = read_config_file(folder, registry.FAMILIES)
     config = registry.read_config(described, folder / "config.json")
@@ -99,15 +99,15 @@ def load_classifier(
         fresh, why = _fresh(model, compared, _trained_for(described), note)
         names = few(sorted(weight.name for weight in fresh))
     else:
-        fresh, why = weights_of(model), "the folder has a configuration and no weights"
+        fresh, why = weights_of(model), "the folder has a configuration but no weights"
         names = "all"
     draw(fresh, getattr(config, "initializer_range", 0.02), seed)
     if fresh and not fresh_head:
         raise InputError(
-            f"the model has not been trained for these labels: {why}",
+            f"the model was not trained for these labels: {why}",
             where=str(folder),
             expected=f"a head for {num_labels} labels ({few(label_names)})",
-            remedy="train it first, or give a model that has been trained for them",
+            remedy="train the model first, or give one that was trained for these labels",
         )
     if fresh:
         note(f"new weights initialised with seed {seed}: {names} ({why})")
@@ -118,11 +118,11 @@ def load_trained(folder: Path, manifest: ModelManifest) -> Classifier:
     """Load a model that finetune wrote.
 
     Args:
-        folder: Its folder.
-        manifest: Its manifest.
+        folder: The model's folder.
+        manifest: The model's manifest.
 
     Raises:
-        InputError: If a file is missing or damaged, or is of another model than the manifest.
+        InputError: If a file is missing or damaged, or does not belong to the manifest.
     """
     return load_classifier(
         folder,
@@ -137,7 +137,7 @@ def load_trained(folder: Path, manifest: ModelManifest) -> Classifier:
 
 @contextlib.contextmanager
 def _no_model_from(folder: Path) -> Iterator[None]:
-    """Report the errors of Keras and TensorFlow in this block as a wrong configuration."""
+    """Report errors of Keras and TensorFlow in this block as an invalid configuration."""
     try:
         yield
     except (ValueError, TypeError, MemoryError, tf.errors.OpError) as error:
@@ -155,7 +155,7 @@ def _fresh(
     trained_for: list[str],
     note: Callable[[str], None],
 ) -> tuple[list[Weight], str]:
-    """The weights that are to be drawn at random, and why."""
+    """The weights to initialise at random, and the reason."""
     fresh = compared.fresh
     layer = model.head.logits
     last = {
@@ -170,14 +170,14 @@ def _fresh(
         why = f"the checkpoint's head is for the labels {few(trained_for)}"
     elif last & compared.mismatched.keys():
         sizes = compared.mismatched[min(last & compared.mismatched.keys())]
-        why = f"the checkpoint's head has another number of labels: {sizes}"
+        why = f"the checkpoint's head has a different number of labels: {sizes}"
     if compared.unused:
-        note(f"in the checkpoint and not used: {few(compared.unused)}")
+        note(f"unused weights of the checkpoint: {few(compared.unused)}")
     return [compared.weights[name] for name in sorted(fresh)], why
 
 
 def _refuse_other_than_head(model: Classifier, compared: Compared, folder: Path) -> None:
-    """Refuse a checkpoint that lacks part of the encoder; the pooler belongs to the head here."""
+    """Refuse a checkpoint without all of the encoder; the pooler counts as part of the head."""
     body = {name for name, weight in compared.weights.items() if weight.in_encoder}
     missing = sorted(compared.missing & body)
     mismatched = [f"{n}: {shapes}" for n, shapes in compared.mismatched.items() if n in body]
@@ -185,8 +185,8 @@ def _refuse_other_than_head(model: Classifier, compared: Compared, folder: Path)
         raise InputError(
             f"{len(missing)} of the encoder's {len(body)} weights are missing: {few(missing)}"
             if missing
-            else f"{len(mismatched)} of the encoder's {len(body)} weights have another shape than "
-            f"config.json says: {few(mismatched)}",
+            else f"{len(mismatched)} of the encoder's {len(body)} weights do not have the"
+            f" shape that config.json gives: {few(mismatched)}",
             where=str(folder),
             expected=f"the weights of the {model.config.model_type} that config.json describes",
             remedy="download or copy the whole model again, config.json and weights together",
@@ -194,7 +194,7 @@ def _refuse_other_than_head(model: Classifier, compared: Compared, folder: Path)
 
 
 def _trained_for(described: Mapping[str, Any]) -> list[str]:
-    """The names of the labels that a configuration's head was trained for; none if generic."""
+    """The names of the labels that the head was trained for; empty if they are generic."""
     id2label = described.get("id2label") or {}
     names = [str(id2label[key]) for key in sorted(id2label, key=int)]
     return [] if all(re.fullmatch(r"LABEL_\d+", name) for name in names) else names

@@ -1,7 +1,7 @@
-"""Attention within a window around each token, in memory linear in the width.
+"""Attention within a window around each token, with memory linear in the width.
 
-A short text is computed with a mask. A long one is cut into blocks of queries,
-each of which attends to its own block and to what the window reaches on both sides of it.
+Short texts use a mask. Long texts are divided into blocks of queries, each of which attends to its
+own block and to the tokens within the window on both sides of it.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from kfp_finetune.components.models.attention import weighted_values
 from kfp_finetune.components.models.dropout import Dropout
 from kfp_finetune.components.models.encoder import MASKED, padding_bias
 
-# In blocks from this many times the window on.
+# Texts at least this many times as long as the window are computed in blocks.
 _LONG = 3
 _LEAST_BLOCK = 16
 
 
-# No tuple: Keras would look for tensors in it.
+# Not a tuple, because Keras would look for tensors in it.
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """The window of one pass through the model, which all its layers share.
+    """The window of one forward pass, shared by all layers.
 
     Attributes:
-        reach: How far a token sees to each side.
-        long: Whether attention goes in blocks; a scalar tensor, or a bool where the width is known.
+        reach: Number of tokens that a token attends to on each side.
+        long: Whether to compute in blocks; a scalar tensor, or a bool if the width is known.
         bias: Added to the scores: shape [batch, 1, width, width], or in blocks
             [batch, 1, blocks, block, block + 2 × reach].
     """
@@ -43,7 +43,7 @@ def window(attention_mask: Any, reach: int) -> Window:
 
     Args:
         attention_mask: 1 for tokens, 0 for padding; shape [batch, width].
-        reach: How far a token sees to each side.
+        reach: Number of tokens that a token attends to on each side.
     """
     width = attention_mask.shape[1] or tf.shape(attention_mask)[1]
     long = width > _LONG * 2 * max(reach, _LEAST_BLOCK)
@@ -71,11 +71,11 @@ def attend_locally(
 
     Args:
         query: Shape [batch, heads, width, size], scaled.
-        key: The same.
-        value: The same.
-        window: Of this pass.
-        dropout: For the probabilities.
-        seed: As `Dropout` takes it.
+        key: Shape [batch, heads, width, size].
+        value: Shape [batch, heads, width, size].
+        window: The window of this pass.
+        dropout: Dropout of the probabilities.
+        seed: Seed of the pass, see `Dropout`; None for no dropout.
 
     Returns:
         Shape [batch, heads, width, size].
@@ -110,11 +110,11 @@ def _blocks(x: Any, block: int, before: int = 0, after: int = 0, value: float = 
     """Shape [batch, heads, width, size] to [batch, heads, blocks, block, size].
 
     Args:
-        x: What to cut.
-        block: Width of a block; the last one is filled up.
-        before: Places to add at the start.
-        after: The same at the end.
-        value: What is in the added places.
+        x: The tensor to split.
+        block: Width of a block; the last one is padded.
+        before: Number of positions to add at the start.
+        after: Number of positions to add at the end.
+        value: Value in the added positions.
     """
     shape = tf.shape(x)
     missing = -shape[2] % block
@@ -127,24 +127,24 @@ def _windows(x: Any, reach: int, value: float = 0.0) -> Any:
 
     Args:
         x: Shape [batch, heads, width, size].
-        reach: Of the window.
-        value: What is before the first and after the last place.
+        reach: The window's reach.
+        value: Value before the first and after the last position.
 
     Returns:
         Shape [batch, heads, blocks, block + 2 × reach, size].
     """
     block = _block(reach)
-    blocks = _blocks(x, block, reach, block - reach, value)  # one more, `reach` places to the left
+    blocks = _blocks(x, block, reach, block - reach, value)  # one more, shifted left by `reach`
     return tf.concat([blocks[:, :, :-1], blocks[:, :, 1:, : 2 * reach]], 3)
 
 
 def _far(distance: Any, reach: int) -> Any:
-    """The term that masks a score because of the distance of its two tokens."""
+    """The term that masks the scores of tokens outside the window."""
     return tf.where(tf.abs(distance) <= reach, 0.0, MASKED)
 
 
 def _either(condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
-    """One of two computations."""
+    """Run one of two computations."""
     if isinstance(condition, bool):
         return then() if condition else otherwise()
     return tf.cond(condition, then, otherwise)

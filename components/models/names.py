@@ -1,4 +1,4 @@
-"""The weights of a model by PyTorch's names, and how each lies there."""
+"""The weights of a model by PyTorch's names, with PyTorch's layout of each."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 
 class Weight(NamedTuple):
-    """A weight of ours and of PyTorch's.
+    """A weight, with its name and layout in PyTorch.
 
     Attributes:
-        variable: Ours.
-        name: PyTorch's.
-        axes: The order of our axes that PyTorch's layout has; None: the same.
-        in_encoder: Whether it is the encoder's, not the head's.
+        variable: Our variable.
+        name: PyTorch's name.
+        axes: The permutation of our axes to PyTorch's layout; None if they are the same.
+        in_encoder: True if it belongs to the encoder, False if to the head.
     """
 
     variable: Any
@@ -36,7 +36,7 @@ class Weight(NamedTuple):
 
 
 def weights_of(model: Classifier) -> list[Weight]:
-    """All weights of a model, in the order in which its layers were made."""
+    """All weights of a model, in the order in which its layers were created."""
     family = model.family
     head_names = family.token_head_names if model.per_token else family.pooled_head_names
     prefix = f"{family.prefix}."
@@ -50,7 +50,7 @@ def weights_of(model: Classifier) -> list[Weight]:
 def _named(
     part: keras.layers.Layer, names: Mapping[str, str], prefix: str
 ) -> Iterator[tuple[Any, str, tuple[int, ...] | None]]:
-    """Each variable below a layer with PyTorch's name and axes."""
+    """Each variable below a layer, with PyTorch's name and axes."""
     for path, layer in _leaves(part, ""):
         numbers = _NUMBER.findall(path)
         name = names[_NUMBER.sub("{}", path)].format(*numbers)
@@ -61,7 +61,7 @@ def _named(
 
 
 def _leaves(layer: keras.layers.Layer, path: str) -> Iterator[tuple[str, Any]]:
-    """The layers that hold weights, by their paths of attributes."""
+    """The layers that have weights, by their paths of attributes."""
     if hasattr(layer, "TORCH"):
         yield path, layer
     for name, value in vars(layer).items():

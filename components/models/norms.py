@@ -1,4 +1,4 @@
-"""Normalization over the last axis, in float32, with a gradient that passes over it few times."""
+"""Normalization over the last axis in float32, with a gradient that makes few passes over it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class LayerNorm(keras.layers.Layer):
     """Layer normalization (1607.06450).
 
     Args:
-        width: Of the last axis.
+        width: Size of the last axis.
         epsilon: Added to the variance.
-        bias: Whether an offset is added.
+        bias: Whether to add an offset.
     """
 
     TORCH: ClassVar[dict[str, tuple[str, tuple[int, ...] | None]]] = {
@@ -42,10 +42,10 @@ class LayerNorm(keras.layers.Layer):
 
 
 class RmsNorm(keras.layers.Layer):
-    """Normalization by the root of the mean square (1910.07467).
+    """Root mean square normalization (1910.07467).
 
     Args:
-        width: Of the last axis.
+        width: Size of the last axis.
         epsilon: Added to the mean square.
     """
 

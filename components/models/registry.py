@@ -28,8 +28,8 @@ from kfp_finetune.components.models.configurations.roberta import RobertaConfig,
 if TYPE_CHECKING:
     from kfp_finetune.components.models.family import Family
 
-# model_type: its configuration, and the module in families/ that has its layers; behind a dot the
-# name in that module, where it is not FAMILY.
+# model_type: the configuration, and the module of the layers in families/, followed by a dot and
+# the name in that module if it is not FAMILY.
 _FAMILIES: Mapping[str, tuple[type[Config], str]] = {
     "albert": (AlbertConfig, "albert"),
     "bert": (BertConfig, "bert"),
@@ -65,7 +65,7 @@ def read_config(described: Mapping[str, Any], where: Path) -> Config:
 
 
 def family(model_type: str) -> Family:
-    """The layers, heads and names of a family; imports TensorFlow."""
+    """The layers, heads and names of a family. Imports TensorFlow."""
     module, _, name = _FAMILIES[model_type][1].partition(".")
     families = import_module(f"kfp_finetune.components.models.families.{module}")
     return getattr(families, name or "FAMILY")  # type: ignore[no-any-return]

@@ -11,16 +11,16 @@ from kfp_finetune.components.models.configurations.rope import Rope
 
 
 def rotations(rope: Rope, width: Any, size: int) -> tuple[Any, Any]:
-    """The cosines and sines of the angle of each position and pair of elements.
+    """The cosines and sines of the angles of every position and pair of elements.
 
     Args:
-        rope: The kind of embeddings.
+        rope: The rotary embeddings.
         width: Number of positions, a scalar tensor.
         size: Width of a head.
 
     Returns:
-        Two of shape [width, size], float32; the sines of the first half of the elements are
-        negative, as `rotate` needs them.
+        Cosines and sines, float32, shape [width, size]; the sines of the first half of the elements
+        are negated for `rotate`.
     """
     exponents = np.arange(0, size, 2, dtype=np.float32) / np.float32(size)
     if rope.kind == "dynamic":
@@ -37,17 +37,17 @@ def rotations(rope: Rope, width: Any, size: int) -> tuple[Any, Any]:
 
 
 def rotate(x: Any, cosines: Any, sines: Any) -> Any:
-    """Turn each pair (element i, element i + size / 2) by the angle of its position.
+    """Rotate each pair (element i, element i + size / 2) by the angle of its position.
 
-    It computes in float32, as PyTorch's models do: bfloat16 would round the angles.
+    Computed in float32, as in PyTorch's models, because bfloat16 would round the angles.
 
     Args:
         x: Queries or keys, shape [..., width, size].
-        cosines: Shape [width, size], of `rotations`; also multiplied by a constant.
+        cosines: From `rotations`, possibly multiplied by a constant; shape [width, size].
         sines: The same.
 
     Returns:
-        The same shape and type as `x`.
+        A tensor of the shape and type of `x`.
     """
 
     def product(x: Any, sines: Any) -> Any:
@@ -56,7 +56,7 @@ def rotate(x: Any, cosines: Any, sines: Any) -> Any:
 
     @tf.custom_gradient
     def turn(x: Any) -> tuple[Any, Any]:
-        def gradient(dy: Any) -> Any:  # turn back; the angles are constants
+        def gradient(dy: Any) -> Any:  # rotate back; the angles are constants
             with tf.name_scope("rotate_gradient"):
                 return product(dy, -sines)
 

@@ -17,7 +17,7 @@ from kfp_finetune.components.models.rotary import rotate, rotations
 
 
 class RotaryEncoder(Encoder):
-    """An encoder whose layers all take the same rotary positions."""
+    """An encoder with the same rotary positions in all layers."""
 
     def run_rotary(
         self,
@@ -28,15 +28,15 @@ class RotaryEncoder(Encoder):
         seed: Any,
         first_token: bool,
     ) -> Any:
-        """Blocks one after the other; the last for the first token alone if `first_token`.
+        """Run the blocks in order; the last only for the first token if `first_token`.
 
         Args:
             blocks: The layers.
             x: Hidden states, shape [batch, width, hidden].
-            features: As `Encoder.call` takes them.
+            features: See `Encoder.call`.
             config: The configuration; its `rope` and `head_size` are used.
-            seed: As `Dropout` takes it.
-            first_token: As `Encoder.call` takes it.
+            seed: Seed of the pass, see `Dropout`; None for no dropout.
+            first_token: See `Encoder.call`.
         """
         mask = features["attention_mask"]
         bias = padding_bias(mask)
@@ -57,17 +57,17 @@ class RotaryEncoder(Encoder):
 class RotaryAttention(keras.layers.Layer):
     """Multi-head self-attention with rotary positions and its output projection.
 
-    It is built without Keras' autocast, as is each layer around it: under a policy of bfloat16,
+    This layer and all layers around it are built without Keras' autocast: under a bfloat16 policy,
     Keras would round the cosines and sines that are passed to them.
 
     Args:
         hidden: Width of the hidden states.
         heads: Number of heads.
         size: Width of a head.
-        dropout: Rate for the attention's probabilities.
-        bias: Whether the four dense layers have one.
-        key_value_heads: Number of heads of keys and values, each of which serves as many heads of
-            queries (grouped-query attention, 2305.13245); None: the same.
+        dropout: Dropout rate of the attention probabilities.
+        bias: Whether the four dense layers have a bias.
+        key_value_heads: Number of heads of keys and values, each shared by the same number of heads
+            of queries (grouped-query attention, 2305.13245); None for the number of query heads.
     """
 
     def __init__(
@@ -99,15 +99,15 @@ class RotaryAttention(keras.layers.Layer):
         in_blocks: bool = False,
         first_token: bool = False,
     ) -> Any:
-        """Attend.
+        """Compute self-attention.
 
         Args:
             x: Hidden states, shape [batch, width, hidden].
-            bias: Of padding, shape [batch, 1, 1, width].
-            cosines: Of `rotations`, shape [width, size].
+            bias: The bias that masks padding, shape [batch, 1, 1, width].
+            cosines: From `rotations`, shape [width, size].
             sines: The same.
-            seed: As `Dropout` takes it.
-            in_blocks: Whether to attend in blocks of queries, in less memory.
+            seed: Seed of the pass, see `Dropout`; None for no dropout.
+            in_blocks: Whether to compute in blocks of queries, which takes less memory.
             first_token: Whether only the first token attends.
 
         Returns:
@@ -120,7 +120,7 @@ class RotaryAttention(keras.layers.Layer):
         scale = query.shape[-1] ** -0.5
         query = rotate(query, cosines[:end] * scale, sines[:end] * scale)
         shape, static = tf.shape(query), query.shape
-        if self._groups < self._heads:  # the queries of a group as one longer text
+        if self._groups < self._heads:  # treats the queries of a group as one longer text
             query = tf.reshape(query, [shape[0], self._groups, -1, static[-1]])
         weigh = attend_by_blocks if in_blocks and not first_token else weighted_values
         attended = weigh(query, key, value, bias, self.dropout, seed)

@@ -1,4 +1,4 @@
-"""A model's weights and configuration as PyTorch's `save_pretrained` writes them."""
+"""Save a model's weights and configuration in the format of PyTorch's `save_pretrained`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Keys that allow code, or describe the original folder or another head.
 _DROPPED = ("trust_remote_code", "initialize_from_config", "num_labels")
-# Read when the saved tokenizer is opened, and checked there.
+# Read, and checked, when the saved tokenizer is opened.
 _TEXTS = ("tokenizer_class",)
 
 
@@ -32,8 +32,8 @@ def save(model: Classifier, tokenizer_folder: Path, path: Path) -> None:
 
     Args:
         model: The model.
-        tokenizer_folder: Where the tokenizer's files are copied from.
-        path: Where to; made if it is not there.
+        tokenizer_folder: The folder to copy the tokenizer's files from.
+        path: The folder to write to; created if it does not exist.
     """
     path.mkdir(parents=True, exist_ok=True)
     write(model, path)
@@ -41,36 +41,36 @@ def save(model: Classifier, tokenizer_folder: Path, path: Path) -> None:
 
 
 def write(model: Classifier, path: Path) -> None:
-    """Write config.json and model.safetensors; the same weights give the same bytes.
+    """Write config.json and model.safetensors; equal weights give equal bytes.
 
     Args:
         model: The model.
-        path: A folder that exists.
+        path: An existing folder.
     """
     write_config(model, path)
     save_file(torch_tensors(model), path / WEIGHTS, metadata={"format": "pt"})
-    # safetensors writes a temporary file, which only its owner may read, and renames it.
+    # safetensors writes a temporary file that only its owner may read, and renames it.
     shutil.copymode(path / "config.json", path / WEIGHTS)
 
 
 def write_config(model: Classifier, path: Path) -> None:
-    """Write config.json, naming PyTorch's class."""
+    """Write config.json, with the name of PyTorch's class."""
     text = json.dumps(config_of(model), indent=2, sort_keys=True, ensure_ascii=False)
     (path / "config.json").write_text(text + "\n", encoding="utf-8")
 
 
 def config_of(model: Classifier) -> dict[str, Any]:
-    """The content of config.json: every key that the family reads, old ones too, and the task's.
+    """The content of config.json: all keys that the family reads, old ones too, and the task's.
 
-    Of keys that the family does not read, only numbers and flags are kept. A text, list or object
-    could name code or a file that another program would load (`auto_map`, `custom_pipelines`,
+    Other keys are kept only if they are numbers or flags. A text, list or object could name code or
+    a file that another program would load (`auto_map`, `custom_pipelines`,
     `_attn_implementation_internal`).
     """
     config = model.config
     known = {
         field.name: value
         for field in dataclasses.fields(config)
-        # Some keys are read where they are there, and null is not the same.
+        # Some keys have an effect if they are present, even as null.
         if "rule" in field.metadata
         and ((value := getattr(config, field.name)) is not None or field.name in config.described)
     }
@@ -101,7 +101,7 @@ def _is_inert(value: Any) -> bool:
 
 
 def torch_tensors(model: Classifier) -> dict[str, NDArray[np.float32]]:
-    """A model's weights by PyTorch's names, in PyTorch's layouts."""
+    """A model's weights by PyTorch's names, in PyTorch's layout."""
     tensors = {}
     for weight in weights_of(model):
         value = np.asarray(weight.variable)

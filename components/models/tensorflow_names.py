@@ -1,7 +1,7 @@
-"""Names that Transformers 4 gave to the weights of its TensorFlow models.
+"""The names of weights in Transformers 4's TensorFlow models.
 
-Such files say `"format": "tf"` in their metadata. A name was the path of Keras'
-layers; dense kernels lie as they do here, so there is nothing to transpose.
+Such files have `"format": "tf"` in their metadata. A name is the path of Keras layers. Dense
+kernels have the same layout as ours, so nothing is transposed.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ def to_torch(name: str) -> str:
     """PyTorch's name of a weight.
 
     Args:
-        name: TensorFlow's without the model's own name, such as
+        name: TensorFlow's name without the model's own name, such as
             "bert/encoder/layer_._0/attention/self/query/kernel:0".
     """
     name = name.removesuffix(":0")
-    # `_._` stands before a number, and `___` for what a layer's name cannot have.
+    # `_._` precedes a number, and `___` replaces characters that layer names cannot have.
     name = re.sub(r"/[^/]*___([^/]*)/", r"/\1/", name.replace("_._", "/"))
     *path, leaf = name.split("/")
     return ".".join((*path, _LEAVES.get(leaf, leaf)))

@@ -1,4 +1,4 @@
-"""A checkpoint's tensors, put into a model; what it lacks, drawn at random."""
+"""Copy a checkpoint's tensors into a model, and initialise missing weights at random."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from kfp_finetune.components.models.names import Weight, weights_of
 
 
 class Compared(NamedTuple):
-    """A model's weights and a checkpoint's tensors, by PyTorch's names.
+    """A comparison of a model's weights with a checkpoint's tensors, by PyTorch's names.
 
     Attributes:
         weights: All weights of the model.
         missing: Weights that the checkpoint does not have.
-        mismatched: Weights of another shape, and the two shapes.
+        mismatched: Weights whose shapes differ, and the two shapes.
         unused: Tensors of the checkpoint that the model does not have.
     """
 
@@ -31,7 +31,7 @@ class Compared(NamedTuple):
 
     @property
     def fresh(self) -> set[str]:
-        """The weights that the checkpoint has no values for."""
+        """The weights for which the checkpoint has no values."""
         return self.missing | self.mismatched.keys()
 
 
@@ -39,7 +39,7 @@ def compare_weights(model: Classifier, checkpoint: Checkpoint) -> Compared:
     """Compare the names and shapes of a model's weights with those of a checkpoint.
 
     Args:
-        model: A model; its variables need no values yet.
+        model: A model, whose variables need not have values yet.
         checkpoint: An open checkpoint.
     """
     weights = {weight.name: weight for weight in weights_of(model)}
@@ -60,10 +60,10 @@ def compare_weights(model: Classifier, checkpoint: Checkpoint) -> Compared:
 
 
 def load_weights(compared: Compared, checkpoint: Checkpoint) -> None:
-    """Put a checkpoint's tensors into a model; weights that it lacks stay as they were.
+    """Copy a checkpoint's tensors into a model; other weights keep their values.
 
     Raises:
-        InputError: If a tensor holds a number that is not finite.
+        InputError: If a tensor contains a number that is not finite.
     """
     for name in compared.weights.keys() - compared.fresh:
         weight = compared.weights[name]
@@ -71,14 +71,14 @@ def load_weights(compared: Compared, checkpoint: Checkpoint) -> None:
 
 
 def draw(weights: Iterable[Weight], stddev: float, seed: int) -> None:
-    """Draw weights at random: matrices from a normal distribution, offsets 0, scales 1.
+    """Initialise weights: matrices from a normal distribution, offsets 0, scales 1.
 
-    A weight's values depend on its name, its shape and the seed, and on nothing else.
+    The values of a weight depend only on its name, its shape and the seed.
 
     Args:
         weights: The weights.
         stddev: Standard deviation of the matrices, the configuration's `initializer_range`.
-        seed: The run's.
+        seed: The run's seed.
     """
     for weight in weights:
         shape = tuple(weight.variable.shape)

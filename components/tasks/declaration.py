@@ -65,7 +65,7 @@ class TaskDeclaration:
         found = tuple(kind for kind in self.problem_types if kind.name == problem_type)
         if not found:
             raise InputError(
-                f"problem_type '{problem_type}' is not known",
+                f"unknown problem_type '{problem_type}'",
                 where="problem_type",
                 expected="one of auto, " + ", ".join(kind.name for kind in self.problem_types),
                 remedy="--problem-type auto",
@@ -193,7 +193,7 @@ class TaskDeclaration:
         if class_weights not in CLASS_WEIGHTS:
             problems.append(
                 InputError(
-                    f"class_weights '{class_weights}' is not known",
+                    f"unknown class_weights '{class_weights}'",
                     where="class_weights",
                     expected="one of " + ", ".join(CLASS_WEIGHTS),
                     remedy="--class-weights balanced",

@@ -40,7 +40,7 @@ def get_task(name: str) -> Task:
     """
     if name not in TASKS:
         raise InputError(
-            f"task '{name}' is not known",
+            f"unknown task '{name}'",
             where="task",
             expected="one of " + ", ".join(TASKS),
             remedy=f"--task {DEFAULT_TASK}",

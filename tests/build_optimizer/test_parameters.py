@@ -91,7 +91,7 @@ def test_a_description_reads_back_as_it_was_written(tmp_path: Path) -> None:
         ),
         (
             {"lr_scheduler_type": "triangle"},
-            "lr_scheduler_type 'triangle' is not known\n"
+            "unknown lr_scheduler_type 'triangle'\n"
             "  where:    lr_scheduler_type\n"
             "  expected: one of constant, linear, polynomial, cosine, cosine_with_restarts,"
             " inverse_sqrt, exponential, piecewise_constant, warmup_stable_decay\n"
@@ -99,7 +99,7 @@ def test_a_description_reads_back_as_it_was_written(tmp_path: Path) -> None:
         ),
         (
             {"lr_scheduler_type": "constant_with_warmup"},
-            "lr_scheduler_type 'constant_with_warmup' is not known\n"
+            "unknown lr_scheduler_type 'constant_with_warmup'\n"
             "  where:    lr_scheduler_type\n"
             "  expected: one of constant, linear, polynomial, cosine, cosine_with_restarts,"
             " inverse_sqrt, exponential, piecewise_constant, warmup_stable_decay\n"

@@ -160,5 +160,5 @@ def test_invalid_models_are_refused(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the folder has no weights"):
         Predictor.load(folder)
     folder = write_trained(tmp_path / "other", tiny_model, label_names=["a", "b"])
-    with pytest.raises(InputError, match="the model has not been trained for these labels"):
+    with pytest.raises(InputError, match="the model was not trained for these labels"):
         Predictor.load(folder)

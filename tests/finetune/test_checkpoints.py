@@ -359,9 +359,9 @@ def test_what_differs_is_said_and_not_resumed_unless_asked(
     difference = "optimizer.schedule.learning_rate: 0.001, now 0.002"
     for resume in ("retry", "exact"):
         assert refused(other, resume_from_checkpoint=resume) == (
-            f"the checkpoints (step 6) are of a different training: {difference}\n"
+            f"the checkpoints (step 6) belong to a different training: {difference}\n"
             f"  where:    {tmp_path / 'saved'}\n"
-            "  expected: checkpoints of a training equal in everything that determines its result\n"
+            "  expected: checkpoints of the same training (data, model, parameters, machine)\n"
             "  remedy:   give another --checkpoint-dir, or continue from them anyway, which is not"
             " bit-identical: --resume-from-checkpoint any"
         )
@@ -433,7 +433,7 @@ def test_what_a_checkpoint_holds_cannot_be_changed_by_going_on_from_it(
 ) -> None:
     Run(tmp_path, tiny_data, tiny_model, **setting).killed_at(5, kill)
     message = refused(Run(tmp_path, tiny_data, tiny_model, **other), resume_from_checkpoint="any")
-    assert message.startswith("the checkpoints (step 3) are of a different training: ")
+    assert message.startswith("the checkpoints (step 3) belong to a different training: ")
     assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3]
 
 
@@ -487,7 +487,7 @@ def test_other_peoples_folders_are_left_alone(
     run.killed_at(11, kill)
     assert [(folder / "weights").read_text() for folder in theirs] == ["precious"] * 3
     assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3, 9]
-    assert "step-00000006 exists, and is not a checkpoint of this run" in capsys.readouterr().out
+    assert "step-00000006 exists and is not a checkpoint of this run" in capsys.readouterr().out
     shutil.rmtree(tmp_path / "saved" / "step-00000009")
     (tmp_path / "saved" / "run.json").unlink()
     assert refused(run).startswith("the directory has checkpoints of an unknown run: ")
@@ -535,7 +535,7 @@ def test_nothing_is_resumed_unasked(
     assert "another run, second (finished)" in refused(run, owner="third")
     differs = Run(tmp_path, tiny_data, tiny_model, learning_rate=2e-3)
     message = refused(differs, owner="third", resume_from_checkpoint="any")
-    assert message.startswith("the checkpoints (finished) are of a different training: ")
+    assert message.startswith("the checkpoints (finished) belong to a different training: ")
     run = Run(tmp_path, tiny_data, tiny_model)
     capsys.readouterr()
     run(owner="second")  # a retry, as when the outputs could not be uploaded

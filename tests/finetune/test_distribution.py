@@ -204,11 +204,11 @@ def test_each_device_drops_out_for_itself_and_draws_as_often(
         ("[]", "TF_CONFIG cannot be read: "),
         (
             '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "ps"}}',
-            "TF_CONFIG has the jobs worker, ps, and this process is of the job ps",
+            "TF_CONFIG has the jobs worker, ps, but this process has the job ps",
         ),
         (
             '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "evaluator"}}',
-            "TF_CONFIG has the jobs worker, and this process is of the job evaluator",
+            "TF_CONFIG has the jobs worker, but this process has the job evaluator",
         ),
     ],
 )

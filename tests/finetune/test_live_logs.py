@@ -65,7 +65,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(
     (tmp_path / "file").write_text("")
     for directory in (str(tmp_path / "file"), "s3://no-such-bucket/live", "ftp://me:pw@host/live"):
         with (
-            pytest.raises(InputError, match="the event files cannot be kept there") as caught,
+            pytest.raises(InputError, match="the event files cannot be written there") as caught,
             live_logs.synced(str(tmp_path), directory, "/runs/one/steps/finetune"),
         ):
             raise AssertionError("training began")

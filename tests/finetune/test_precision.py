@@ -98,7 +98,7 @@ def test_what_was_decided_is_recorded_and_sets_no_policy_on_a_processor(
 
 def test_keras_on_another_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(InputError, match="Keras was imported with the backend jax"):
+    with pytest.raises(InputError, match="Keras was imported with the jax backend"):
         devices.configure(0)
 
 

@@ -288,7 +288,7 @@ def test_a_schedule_of_another_length_than_the_plan_is_refused(
 ) -> None:
     optimizer_artifact.write(tmp_path / "optimizer", build_optimizer_config(40))
     with pytest.raises(
-        InputError, match="the schedule is 40 steps long, the training is 103 examples"
+        InputError, match="the schedule is 40 steps long, but the training is 103 examples"
     ):
         finetune(
             Parameters(base_model=str(tiny_model), batch_size=8, num_train_epochs=3),
@@ -310,7 +310,7 @@ def test_fewer_updates_than_planned_fail_the_step(
             plan.num_train_steps - 1
         ),
     )
-    with pytest.raises(RuntimeError, match="12 updates were made, 13 were planned"):
+    with pytest.raises(RuntimeError, match="12 updates were made, but 13 were planned"):
         run(tiny_data, tiny_model, tmp_path, {"batch_size": 8, "num_train_epochs": 1.0})
 
 
@@ -348,8 +348,8 @@ def test_a_loss_that_is_not_finite_ends_training_with_its_step(
     with pytest.raises(InputError) as error:
         run(tiny_data, tiny_model, tmp_path, plan, learning_rate=1e30)
     assert re.match(
-        r"training diverged: the (loss|gradient) of update \d+ is (nan|inf) \(learning rate \S+\),"
-        r" made from [78] rows × \d+ tokens: rows (\d+, ){6,7}\d+\n",
+        r"training diverged: the (loss|gradient) of step \d+ is (nan|inf) \(learning rate \S+,"
+        r" batch of [78] rows × \d+ tokens: rows (\d+, ){6,7}\d+\)\n",
         str(error.value),
     )
     assert "remedy:   a lower --learning-rate" in str(error.value)
@@ -417,7 +417,7 @@ def test_memory_that_runs_out_is_said_with_the_batch_and_what_to_lower(
     with pytest.raises(InputError) as error:
         run(tiny_data, tiny_model, tmp_path, {"batch_size": 8, "num_train_epochs": 1.0})
     assert re.fullmatch(
-        r"memory ran out in update 0, of 8 rows × \d+ tokens: rows (\d+, ){7}\d+\n"
+        r"out of memory in step 0, with a batch of 8 rows × \d+ tokens: rows (\d+, ){7}\d+\n"
         r"  where:    batch_size, max_length\n"
         r"  expected: batches that fit into memory\n"
         r"  remedy:   --batch-size 4 --gradient-accumulation-steps 2, or a smaller --max-length",

@@ -113,7 +113,7 @@ FILES: dict[str, tuple[str, str, list[list[str]], list[list[str]] | None, list[s
         [["a"], ["b"], ["c"]],
         [["O"], ["O"], ["O"]],
         [
-            "lines between sentences that hold white space: 1",
+            "lines between sentences that contain only white space: 1",
             "-DOCSTART- lines omitted: 2",
         ],
     ),

@@ -236,10 +236,10 @@ def test_data_that_changes_before_it_is_read_fails_the_step(
     with pytest.raises(InputError) as raised:
         read(parameters | {"change": lambda: put(2)}, tmp_path)
     assert str(raised.value) == (
-        "the data changed after the run had started\n"
+        "the data changed after the run started\n"
         f"  where:    http://{host}/data.csv\n"
-        "  expected: data that does not change until it has been read\n"
-        "  remedy:   run again; or copy data that keeps changing, and use the copy"
+        "  expected: data that does not change while it is read\n"
+        "  remedy:   run again; if the data keeps changing, use a copy of it"
     )
 
 
@@ -249,5 +249,5 @@ def test_a_local_file_that_changes_before_it_is_read_fails_the_step(
     path = tiny.write_csv(tmp_path / "data.csv", tiny.rows(60))
     parameters = {"dataset": str(path), "model": str(tiny_model), "max_length": 16}
     assert len(read(parameters, tmp_path)) == 64
-    with pytest.raises(InputError, match="the data changed after the run had started"):
+    with pytest.raises(InputError, match="the data changed after the run started"):
         read(parameters | {"change": lambda: tiny.write_csv(path, tiny.rows(60, 1))}, tmp_path)

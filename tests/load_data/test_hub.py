@@ -204,7 +204,7 @@ def test_the_hubs_refusals_are_said_plainly(hub: str, tmp_path: Path) -> None:
     assert gone["remedy"] == "check the spelling; for a private model set HF_TOKEN"
     assert gated["found"] == "the Hub provides this model only to users who accepted its terms"
     assert gated["remedy"] == f"accept the terms at {hub}/someone/gated and set HF_TOKEN"
-    assert old["found"] == "the Hub has this model, but not this revision"
+    assert old["found"] == "the Hub has this model but not this revision"
     assert old["where"] == "model: someone/old, revision: v9"
     assert broken["found"] == (
         "there is no such folder, and the model cannot be downloaded: the Hub answered HTTP 500"
@@ -237,7 +237,7 @@ def test_a_hub_that_cannot_be_reached_is_said_plainly(tmp_path: Path) -> None:
         "  where:    someone/texts\n"
         "  expected: a file or folder on this disk, or a dataset on the Hub that this machine can"
         " reach\n"
-        "  remedy:   try again; or download it on another machine, and give the files\n"
+        "  remedy:   try again; or download it on another machine and copy the files\n"
     )
 
 

@@ -280,7 +280,7 @@ def test_pipes_and_links_upwards_in_a_folder_are_refused(load: Any, tmp_path: Pa
     (folder / "more.csv").unlink()
     for target in ("/", str(tmp_path), str(folder)):
         (folder / "all").symlink_to(target)
-        with pytest.raises(InputError, match="the link all leads to") as caught:
+        with pytest.raises(InputError, match="the link all points to") as caught:
             load(folder)
         assert re.fullmatch(r"remove the link: rm \S+", caught.value.remedy)
         (folder / "all").unlink()

@@ -610,7 +610,7 @@ def test_a_hub_id_while_offline_is_said() -> None:
         "  where:    someone/nothing\n"
         "  expected: a file or folder on this disk, or a dataset on the Hub that this machine can"
         " reach\n"
-        "  remedy:   unset HF_HUB_OFFLINE; or download it on another machine, and give the files"
+        "  remedy:   unset HF_HUB_OFFLINE; or download it on another machine and copy the files"
     )
     with pytest.raises(InputError):
         split_names("someone/nothing")

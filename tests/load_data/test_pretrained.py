@@ -62,7 +62,7 @@ def test_a_path_to_nothing_is_not_taken_for_a_hub_id(path: str) -> None:
     assert error.found == "there is no such folder"
     assert error.where == f"model: {path}"
     assert error.expected == "a local folder, or a Hub id such as google-bert/bert-base-uncased"
-    assert error.remedy == f"check the path; it was looked for in {Path.cwd()}"
+    assert error.remedy == f"check the path, which is relative to {Path.cwd()}"
 
 
 def test_a_local_folder_has_no_revisions(tiny_model: Path) -> None:
@@ -251,12 +251,12 @@ def with_a_broken_configuration(model: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "found", "remedy"),
     [
-        (without_files, "the folder holds no tokenizer", "copy the files from the model that"),
-        (without_a_class, "nothing says of which class the tokenizer is", "copy the files from"),
+        (without_files, "the folder has no tokenizer", "copy the files from the model that"),
+        (without_a_class, "the class of the tokenizer is not given", "copy the files from"),
         (
             with_another_familys_files,
             "no fast tokenizer can be made from vocab.txt",
-            "write it where `sentencepiece` is installed: "
+            "convert it where `sentencepiece` is installed: "
             "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
         ),
         (damaged, "the tokenizer cannot be opened: EOF while parsing", "download or copy them"),
@@ -266,18 +266,18 @@ def with_a_broken_configuration(model: Path) -> None:
         (
             slow,
             "the model needs a fast tokenizer, and Transformers has none for ByT5Tokenizer",
-            "choose one that has it, e.g. --model FacebookAI/xlm-roberta-base",
+            "choose a model that has one, e.g. --model FacebookAI/xlm-roberta-base",
         ),
         (without_padding, "the tokenizer has no padding token", '"pad_token": "[PAD]"'),
         (
             with_too_many_tokens,
-            "the tokenizer has ids up to 14, the model embeds 10 (0 to 9)",
+            "the tokenizer has ids up to 14, but the model embeds 10 (0 to 9)",
             "copy the tokenizer's files from the model that this one was made from",
         ),
         (
             with_own_code,
             "no fast tokenizer can be made from vocab.txt without the checkpoint's own code"
-            " (`auto_map`), which is never run here",
+            " (`auto_map`), which is never run",
             "choose a model with a tokenizer.json",
         ),
         (with_a_broken_configuration, "tokenizer_config.json is not a JSON object: ", "again"),

@@ -246,7 +246,7 @@ def test_wnut17_is_what_its_source_says(shared: Path, tiny_model: Path, tmp_path
         "B-creative-work": 140,
     }
     assert len(manifest.label_names) == 13
-    odd = "lines between sentences that hold white space: 2,394"
+    odd = "lines between sentences that contain only white space: 2,394"
     assert any(note.endswith(odd) for note in report.notes)
 
 

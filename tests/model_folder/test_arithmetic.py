@@ -94,8 +94,8 @@ def test_pairs_have_token_types_only_where_the_model_takes_them(
 def test_a_length_that_is_none_is_not_used(value: Any, model: Path, tmp_path: Path) -> None:
     change(model / "tokenizer_config.json", model_max_length=value)
     load(model, tmp_path)
-    told = f"the tokenizer's model_max_length is {value!r}, which is no length: not used"
-    assert told in data_report.read(tmp_path / "out").notes
+    note = f"ignored the tokenizer's model_max_length: {value!r} is not a valid length"
+    assert note in data_report.read(tmp_path / "out").notes
     written = json.loads((tmp_path / "out/tokenizer/tokenizer_config.json").read_text())
     assert written["model_max_length"] > 10**20
     with pytest.raises(InputError) as caught:

@@ -180,7 +180,7 @@ def test_the_head_is_fresh_for_another_number_of_labels(tmp_path: Path) -> None:
     model = load(folder, num_labels=5, label_names=list("abcde"), note=notes.append)
     assert notes == [
         "new weights initialised with seed 1: classifier.out_proj.bias, classifier.out_proj.weight"
-        " (the checkpoint's head has another number of labels: [3] instead of [5])"
+        " (the checkpoint's head has a different number of labels: [3] instead of [5])"
     ]
     assert model(features("roberta")).shape == (2, 5)
     dense = fill(record("roberta")["classifier"]["tensors"])["classifier.dense.weight"]
@@ -206,10 +206,10 @@ def test_a_fresh_head_can_be_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load(write_checkpoint(tmp_path, "bert", "base"), fresh_head=False)
     assert str(caught.value) == (
-        "the model has not been trained for these labels: the checkpoint has none\n"
+        "the model was not trained for these labels: the checkpoint has none\n"
         f"  where:    {tmp_path}\n"
         "  expected: a head for 3 labels (negative, neutral, positive)\n"
-        "  remedy:   train it first, or give a model that has been trained for them"
+        "  remedy:   train the model first, or give one that was trained for these labels"
     )
 
 

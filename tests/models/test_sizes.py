@@ -70,12 +70,12 @@ def test_weights_of_published_sizes_fit(model_type: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("family", "changes", "found"),
     [
-        ("bert", {"num_hidden_layers": 999}, "999 layers, and the weights have 2"),
+        ("bert", {"num_hidden_layers": 999}, "999 layers, but the weights have 2"),
         ("modernbert", {"num_hidden_layers": 999, "layer_types": None}, "999 layers"),
         (
             "nomic_bert",
             {"n_layer": 999, "num_hidden_layers": None},
-            "999 layers, and the weights have 2",
+            "999 layers, but the weights have 2",
         ),
         ("bert", {"vocab_size": 10**9}, "vocab_size 1,000,000,000"),
         ("bert", {"hidden_size": 10**6}, "hidden_size 1,000,000"),
@@ -144,5 +144,7 @@ def test_a_model_beyond_memory(tiny_model: Path, tmp_path: Path) -> None:
     """There are no weights to compare with: this one is drawn at random."""
     described = json.loads((tiny_model / "config.json").read_text()) | {"vocab_size": 2**31 - 1}
     (tmp_path / "config.json").write_text(json.dumps(described))
-    with pytest.raises(InputError, match=r"the model takes about .* GB, this machine has"):
+    with pytest.raises(
+        InputError, match=r"the model needs about .* GB of memory, but this machine has"
+    ):
         load(tmp_path)

@@ -116,7 +116,7 @@ def an_index_that_leaves_the_folder(folder: Path) -> None:
 
 EXPECTED = {
     no_weights: (
-        "the folder has no weights; in it: config.json",
+        "the folder has no weights; it contains: config.json",
         "{folder}",
         "model.safetensors, or model.safetensors.index.json with its shards",
         "download or copy the whole model again",
@@ -128,22 +128,22 @@ EXPECTED = {
         "import BertForSequenceClassification as M",
     ),
     only_an_adapter: (
-        "the folder has no weights; in it: adapter_model.safetensors, config.json",
+        "the folder has no weights; it contains: adapter_model.safetensors, config.json",
         "{folder}",
         "model.safetensors",
         "",
     ),
     no_format: (
-        "the metadata name the weights' format as nothing",
+        "the metadata give the format of the weights as nothing",
         "{folder}/model.safetensors",
         '"format": "pt" or "tf" in the safetensors metadata',
         '`save_file(..., metadata={"format": "pt"})` if it is PyTorch\'s',
     ),
     unknown_format: (
-        "the metadata name the weights' format as flax",
+        "the metadata give the format of the weights as flax",
         "{folder}/model.safetensors",
         '"format": "pt" or "tf" in the safetensors metadata',
-        "write the file again with Transformers' `save_pretrained`",
+        "save the model again with Transformers' `save_pretrained`",
     ),
     cut_short: (
         "the file is damaged: ",
@@ -159,8 +159,7 @@ EXPECTED = {
         "run `git lfs pull` in the folder",
     ),
     layers_left_out: (
-        "config.json describes another model than the weights are of: 2 layers, and the weights"
-        " have 1",
+        "config.json does not match the weights: 2 layers, but the weights have 1",
         "{folder}/config.json",
         "the configuration that was saved with these weights",
         "download or copy the whole model again, config.json and weights together",
@@ -172,7 +171,7 @@ EXPECTED = {
         "download or copy the whole model again",
     ),
     of_another_size: (
-        "6 of the encoder's 37 weights have another shape than config.json says: "
+        "6 of the encoder's 37 weights do not have the shape that config.json gives: "
         "bert.encoder.layer.0.intermediate.dense.weight: [24, 16] instead of [32, 16], "
         "bert.encoder.layer.0.intermediate.dense.bias: [24] instead of [32], ",
         "{folder}",
@@ -186,9 +185,9 @@ EXPECTED = {
         "use the model that this one was quantized from",
     ),
     not_a_number: (
-        "the weights are damaged: bert.encoder.layer.1.output.dense.weight holds NaN",
+        "the weights are damaged: bert.encoder.layer.1.output.dense.weight contains NaN",
         "{folder}",
-        "numbers that are all finite",
+        "finite numbers",
         "it was saved after its training had diverged",
     ),
     impossible_configuration: (
@@ -205,7 +204,7 @@ EXPECTED = {
     ),
     a_shard_cut_short: ("the file is damaged: ", f"{{folder}}/{SHARD}", "", "download or copy"),
     a_shard_left_out_of_the_index: (
-        "config.json describes another model than the weights are of: vocab_size 40, ",
+        "config.json does not match the weights: vocab_size 40, ",
         "{folder}/config.json",
         "the configuration that was saved with these weights",
         "",

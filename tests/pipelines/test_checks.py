@@ -166,7 +166,7 @@ def test_a_command_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
     errors = [line for line in done.stderr.splitlines() if not line.startswith("  ")]
     assert errors == [
         "error: there is no such folder",
-        "error: optimizer 'adamm' is not known",
+        "error: unknown optimizer 'adamm'",
         "error: metric_for_best_model 'acuracy' is not measured",
     ]
     assert list(tmp_path.iterdir()) == [data]

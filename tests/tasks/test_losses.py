@@ -107,7 +107,7 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
             "  where:    label_smoothing_factor\n"
             "  expected: a share of at least 0 and below 1\n"
             "  remedy:   --label-smoothing-factor 0.1\n"
-            "class_weights 'balance' is not known\n"
+            "unknown class_weights 'balance'\n"
             "  where:    class_weights\n"
             "  expected: one of none, balanced\n"
             "  remedy:   --class-weights balanced",

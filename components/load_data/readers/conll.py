@@ -75,7 +75,7 @@ def _count(layout: Layout) -> tuple[int, dict[str, int]]:
     sentences = 0
     inside = False
     found = {
-        "lines between sentences that hold white space": 0,
+        "lines between sentences that contain only white space": 0,
         "-DOCSTART- lines omitted": 0,
         "lines of multiword tokens and empty nodes omitted": 0,
         "lines within sentences that begin with # and are read as comments": 0,

@@ -1,4 +1,4 @@
-"""The files and folders that a dataset's name stands for, by split."""
+"""The files and folders of a dataset, by split."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class FileSet:
         kind: "files"; "texts" (folders with one text per file); "parallel" (texts and labels in two
             files); "saved" (by the datasets library); "hub".
         name: The dataset's name in messages, without secrets.
-        files: The files by split; under "" those of no split.
+        files: The files by split, with "" for files of no split.
         folders: For "texts" and "saved", the folder by split.
         parallel: For "parallel", the two files by split.
-        notes: What was detected or skipped, for the user.
+        notes: Files and formats that were detected or skipped, as sentences for the user.
         warnings: The same, where it may be a mistake.
     """
 
@@ -57,7 +57,7 @@ class FileSet:
 
     @property
     def splits(self) -> list[str]:
-        """The splits that are known from names, sorted."""
+        """The splits that the names indicate, sorted."""
         return sorted(name for name in (*self.files, *self.folders, *self.parallel) if name)
 
 
@@ -66,13 +66,13 @@ def check_same_format(files: list[File], name: str) -> list[File]:
 
     Args:
         files: The files.
-        name: Of the dataset, in messages.
+        name: The dataset's name in messages.
 
     Returns:
         The files.
 
     Raises:
-        InputError: If they do not.
+        InputError: If they have several formats.
     """
     formats = Counter(file.format for file in files)
     if len(formats) > 1:
@@ -91,8 +91,8 @@ def skipped(name: str, files: Sequence[str]) -> str:
     """A note about files that are skipped because of their file type.
 
     Args:
-        name: Of the folder or archive, in messages.
-        files: Their names.
+        name: The name of the folder or archive in messages.
+        files: The names of the files.
     """
     return f"{name}: skipped (unsupported file type; name the file to read it): {first_few(files)}"
 
@@ -104,7 +104,7 @@ def first_few(names: Sequence[str]) -> str:
 
 
 def not_a_file(name: str) -> InputError:
-    """The error for a pipe, a device and the like, whose content can be read only once."""
+    """The error for a pipe, a device or similar, whose content can be read only once."""
     return InputError(
         "this is neither a file nor a folder",
         where=name,
@@ -117,7 +117,7 @@ def no_labels(name: str, files: list[Path]) -> InputError:
     """The error for plain text without labels.
 
     Args:
-        name: Of the file or folder, in messages.
+        name: The name of the file or folder in messages.
         files: The text files.
     """
     with contextlib.suppress(OSError):
@@ -139,7 +139,7 @@ def no_labels(name: str, files: list[Path]) -> InputError:
 
 
 def _is_table(path: Path) -> bool:
-    """Whether the first lines of a text file all have the same number of tabs."""
+    """Return True if the first lines of a text file all have the same number of tabs."""
     with path.open("rb") as file:
         lines = [line for line in file.read(_LOOKED_AT).split(b"\n")[:-1] if line.strip()]
     widths = {line.count(b"\t") for line in lines}

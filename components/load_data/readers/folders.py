@@ -1,4 +1,4 @@
-"""A folder of data: which of its files are read, and the splits that their names indicate."""
+"""The data files in a folder, and the splits that their names indicate."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _by_split(
 
 
 def _parallel(paths: list[Path], folder: Path, name: str) -> FileSet | None:
-    """Files of texts with files of labels beside them, in the folder itself."""
+    """Files of texts with files of labels beside them, directly in the folder."""
     found = parallel_files([path for path in paths if path.parent == folder], name)
     by_split = {split_in_path(Path(key), folders_only=False): part for key, part in found.items()}
     if not found or len(by_split) < len(found):
@@ -111,7 +111,7 @@ def _parallel(paths: list[Path], folder: Path, name: str) -> FileSet | None:
 
 
 def _texts(folder: Path, name: str) -> FileSet | None:
-    """A folder per label, or a folder per split with a folder per label in it."""
+    """Find a folder per label, or a folder per split with a folder per label in it."""
     below = {canonical_split(path.name): path for path in folder.iterdir() if path.is_dir()}
     splits = {split: path for split, path in below.items() if split in ALIASES}
     splits = {split: path for split, path in splits.items() if label_folders(path)}
@@ -138,7 +138,7 @@ def _data_files(folder: Path, name: str) -> tuple[list[Path], list[str]]:
             if (path := Path(root, below)).is_symlink() and path.resolve() in above:
                 raise _leads_out(path, name)
         if len(Path(root).relative_to(folder).parts) >= _DEPTH:
-            folders.clear()  # this also ends circles of links
+            folders.clear()  # this also stops at circular links
         for file in sorted(names):
             path = Path(root, file)
             if is_data(path):
@@ -159,7 +159,7 @@ def _data_files(folder: Path, name: str) -> tuple[list[Path], list[str]]:
 
 def _leads_out(link: Path, name: str) -> InputError:
     return InputError(
-        f"the link {link.name} leads to {link.resolve()}, which contains the folder itself",
+        f"the link {link.name} points to {link.resolve()}, which contains the folder itself",
         where=name,
         expected="a folder of data, without a link to a folder above it",
         remedy=f"remove the link: rm {quote(str(link))}",

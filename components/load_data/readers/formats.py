@@ -1,4 +1,4 @@
-"""The file formats: one entry each, from which everything that depends on a format is derived.
+"""The file formats, one entry each; everything that depends on a format is derived from its entry.
 
 A new format is a reader beside this module and one entry in `FORMATS`. The entry decides how a file
 is opened, what folders and archives may contain, which task it implies, how `predict` reads it, and
@@ -31,14 +31,14 @@ class Format:
     """A file format.
 
     Attributes:
-        suffixes: Of its files.
+        suffixes: The suffixes of its files.
         opener: The module in this package, and the function in it that opens a file. It is imported
             only when a file is read: some readers need packages that the client does not have.
-        name: In messages, for a binary format.
+        name: The name of a binary format in messages.
         signature: The bytes that a file of a binary format starts with.
         layout: The layout of its text, if that implies a task; see `tasks.registry`.
-        has_splits: Whether one file can contain several splits.
-        has_columns: Whether the file always names its columns.
+        has_splits: True if one file can contain several splits.
+        has_columns: True if the file always names its columns.
     """
 
     suffixes: tuple[str, ...]
@@ -77,7 +77,7 @@ FORMATS = (
 SUFFIXES = tuple(suffix for format_ in FORMATS for suffix in format_.suffixes)
 LISTED = ", ".join(SUFFIXES)
 EXPECTED = f"a file ending in {LISTED}"
-# Content that is not text: its name and its suffix.
+# Binary content: the bytes it starts with, its name and its suffix.
 _SIGNATURES = {
     **{f.signature: (f.name, f.suffixes[0]) for f in FORMATS if f.signature},
     b"\x1f\x8b": ("gzip data", ".gz"),
@@ -100,17 +100,17 @@ def format_of(name: str | Path) -> Format | None:
 
 
 def is_archive(name: str | Path) -> bool:
-    """Whether a file is an archive, by its suffix."""
+    """Return True if a file is an archive, by its suffix."""
     return Path(name).suffix.lower() == ARCHIVE
 
 
 def is_named_like_data(name: str) -> bool:
-    """Whether a name can only be a data file's, and not e.g. a Hub id."""
+    """Return True if a name must be that of a data file, not e.g. a Hub id."""
     return format_of(name) is not None or is_archive(name)
 
 
 def is_data(path: str | Path) -> bool:
-    """Whether a file in a folder or an archive is used as data."""
+    """Return True if a file in a folder or an archive is read as data."""
     path = Path(path)
     format_ = format_of(path)
     if path.name.startswith((".", "_")):
@@ -143,7 +143,7 @@ def check_signature(file: File, head: bytes) -> None:
         head: Its first bytes.
 
     Raises:
-        InputError: If it is.
+        InputError: If the content is of another format.
     """
     for signature, (name, suffix) in _SIGNATURES.items():
         if head.startswith(signature):

@@ -1,4 +1,4 @@
-"""Datasets on the Hub, and folders saved by the datasets library, which opens both."""
+"""Datasets on the Hub and folders saved by the datasets library, both opened by that library."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _EXPECTED = "a file or folder on this disk, or a dataset on the Hub that this ma
 
 
 def is_saved(folder: Path) -> bool:
-    """Whether the datasets library saved a Dataset or a DatasetDict in a folder."""
+    """Return True if a folder was saved by the datasets library, as a Dataset or a DatasetDict."""
     return (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()
 
 
 def saved_splits(folder: Path, name: str) -> list[str]:
-    """The splits of a saved folder; none if it holds a single Dataset.
+    """The splits of a saved folder; none if it is a single Dataset.
 
     Raises:
         InputError: If it cannot be read.
@@ -81,11 +81,11 @@ def _load_saved(folder: Path, name: str) -> Any:
 
     try:
         return datasets.load_from_disk(str(folder))
-    except Exception as error:  # its readers raise many kinds
+    except Exception as error:  # its readers raise exceptions of many types
         raise InputError(
             f"the saved dataset cannot be loaded: {_first_line(error)}",
             where=name,
-            expected="a complete folder, as save_to_disk writes it",
+            expected="a complete folder written by save_to_disk",
             remedy="save or copy it again",
         ) from error
 
@@ -109,9 +109,9 @@ def _load_hub(dataset: str, options: ReadOptions) -> Any:
             where=dataset,
             expected=_EXPECTED,
             remedy=("unset HF_HUB_OFFLINE" if offline else "try again")
-            + "; or download it on another machine, and give the files",
+            + "; or download it on another machine and copy the files",
         ) from error
-    except Exception as error:  # builders and the network raise many kinds
+    except Exception as error:  # builders and the network raise exceptions of many types
         raise InputError(
             f"the dataset cannot be loaded: {_first_line(error)}",
             where=dataset,

@@ -1,7 +1,7 @@
-"""JSON documents, which are held in memory: up to some hundred megabytes are sensible.
+"""JSON documents, which are held in memory (sensible up to a few hundred megabytes).
 
-The rows are a list of objects or of lists; or an object of columns, which are lists of the same
-length. They may be nested, under keys that are names of splits or fields.
+The rows are a list of objects or of lists, or an object of columns, each a list of the same length.
+They may be nested under keys that name splits or fields.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from kfp_finetune.components.storage.files import File
 from kfp_finetune.components.tasks.values import json_kind
 
 _DEPTH = 4
-_LARGEST = 256_000_000  # parsed, it takes about ten times the memory
+_LARGEST = 256_000_000  # about ten times as many bytes in memory once parsed
 
 
 def open_json(file: File, options: ReadOptions) -> Source:
@@ -94,9 +94,9 @@ def json_splits(file: File, options: ReadOptions) -> list[str]:
 
 
 def _is_lines(file: File, options: ReadOptions) -> bool:
-    """Whether each of the first two lines is an object."""
+    """Return True if each of the first two lines is an object."""
     found = 0
-    with contextlib.suppress(LongLineError):  # a document may be in one line
+    with contextlib.suppress(LongLineError):  # a whole document may be on one line
         for _, lines in line_blocks(examine(file, options.encoding)):
             for line in filter(str.strip, lines):
                 try:
@@ -123,10 +123,10 @@ def _parsed(file: File, encoding: str | None, _changed: int, _size: int) -> Any:
         size += len(piece)
         if size > _LARGEST:
             raise InputError(
-                f"the document has more than {_LARGEST:,} characters, and is held in memory",
+                f"the document has more than {_LARGEST:,} characters and would be held in memory",
                 where=file.name,
                 expected="a smaller document, or JSON lines, which are read row by row",
-                remedy="write one row per line, into a .jsonl file",
+                remedy="write one row per line to a .jsonl file",
             )
     content = "".join(pieces)
     if not content.strip():
@@ -167,7 +167,7 @@ def _rows(value: Any) -> list[Any] | None:
 
 
 def _fields(value: Any, path: str = "", depth: int = 1) -> dict[str, list[Any]]:
-    """Rows by the path of keys that leads to them."""
+    """The rows by path of keys."""
     if not isinstance(value, dict):
         return {}
     found: dict[str, list[Any]] = {}

@@ -117,7 +117,7 @@ def parse(line: str) -> Any:
 
 
 def _parsed(text: Text) -> Iterator[tuple[int, Any, str]]:
-    """The lines that are not blank: number, parsed value, and the problem if it has none."""
+    """The lines that are not blank: number, parsed value, and the problem if there is no value."""
     with readable(text.file), open_text(text) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():

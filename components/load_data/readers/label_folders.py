@@ -1,4 +1,4 @@
-"""Plain text whose label is a name: that of the folder that a file is in, or of the file."""
+"""Plain text labelled by the name of a folder or of a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kfp_finetune.components.storage.files import File, readable
 
 
 def is_text(path: Path) -> bool:
-    """Whether a file is one text: .txt, compressed or not, or without a suffix."""
+    """Return True if a file is one text: .txt, compressed or not, or without a suffix."""
     is_plain = format_of(path) is TEXT or not File(path, "").format
     return is_plain and not path.name.startswith(".")
 
@@ -44,7 +44,7 @@ def open_label_folders(folder: Path, name: str, options: ReadOptions) -> Source:
     """Open a folder with one sub-folder per label and one file per text.
 
     Args:
-        folder: The folder that the sub-folders are in.
+        folder: The folder with the sub-folders.
         name: Its name in messages.
         options: The encoding.
 

@@ -1,4 +1,4 @@
-"""The files that a dataset's name stands for: a path, a pattern, a URI, or an id on the Hub."""
+"""Find the files of a dataset, given by a path, a pattern, a URI, or an id on the Hub."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def locate(dataset: str, plain_text: str = "lines") -> FileSet:
         plain_text: How plain text is read, as in `ReadOptions`.
 
     Raises:
-        InputError: If there is nothing, or it is not data.
+        InputError: If there is no such dataset, or it is not data.
     """
     if not dataset.strip():
         raise InputError(
@@ -84,14 +84,14 @@ def locate(dataset: str, plain_text: str = "lines") -> FileSet:
     except PermissionError:
         raise _denied(path) from None
     except (OSError, ValueError):
-        pass  # too long or with a NUL: not a path, and not a Hub id either
+        pass  # too long, or with a NUL: neither a path nor a Hub id
     if is_uri(dataset) or not is_hub_id(dataset):
         raise missing(path)
     return FileSet("hub", dataset)
 
 
 def is_hub_id(dataset: str) -> bool:
-    """Whether a name that is not on this disk can be the id of a dataset on the Hub."""
+    """Return True if a name that is not on this disk can be the id of a dataset on the Hub."""
     suffixes = {suffix.lower() for suffix in Path(dataset).suffixes}
     return bool(_HUB_ID.fullmatch(dataset)) and not suffixes & {*SUFFIXES, ARCHIVE}
 
@@ -165,7 +165,7 @@ def missing(path: Path, parameter: str = "dataset") -> InputError:
 
     Args:
         path: The path.
-        parameter: The parameter that it is the value of.
+        parameter: The parameter with this value.
     """
     parent = path.parent
     wanted, remedy = path, "check the path"

@@ -1,4 +1,4 @@
-"""Texts in one file and their labels in another, line by line, as TweetEval has them."""
+"""Texts in one file and their labels in another, line by line, as in TweetEval."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NAMED = re.compile(r"([0-9]{1,9})[\t ,:]+(\S.*)")
 
 
 def parallel_files(paths: list[Path], name: str) -> dict[str, Parallel]:
-    """Find files of texts with a file of labels beside them, by the common part of their names.
+    """Pair files of texts with files of labels by the common part of their names.
 
     Args:
         paths: Files of text.
@@ -59,15 +59,15 @@ def parallel_files(paths: list[Path], name: str) -> dict[str, Parallel]:
 
 
 def open_parallel(files: Parallel, options: ReadOptions) -> Source:
-    """Open two files: line i of one is the label of line i of the other.
+    """Open two files, where each line of one is the label of the same line of the other.
 
     Args:
-        files: The files of texts, of labels, and of the labels' names if there is one: a number and
-            a name per line.
+        files: The files of texts and of labels; if there is one, also that of label names, with a
+            number and a name per line.
         options: The encoding.
 
     Raises:
-        InputError: If one cannot be read, or their numbers of lines differ.
+        InputError: If a file cannot be read, or the numbers of lines differ.
     """
     texts, labels = (examine(file, options.encoding) for file in (files.texts, files.labels))
     rows, of_labels = _count(texts), _count(labels)
@@ -75,7 +75,7 @@ def open_parallel(files: Parallel, options: ReadOptions) -> Source:
         raise InputError(
             f"{rows:,} lines of texts, but {of_labels:,} lines of labels",
             where=f"{files.texts.name}, {files.labels.name}",
-            expected="in every line a label for the text in the same line of the other file",
+            expected="a label in each line, for the text in the same line of the other file",
             remedy="check that the files belong together, and that no line is missing",
         )
     if not rows:
@@ -119,7 +119,7 @@ def _lines(text: Text) -> Iterator[str]:
 
 
 def _names(file: File, options: ReadOptions) -> list[str]:
-    """The names of the labels in the order of their numbers, which may be given before them."""
+    """The names of the labels in the order of their numbers, which may precede them."""
     blocks = line_blocks(examine(file, options.encoding))
     lines = [line.strip() for _, block in blocks for line in block if line.strip()]
     numbered = [_NAMED.fullmatch(line) for line in lines]
@@ -139,6 +139,6 @@ def _not_names(file: File, line: str) -> InputError:
     return InputError(
         f"the file does not list label names: {line[:60]!r}",
         where=file.name,
-        expected="a number (from 0) and a name in every line, e.g. 0 anger; or only names",
+        expected="a number (from 0) and a name in every line, e.g. 0 anger, or only a name",
         remedy="repair the file, or remove it from the folder if it is something else",
     )

@@ -19,20 +19,20 @@ Columns = dict[str, list[Any]]
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How data is read.
+    """Options for reading data.
 
     Attributes:
         split: The split to read, of a file that has several; None for "train".
         dataset_config: The configuration of a dataset on the Hub.
         dataset_revision: The revision of a dataset on the Hub.
-        delimiter: Between the cells of .csv and .tsv files: one character, or "tab"; None for that
+        delimiter: The delimiter of .csv and .tsv files: one character, or "tab"; None to use that
             of the suffix, unless the file clearly uses another.
-        quoting: Of .csv and .tsv files: "auto" examines the file, "minimal" reads quotes as
-            RFC 4180 does, "none" reads them as plain characters.
-        encoding: Of text files, one of Python's names; None for that of the byte order mark, or
-            UTF-8.
+        quoting: Quoting in .csv and .tsv files: "auto" examines the file, "minimal" reads quotes as
+            in RFC 4180, "none" reads them as plain characters.
+        encoding: The encoding of text files, by its name in Python; None for that of the byte order
+            mark, or UTF-8.
         column_names: The names of the columns of files without a header.
-        plain_text: How files without a known suffix are read: as "lines" of texts, "conll", or a
+        plain_text: The format of files without a known suffix: "lines" of texts, "conll", or a
             "table" with a delimiter.
     """
 
@@ -48,15 +48,15 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Batch:
-    """At most 1,000 rows.
+    """A batch of at most 1,000 rows.
 
     Attributes:
-        columns: A list of values per column, all equally long.
-        problems: Why a row could not be read, by its index in the batch; its cells are all None.
-            Equal problems have equal texts, so that they can be counted.
+        columns: A list of values per column, all of the same length.
+        problems: The reason why a row could not be read, by its index in the batch; its cells are
+            all None. Equal problems have equal texts, so that they can be counted.
         places: File and line of such a row.
         file: The file that `lines` refers to.
-        lines: The line, from 1, of every word of every row, if each word has its own line;
+        lines: The line number, from 1, of every word of every row, if each word has its own line;
             else empty.
     """
 
@@ -76,15 +76,15 @@ class Source:
     """Rows with named columns, which can be read more than once and are never held in memory.
 
     Attributes:
-        name: In messages: the file's path, or the Hub id and split.
+        name: The name in messages: the file's path, or the Hub id and split.
         columns: The columns' names, in order.
         read: Starts reading.
-        rows: The number of rows, counted independently of reading them: from a file's metadata,
-            or in the text itself. None if there is no other way.
+        rows: The number of rows, counted independently of reading them: from a file's metadata, or
+            in the text itself. None if reading is the only way to count them.
         label_names: The names of integer labels, by column, if the source declares them.
         notes: What was detected or assumed, as sentences for the user.
         warnings: What may be lost or misread, as sentences for the user.
-        decimal_comma: Whether such files usually write numbers with a decimal comma.
+        decimal_comma: True if such files usually write numbers with a decimal comma.
         unnamed: Names for the columns, if the first line, which should name them, looks like a
             row.
     """
@@ -135,7 +135,7 @@ def unique_names(names: list[str], where: str) -> tuple[list[str], tuple[str, ..
     """Rename columns that have no name, or the name of another column.
 
     Args:
-        names: As they are in the file.
+        names: The names in the file.
         where: The file, for the note.
 
     Returns:
@@ -189,7 +189,7 @@ class RowBatch:
         self._places: dict[int, str] = {}
 
     def __len__(self) -> int:
-        """The number of rows so far."""
+        """The number of rows added so far."""
         return len(self._cells)
 
     def add(self, row: Any, place: str) -> None:

@@ -1,4 +1,4 @@
-"""The names of splits and their aliases: in files, folders, the Hub, JSON documents and columns."""
+"""Names of splits and their aliases in files, folders, the Hub, JSON documents and columns."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def canonical_split(name: str) -> str:
 
 
 def canonical_splits(names: Iterable[str]) -> list[str]:
-    """The common names of splits, where no other split has the same; sorted."""
+    """The common names of splits, unless two splits share one; sorted."""
     common = Counter(canonical_split(name) for name in names)
     return sorted(
         name if common[canonical_split(name)] > 1 else canonical_split(name) for name in names
@@ -37,7 +37,7 @@ def canonical_splits(names: Iterable[str]) -> list[str]:
 
 
 def find_split(wanted: str, names: Iterable[str]) -> str | None:
-    """The split of exactly this name, or else the only one with the same common name."""
+    """The split with exactly this name, or else the only one with the same common name."""
     names = list(names)
     if wanted in names:
         return wanted
@@ -46,11 +46,11 @@ def find_split(wanted: str, names: Iterable[str]) -> str | None:
 
 
 def split_in_path(relative: PurePath, *, folders_only: bool) -> str:
-    """The split that is named in a file's name or in a folder's above it; "" if none is.
+    """The split that the name of a file, or of a folder above it, indicates; "" for none.
 
     Args:
         relative: The path below the dataset's folder.
-        folders_only: Whether the file's own name does not count.
+        folders_only: True to ignore the file's own name.
     """
     folders = [*reversed(relative.parts[:-1])]
     names = [*relative.parts[:-1]] if folders_only else [relative.name, *folders]

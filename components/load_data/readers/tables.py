@@ -95,7 +95,7 @@ def _validate(batch: Any) -> None:
         try:
             column.validate(full=True)
         except pa.ArrowInvalid as error:
-            if "UTF8" not in str(error):  # such a text is the problem of its row only
+            if "UTF8" not in str(error):  # such a text is a problem of its row only
                 raise
 
 
@@ -179,14 +179,14 @@ def _read(columns: list[str], batches: Callable[[], Iterator[Any]]) -> Iterator[
             part = batch.slice(start, ROWS_PER_BATCH)
             try:
                 cells = [column.to_pylist() for column in part.columns]
-            except (ValueError, OverflowError):  # text that is not UTF-8; times out of range
+            except (ValueError, OverflowError):  # text that is not UTF-8, or times out of range
                 yield _by_cells(columns, part)
             else:
                 yield Batch(dict(zip(columns, cells, strict=True)))
 
 
 def _by_cells(columns: list[str], part: Any) -> Batch:
-    """A batch with cells that cannot be read: their rows have a problem."""
+    """Make a batch of columns with unreadable cells, whose rows are marked as problems."""
     problems: dict[int, str] = {}
     cells: list[list[Any]] = []
     for name, column in zip(columns, part.columns, strict=True):

@@ -1,4 +1,4 @@
-r"""Text files: their encoding, their line ends, and their text in pieces.
+r"""Text files: encoding, line ends, and reading in pieces.
 
 Lines end with `\n` (a `\r` before it belongs to the line end), or with `\r` in a file that has more
 of those. Nothing else ends a line: U+2028 and similar characters are part of a text.
@@ -38,7 +38,7 @@ class Text:
         codec: Python's name of the encoding.
         mark: The length of the byte order mark, in bytes.
         terminator: The end of its lines: a newline or a carriage return.
-        notes: What was detected, for the user.
+        notes: Detected properties, as sentences for the user.
         skipped: The number of lines at the beginning that are not read.
     """
 
@@ -59,7 +59,7 @@ def examine(file: File, encoding: str | None) -> Text:
 
     Args:
         file: The file.
-        encoding: The user's; None for that of the byte order mark, or UTF-8.
+        encoding: The encoding that the user gave; None for that of the byte order mark, or UTF-8.
 
     Raises:
         InputError: If there is no such encoding, the file is not text, or it cannot be read.
@@ -193,7 +193,7 @@ def line_blocks(text: Text) -> Iterator[tuple[str, list[str]]]:
         LongLineError: If a line has more than 32 million characters; the limit bounds the memory.
         InputError: Where bytes cannot be decoded.
     """
-    rest: list[str] = []  # the pieces of a line, which are joined once
+    rest: list[str] = []  # pieces of one line, joined once at its end
     size, number, skip = 0, 0, text.skipped
     for chunk in chunks(text):
         rest.append(chunk.replace("\r\n", "\n") if text.terminator == "\n" else chunk)
@@ -210,7 +210,7 @@ def line_blocks(text: Text) -> Iterator[tuple[str, list[str]]]:
             raise LongLineError(
                 f"a line has more than {_LONGEST_LINE:,} characters",
                 where=f"{text.file.name}, line {number + 1:,}",
-                expected="lines that are rows, or parts of them",
+                expected="one row, or a part of one, per line",
                 remedy="check that this is the right file, and its line ends",
             )
     last = "".join(rest)

@@ -29,7 +29,7 @@ class AlbertConfig(CommonConfig):
     position_embedding_type: str = only("absolute")
 
     def problems(self) -> dict[str, str]:
-        """Heads that do not divide the width, and groups that no layer would use."""
+        """Refuse heads that do not divide the width, and groups that no layer would use."""
         wrong = super().problems()
         if self.num_hidden_groups > self.num_hidden_layers:
             wrong["num_hidden_groups"] = f"at most num_hidden_layers ({self.num_hidden_layers})"
@@ -40,5 +40,5 @@ class AlbertConfig(CommonConfig):
 
     @property
     def head_dropout(self) -> float:
-        """The rate before the last layer."""
+        """The dropout rate before the last layer."""
         return self.classifier_dropout_prob

@@ -14,5 +14,5 @@ class BertConfig(CommonConfig):
 
     classifier_dropout: float | None = rate(None)
     type_vocab_size: int = size(2)
-    # Transformers 5 ignores the relative kinds, 4.57 computes them: the answers would differ.
+    # Transformers 5 ignores relative embeddings and 4.57 computes them: predictions would differ.
     position_embedding_type: str = only("absolute")

@@ -1,4 +1,4 @@
-"""The part that the configurations of BERT and most later encoders share."""
+"""The configuration that BERT and most later encoders share."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class CommonConfig(Config):
     pad_token_id: int | None = optional_size(0, least=0)
 
     def problems(self) -> dict[str, str]:
-        """Heads that do not divide the width."""
+        """Refuse heads that do not divide the width."""
         return heads_divide(self.hidden_size, self.num_attention_heads)
 
     @property
     def head_dropout(self) -> float:
-        """The rate before the last layer: the hidden states' where the head has none of its own."""
+        """The dropout rate before the last layer; by default that of the hidden states."""
         own: float | None = getattr(self, "classifier_dropout", None)
         return self.hidden_dropout_prob if own is None else own

@@ -1,4 +1,4 @@
-"""A typed configuration: the keys of config.json that an architecture reads, each with its check.
+"""A typed configuration: the keys of config.json that an architecture reads, with their checks.
 
 A family declares a frozen dataclass whose fields have the names and defaults of Transformers'
 configuration class. A key that PyTorch's modelling code reads is a field here, so that it is either
@@ -22,16 +22,16 @@ class Config:
     """The configuration that all encoders share.
 
     Attributes:
-        model_type: The name of the family, as config.json has it.
-        described: config.json as it was read.
+        model_type: The name of the family in config.json.
+        described: The content of config.json.
     """
 
-    # Other names of keys, which Transformers reads too; if both are given, it takes these.
+    # Aliases of keys that Transformers reads too; if both are given, the alias overrides.
     ALIASES: ClassVar[Mapping[str, str]] = {}
-    # Keys of the code that came with the first published models, which Transformers ignores: they
-    # count where its own key is not given.
+    # Keys of the code that came with the first published models. Transformers ignores them; they
+    # are used if its own key is not given.
     OLD_NAMES: ClassVar[Mapping[str, str]] = {}
-    # Whether the second text of a pair can have token types of its own.
+    # True if the second text of a pair can have its own token type.
     TOKEN_TYPES: ClassVar[bool] = True
 
     model_type: str
@@ -42,10 +42,10 @@ class Config:
 
     @classmethod
     def read(cls, described: Mapping[str, Any], where: Path) -> Self:
-        """Check the keys of a config.json and take their values.
+        """Check the keys of a config.json and return the typed configuration.
 
         Args:
-            described: The configuration; a key that is missing has Transformers' default.
+            described: The configuration; a missing key has Transformers' default.
             where: The file, for the message.
 
         Raises:
@@ -78,25 +78,25 @@ class Config:
 
     @classmethod
     def translated(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """A config.json with old keys in the form that the fields have; overridden by families."""
+        """Convert old keys of a config.json to the fields; overridden by families."""
         return dict(given)
 
     def old_keys(self) -> dict[str, Any]:
-        """Keys to write beside the fields, for older releases; overridden by families."""
+        """Additional keys to write for older releases; overridden by families."""
         return {}
 
     def problems(self) -> dict[str, str]:
-        """Keys that do not fit each other, and what each should be; overridden by families."""
+        """Keys that contradict others, and the expected value of each; overridden by families."""
         return {}
 
     @property
     def max_tokens(self) -> int | None:
-        """The most tokens that there are positions for; None: any number."""
+        """The maximum number of tokens, limited by positions; None for no limit."""
         return getattr(self, "max_position_embeddings", None)
 
     @property
     def fixed_ids(self) -> int:
-        """The number of first token ids that have a meaning in the layers, such as padding."""
+        """The number of leading token ids that layers treat specially, such as padding."""
         return 0
 
     @property
@@ -106,11 +106,11 @@ class Config:
 
 
 def unsupported(given: Mapping[str, Any], wrong: Mapping[str, str], where: Path) -> InputError:
-    """The error for keys whose values are not implemented.
+    """The error for keys with values that are not implemented.
 
     Args:
         given: The configuration.
-        wrong: By key, the values that are.
+        wrong: The supported values of each key.
         where: The file.
     """
     return InputError(
@@ -118,17 +118,17 @@ def unsupported(given: Mapping[str, Any], wrong: Mapping[str, str], where: Path)
         + ", ".join(f"{key} {given.get(key)!r:.60}" for key in wrong),
         where=str(where),
         expected="; ".join(f"{key} {value}" for key, value in wrong.items()),
-        remedy="choose another model; changing the key would change the model's answers",
+        remedy="choose another model; changing the key would change the model's predictions",
     )
 
 
 def together(**depths: int) -> dict[str, str]:
-    """A problem if numbers of layers, one inside the other, make too many of them."""
+    """Refuse a product of numbers of nested layers that is too large."""
     product = " x ".join(depths)
     most = f"{product} up to {MOST_LAYERS:,}"
     return {} if math.prod(depths.values()) <= MOST_LAYERS else dict.fromkeys(depths, most)
 
 
 def heads_divide(width: int, heads: int, key: str = "num_attention_heads") -> dict[str, str]:
-    """A problem if the heads do not divide the width between them."""
+    """Refuse a number of heads that does not divide the width."""
     return {} if width % heads == 0 else {key: f"a divisor of {width}"}

@@ -30,15 +30,15 @@ class ConvBertConfig(BertConfig):
 
     @property
     def attention_heads(self) -> int:
-        """The heads that are left of `num_attention_heads`."""
+        """The number of heads after `head_ratio` reduces `num_attention_heads`."""
         return max(self.num_attention_heads // self.head_ratio, 1)
 
     def problems(self) -> dict[str, str]:
-        """Heads and groups that do not divide the widths."""
+        """Refuse heads and groups that do not divide the widths."""
         wrong = super().problems()
         if self.hidden_size % (2 * self.attention_heads):
             wrong["head_ratio"] = (
-                f"one that leaves as many heads as divide half of {self.hidden_size} between them"
+                f"one that leaves a number of heads that divides half of {self.hidden_size}"
             )
         if self.hidden_size % self.num_groups or self.intermediate_size % self.num_groups:
             wrong["num_groups"] = "a divisor of hidden_size and intermediate_size"

@@ -19,7 +19,7 @@ from kfp_finetune.components.models.configurations.rules import (
     size,
 )
 
-# Which of a query and a key is compared with the other's relative position.
+# Compare the content of the query with the position of the key, or the reverse.
 _KINDS = ("c2p", "p2c")
 
 
@@ -50,7 +50,7 @@ class DebertaConfig(Config):
     )
     pooler_dropout: float = rate(0.0)
     pooler_hidden_act: str = activation("gelu")
-    # Keys that Transformers' class does not list, and its models read where they are there.
+    # Keys that Transformers' class does not list, but its models read if they are given.
     pooler_hidden_size: int | None = optional_size()
     embedding_size: int | None = optional_size()
     cls_dropout: float | None = rate(None)
@@ -58,17 +58,17 @@ class DebertaConfig(Config):
 
     @property
     def max_tokens(self) -> int | None:
-        """As `Config.max_tokens`; relative positions have no end."""
+        """See `Config.max_tokens`; relative positions are unlimited."""
         return self.max_position_embeddings if self.position_biased_input else None
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The comparisons with relative positions: some of "c2p" and "p2c"."""
+        """The comparisons with relative positions: "c2p", "p2c", both or none."""
         return _kinds(self.pos_att_type or []) or ()
 
     @property
     def farthest(self) -> int:
-        """The distance from which on all distances are one."""
+        """The distance beyond which all distances are equal."""
         longest = self.max_relative_positions
         return longest if longest > 0 else self.max_position_embeddings
 
@@ -78,12 +78,12 @@ class DebertaConfig(Config):
         return self.farthest
 
     def problems(self) -> dict[str, str]:
-        """Sizes that do not fit each other, and weights that PyTorch would not use."""
+        """Refuse contradicting sizes, and weights that PyTorch would not use."""
         found = heads_divide(self.hidden_size, self.num_attention_heads)
         if self.pooler_hidden_size not in (None, self.hidden_size):
-            found["pooler_hidden_size"] = f"{self.hidden_size}, which is hidden_size"
+            found["pooler_hidden_size"] = f"{self.hidden_size}, the same as hidden_size"
         if self.relative_attention and not self.kinds:
-            found["pos_att_type"] = '"c2p", "p2c" or both where relative_attention is true'
+            found["pos_att_type"] = '"c2p", "p2c" or both if relative_attention is true'
         for key in ("pooler_hidden_size", "embedding_size"):
             if key in self.described and getattr(self, key) is None:
                 found[key] = "from 1"
@@ -91,7 +91,7 @@ class DebertaConfig(Config):
 
 
 def _kinds(value: Any) -> tuple[str, ...] | None:
-    """A list, or a text such as "c2p|p2c", as a tuple; None where it is neither, or not known."""
+    """Parse a list, or a text such as "c2p|p2c"; None if it is neither, or has unknown names."""
     if isinstance(value, str):
         value = [part.strip() for part in value.lower().split("|")]
     if not isinstance(value, list) or any(part not in _KINDS for part in value):

@@ -1,4 +1,4 @@
-"""DeBERTa's second version (2006.03654) and third (2111.09543), whose encoder is the second's."""
+"""DeBERTa v2 (2006.03654) and v3 (2111.09543), which have the same encoder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DebertaV2Config(DebertaConfig):
     num_hidden_layers: int = layers(24)
     num_attention_heads: int = size(24)
     intermediate_size: int = size(6_144)
-    # Keys that Transformers' class does not list, and its models read where they are there.
+    # Keys that Transformers' class does not list, but its models read if they are given.
     position_buckets: int = size(-1, least=-1)
     share_att_key: bool = flag(False)
     norm_rel_ebd: str = checked(
@@ -54,13 +54,13 @@ class DebertaV2Config(DebertaConfig):
         return self.norm_rel_ebd.lower().strip() == "layer_norm"
 
     def problems(self) -> dict[str, str]:
-        """See `DebertaConfig.problems`, and buckets that PyTorch's formula is not made for."""
+        """See `DebertaConfig.problems`; also refuse buckets for which PyTorch's formula fails."""
         found = super().problems()
         buckets, most = self.position_buckets, 2 * self.farthest - 4
         if self.relative_attention and buckets > 0 and (buckets % 2 or buckets > most):
             found["position_buckets"] = f"-1, or an even number up to {most}"
         if self.normed_positions and not self.relative_attention:
-            found["norm_rel_ebd"] = '"none" where relative_attention is false'
+            found["norm_rel_ebd"] = '"none" if relative_attention is false'
         size_of_head = self.hidden_size // self.num_attention_heads
         if "attention_head_size" in self.described and self.attention_head_size != size_of_head:
             found["attention_head_size"] = str(size_of_head)

@@ -20,7 +20,7 @@ from kfp_finetune.components.models.configurations.rules import (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DistilBertConfig(Config):
-    """`transformers.DistilBertConfig`, with BERT's names beside its own."""
+    """`transformers.DistilBertConfig`; BERT's names are accepted too."""
 
     ALIASES: ClassVar[Mapping[str, str]] = {
         "hidden_size": "dim",
@@ -38,14 +38,14 @@ class DistilBertConfig(Config):
     attention_dropout: float = rate(0.1)
     seq_classif_dropout: float = rate(0.2)
     max_position_embeddings: int = size(512)
-    # Tells what the positions start from in pretraining; the checkpoint has them either way.
+    # Initial values of the positions before pretraining; the checkpoint has the positions anyway.
     sinusoidal_pos_embds: bool = flag(False)
     initializer_range: float = positive(0.02)
     pad_token_id: int | None = optional_size(0, least=0)
 
     type_vocab_size: ClassVar[int] = 0
     layer_norm_eps: ClassVar[float] = 1e-12
-    # The names that other families have for these.
+    # The names in other families.
     hidden_size = property(lambda self: self.dim)
     num_hidden_layers = property(lambda self: self.n_layers)
     num_attention_heads = property(lambda self: self.n_heads)
@@ -56,5 +56,5 @@ class DistilBertConfig(Config):
     head_dropout = property(lambda self: self.dropout)
 
     def problems(self) -> dict[str, str]:
-        """Heads that do not divide the width."""
+        """Refuse heads that do not divide the width."""
         return heads_divide(self.dim, self.n_heads, "n_heads")

@@ -10,7 +10,7 @@ from kfp_finetune.components.models.configurations.rules import size
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ElectraConfig(BertConfig):
-    """`transformers.ElectraConfig`; its `summary_*` are those of multiple choice."""
+    """`transformers.ElectraConfig`; its `summary_*` keys are only for multiple choice."""
 
     embedding_size: int = size(128)
     hidden_size: int = size(256)

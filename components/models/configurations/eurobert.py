@@ -51,12 +51,12 @@ class EuroBertConfig(Config):
         return rope.with_rope_parameters(given, default_theta=10_000.0)
 
     def old_keys(self) -> dict[str, Any]:
-        """See `Config.old_keys`, for the code that came with the first published models."""
+        """See `Config.old_keys`; for the code that came with the first published models."""
         keys = rope.old_keys(self.rope_parameters or {})
         return {**keys, "clf_pooling": self.classifier_pooling}
 
     def problems(self) -> dict[str, str]:
-        """Heads that do not divide the width, or cannot share keys, or have an odd width."""
+        """Refuse heads that do not divide the width, cannot share keys, or have an odd width."""
         wrong = heads_divide(self.hidden_size, self.num_attention_heads)
         wrong |= heads_divide(self.num_attention_heads, self.key_value_heads, "num_key_value_heads")
         return wrong | rope.problems(self.rope, self.head_size)

@@ -49,7 +49,7 @@ class MobileBertConfig(CommonConfig):
         return self.intra_bottleneck_size if self.use_bottleneck else self.hidden_size
 
     def problems(self) -> dict[str, str]:
-        """Sizes that do not fit each other, and weights that PyTorch has and makes no use of."""
+        """Refuse contradicting sizes, and weights that PyTorch would not use."""
         wrong = heads_divide(self.true_hidden_size, self.num_attention_heads)
         wrong |= together(
             num_hidden_layers=self.num_hidden_layers,
@@ -58,13 +58,13 @@ class MobileBertConfig(CommonConfig):
         if self.described.get("true_hidden_size", self.true_hidden_size) != self.true_hidden_size:
             wrong["true_hidden_size"] = str(self.true_hidden_size)
         if not self.trigram_input and self.embedding_size == self.hidden_size:
-            wrong["trigram_input"] = "true where embedding_size is hidden_size"
+            wrong["trigram_input"] = "true if embedding_size equals hidden_size"
         if not self.use_bottleneck:
             return wrong
         shared = self.key_query_shared_bottleneck
         if shared and self.use_bottleneck_attention:
-            wrong["key_query_shared_bottleneck"] = "false where use_bottleneck_attention is true"
+            wrong["key_query_shared_bottleneck"] = "false if use_bottleneck_attention is true"
         wide_queries = not shared and not self.use_bottleneck_attention
         if wide_queries and self.intra_bottleneck_size != self.hidden_size:
-            wrong["intra_bottleneck_size"] = f"{self.hidden_size}, which the queries have"
+            wrong["intra_bottleneck_size"] = f"{self.hidden_size}, the width of the queries"
         return wrong

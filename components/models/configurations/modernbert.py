@@ -50,9 +50,9 @@ class ModernBertConfig(Config):
     """`transformers.ModernBertConfig`, with its old keys `global_attn_every_n_layers` and thetas.
 
     Attributes:
-        layer_types: For each layer "full_attention" or "sliding_attention"; null: full in every
-            third.
-        rope_parameters: For each of the two types, as `rope.Rope`.
+        layer_types: "full_attention" or "sliding_attention" for each layer; null for full attention
+            in every third layer.
+        rope_parameters: The rotary embeddings of each of the two types, see `rope.Rope`.
     """
 
     TOKEN_TYPES: ClassVar[bool] = False
@@ -83,7 +83,7 @@ class ModernBertConfig(Config):
 
     @classmethod
     def translated(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """See `Config.translated`: a null `local_rope_theta` means the global one, as in 4.57."""
+        """See `Config.translated`; a null `local_rope_theta` means the global one, as in 4.57."""
         nested = given.get("rope_parameters") or {}
         scaling = given.get("rope_scaling") or {}
         ropes = nested
@@ -106,7 +106,7 @@ class ModernBertConfig(Config):
         return {**given, "rope_parameters": ropes, "layer_types": _types(given)}
 
     def problems(self) -> dict[str, str]:
-        """Heads that do not divide the width, and types of layers of another number."""
+        """Refuse heads that do not divide the width, and a wrong number of layer types."""
         wrong = heads_divide(self.hidden_size, self.num_attention_heads)
         for local in {*self.local_layers}:
             size = self.hidden_size // self.num_attention_heads

@@ -8,7 +8,7 @@ from typing import ClassVar
 from kfp_finetune.components.models.configurations.common import CommonConfig
 from kfp_finetune.components.models.configurations.rules import optional_size, size
 
-# Wired in in PyTorch, whatever the configuration says.
+# Hard-coded in PyTorch, regardless of the configuration.
 BUCKETS = 32
 PADDING = 1
 

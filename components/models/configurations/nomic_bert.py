@@ -15,8 +15,8 @@ from kfp_finetune.components.models.configurations.rules import (
     size,
 )
 
-# Keys that the published models have from GPT-2, and which Transformers 5 ignores: it has their
-# values as defaults.
+# Keys that the published models inherit from GPT-2. Transformers 5 ignores them; these values are
+# what it computes.
 _GATED = {"swiglu": "silu", "geglu": "gelu"}
 
 
@@ -73,7 +73,7 @@ class NomicBertConfig(RotaryBertConfig):
         return given
 
     def problems(self) -> dict[str, str]:
-        """As `rotary_problems`: heads of a width of their own need not divide the model's."""
+        """See `rotary_problems`; heads with a configured width need not divide the model's."""
         return self.rotary_problems()
 
     @property

@@ -10,7 +10,7 @@ from kfp_finetune.components.models.configurations.rules import layers, rate, si
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RemBertConfig(CommonConfig):
-    """`transformers.RemBertConfig`; its `output_embedding_size` is the masked language model's."""
+    """`transformers.RemBertConfig`; `output_embedding_size` is only for masked language models."""
 
     vocab_size: int = size(250_300)
     hidden_size: int = size(1_152)
@@ -25,10 +25,10 @@ class RemBertConfig(CommonConfig):
 
     @property
     def embedding_size(self) -> int:
-        """Width of the embeddings, by the name that other families have for it."""
+        """Width of the embeddings, under the name that other families use."""
         return self.input_embedding_size
 
     @property
     def head_dropout(self) -> float:
-        """The rate before the last layer."""
+        """The dropout rate before the last layer."""
         return self.classifier_dropout_prob

@@ -1,4 +1,4 @@
-"""RoBERTa's configuration (1907.11692), and those of models that are built like it."""
+"""The configuration of RoBERTa (1907.11692) and of models with the same architecture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RobertaConfig(BertConfig):
 
     @property
     def max_tokens(self) -> int:
-        """Positions start behind the padding token's id."""
+        """See `Config.max_tokens`; positions start after the padding token's id."""
         return self.max_position_embeddings - self.pad_token_id - 1
 
     @property
@@ -26,7 +26,7 @@ class RobertaConfig(BertConfig):
         return self.pad_token_id + 1
 
     def problems(self) -> dict[str, str]:
-        """Heads that do not divide the width, and positions that all lie before the first."""
+        """Refuse heads that do not divide the width, and a padding id that leaves no positions."""
         positions = f"below max_position_embeddings ({self.max_position_embeddings}) - 1"
         no_positions = {} if self.max_tokens > 0 else {"pad_token_id": positions}
         return super().problems() | no_positions

@@ -1,7 +1,7 @@
-"""Rotary position embeddings as a config.json describes them, in its old keys and its new ones.
+"""Rotary position embeddings in a config.json, with the keys of Transformers 4 and 5.
 
-Transformers 4 has `rope_theta` and `rope_scaling`, Transformers 5 one dictionary `rope_parameters`.
-Both are read, and both are written.
+Transformers 4 has `rope_theta` and `rope_scaling`, Transformers 5 a dictionary `rope_parameters`.
+Both are read and written.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Rope:
         theta: Base of the wavelengths.
         kind: "default"; "linear": all angles are divided by `factor`; "dynamic": `theta` grows with
             the length of texts beyond `trained_length`.
-        factor: By which the length may grow.
+        factor: Factor by which the length may grow.
         trained_length: The configuration's `max_position_embeddings`.
     """
 
@@ -48,12 +48,12 @@ def rope_of(parameters: Mapping[str, Any], trained_length: int) -> Rope:
 
 
 def rope_parameters() -> Any:
-    """The field `rope_parameters` of a configuration; `with_rope_parameters` fills it."""
+    """A field for `rope_parameters`, which `with_rope_parameters` completes."""
     return checked(None, lambda value: value is None or is_rope(value), EXPECTED)
 
 
 def is_rope(value: Any) -> bool:
-    """Whether a value is a dictionary of implemented rotary embeddings."""
+    """Return True if a value is a dictionary of implemented rotary embeddings."""
     if not isinstance(value, Mapping):
         return False
     kind, theta, factor = value.get("rope_type"), value.get("rope_theta"), value.get("factor")
@@ -66,12 +66,12 @@ def is_rope(value: Any) -> bool:
 
 
 def with_rope_parameters(given: Mapping[str, Any], default_theta: float) -> dict[str, Any]:
-    """A config.json whose `rope_parameters` are complete, as Transformers 5 completes them.
+    """Complete the `rope_parameters` of a config.json as Transformers 5 does.
 
     Args:
-        given: config.json; `rope_scaling` has precedence over `rope_parameters`, and a `rope_theta`
-            in the dictionary over one beside it.
-        default_theta: Transformers' for this family.
+        given: The content of config.json; `rope_scaling` has precedence over `rope_parameters`, and
+            a `rope_theta` in the dictionary over one outside it.
+        default_theta: Transformers' default for this family.
     """
     found = given.get("rope_scaling") or given.get("rope_parameters") or {}
     beside = {
@@ -82,11 +82,11 @@ def with_rope_parameters(given: Mapping[str, Any], default_theta: float) -> dict
 
 
 def complete(found: Any, beside: Mapping[str, Any]) -> Any:
-    """A dictionary of rotary embeddings with what stands beside it, under Transformers 5's names.
+    """Complete a dictionary of rotary embeddings, under Transformers 5's names.
 
     Args:
-        found: The dictionary; what is none is returned as it is, to be refused.
-        beside: Values for the keys that it lacks; None: no value.
+        found: The dictionary; anything else is returned unchanged and refused later.
+        beside: Values for missing keys; None for no value.
     """
     if not isinstance(found, Mapping):
         return found
@@ -96,9 +96,9 @@ def complete(found: Any, beside: Mapping[str, Any]) -> Any:
 
 
 def problems(rope: Rope, size: int) -> dict[str, str]:
-    """A problem if heads of this width cannot be turned: pairs of elements are."""
+    """Refuse a width of heads that cannot be rotated: elements are rotated in pairs."""
     if size % 2:
-        return {"head_dim": f"even, and it is {size}"}
+        return {"head_dim": f"even, not {size}"}
     if rope.kind == "dynamic" and size == 2:
         return {"rope_parameters": "not dynamic for heads of width 2"}
     return {}

@@ -1,4 +1,4 @@
-"""The part that the configurations of BERTs with rotary positions share."""
+"""The configuration that BERTs with rotary positions share."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from kfp_finetune.components.models.configurations.rules import optional_size, r
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RotaryBertConfig(CommonConfig):
-    """Keys of BERT, and those of the positions."""
+    """The keys of BERT and of the positions."""
 
     DEFAULT_THETA: ClassVar[float]
-    # Keys that only the code that came with the first published models reads, with the values for
-    # which it computes what Transformers does.
+    # Keys that only the code of the first published models reads, with the values for which that
+    # code computes the same as Transformers.
     PUBLISHED: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
     classifier_dropout: float | None = rate(None)
@@ -36,11 +36,11 @@ class RotaryBertConfig(CommonConfig):
         return rope.old_keys(self.rope_parameters or {})
 
     def problems(self) -> dict[str, str]:
-        """Heads that do not divide the width, and `rotary_problems`."""
+        """Refuse heads that do not divide the width; see also `rotary_problems`."""
         return super().problems() | self.rotary_problems()
 
     def rotary_problems(self) -> dict[str, str]:
-        """Heads that cannot be turned, and values of `PUBLISHED` keys that are not computed."""
+        """Refuse heads that cannot be rotated, and unsupported values of `PUBLISHED` keys."""
         return rope.problems(self.rope, self.head_size) | {
             key: " or ".join(str(value) for value in values)
             for key, values in self.PUBLISHED.items()

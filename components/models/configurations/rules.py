@@ -1,4 +1,4 @@
-"""Fields of a configuration: a key's default, and which values it may have."""
+"""Fields of a configuration: the default and the supported values of each key."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeGuard
 
-# More than any published encoder has.
+# More than in any published encoder.
 MOST_LAYERS = 1_000
 _MOST = 2**31 - 1
 # The range of float32, in which the models compute.
 _SMALLEST, _LARGEST = 1.2e-38, 3.4e38
-# ACT2FN's names of what `activations.py` computes.
+# ACT2FN's names of the functions in `activations.py`.
 ACTIVATIONS = (
     *("gelu", "gelu_10", "gelu_fast", "gelu_new", "gelu_pytorch_tanh", "mish", "quick_gelu"),
     *("relu", "sigmoid", "silu", "swish", "tanh"),
@@ -20,11 +20,11 @@ ACTIVATIONS = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rule:
-    """The values that a key may have.
+    """The supported values of a key.
 
     Attributes:
-        accepts: Whether a value of config.json is one of them.
-        expected: The same in words.
+        accepts: Returns True for a supported value of config.json.
+        expected: The supported values in words.
     """
 
     accepts: Callable[[Any], bool]
@@ -60,7 +60,7 @@ def optional_size(default: int | None = None, least: int = 1) -> Any:
 
 
 def rate(default: float | None) -> Any:
-    """A dropout rate in [0, 1); null where the default is null."""
+    """A dropout rate in [0, 1); null if the default is null."""
     return _field(
         default,
         Rule(
@@ -86,7 +86,7 @@ def activation(default: str) -> Any:
 
 
 def one_of(default: Any, *values: Any) -> Any:
-    """One of the values that are implemented."""
+    """One of the implemented values."""
     if len(values) == 1:
         return only(default)
     texts = ", ".join(_json(value) for value in values)
@@ -97,7 +97,7 @@ def one_of(default: Any, *values: Any) -> Any:
 
 
 def only(value: Any) -> Any:
-    """A key of which nothing but the default is implemented."""
+    """A key for which only the default is implemented."""
     return _field(value, Rule(accepts=lambda v: _same(v, value), expected=_json(value)))
 
 
@@ -107,23 +107,23 @@ def checked(default: Any, accepts: Callable[[Any], bool], expected: str) -> Any:
 
 
 def is_whole(value: Any, least: int, most: int = _MOST) -> TypeGuard[int]:
-    """Whether a value is a whole number within limits."""
+    """Return True if a value is a whole number within limits."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def is_depth(value: Any) -> TypeGuard[int]:
-    """Whether a value can be a number of layers."""
+    """Return True if a value can be a number of layers."""
     return is_whole(value, 1, MOST_LAYERS)
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Whether a value is a finite number in float32's range."""
+    """Return True if a value is a finite number in float32's range."""
     known = isinstance(value, int | float) and not isinstance(value, bool)
     return known and -_LARGEST <= value <= _LARGEST
 
 
 def is_positive(value: Any) -> TypeGuard[float]:
-    """Whether a value is a number above 0 that is not 0 in float32."""
+    """Return True if a value is above 0, also in float32."""
     return is_number(value) and value >= _SMALLEST
 
 

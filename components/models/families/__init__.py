@@ -1,1 +1,1 @@
-"""The architectures, one file each: layers, heads, and PyTorch's names of the weights."""
+"""The architectures, one file each: layers, heads, and PyTorch's names for the weights."""

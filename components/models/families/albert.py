@@ -15,7 +15,7 @@ from kfp_finetune.components.models.family import Family
 
 
 class AlbertEncoder(bert.BertEncoder):
-    """BERT's encoder, in which a few groups of layers are passed through again and again."""
+    """BERT's encoder with a few groups of layers, each used several times."""
 
     def __init__(self, config: AlbertConfig) -> None:
         groups = [AlbertGroup(config) for _ in range(config.num_hidden_groups)]
@@ -35,7 +35,7 @@ class AlbertEncoder(bert.BertEncoder):
 
 
 class AlbertGroup(keras.layers.Layer):
-    """A few layers with weights of their own, of which the next group has others."""
+    """A group of layers with their own weights."""
 
     def __init__(self, config: AlbertConfig) -> None:
         super().__init__()

@@ -24,9 +24,9 @@ class BertEncoder(Encoder):
 
     Args:
         config: The configuration.
-        blocks: Its layers, instead of BERT's.
-        embedding_size: Width of the embeddings; None: that of the hidden states.
-        projected: Whether a dense layer brings the embeddings to the width of the hidden states.
+        blocks: The layers, if they differ from BERT's.
+        embedding_size: Width of the embeddings; None for that of the hidden states.
+        projected: Whether a dense layer projects the embeddings to the width of the hidden states.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class BertEncoder(Encoder):
 
 
 class BertLayer(keras.layers.Layer):
-    """Attention and feed-forward, each with a residual and normalized after it.
+    """Attention and feed-forward, each with a residual and a normalization after it.
 
     Args:
         config: The configuration.
-        attention: Instead of BERT's.
-        feed_forward: The same.
+        attention: The attention, if it differs from BERT's.
+        feed_forward: The feed-forward half, if it differs from BERT's.
     """
 
     def __init__(
@@ -104,14 +104,14 @@ class BertLayer(keras.layers.Layer):
 
 
 def self_attention(config: Any) -> SelfAttention:
-    """The attention of a configuration's sizes."""
+    """Build the attention with the sizes in a configuration."""
     return SelfAttention(
         config.hidden_size, config.num_attention_heads, config.attention_probs_dropout_prob
     )
 
 
 def feed_forward_of(config: Any) -> FeedForward:
-    """The feed-forward half of a configuration's sizes."""
+    """Build the feed-forward half with the sizes in a configuration."""
     return FeedForward(config.hidden_size, config.intermediate_size, config.hidden_act)
 
 

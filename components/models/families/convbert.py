@@ -1,4 +1,4 @@
-"""ConvBERT (2008.02496): convolutions that depend on the text replace half of the heads."""
+"""ConvBERT (2008.02496): dynamic convolutions replace half of the attention heads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kfp_finetune.components.models.heads import PooledHead
 
 
 class ConvBertEncoder(bert.BertEncoder):
-    """BERT's encoder with other layers. Padding has an influence: convolutions reach into it."""
+    """BERT's encoder with other layers. Padding matters, because convolutions reach into it."""
 
     def __init__(self, config: ConvBertConfig) -> None:
         width = config.embedding_size
@@ -29,7 +29,7 @@ class ConvBertEncoder(bert.BertEncoder):
 
 
 def layer(config: ConvBertConfig) -> bert.BertLayer:
-    """BERT's layer with mixed attention, and maybe a feed-forward half in groups."""
+    """BERT's layer with mixed attention and, optionally, a grouped feed-forward half."""
     groups = config.num_groups
     feed_forward = None if groups == 1 else GroupedFeedForward(config)
     return bert.BertLayer(config, MixedAttention(config), feed_forward)
@@ -56,7 +56,7 @@ class MixedAttention(keras.layers.Layer):
     def call(self, x: Any, bias: Any, seed: Any = None, first_token: bool = False) -> Any:
         """See `SelfAttention.call`."""
         query = self.query(x[:, :1] if first_token else x)
-        # The convolutions of the first token reach so far.
+        # The convolutions of the first token reach this far.
         near = x[:, : self._reach + 1] if first_token else x
         local = self.convolve(near, query, first_token=first_token)
         key = split_heads(self.key(x), self._heads)
@@ -66,15 +66,15 @@ class MixedAttention(keras.layers.Layer):
         return self.output_projection(tf.concat([attended, local], -1))
 
     def convolve(self, x: Any, query: Any, first_token: bool) -> Any:
-        """Convolve with a kernel for each token and head.
+        """Convolve with a separate kernel for each token and head.
 
         Args:
             x: Hidden states, shape [batch, width, hidden].
             query: The projected queries, shape [batch, width, half], or [batch, 1, half].
-            first_token: Whether only the first token's is wanted.
+            first_token: Whether to compute only the first token's result.
 
         Returns:
-            The queries' shape.
+            The convolved values, in the shape of the queries.
         """
         spans = self.spans(x)
         kernels = self.kernels((spans[:, :1] if first_token else spans) * query)
@@ -92,12 +92,12 @@ class MixedAttention(keras.layers.Layer):
 
 
 class Convolution(keras.layers.Layer):
-    """A convolution of each channel, and a dense layer over the channels.
+    """A depthwise separable convolution: one kernel per channel, then a dense layer over channels.
 
     Args:
         inputs: Channels of the input.
         outputs: Channels of the output.
-        size: Of the kernel, an odd number.
+        size: Size of the kernel, an odd number.
     """
 
     TORCH: ClassVar[dict[str, tuple[str, tuple[int, ...] | None]]] = {
@@ -130,7 +130,7 @@ class Convolution(keras.layers.Layer):
 
 
 class GroupedFeedForward(FeedForward):
-    """A feed-forward half whose features are divided into groups that do not mix."""
+    """A feed-forward half with separate groups of features."""
 
     def __init__(self, config: ConvBertConfig) -> None:
         keras.layers.Layer.__init__(self)
@@ -147,7 +147,7 @@ class GroupedDense(keras.layers.Layer):
         inputs: Width of x.
         outputs: Width of y.
         groups: A divisor of both.
-        activation: As `Dense` has it.
+        activation: The activation, as in `Dense`.
     """
 
     TORCH: ClassVar[dict[str, tuple[str, tuple[int, ...] | None]]] = {
@@ -159,7 +159,7 @@ class GroupedDense(keras.layers.Layer):
         self, inputs: int, outputs: int, groups: int, activation: str | None = None
     ) -> None:
         super().__init__()
-        shape = outputs // groups, inputs // groups, groups  # as TensorFlow's checkpoints had it
+        shape = outputs // groups, inputs // groups, groups  # as in TensorFlow's checkpoints
         self.kernel = self.add_weight(shape=shape, initializer="zeros", name="kernel")
         self.bias = self.add_weight(shape=(outputs,), initializer="zeros", name="bias")
         self._activation = activation_function(activation)
@@ -175,7 +175,7 @@ class GroupedDense(keras.layers.Layer):
 
 
 def pooled_head(config: ConvBertConfig, outputs: int) -> PooledHead:
-    """RoBERTa's, with the layers' activation."""
+    """RoBERTa's head, with the activation of the layers."""
     dropout, hidden = config.head_dropout, config.hidden_size
     return PooledHead(hidden, dropout, outputs, config.hidden_act, dropout_before=dropout)
 

@@ -26,7 +26,7 @@ from kfp_finetune.components.models.norms import LayerNorm
 
 
 class DebertaEncoder(Encoder):
-    """Word embeddings, with others where the configuration has them, and BERT's layers."""
+    """Word embeddings, optional position and type embeddings, and BERT's layers."""
 
     def __init__(self, config: DebertaConfig) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class DebertaEncoder(Encoder):
     def biases(self, attention_mask: Any) -> tuple[Any, Any]:
         """The relative positions for all layers, as `DisentangledAttention.call` takes them.
 
-        Padding attends to everything alike, as in PyTorch.
+        Padding attends to all tokens equally, as in PyTorch.
         """
         mask = attention_mask
         pairs = padding_bias(mask[:, :, tf.newaxis] * mask[:, tf.newaxis])[:, 0, 0]
@@ -89,7 +89,7 @@ class DebertaEncoder(Encoder):
 
 
 class DebertaAttention(DisentangledAttention):
-    """One matrix for queries, keys and values, head by head, and no offset for the keys."""
+    """Disentangled attention with one matrix for queries, keys and values, and no key bias."""
 
     TORCH: ClassVar[dict[str, tuple[str, tuple[int, ...] | None]]] = {
         "query_bias": ("q_bias", None),

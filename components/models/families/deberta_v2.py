@@ -1,4 +1,4 @@
-"""DeBERTa's second version (2006.03654) and third (2111.09543), whose encoder is the second's."""
+"""DeBERTa v2 (2006.03654) and v3 (2111.09543), which have the same encoder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kfp_finetune.components.models.norms import LayerNorm
 
 
 class DebertaV2Encoder(deberta.DebertaEncoder):
-    """Buckets of relative positions, and maybe a convolution beside the first layer."""
+    """DeBERTa's encoder with buckets of relative positions and, optionally, a convolution."""
 
     def __init__(self, config: DebertaV2Config) -> None:
         super().__init__(config)
@@ -58,7 +58,7 @@ class DebertaV2Encoder(deberta.DebertaEncoder):
 
 
 class DebertaV2Attention(DisentangledAttention):
-    """A matrix each for queries, keys and values, which positions may share."""
+    """Disentangled attention with separate matrices, which positions may share."""
 
     def __init__(self, config: DebertaV2Config) -> None:
         hidden = config.hidden_size
@@ -96,7 +96,7 @@ class DebertaV2Attention(DisentangledAttention):
 
 
 class Convolution(keras.layers.Layer):
-    """A convolution over the words' embeddings, added to what the first layer makes of them."""
+    """A convolution of the word embeddings, added to the output of the first layer."""
 
     TORCH: ClassVar[dict[str, tuple[str, tuple[int, ...] | None]]] = {
         "kernel": ("conv.weight", (2, 1, 0)),
@@ -150,7 +150,7 @@ FAMILY = Family(
         "blocks.{}.attention.position_query": f"{ATTENTION}.pos_query_proj",
     },
     pooled_head_names={"pooler": "pooler.dense", "logits": "classifier"},
-    # Names of the first checkpoints and of Transformers' TensorFlow class.
+    # Names in the first checkpoints and in Transformers' TensorFlow class.
     renamed={
         r"\.self\.pos_proj\.": ".self.pos_key_proj.",
         r"\.self\.pos_q_proj\.": ".self.pos_query_proj.",

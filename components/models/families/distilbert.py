@@ -9,7 +9,7 @@ from kfp_finetune.components.models.heads import PooledHead
 
 
 def pooled_head(config: DistilBertConfig, outputs: int) -> PooledHead:
-    """BERT's, with another activation and a rate of its own."""
+    """Build BERT's head with another activation and its own dropout rate."""
     return PooledHead(config.dim, config.seq_classif_dropout, outputs, "relu")
 
 
@@ -29,7 +29,7 @@ ENCODER_NAMES = {
 
 
 def encoder(config: DistilBertConfig) -> bert.BertEncoder:
-    """BERT's, without dropout between attention and its residual."""
+    """Build BERT's layer without dropout between attention and its residual."""
     made = bert.BertEncoder(config)
     for block in made.blocks:
         block.attention_dropout.rate = 0.0

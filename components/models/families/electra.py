@@ -9,13 +9,13 @@ from kfp_finetune.components.models.heads import PooledHead
 
 
 def encoder(config: ElectraConfig) -> bert.BertEncoder:
-    """BERT's, with embeddings that may be narrower."""
+    """Build BERT's encoder with embeddings that may be narrower."""
     size = config.embedding_size
     return bert.BertEncoder(config, embedding_size=size, projected=size != config.hidden_size)
 
 
 def pooled_head(config: ElectraConfig, outputs: int) -> PooledHead:
-    """RoBERTa's, with another activation, which no key of the configuration names."""
+    """Build RoBERTa's head with GELU, which is hard-coded in PyTorch."""
     dropout = config.head_dropout
     return PooledHead(config.hidden_size, dropout, outputs, "gelu", dropout_before=dropout)
 

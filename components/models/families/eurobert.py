@@ -1,4 +1,4 @@
-"""EuroBERT (2503.05500): Llama's layers with attention in both directions."""
+"""EuroBERT (2503.05500): Llama's layers with bidirectional attention."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kfp_finetune.components.models.rotary_attention import RotaryAttention, Rot
 
 
 class EuroBertEncoder(RotaryEncoder):
-    """Word embeddings, and a stack of pre-norm layers."""
+    """Word embeddings and a stack of pre-norm layers."""
 
     def __init__(self, config: EuroBertConfig) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class EuroBertEncoder(RotaryEncoder):
 
 
 class EuroBertLayer(keras.layers.Layer):
-    """Attention and feed-forward, each normalized before it."""
+    """Attention and feed-forward, each with a normalization before it."""
 
     def __init__(self, config: EuroBertConfig) -> None:
         super().__init__(autocast=False)  # as `RotaryAttention`
@@ -86,7 +86,7 @@ class EuroBertLayer(keras.layers.Layer):
 
 
 class EuroBertHead(Head):
-    """Two dense layers on a pooled state, or on each token's with a mean of their logits."""
+    """Two dense layers on a pooled state, or on every token's state with the mean of the logits."""
 
     def __init__(self, config: EuroBertConfig, outputs: int) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from kfp_finetune.components.models.feed_forward import GatedFeedForward
 
 
 def feed_forward(config: GteConfig) -> GatedFeedForward:
-    """With a bias of the second layer only, and dropout before it."""
+    """Build a gated feed-forward half with a bias and dropout in the second layer only."""
     return GatedFeedForward(
         config.hidden_size,
         config.intermediate_size,
@@ -32,7 +32,7 @@ FAMILY = Family(
     token_head=token_head,
     encoder_names=encoder_names({"gate": "gate_proj", "inner": "up_proj", "outer": "down_proj"}),
     pooled_head_names={"pooler": "gte.pooler.dense", "logits": "classifier"},
-    # What the checkpoints have that were published as `model_type` "new".
+    # Names in the checkpoints that were published with `model_type` "new".
     renamed={
         r"^new\.": "gte.",
         r"\bencoder\.layer\.": "layers.",

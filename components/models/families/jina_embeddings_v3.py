@@ -1,4 +1,4 @@
-"""Jina Embeddings v3 (2409.10173), without the adapters of its tasks."""
+"""Jina Embeddings v3 (2409.10173), without its task adapters."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from kfp_finetune.components.models.heads import PooledHead
 
 
 def feed_forward(config: JinaEmbeddingsV3Config) -> FeedForward:
-    """BERT's."""
+    """Build BERT's feed-forward half."""
     return FeedForward(config.hidden_size, config.intermediate_size, config.hidden_act)
 
 
 def pooled_head(config: JinaEmbeddingsV3Config, outputs: int) -> PooledHead:
-    """RoBERTa's: a pooler with dropout before and after it."""
+    """Build RoBERTa's head: a pooler with dropout before and after it."""
     rate = config.head_dropout
     return PooledHead(config.hidden_size, rate, outputs, dropout_before=rate)
 

@@ -1,4 +1,4 @@
-"""MobileBERT (2004.02984): BERT's layers between bottlenecks."""
+"""MobileBERT (2004.02984): BERT's layers with bottlenecks."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from kfp_finetune.components.models.feed_forward import FeedForward
 from kfp_finetune.components.models.heads import Head, TokenHead
 from kfp_finetune.components.models.norms import LayerNorm
 
-# PyTorch's default: in two places the configuration's is not passed on.
+# PyTorch's default, which it uses in two places instead of the configured value.
 _DEFAULT_EPSILON = 1e-5
 
 
 class MobileBertEncoder(Encoder):
-    """Three neighbouring words' embeddings make a token's, and a stack of thin layers."""
+    """Embeddings of three neighbouring tokens, combined to one, and a stack of thin layers."""
 
     def __init__(self, config: MobileBertConfig) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class MobileBertEncoder(Encoder):
 
 
 class MobileBertLayer(keras.layers.Layer):
-    """Into a bottleneck, attention, several feed-forward halves, and out of the bottleneck."""
+    """A bottleneck with attention and several feed-forward halves inside."""
 
     def __init__(self, config: MobileBertConfig) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class MobileBertLayer(keras.layers.Layer):
         self.into = Bottleneck(config) if bottleneck else None
         self.into_attention = Bottleneck(config) if shared else None
         self.attention = MobileBertAttention(config)
-        # Between the bottlenecks there is no dropout.
+        # There is no dropout inside the bottleneck.
         rate = config.hidden_dropout_prob
         self.attention_dropout = Dropout(0.0 if bottleneck else rate)
         self.attention_norm = norm(config, inner, epsilon)
@@ -118,7 +118,7 @@ class MobileBertAttention(keras.layers.Layer):
         self.built = True
 
     def call(self, query: Any, key: Any, value: Any, bias: Any, seed: Any = None) -> Any:
-        """Of three inputs, shape [batch, width, any], to [batch, queries, inner]."""
+        """Attend to three inputs of shape [batch, width, any]; returns [batch, queries, inner]."""
         query = split_heads(self.query(query), self._heads)
         key = split_heads(self.key(key), self._heads)
         value = split_heads(self.value(value), self._heads)
@@ -126,7 +126,7 @@ class MobileBertAttention(keras.layers.Layer):
 
 
 class Bottleneck(keras.layers.Layer):
-    """A dense layer to fewer features, normalized."""
+    """A dense layer to fewer features, and a normalization."""
 
     def __init__(self, config: MobileBertConfig) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ class Bottleneck(keras.layers.Layer):
 
 
 class NoNorm(keras.layers.Layer):
-    """Scale and offset of a layer normalization, without the normalization (section 3.4)."""
+    """The scale and offset of a layer normalization without the normalization (section 3.4)."""
 
     TORCH: ClassVar[dict[str, tuple[str, tuple[int, ...] | None]]] = LayerNorm.TORCH
 
@@ -156,12 +156,12 @@ class NoNorm(keras.layers.Layer):
 
 
 def norm(config: MobileBertConfig, width: int, epsilon: float) -> keras.layers.Layer:
-    """A normalization of the kind that the configuration names."""
+    """Build the type of normalization that the configuration names."""
     return NoNorm(width) if config.normalization_type == "no_norm" else LayerNorm(width, epsilon)
 
 
 class FirstTokenHead(TokenHead):
-    """Dropout and one dense layer, for the first token."""
+    """Dropout and one dense layer on the first token's state."""
 
     def call(self, hidden: Any, attention_mask: Any, seed: Any = None) -> Any:
         """See `Head.call`; shape [batch, outputs]."""
@@ -169,7 +169,7 @@ class FirstTokenHead(TokenHead):
 
 
 def pooled_head(config: MobileBertConfig, outputs: int) -> Head:
-    """BERT's, or one without a pooler."""
+    """Build BERT's head, or one without a pooler."""
     if config.classifier_activation:
         return bert.pooled_head(config, outputs)
     return FirstTokenHead(config.hidden_size, config.head_dropout, outputs)

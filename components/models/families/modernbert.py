@@ -24,16 +24,16 @@ from kfp_finetune.components.models.norms import LayerNorm
 from kfp_finetune.components.models.rotary import rotate, rotations
 
 
-# No tuple: Keras would look for tensors in it.
+# Not a tuple, because Keras would look for tensors in it.
 @dataclasses.dataclass(frozen=True)
 class Pass:
-    """The tensors that the layers of one type of attention share in a pass.
+    """The tensors of a pass that all layers of one type of attention share.
 
     Attributes:
-        bias: Of padding, shape [batch, 1, 1, width].
-        window: Of local layers; None: each token attends to all.
-        cosines: Of the rotary embeddings, shape [width, size of a head].
-        sines: The same.
+        bias: The bias that masks padding, shape [batch, 1, 1, width].
+        window: The window of local layers; None if each token attends to all.
+        cosines: Cosines of the rotary embeddings, shape [width, size of a head].
+        sines: Sines of the rotary embeddings, the same shape.
     """
 
     bias: Any
@@ -43,7 +43,7 @@ class Pass:
 
 
 class ModernBertEncoder(Encoder):
-    """Word embeddings, and a stack of pre-norm layers with global or local attention."""
+    """Word embeddings and a stack of pre-norm layers with global or local attention."""
 
     def __init__(self, config: ModernBertConfig) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class ModernBertEncoder(Encoder):
 
 
 class ModernBertLayer(keras.layers.Layer):
-    """Attention and feed-forward, each normalized before it; the embeddings already are."""
+    """Attention and feed-forward, each with a normalization before it, except the first."""
 
     def __init__(self, config: ModernBertConfig, first: bool) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class ModernBertLayer(keras.layers.Layer):
 
 
 class ModernBertAttention(keras.layers.Layer):
-    """Multi-head self-attention with rotary positions, of all tokens or within a window."""
+    """Multi-head self-attention with rotary positions, to all tokens or within a window."""
 
     def __init__(self, config: ModernBertConfig) -> None:
         super().__init__()
@@ -124,13 +124,13 @@ class ModernBertAttention(keras.layers.Layer):
     def call(
         self, x: Any, seed: Any = None, *, shared: Pass, in_blocks: bool, first_token: bool
     ) -> Any:
-        """Attend.
+        """Compute self-attention.
 
         Args:
             x: Hidden states, shape [batch, width, hidden].
-            seed: As `Dropout` takes it.
-            shared: Of this pass, for layers of this type.
-            in_blocks: Whether global attention goes in blocks of queries.
+            seed: Seed of the pass, see `Dropout`; None for no dropout.
+            shared: The tensors of this pass for this type of attention.
+            in_blocks: Whether to compute global attention in blocks of queries.
             first_token: Whether only the first token attends.
 
         Returns:
@@ -162,7 +162,7 @@ class ModernBertAttention(keras.layers.Layer):
 
 
 class ModernBertFeedForward(keras.layers.Layer):
-    """GeGLU (2002.05202), inputs and gates from one product."""
+    """GeGLU (2002.05202) with one joint matrix for inputs and gates."""
 
     def __init__(self, config: ModernBertConfig) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ class ModernBertFeedForward(keras.layers.Layer):
 
 
 class ModernBertHead(Head):
-    """A dense layer, its norm and a last dense layer, for a text or for each token."""
+    """A dense layer, a normalization and a last dense layer, for a text or for each token."""
 
     def __init__(self, config: ModernBertConfig, outputs: int, pooling: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""MPNet (2004.09297): BERT's layers, and a bias for the distance of two tokens (1910.10683)."""
+"""MPNet (2004.09297): BERT's layers with a bias for relative positions (1910.10683)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kfp_finetune.components.models.encoder import padding_bias
 from kfp_finetune.components.models.families import bert, roberta
 from kfp_finetune.components.models.family import Family
 
-# Distances beyond it share a bucket.
+# Larger distances share a bucket.
 _FARTHEST = 128
 
 
@@ -27,7 +27,7 @@ class MPNetEncoder(bert.BertEncoder):
         self.distances = Embedding(
             config.relative_attention_num_buckets,
             config.num_attention_heads,
-            name="relative_attention_bias",  # which weight decay spares
+            name="relative_attention_bias",  # exempt from weight decay
         )
         self._longest = config.max_position_embeddings
         self._buckets = buckets(np.arange(-self._longest, self._longest + 1))
@@ -45,15 +45,15 @@ class MPNetEncoder(bert.BertEncoder):
         """The bias of the score of every query and key, shape [1, heads, width, width]."""
         first = self._longest - width + 1
         here = tf.constant(self._buckets)[first : first + 2 * width]
-        by_distance = tf.transpose(self.distances(here))  # [heads, 2 width], from 1 - width on
-        # Each row is the one above shifted by one, which is what rows of one element less are.
+        by_distance = tf.transpose(self.distances(here))  # [heads, 2 width], starting at 1 - width
+        # Each row is the one above shifted by one: read the values in rows one element shorter.
         rows = tf.reshape(tf.tile(by_distance, [1, width]), [-1, 2 * width * width])
         rows = tf.reshape(rows[:, : width * (2 * width - 1)], [-1, width, 2 * width - 1])
         return rows[tf.newaxis, :, :, width - 1 :]
 
 
 def buckets(distances: Any) -> Any:
-    """The bucket of a distance: small ones have one each, larger ones share one by the logarithm.
+    """The bucket of a distance: one each for small distances, logarithmic for larger ones.
 
     Args:
         distances: Position of the key minus that of the query, int, any shape.

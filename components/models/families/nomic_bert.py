@@ -14,7 +14,7 @@ from kfp_finetune.components.models.feed_forward import GatedFeedForward
 
 
 def feed_forward(config: NomicBertConfig) -> GatedFeedForward:
-    """SwiGLU without any bias."""
+    """Build SwiGLU without biases."""
     return GatedFeedForward(config.hidden_size, config.intermediate_size, config.hidden_act)
 
 
@@ -26,7 +26,7 @@ FAMILY = Family(
     token_head=token_head,
     encoder_names=encoder_names({"gate": "gate_proj", "inner": "up_proj", "outer": "down_proj"}),
     pooled_head_names={"pooler": "nomic_bert.pooler.dense", "logits": "classifier"},
-    # What the published checkpoints have; a masked language model has the prefix "bert".
+    # Names in the published checkpoints; a masked language model has the prefix "bert".
     renamed={
         r"^bert\.": "nomic_bert.",
         r"\bencoder\.layers\.": "layers.",

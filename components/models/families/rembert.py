@@ -1,4 +1,4 @@
-"""RemBERT (2010.12821): BERT whose embeddings are narrower than its layers."""
+"""RemBERT (2010.12821): BERT with embeddings narrower than its layers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kfp_finetune.components.models.family import Family
 
 
 def encoder(config: RemBertConfig) -> bert.BertEncoder:
-    """BERT's, with embeddings that are projected."""
+    """Build BERT's encoder with projected embeddings."""
     return bert.BertEncoder(config, embedding_size=config.input_embedding_size, projected=True)
 
 

@@ -1,6 +1,6 @@
 """RoBERTa (1907.11692), XLM-RoBERTa (1911.02116) and CamemBERT (1911.03894).
 
-BERT's layers; what differs is how positions are counted and the head.
+They have BERT's layers, but a different head and different position numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kfp_finetune.components.models.heads import PooledHead
 
 
 class RobertaEncoder(bert.BertEncoder):
-    """BERT's encoder, in which positions are counted behind the padding token's id."""
+    """BERT's encoder with position numbers that start after the padding token's id."""
 
     def __init__(self, config: RobertaConfig, blocks: Any = None) -> None:
         super().__init__(config, blocks)
@@ -29,22 +29,22 @@ class RobertaEncoder(bert.BertEncoder):
 
 
 def positions_after(ids: Any, padding: int) -> Any:
-    """The positions of ids as fairseq counts them.
+    """The position numbers of ids, as in fairseq.
 
     Args:
         ids: Token ids, shape [batch, width].
         padding: The padding token's id.
 
     Returns:
-        `padding` for padding, and `padding` + 1, + 2, ... for the other tokens; int32, the ids'
-        shape.
+        `padding` for padding, and `padding` + 1, + 2, ... for the other tokens; int32, the shape of
+        the ids.
     """
     tokens = tf.cast(tf.not_equal(ids, padding), tf.int32)
     return tf.cumsum(tokens, axis=1) * tokens + padding
 
 
 def pooled_head(config: Any, outputs: int) -> PooledHead:
-    """Dropout, a dense layer, dropout and another one."""
+    """Build dropout, a dense layer, dropout and another dense layer."""
     dropout = config.head_dropout
     return PooledHead(config.hidden_size, dropout, outputs, dropout_before=dropout)
 

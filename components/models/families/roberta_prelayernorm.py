@@ -1,4 +1,4 @@
-"""RoBERTa with pre-norm layers, as fairseq trains it with `--encoder-normalize-before`."""
+"""RoBERTa with pre-norm layers, as trained by fairseq with `--encoder-normalize-before`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kfp_finetune.components.models.norms import LayerNorm
 
 
 class PreNormEncoder(roberta.RobertaEncoder):
-    """RoBERTa's encoder with other layers, and a normalization behind the last."""
+    """RoBERTa's encoder with pre-norm layers and a normalization after the last one."""
 
     def __init__(self, config: RobertaConfig) -> None:
         super().__init__(config, [PreNormLayer(config) for _ in range(config.num_hidden_layers)])
@@ -24,7 +24,7 @@ class PreNormEncoder(roberta.RobertaEncoder):
 
 
 class PreNormLayer(bert.BertLayer):
-    """Attention and feed-forward, each with a residual and normalized before it."""
+    """Attention and feed-forward, each with a residual and a normalization before it."""
 
     def call(self, x: Any, bias: Any, seed: Any = None, first_token: bool = False) -> Any:
         """See `BertLayer.call`."""

@@ -1,4 +1,4 @@
-"""BERT with rotary positions, which NomicBERT, GTE and Jina Embeddings v3 share."""
+"""BERT with rotary positions, the basis of NomicBERT, GTE and Jina Embeddings v3."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from kfp_finetune.components.models.rotary_attention import RotaryAttention, Rot
 
 
 class RotaryBertEncoder(RotaryEncoder):
-    """Word and token-type embeddings, and a stack of post-norm layers.
+    """Word and token-type embeddings and a stack of post-norm layers.
 
     Args:
         config: The configuration.
         feed_forward: Builds the feed-forward half of a layer.
-        bias: Whether the dense layers of attention have one.
+        bias: Whether the dense layers of attention have a bias.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class RotaryBertEncoder(RotaryEncoder):
 
 
 class RotaryBertLayer(keras.layers.Layer):
-    """Attention and feed-forward, each with a residual and normalized after it."""
+    """Attention and feed-forward, each with a residual and a normalization after it."""
 
     def __init__(
         self, config: RotaryBertConfig, feed_forward: keras.layers.Layer, bias: bool
@@ -96,10 +96,10 @@ class RotaryBertLayer(keras.layers.Layer):
 
 
 def encoder_names(feed_forward: Mapping[str, str]) -> dict[str, str]:
-    """PyTorch's names.
+    """PyTorch's names of the layers.
 
     Args:
-        feed_forward: Of the layers of the feed-forward half.
+        feed_forward: PyTorch's names of the layers in the feed-forward half.
     """
     layer = {
         "attention.query": "self_attn.q_proj",
@@ -119,9 +119,9 @@ def encoder_names(feed_forward: Mapping[str, str]) -> dict[str, str]:
 
 
 def query_key_value(fused: str) -> dict[str, tuple[str, ...]]:
-    """How published checkpoints store queries, keys and values, for `Family.split`.
+    """The entry of `Family.split` for checkpoints that store queries, keys and values as one.
 
     Args:
-        fused: A regular expression for the name of the one layer.
+        fused: A regular expression for the name of the joint layer.
     """
     return {fused: tuple(f"self_attn.{letter}_proj" for letter in "qkv")}
