@@ -1,4 +1,4 @@
-"""The steps of a fine-tuning pipeline, and the plain modules they are made of."""
+"""The components of a fine-tuning pipeline and the plain modules behind them."""
 
 import os
 
@@ -8,12 +8,11 @@ def set_variables() -> None:
 
     This runs before any module of ours can import them.
     """
-    # Our layers are TensorFlow's. Keras would otherwise take the backend that ~/.keras/keras.json
-    # names.
+    # Our layers need TensorFlow. Otherwise Keras would use the backend in ~/.keras/keras.json.
     os.environ["KERAS_BACKEND"] = "tensorflow"
 
-    # The Hub's client asks the Hub for more than what is downloaded, to describe this process to
-    # it; where the Hub cannot be reached, each step would wait for that.
+    # The Hub's client sends extra requests that describe this process; if the Hub cannot be
+    # reached, each step would wait for them.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
     # Transformers warns at its import that PyTorch is missing; only its tokenizers are used.

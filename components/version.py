@@ -1,7 +1,7 @@
-"""The installed version, and whether the client that compiled a step has the same.
+"""The installed version, compared with that of the client that compiled a pipeline step.
 
-A compiled step carries its client's version in an environment variable, which is no part of KFP's
-cache key (the image, whose tag is the version, is). The step holds it against its own.
+A compiled step has its client's version in an environment variable, which is not part of KFP's
+cache key (the image is, and its tag is the version). The step compares it with its own version.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from importlib.metadata import version
 from kfp_finetune.components.errors import InputError
 
 VERSION = version("kfp-finetune")
-# Raised when an artifact's format changes: steps of another number can neither read what this
-# version writes, nor it theirs.
+# Incremented when an artifact's format changes: steps with different numbers cannot read each
+# other's artifacts.
 FORMATS = 1
 CLIENT_VARIABLE = "KFP_FINETUNE_CLIENT"
 CLIENT = f"{VERSION} formats={FORMATS}"
 
 
 def difference_from_client() -> str:
-    """A sentence if the step was compiled by another version; empty if not, or if unknown.
+    """A warning if the step was compiled by another version; "" if not, or if unknown.
 
     Raises:
-        InputError: If that version has other formats of artifacts.
+        InputError: If the formats of artifacts differ.
     """
     client, _, formats = os.environ.get(CLIENT_VARIABLE, CLIENT).partition(" formats=")
     if client == VERSION and formats == str(FORMATS):
         return ""
-    found = f"this image has kfp-finetune {VERSION}, and the pipeline was compiled by {client}"
+    found = f"this image has kfp-finetune {VERSION}, but the pipeline was compiled by {client}"
     if formats != str(FORMATS):
         raise InputError(
             f"{found}; their artifacts have different formats",

@@ -123,7 +123,7 @@ def test_another_version_of_the_same_formats_is_told(
         pass
     (line,) = people_read(capfd.readouterr().out)
     assert line == (
-        f"warning: this image has kfp-finetune {VERSION}, and the pipeline was compiled by 9.9.9"
+        f"warning: this image has kfp-finetune {VERSION}, but the pipeline was compiled by 9.9.9"
     )
 
 
@@ -151,7 +151,7 @@ def test_other_formats_end_the_step_before_it_works(
         begun = True
     out = capfd.readouterr().out
     assert end.value.code == InputError.exit_code
-    assert f"kfp-finetune {VERSION}, and the pipeline was compiled by 9.9.9" in out
+    assert f"kfp-finetune {VERSION}, but the pipeline was compiled by 9.9.9" in out
     assert not begun
 
 

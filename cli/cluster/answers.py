@@ -85,11 +85,11 @@ def explained(error: Any, what: str, host: str, namespace: str | None, flags: st
     if status in BUSY:
         wait = (error.headers or {}).get("Retry-After", "")
         return BusyError(
-            f"{host} answered HTTP {status}{said}",
+            f"{host} returned HTTP {status}{said}",
             status,
             min(float(wait), 30.0) if str(wait).isdecimal() else 0.0,
         )
-    return ClusterError(f"{host} answered HTTP {status}{said}")
+    return ClusterError(f"{host} returned HTTP {status}{said}")
 
 
 def place(host: str, namespace: str | None) -> str:

@@ -13,7 +13,7 @@ FILE = "data_report.json"
 
 
 class Example(BaseModel):
-    """One row to look at."""
+    """One example from the data."""
 
     model_config = ConfigDict(extra="forbid")
 

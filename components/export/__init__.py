@@ -1,1 +1,1 @@
-"""Trained models in forms that others can use."""
+"""Export trained models to other formats, and upload them to the Hub."""

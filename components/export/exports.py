@@ -1,4 +1,4 @@
-"""Export a trained model as a self-contained folder, verified before it gets its name."""
+"""Export a trained model as a self-contained folder, and verify it before it gets its name."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def export(model_path: Path, manifest: ModelManifest, card: str, form: str, outp
 
     Args:
         model_path: The folder that finetune wrote.
-        manifest: Its manifest.
+        manifest: The model's manifest.
         card: The model card.
-        form: "pt": safetensors in PyTorch's names; "savedmodel": TensorFlow's, with a signature
-            from token ids to logits; "onnx": the same as ONNX.
+        form: "pt": safetensors with PyTorch's names; "savedmodel": TensorFlow's format, with a
+            signature from token ids to logits; "onnx": ONNX with the same signature.
         output: The folder; must be new or empty.
 
     Returns:
@@ -122,7 +122,7 @@ def _check_output(output: Path) -> None:
         raise InputError(
             "the folder is not empty" if output.is_dir() else "there is already a file",
             where=str(output),
-            expected="a new or an empty folder",
+            expected="a new or empty folder",
             remedy="give another folder with -o, or remove this one",
         )
     if not output.parent.is_dir():

@@ -27,7 +27,7 @@ _REFUSALS = {
 
 
 def check(hub_id: str) -> None:
-    """Check what can be checked before anything is uploaded.
+    """Check the id, the token and access to the Hub before anything is uploaded.
 
     Raises:
         InputError: If the id is not valid, there is no token, or access to the Hub is switched off.

@@ -1,4 +1,4 @@
-"""The names of a tokenizer's files, and how a tokenizer is saved.
+"""Find the files of a tokenizer by their names, and save a tokenizer.
 
 Transformers takes paths from `tokenizer_config.json`: paths of files to read (`vocab_file`,
 `tokenizer_file`, ...) and, as names of chat templates, paths of files to write when the tokenizer

@@ -102,7 +102,7 @@ def refuse_other_formats(names: Iterable[str], folder: Path, model: str) -> None
     code = f"M.from_pretrained('{model}').save_pretrained('{target}'"
     if not pickles:
         raise InputError(
-            f"the weights are {H5_WEIGHTS}, and HDF5 is not read: its parser has known memory"
+            f"the weights are {H5_WEIGHTS}, and HDF5 is not supported: its parser has known memory"
             " errors",
             where=where,
             expected=WEIGHTS,
@@ -116,7 +116,7 @@ def refuse_other_formats(names: Iterable[str], folder: Path, model: str) -> None
     if not local:
         code += f"); {code.replace('M.', 'T.', 1)}"
     raise InputError(
-        f"the weights are pickled ({few(pickles)}), and nothing is unpickled here",
+        f"the weights are pickled ({few(pickles)}), and pickle files are never loaded",
         where=where,
         expected=f"{WEIGHTS}, or {WEIGHTS_INDEX} with its shards",
         remedy="if you trust the file, convert it where torch is installed: python -c"
@@ -159,7 +159,7 @@ def open_weights(files: Sequence[Path]) -> Iterator[Weights]:
         for name, tensor in tensors.items():
             if tensor.dtype not in _FLOATS and not name.endswith(_NOT_WEIGHTS):
                 raise InputError(
-                    f"the weights are quantized: {name} holds {tensor.dtype}",
+                    f"the weights are quantized: {name} has the type {tensor.dtype}",
                     where=str(files[0].parent),
                     expected="float32, float16 or bfloat16",
                     remedy="use the model that this one was quantized from",
@@ -176,6 +176,6 @@ def _damaged(file: Path, error: object) -> InputError:
         if pointer
         else f"the file is damaged: {first_line(error)}",
         where=str(file),
-        expected="the file as it was written",
+        expected="a complete safetensors file",
         remedy="run `git lfs pull` in the folder" if pointer else "download or copy it again",
     )

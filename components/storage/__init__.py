@@ -1,1 +1,1 @@
-"""Files on this disk, in object stores, on the web and on the Hub: one way to reach them all."""
+"""One interface to files on this disk, in object stores, on the web and on the Hub."""

@@ -1,4 +1,4 @@
-"""Files behind a URI: downloaded once, to a folder that is removed when the process ends.
+"""Download the files of a URI once, to a folder that is removed when the process ends.
 
 Data is read two or three times (to learn its layout, for the labels, to tokenize), so it is not
 read over the network each time.
@@ -22,11 +22,11 @@ from kfp_finetune.components.storage.uris import with_secrets, without_secrets
 
 @dataclass(frozen=True)
 class Wanted:
-    """The files of a folder or pattern that are downloaded.
+    """Selects the files of a folder or pattern to download.
 
     Attributes:
-        matches: Whether a file is wanted, given its path.
-        name: The noun for one of them in messages.
+        matches: Returns True for the path of a file to download.
+        name: The noun for such a file in messages.
     """
 
     matches: Callable[[str], bool]
@@ -35,12 +35,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Download:
-    """The local copy of what a URI names.
+    """The local copy of the file, folder or pattern that a URI names.
 
     Attributes:
         path: The file or folder.
         name: The URI without secrets.
-        is_pattern: Whether the folder holds the files that a pattern matched.
+        is_pattern: True if the folder has the files that matched a pattern.
     """
 
     path: Path
@@ -53,8 +53,8 @@ class Listing:
     """The files that a URI names.
 
     Attributes:
-        kind: What the URI is.
-        files: By path in the store: the path of the copy, and what the store says of the file.
+        kind: A file, a folder or a pattern.
+        files: The path of the copy and the store's information, by path in the store.
     """
 
     kind: Literal["file", "pattern", "folder"]
@@ -62,7 +62,7 @@ class Listing:
 
 
 def is_supported(uri: str) -> bool:
-    """Whether files can be read from a URI."""
+    """Return True if files can be read from a URI."""
     return scheme_of(uri) in SCHEMES and "::" not in uri
 
 
@@ -75,7 +75,7 @@ def fetch(uri: str, wanted: Wanted) -> Download:
         wanted: The files of a folder or pattern that are downloaded.
 
     Raises:
-        InputError: If it cannot be reached, or there are no such files.
+        InputError: If the URI cannot be reached, or there are no such files.
     """
     scheme, name = scheme_of(uri), without_secrets(uri)
     if not is_supported(uri):
@@ -83,7 +83,7 @@ def fetch(uri: str, wanted: Wanted) -> Download:
             f"files cannot be read from {scheme}://",
             where=name,
             expected="one of " + ", ".join(f"{known}://" for known in SCHEMES),
-            remedy="download it, and give the local path",
+            remedy="download the data and use the local path",
         )
     with explained(scheme, name):
         files, uri = open_filesystem(scheme), with_secrets(uri)
@@ -111,7 +111,7 @@ def list_files(files: Any, uri: str, wanted: Wanted) -> Listing:
         wanted: The files of a folder or pattern that are listed.
 
     Raises:
-        InputError: If there are none.
+        InputError: If there are no such files.
     """
     name = without_secrets(uri)
     if any(mark in uri for mark in "*?["):
@@ -140,17 +140,17 @@ def list_files(files: Any, uri: str, wanted: Wanted) -> Listing:
 def path_below(path: str, root: str, scheme: str) -> str:
     """The path of a stored file below a folder.
 
-    An object's key is any text. One with ".." would be written outside the folder of the copy.
+    The key of an object can be any text; with ".." its copy would be written outside the folder.
 
     Raises:
-        InputError: If it leads out of the folder.
+        InputError: If the path leads out of the folder.
     """
     below = path.removeprefix(f"{root}/")
     if below == path or below.startswith("/") or ".." in below.split("/"):
         raise InputError(
-            "a file's name leads out of its folder",
+            "the name of a file points outside its folder",
             where=without_secrets(f"{scheme}://{path}"),
             expected="names without '..' that do not start with '/'",
-            remedy="delete or rename that file in the store",
+            remedy="rename or delete that file in the store",
         )
     return below

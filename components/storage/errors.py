@@ -1,6 +1,6 @@
 """Messages for files that cannot be reached.
 
-The libraries' own messages are not repeated where an address could be in them: it may hold secrets.
+The libraries' own messages are not shown if they may contain an address, which may contain secrets.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NETWORK = {
 
 @contextlib.contextmanager
 def explained(scheme: str, name: str) -> Iterator[None]:
-    """Turn whatever a store's libraries raise into one InputError.
+    """Turn any exception of a store's libraries into an InputError.
 
     Args:
         scheme: The scheme of the URI that is used.
@@ -41,7 +41,7 @@ def explained(scheme: str, name: str) -> Iterator[None]:
         raise
     except ImportError:
         raise not_installed(scheme, name) from None
-    except Exception as error:  # every store and its libraries have exceptions of their own
+    except Exception as error:  # every library has its own exceptions
         raise failure(scheme, name, error) from None
 
 
@@ -70,8 +70,8 @@ def disk_full(name: str, content: str) -> InputError:
     """The error for a copy that does not fit on the disk.
 
     Args:
-        name: The file that is copied.
-        content: The copy, e.g. "the download".
+        name: The file to copy.
+        content: The name of the copy, e.g. "the download".
     """
     return InputError(
         "the disk is full",
@@ -100,11 +100,11 @@ def failure(scheme: str, name: str, error: Exception) -> InputError:
         return InputError(
             "access denied" + (f": HTTP {status}" if status else ""),
             where=name,
-            expected="files that these credentials give access to",
+            expected="files that these credentials may access",
             remedy=SCHEMES[scheme].credentials,
         )
     if status:
-        return _unreachable(name, f"the server answered HTTP {status}", "try again later")
+        return _unreachable(name, f"the server returned HTTP {status}", "try again later")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return disk_full(name, "the download")
     if "Offline" in kind:

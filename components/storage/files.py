@@ -1,4 +1,4 @@
-"""Files on this disk: their names, their bytes decompressed, and atomic writes."""
+"""Files on this disk: names, decompression, and atomic writes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class File:
 
     @property
     def format(self) -> str:
-        """Its suffix in lower case, without that of a compression."""
+        """Its suffix in lower case, without that of the compression."""
         path = self.path.with_suffix("") if self.compression else self.path
         return path.suffix.lower()
 
@@ -126,7 +126,7 @@ def readable(file: File) -> Iterator[None]:
     except EOFError:
         raise _corrupt(file, "it ends too early") from None
     except (OSError, ValueError, zlib.error, lzma.LZMAError) as error:
-        reason = error.strerror if isinstance(error, OSError) else None  # the system's, if any
+        reason = error.strerror if isinstance(error, OSError) else None  # the system's
         if isinstance(error, UnicodeError) or not (file.compression or reason):
             raise
         if not reason:
@@ -134,7 +134,7 @@ def readable(file: File) -> Iterator[None]:
         raise InputError(
             f"the file cannot be read: {reason}",
             where=file.name,
-            expected="a file that can be read from its beginning to its end",
+            expected="a file that can be read completely",
             remedy="check the file and the disk, or copy it elsewhere",
         ) from None
     except Exception as error:
@@ -153,10 +153,7 @@ def _corrupt(file: File, reason: str) -> InputError:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically: it has its old content or all of the new.
-
-    This holds even if the machine loses power.
-    """
+    """Write a UTF-8 text file atomically, even if the machine loses power."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -179,7 +176,7 @@ def flush(path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not for folders on some file systems
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # unsupported for folders
             raise
     finally:
         os.close(descriptor)

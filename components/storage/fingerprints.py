@@ -1,4 +1,4 @@
-"""Fingerprints of contents: SHA-256 of files, folders, patterns, and of what is behind a URI."""
+"""Fingerprints (SHA-256) of the contents of files, folders, patterns and URIs."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def of_path(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     digest = hashlib.sha256()
     seen: set[str] = set()
-    for root, folders, files in os.walk(path, followlinks=True):  # as the steps read it
+    for root, folders, files in os.walk(path, followlinks=True):  # the same as what the steps read
         real = os.path.realpath(root)
-        if real in seen:  # a circle of links
+        if real in seen:  # circular links
             folders.clear()
             continue
         seen.add(real)
@@ -70,15 +70,15 @@ def of_uri(
 ) -> str:
     """Identify the content behind a URI.
 
-    It is made of what the store says of every file: on the web a strong ETag; in S3 the ETag; in
-    Google Cloud Storage the MD5, or CRC32C and generation; on the Hub the blob's id. A file of a
-    web server without such an ETag is downloaded and hashed.
+    The fingerprint is computed from the store's information on every file: a strong ETag on the
+    web; the ETag in S3; the MD5, or CRC32C and generation, in Google Cloud Storage; the blob's id
+    on the Hub. If a web server sends no strong ETag, the file is downloaded and hashed.
 
     Args:
         uri: A file, a folder or a pattern.
         wanted: The files of a folder or pattern that are read.
         note: Called with the reason before a file is downloaded to be hashed.
-        fetched: Whether `fetch` has downloaded it: then that copy is hashed if there is one.
+        fetched: True if `fetch` may have downloaded the file; its copy is then hashed.
 
     Returns:
         A SHA-256; "" if the content cannot be identified, in which case `fetch` raises the reason.
@@ -99,13 +99,13 @@ def of_uri(
             if not all(tag for _, tag in tags):
                 return ""
             part = repr(sorted(tags))
-    except Exception:  # each store has its own exceptions; reading it will report the reason
+    except Exception:  # of any library; the step that reads the data reports it
         return ""
     return hashlib.sha256(repr([part]).encode()).hexdigest()
 
 
 def of_folder(uri: str, wanted: Wanted) -> str:
-    """The same of a folder in a bucket, wherever it is; "" for other URIs."""
+    """The fingerprint of a folder in a bucket; "" for other URIs."""
     scheme = scheme_of(uri)
     if scheme not in BUCKETS:
         return ""
@@ -114,7 +114,7 @@ def of_folder(uri: str, wanted: Wanted) -> str:
         tags = sorted(
             (below, SCHEMES[scheme].tag(info, below)) for below, info in listing.files.values()
         )
-    except Exception:  # reading it will report the reason
+    except Exception:  # the step that reads the folder reports the reason
         return ""
     if not all(tag for _, tag in tags):
         return ""
@@ -129,7 +129,7 @@ def _hash(
         file = fetch(uri, wanted).path.open("rb")
     else:
         note(f"downloading {without_secrets(uri)} to hash it: the server sends no strong ETag")
-        file = files.open(with_secrets(uri), block_size=0)  # a stream: not all servers serve ranges
+        file = files.open(with_secrets(uri), block_size=0)  # a stream, without ranges
     digest = hashlib.sha256()
     with file:
         while chunk := file.read(_CHUNK):

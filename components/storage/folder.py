@@ -1,4 +1,4 @@
-"""A folder on this disk or in an object store: listing, reading, writing and locking its files."""
+"""List, read, write and lock files of a folder on this disk or in an object store."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Stored:
     """A file in a folder.
 
     Attributes:
-        name: Its path below the folder that was listed.
+        name: Its path relative to the listed folder.
         path: Its path in the filesystem.
-        size: In bytes.
-        tag: Identifies this content; "" where the store has nothing that does.
+        size: Its size in bytes.
+        tag: Identifies its content; "" if the store has no such identifier.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Stored:
 
 
 class Folder:
-    """A folder, with one set of methods wherever it is.
+    """A folder on this disk or in an object store, with the same methods for both.
 
     All methods raise the result of `explain` if the disk or the store fails, and those that read a
     file raise FileNotFoundError if it does not exist.
@@ -49,7 +49,7 @@ class Folder:
         local: The path, if it is on this disk.
 
     Raises:
-        InputError: If the location is none of these, or its package is not installed.
+        InputError: If the location is not supported, or its package is not installed.
     """
 
     def __init__(
@@ -83,17 +83,17 @@ class Folder:
         return f"{self._uri}/{below}"
 
     def make(self) -> None:
-        """Create it, if it is on this disk."""
+        """Create the folder if it is on this disk."""
         with self._explained():
             if self.local is not None:
                 self.local.mkdir(parents=True, exist_ok=True)
 
     def files(self, below: str = "", *, itself: bool = False) -> list[Stored]:
-        """All files below a folder in it, by name; none if it does not exist.
+        """All files below a sub-folder, by name; none if it does not exist.
 
         Args:
-            below: The folder.
-            itself: Whether to include a file with exactly that name, which is then called "".
+            below: The sub-folder.
+            itself: True to include a file with exactly that name, under the name "".
 
         Raises:
             InputError: If a file's name leads out of the folder.
@@ -116,7 +116,7 @@ class Folder:
         ]
 
     def folders(self, below: str = "") -> list[str]:
-        """The names of the folders in a folder of it; none if it does not exist."""
+        """The names of the folders in a sub-folder; none if it does not exist."""
         try:
             with self._explained(reading=True):
                 found = self._files.ls(self._path(below), detail=True)
@@ -129,7 +129,7 @@ class Folder:
         )
 
     def exists(self, below: str) -> bool:
-        """Whether there is a file or folder of this name."""
+        """Return True if there is a file or folder with this name."""
         with self._explained():
             return bool(self._files.exists(self._path(below)))
 
@@ -140,7 +140,7 @@ class Folder:
             return content
 
     def write(self, below: str, text: str) -> None:
-        """Write a text file: it has its old content or all of the new."""
+        """Write a text file atomically."""
         with self._explained():
             if self.local is not None:
                 write_text(self.local / below, text)
@@ -148,7 +148,7 @@ class Folder:
                 self._files.pipe_file(self._path(below), text.encode())
 
     def put(self, file: Path, below: str) -> None:
-        """Copy a file into it; one that is there already is only flushed to the disk."""
+        """Copy a file into the folder; a file that already exists is only flushed to the disk."""
         with self._explained():
             if self.local is not None:
                 target = self.local / below
@@ -159,10 +159,10 @@ class Folder:
             self._files.put_file(str(file), self._path(below))
 
     def get(self, file: Stored, target: Path) -> None:
-        """Download a file: complete under its name, or not at all.
+        """Download a file atomically.
 
         Raises:
-            InputError: If it has another size than the store listed.
+            InputError: If its size differs from the size that the store listed.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.part")
@@ -173,7 +173,7 @@ class Folder:
                 raise InputError(
                     f"{partial.stat().st_size:,} of {file.size:,} bytes were downloaded",
                     where=uris.without_secrets(f"{self.scheme}://{file.path}"),
-                    expected="a file that nobody is writing",
+                    expected="a file that is not being written",
                     remedy="try again",
                 )
             partial.replace(target)
@@ -181,14 +181,14 @@ class Folder:
             partial.unlink(missing_ok=True)
 
     def remove(self, below: str) -> None:
-        """Remove a file, or a folder with all that is in it; nothing if it does not exist."""
+        """Remove a file, or a folder with its contents, if it exists."""
         with self._explained(), suppress(FileNotFoundError):
             self._files.rm(self._path(below), recursive=True)
 
     def version(self, below: str) -> tuple[bytes, str] | None:
         """A file's content, and the tag for `write_if`; None if it does not exist.
 
-        The tag is asked for first: if the file is written in between, `write_if` refuses the tag.
+        The tag is read first: if the file is written in between, `write_if` rejects the tag.
         """
         path = self._path(below)
         try:
@@ -199,15 +199,15 @@ class Folder:
             return None
 
     def write_if(self, below: str, content: bytes, tag: str | None) -> bool:
-        """Write a file of an object store, on a condition that the store itself checks.
+        """Write a file of an object store on a condition that the store checks.
 
         Args:
             below: The file.
             content: Its new content.
-            tag: The version that it must still have; None: it must not exist.
+            tag: The version that it must still have; None if it must not exist.
 
         Returns:
-            Whether the condition held, and it was written.
+            True if the condition held and the file was written.
         """
         write = SCHEMES[self.scheme].write_if
         assert write is not None, self.scheme  # noqa: S101 - disks have locks of their own
@@ -224,7 +224,7 @@ class Folder:
             yield
         except InputError:
             raise
-        except Exception as error:  # every store and its libraries have exceptions of their own
+        except Exception as error:  # every library has its own exceptions
             if reading and isinstance(error, FileNotFoundError | NotADirectoryError):
                 raise FileNotFoundError(str(error)) from None
             raise self._explain(error) from None

@@ -1,4 +1,4 @@
-"""Reaching the Hugging Face Hub.
+"""Access to the Hugging Face Hub.
 
 huggingface-hub 1.x and later use httpx, earlier versions used requests. The environment variables
 of requests still work: httpx reads SSL_CERT_FILE, SSL_CERT_DIR and the proxy
@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-# In the order in which requests looks for them; a file of certificates, or a folder.
+# In the order in which requests looks for them; each is a file or folder of certificates.
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SECONDS = 10.0
@@ -36,7 +36,7 @@ def errors() -> tuple[type[Exception], ...]:
     return (OSError, httpx.HTTPError, httpx.InvalidURL)
 
 
-@cache  # once per process: the client keeps its connections
+@cache  # once per process, because the client keeps its connections
 def prepare() -> None:
     """Make the Hub's client read the variables that requests did. Call it before using the Hub."""
     from huggingface_hub import constants, set_client_factory
@@ -85,13 +85,13 @@ def _without_proxy(endpoint: str) -> str | None:
 
 
 def why_not_reached(error: BaseException) -> str:
-    """Why the Hub could not be reached, without the text of its libraries' messages.
+    """The reason why the Hub could not be reached, without the libraries' own messages.
 
     Args:
-        error: The exception that they raised.
+        error: The libraries' exception.
 
     Returns:
-        A clause.
+        A clause for a message.
     """
     from huggingface_hub import constants
 
@@ -101,7 +101,7 @@ def why_not_reached(error: BaseException) -> str:
     while cause is not None:
         status = getattr(getattr(cause, "response", None), "status_code", None)
         if status:
-            return f"the Hub answered HTTP {status}"
+            return f"the Hub returned HTTP {status}"
         if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
             return "the disk is full"
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -114,9 +114,9 @@ def why_not_reached(error: BaseException) -> str:
 
 
 def commit_of(repository: str, revision: str, kind: str) -> str:
-    """The commit that a Hub id stands for now.
+    """The commit that a Hub id currently refers to.
 
-    It is asked of the Hub or, where that cannot be reached, of the local Hub cache, which the
+    It is looked up on the Hub or, if that cannot be reached, in the local Hub cache, which the
     pipeline steps then read.
 
     Args:
@@ -137,7 +137,7 @@ def commit_of(repository: str, revision: str, kind: str) -> str:
     try:
         found = HfApi().repo_info(repository, repo_type=kind, revision=revision, timeout=_SECONDS)
         return found.sha or ""
-    except Exception:  # offline, unknown or forbidden: the step that reads it reports which
+    except Exception:  # offline, unknown or forbidden: the step that reads it reports the reason
         folder = f"{kind}s--{repository.replace('/', '--')}"
         reference = Path(constants.HF_HUB_CACHE, folder, "refs", revision)
         try:

@@ -1,8 +1,8 @@
-"""Holding a folder for one process alone.
+"""Lock a folder for one process.
 
-On a disk the lock is the operating system's, and ends with the process that holds it. In an object
-store it is an object that its holder renews; all writes to it are conditional, so the store decides
-which of two processes gets it. A lock that has not been renewed for a minute is taken over.
+On a disk it is a lock of the operating system, which ends with the process that holds it. In an
+object store it is an object that its holder renews; all writes to it are conditional, so the store
+decides which of two processes gets it. A lock that was not renewed for a minute is taken over.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from kfp_finetune.components.storage.folder import Folder
 LOCK = "lock"
 _OURS = re.compile(r"(process \d+ on \S+)?")
 _LONGEST = 1000
-# A process that is being ended may hold the lock for a moment; on a network file system, so may one
-# that is gone.
+# A process that is ending may hold the lock for a moment, and on a network file system even one
+# that has ended.
 SECONDS_TO_WAIT = 45.0
 SECONDS_BETWEEN_RENEWALS = 15.0
 SECONDS_UNTIL_STALE = 60.0
 
 
 class HeldError(Exception):
-    """Another process holds the folder.
+    """Another process holds the lock.
 
     Args:
-        holder: That process, in words.
+        holder: The other process, in words.
     """
 
     def __init__(self, holder: str) -> None:
@@ -45,14 +45,14 @@ class HeldError(Exception):
 
 @contextlib.contextmanager
 def locked(folder: Folder, say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Hold a folder.
+    """Lock a folder.
 
     Args:
-        folder: The folder; on a disk it exists.
-        say: Called with a sentence for a person, if the lock is held by another process for now.
+        folder: The folder; on a disk it must exist.
+        say: Called with a sentence for the user while another process holds the lock.
 
     Yields:
-        A function that returns whether the lock was lost: another process took it over because
+        A function that returns True if the lock was lost: another process took it over because
         this one had not renewed it.
 
     Raises:
@@ -111,8 +111,8 @@ class _Lease:
 
     def acquire(self, say: Callable[[str], None]) -> None:
         """Create the lock, or take over one that its holder no longer renews."""
-        # Some stores ignore conditions: look first, and of two that write at once the second stays.
-        # A write that was retried can find its own lock.
+        # Some stores ignore conditions: look first; if two write at once, the second one wins. A
+        # write that was retried can find its own lock.
         is_held = self._folder.version(LOCK) is not None
         if is_held or not (self._write(None) or self._is_ours()):
             self._take_over(say)
@@ -121,7 +121,7 @@ class _Lease:
         self._thread.start()
 
     def is_lost(self) -> bool:
-        """Whether another process has taken it over."""
+        """Return True if another process has taken it over."""
         return bool(self._holder())
 
     def release(self) -> None:
@@ -149,7 +149,7 @@ class _Lease:
 
     def _renew(self) -> None:
         while not self._ended.wait(SECONDS_BETWEEN_RENEWALS):
-            with contextlib.suppress(Exception):  # the next time, or it becomes stale
+            with contextlib.suppress(Exception):  # retried next time; otherwise it becomes stale
                 found = self._folder.version(LOCK)
                 if not found or not self._is_own(found[0]) or not self._write(found[1]):
                     return
@@ -167,7 +167,7 @@ class _Lease:
         return found is not None and self._is_own(found[0])
 
     def _holder(self) -> str:
-        """The process that has the lock instead of this one; "" if none has."""
+        """The process that holds the lock instead of this one; "" if none does."""
         found = self._folder.version(LOCK)
         return "" if not found or self._is_own(found[0]) else self._parsed(found[0])["holder"]
 
@@ -187,5 +187,5 @@ def _not_ours(name: str) -> InputError:
         f"the file {LOCK} was not written by kfp-finetune",
         where=name,
         expected="a folder that only kfp-finetune writes to",
-        remedy="give another folder",
+        remedy="use another folder",
     )

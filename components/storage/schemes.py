@@ -1,6 +1,6 @@
-"""The URI schemes: one entry each for how its files are reached, identified and written.
+"""The URI schemes, with one entry each for reading, identifying and writing files.
 
-A new scheme is one entry in `SCHEMES`, if fsspec has a filesystem for it.
+If fsspec has a filesystem for it, a new scheme is one entry in `SCHEMES`.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from urllib.parse import quote, urlsplit
 from kfp_finetune.components.storage import hub_client
 from kfp_finetune.components.storage.uris import without_secrets
 
-_STRONG_ETAG = re.compile(r'"[^"]+"')  # a weak one, W/"...", stands for more than one content
+_STRONG_ETAG = re.compile(r'"[^"]+"')  # a weak ETag, W/"...", can refer to several contents
 _PRECONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict")
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """One kind of place for files.
+    """A URI scheme.
 
     Attributes:
-        extra: The extra of kfp-finetune that installs the filesystem; "" if it is always there.
+        extra: The extra of kfp-finetune that installs the filesystem; "" if none is needed.
         options: Returns the filesystem's options.
-        tag: Returns what identifies a file's content, given what the filesystem says of the file
-            and its URI; "" if nothing does.
-        credentials: What to check where access is denied.
-        write_if: Writes an object on a condition; None if the place has no such writes. Takes the
-            filesystem, the path, the content, and the tag that the object must still have (None:
-            it must not exist). Returns whether the condition held.
+        tag: Returns an identifier of a file's content, given the filesystem's information on the
+            file and its URI; "" if there is none.
+        credentials: The remedy if access is denied.
+        write_if: Writes an object on a condition; None if the store does not support this. The
+            arguments are the filesystem, the path, the content, and the tag that the object must
+            still have (None if it must not exist). Returns True if the condition held.
     """
 
     extra: str = "train"
@@ -47,14 +47,14 @@ def scheme_of(uri: str) -> str:
 
 
 def open_filesystem(scheme: str) -> Any:
-    """The fsspec filesystem of a scheme, with time limits that suit a person who waits.
+    """The fsspec filesystem of a scheme, with time limits for interactive use.
 
     Raises:
         ImportError: If its package is not installed.
     """
     import fsspec
 
-    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it prints tracebacks as it retries
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it prints tracebacks when it retries
     return fsspec.filesystem(scheme, skip_instance_cache=True, **SCHEMES[scheme].options())
 
 
@@ -66,10 +66,10 @@ def _web_options() -> dict[str, Any]:
 
 
 def _web_tag(info: Mapping[str, Any], uri: str) -> str:
-    """The address that answered and its ETag, if that is a strong one.
+    """The address that responded and its ETag, if that is a strong one.
 
-    An ETag belongs to one address. It is not used behind a redirect to an address with a query,
-    which is mostly a signature that changes every time.
+    An ETag belongs to one address. It is ignored after a redirect to an address with a query, which
+    is usually a signature that changes every time.
     """
     parts = urlsplit(info["url"])
     etag = info.get("ETag", "")
@@ -81,7 +81,7 @@ def _web_tag(info: Mapping[str, Any], uri: str) -> str:
 def _s3_options() -> dict[str, Any]:
     return {
         "config_kwargs": {"connect_timeout": 15, "retries": {"max_attempts": 3}},
-        "use_listings_cache": False,  # a folder listed in part would hide the rest
+        "use_listings_cache": False,  # a partial listing of a folder would hide the rest
     }
 
 
@@ -107,7 +107,7 @@ def _s3_write_if(files: Any, path: str, content: bytes, tag: str | None) -> bool
 def _gs_tag(info: Mapping[str, Any], uri: str) -> str:
     if info.get("md5Hash"):  # composite objects have none
         return str(info["md5Hash"])
-    # Two contents can have the same CRC by chance; every write has its own generation.
+    # Two contents can have the same CRC by chance, but every write has its own generation.
     return f"{info['crc32c']} {info['generation']}" if {"crc32c", "generation"} <= set(info) else ""
 
 
@@ -131,7 +131,7 @@ def _gs_write_if(files: Any, path: str, content: bytes, tag: str | None) -> bool
         )
     except FileExistsError:
         return False
-    except FileNotFoundError:  # removed since
+    except FileNotFoundError:  # removed in the meantime
         if tag is None:
             raise
         return False

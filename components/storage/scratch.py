@@ -11,12 +11,12 @@ from typing import IO
 
 from kfp_finetune.components.temporary import make
 
-_locks: list[IO[str]] = []  # open, and so held, until the process ends
+_locks: list[IO[str]] = []  # kept open, and thus locked, until the process ends
 
 
 @cache
 def scratch() -> Path:
-    """The folder; a killed process leaves it to the next one to remove."""
+    """The folder; if the process is killed, the next process removes it."""
     folder, lock = make()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     _locks.append(lock)
@@ -24,5 +24,5 @@ def scratch() -> Path:
 
 
 def new_folder() -> Path:
-    """A new, empty folder in it."""
+    """A new, empty folder in that folder."""
     return Path(tempfile.mkdtemp(dir=scratch()))

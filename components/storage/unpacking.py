@@ -20,7 +20,7 @@ ARCHIVE = ".zip"
 
 
 def decompressed(file: File) -> Path:
-    """The path of an uncompressed copy of a file, for libraries that seek; its own if it is one.
+    """The path of an uncompressed copy of a file, or of the file itself if it is not compressed.
 
     Raises:
         InputError: If it cannot be decompressed.
@@ -53,7 +53,7 @@ def unzip(file: File, wanted: Wanted, expected: str) -> tuple[Path, tuple[str, .
 
     Args:
         file: The archive.
-        wanted: The files that are unpacked.
+        wanted: The files to unpack.
         expected: The files that it should contain, for the message if it has none of them.
 
     Returns:
@@ -61,7 +61,7 @@ def unzip(file: File, wanted: Wanted, expected: str) -> tuple[Path, tuple[str, .
 
     Raises:
         InputError: If it is damaged or encrypted, has no such files, or has two that would be
-            unpacked to the same place.
+            unpacked to the same path.
     """
     status = file.path.stat()
     return _unzip(file, wanted, expected, status.st_mtime_ns, status.st_size)
@@ -115,7 +115,7 @@ def _extract(
             "the archive is encrypted",
             where=file.name,
             expected="an archive without a password",
-            remedy="unpack it, and give the file or folder",
+            remedy="unpack it and use the file or folder",
         )
     folder = new_folder()
     unpacked: dict[str, str] = {}
@@ -131,10 +131,10 @@ def _extract(
 def _same_place(file: File, first: str, second: str) -> InputError:
     both = f"two files named {first!r}" if first == second else f"{first!r} and {second!r}"
     return InputError(
-        f"the archive has {both}, which would be unpacked to the same place",
+        f"the archive has {both}, which would be unpacked to the same path",
         where=file.name,
         expected="a different name for every file",
-        remedy="unpack it, compare the two, and give the folder or the file",
+        remedy="unpack it, compare the two, and use the folder or the file",
     )
 
 

@@ -207,7 +207,7 @@ def test_the_hubs_refusals_are_said_plainly(hub: str, tmp_path: Path) -> None:
     assert old["found"] == "the Hub has this model but not this revision"
     assert old["where"] == "model: someone/old, revision: v9"
     assert broken["found"] == (
-        "there is no such folder, and the model cannot be downloaded: the Hub answered HTTP 500"
+        "there is no such folder, and the model cannot be downloaded: the Hub returned HTTP 500"
     )
     assert odd["found"] == "there is no such folder, and it is not a Hub id"
 

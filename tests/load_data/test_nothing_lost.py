@@ -159,7 +159,7 @@ def test_members_of_an_archive_do_not_replace_each_other(
     with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
         for name in names:
             archive.writestr(name, "text,label\nx,y\n")
-    with pytest.raises(InputError, match="would be unpacked to the same place"):
+    with pytest.raises(InputError, match="would be unpacked to the same path"):
         load(tmp_path / "data.zip")
 
 

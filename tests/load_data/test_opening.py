@@ -186,7 +186,7 @@ def test_archives(tmp_path: Path) -> None:
         "the archive is encrypted\n"
         f"  where:    {path}\n"
         "  expected: an archive without a password\n"
-        "  remedy:   unpack it, and give the file or folder"
+        "  remedy:   unpack it and use the file or folder"
     )
 
 
@@ -509,7 +509,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path | str], str]] = {
         "files cannot be read from ftp://\n"
         "  where:    ftp://host/data.csv\n"
         "  expected: one of https://, http://, s3://, gs://, hf://, file://\n"
-        "  remedy:   download it, and give the local path",
+        "  remedy:   download the data and use the local path",
     ),
     "JSON that is not valid": (
         _with("data.json", '[{"a": 1},\n {"a": }]'),

@@ -244,7 +244,7 @@ def test_hdf5_is_not_parsed(tmp_path: Path) -> None:
     (tmp_path / "tf_model.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + b"\xff" * 4_000)
     with pytest.raises(InputError) as caught:
         weight_files(tmp_path)
-    assert caught.value.found.startswith("the weights are tf_model.h5, and HDF5 is not read")
+    assert caught.value.found.startswith("the weights are tf_model.h5, and HDF5 is not supported")
     assert f"M.from_pretrained('{tmp_path}')" in caught.value.remedy
     save_file({"a": np.zeros(1)}, tmp_path / "model.safetensors")
     assert weight_files(tmp_path) == [tmp_path / "model.safetensors"]

@@ -122,7 +122,7 @@ EXPECTED = {
         "download or copy the whole model again",
     ),
     only_a_pickle: (
-        "the weights are pickled (pytorch_model.bin), and nothing is unpickled here",
+        "the weights are pickled (pytorch_model.bin), and pickle files are never loaded",
         "{folder}",
         "model.safetensors, or model.safetensors.index.json with its shards",
         "import BertForSequenceClassification as M",
@@ -148,7 +148,7 @@ EXPECTED = {
     cut_short: (
         "the file is damaged: ",
         "{folder}/model.safetensors",
-        "the file as it was written",
+        "a complete safetensors file",
         "download or copy it again",
     ),
     empty: ("the file is damaged: ", "{folder}/model.safetensors", "", "download or copy it again"),

@@ -46,7 +46,7 @@ def test_what_a_web_server_refuses(web: tuple[str, type[Web]]) -> None:
     for name, found, remedy in (
         ("gone", "the server has no such file: HTTP 404", "check the address"),
         ("moved", "the server has no such file: HTTP 404", "check the address"),
-        ("broken", "the server answered HTTP 500", "try again later"),
+        ("broken", "the server returned HTTP 500", "try again later"),
     ):
         assert fails(f"http://someone:hunter2@{host}/{name}.csv{SIGNED}") == (
             f"{found}\n  where:    http://{host}/{name}.csv\n"
@@ -54,7 +54,7 @@ def test_what_a_web_server_refuses(web: tuple[str, type[Web]]) -> None:
         )
     assert fails(f"http://{host}/mine.csv{SIGNED}") == (
         f"access denied: HTTP 403\n  where:    http://{host}/mine.csv\n"
-        "  expected: files that these credentials give access to\n"
+        "  expected: files that these credentials may access\n"
         "  remedy:   check the address, and whether its signature has expired"
     )
     assert fails(f"http://127.0.0.1:9/data.csv{SIGNED}") == (
@@ -110,7 +110,7 @@ def test_what_a_bucket_does_not_have(s3: Bucket, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     assert fails("s3://texts/mine.csv") == (
         "access denied\n  where:    s3://texts/mine.csv\n"
-        "  expected: files that these credentials give access to\n"
+        "  expected: files that these credentials may access\n"
         "  remedy:   set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
     )
 

@@ -22,8 +22,8 @@ RUN = "0b1e6a3e-0000-4000-8000-000000000000"
         (403, 2, "permission denied: HTTP 403: it went wrong"),
         (404, 2, f"there is no run {RUN}: HTTP 404: it went wrong"),
         (409, 2, f"run {RUN} was refused: HTTP 409: it went wrong"),
-        (429, 1, "answered HTTP 429: it went wrong"),
-        (500, 1, "answered HTTP 500: it went wrong"),
+        (429, 1, "returned HTTP 429: it went wrong"),
+        (500, 1, "returned HTTP 500: it went wrong"),
         ("drop", 1, "cannot be reached"),
     ],
 )
