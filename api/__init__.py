@@ -6,8 +6,8 @@
     print(run.metrics)
     predict(run, ["a text"])
 
-docs/api.md describes the functions. Importing this package is cheap: each name is loaded when it is
-first used, and every step imports the package on its way to `kfp_finetune.components`.
+docs/api.md describes the functions. Importing this package is cheap, because every step imports it
+as the parent of `kfp_finetune.components`: each name is loaded on first use.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ __all__ = [*sorted(_MODULES), "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load a name of the API when it is first used."""
+    """Load a name of the API on first use."""
     if name == "__version__":
         from importlib.metadata import version
 
@@ -56,7 +56,7 @@ def __getattr__(name: str) -> Any:
     from kfp_finetune.calling import load
 
     value = load(_MODULES[name], name)
-    globals()[name] = value  # found without this function from now on
+    globals()[name] = value  # later lookups bypass this function
     return value
 
 

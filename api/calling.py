@@ -1,7 +1,7 @@
-"""What every call of the Python API has in common: it leaves the caller's process as it was.
+"""The wrapper of every call of the Python API, which leaves the caller's process unchanged.
 
-The environment variables are restored, an interrupted call raises `KeyboardInterrupt`, and the
-remedies of errors are in terms of Python.
+Environment variables are restored, an interrupted call raises `KeyboardInterrupt`, and the remedies
+in errors name Python arguments.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 def load(module: str, name: str) -> Any:
     """Import a name of the API, and restore the environment variables that its libraries set."""
     with same_environment(), warnings.catch_warnings():
-        # tqdm misses ipywidgets in a notebook; the progress here is not tqdm's.
+        # tqdm warns about missing ipywidgets in a notebook; our progress does not use tqdm.
         warnings.filterwarnings("ignore", message="IProgress not found")
         if name == "Predictor":
             from kfp_finetune.components.quiet import import_tensorflow
@@ -31,7 +31,7 @@ def load(module: str, name: str) -> Any:
 
 @contextlib.contextmanager
 def same_environment() -> Iterator[None]:
-    """Restore the environment variables at the end; within, the libraries find theirs."""
+    """Set the libraries' environment variables in the `with` block, and restore them at its end."""
     before = dict(os.environ)
     try:
         from kfp_finetune.components import set_variables
@@ -51,9 +51,9 @@ def call() -> Iterator[None]:
     """Run a call of the API.
 
     Raises:
-        InputError: As the call, in Python's terms.
+        InputError: The error of the call, with Python arguments in its remedies.
         KeyboardInterrupt: If Ctrl-C interrupted the call.
-        SystemExit: If another signal that ends a process did.
+        SystemExit: If another terminating signal interrupted it.
     """
     with same_environment():
         from kfp_finetune.components.errors import InputError
@@ -70,9 +70,9 @@ def call() -> Iterator[None]:
 
 
 def in_python(error: Any) -> Any:
-    """An InputError with its options as arguments: `--batch-size 8` is `batch_size=8`.
+    """Convert the options in an InputError to arguments: `--batch-size 8` to `batch_size=8`.
 
-    Commands stay what they are: they work when they are pasted into a terminal.
+    Commands are not changed, because they work when pasted into a terminal.
     """
     parts = error.as_dict()
     return type(error).from_dict(_rewritten(parts))

@@ -1,4 +1,4 @@
-"""Runs and evaluations as HTML, for the output of a notebook's cell."""
+"""HTML of runs and evaluations for notebooks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from kfp_finetune.components.inert import inert
 if TYPE_CHECKING:
     from kfp_finetune.results import Evaluation, Run
 
-# Until the page has loaded; then the frame is as high as the page.
+# Height before the page has loaded; then the frame gets the height of the page.
 _HEIGHT = 900
 _FIT = "this.style.height=this.contentDocument.body.offsetHeight+8+'px'"
 
 
 def of_run(run: Run) -> str:
-    """The head of a run's report and its curves; of a comparison the ranked candidates."""
+    """The head of a run's report with its curves; without a report, the status and candidates."""
     measured = run.folder / run.artifacts.get("metrics_json", "")
     if run.model is None or not measured.is_file():
         return _plain(run)
@@ -53,7 +53,7 @@ def of_evaluation(evaluation: Evaluation) -> str:
 
 
 def _framed(page: str) -> str:
-    """A page in a frame of its own: neither it nor the notebook changes the other's style."""
+    """A page in a separate frame, so that its style and the notebook's do not interfere."""
     return (
         f'<iframe srcdoc="{escape(page)}" onload="{_FIT}"'
         f' style="width:100%;height:{_HEIGHT}px;border:0"></iframe>'

@@ -1,4 +1,4 @@
-"""Fine-tuning from Python: the same path as `kfp-finetune run`."""
+"""Fine-tuning from Python, with the same code as `kfp-finetune run`."""
 
 from __future__ import annotations
 
@@ -33,18 +33,19 @@ def finetune(
 ) -> Run:
     """Fine-tune a model on this machine, and evaluate it.
 
-    The steps load_data, count_steps, build_optimizer, finetune and evaluate run in processes of
-    their own. Ctrl-C interrupts the run and raises
-    `KeyboardInterrupt`; `load_run(name).resume()` continues it after its last checkpoint.
+    The steps load_data, count_steps, build_optimizer, finetune and evaluate run in separate
+    processes. Ctrl-C interrupts the run and raises `KeyboardInterrupt`; `load_run(name).resume()`
+    continues it after its last checkpoint.
 
     Args:
-        dataset: The training data: a file, a folder, a URI or a Hub id; None: the bundled sample.
+        dataset: The training data: a file, a folder, a URI or a Hub id; None for the bundled
+            sample.
         runs_dir: The folder of runs.
-        name: The run's name; None: the dataset's name and the time.
+        name: The run's name; None for the dataset's name and the time.
         config: A YAML file of parameters; arguments override it.
         use_cache: Whether to reuse finished steps of earlier runs.
         runner: "subprocess" for processes of this machine, or "docker" for containers.
-        image: The image of the containers; None: the one that `make image` builds.
+        image: The image of the containers; None for the one that `make image` builds.
         progress: Whether to show progress.
         **settings: Parameters of the pipeline, by name; `help(finetune)` lists them.
             `learning_rate` may be "auto", and `model` a Run.
@@ -91,26 +92,26 @@ def compare(
     """Train one model with several schedules and rank them: the pipeline compare_schedules.
 
     Args:
-        dataset: As `finetune`.
+        dataset: See `finetune`.
         preset: A set of candidates: "course", "shapes" or "rates".
-        candidates: Candidates of your own: dictionaries with a `name` and the settings that differ.
+        candidates: Your own candidates: dictionaries with a `name` and the settings that differ.
         seeds: Train every candidate with each of these seeds.
-        runs_dir: As `finetune`, like all others.
-        name: As `finetune`.
-        config: As `finetune`.
-        use_cache: As `finetune`.
-        runner: As `finetune`.
-        image: As `finetune`.
-        progress: As `finetune`.
+        runs_dir: See `finetune`, as for the following arguments.
+        name: See `finetune`.
+        config: See `finetune`.
+        use_cache: See `finetune`.
+        runner: See `finetune`.
+        image: See `finetune`.
+        progress: See `finetune`.
         **settings: Parameters of the pipeline, by name; `help(compare)` lists them.
 
     Returns:
         The run, whose `candidates` are ranked, the best first.
 
     Raises:
-        InputError: As `finetune`.
-        LoggedError: As `finetune`.
-        KeyboardInterrupt: As `finetune`.
+        InputError: If an argument or the data is wrong.
+        LoggedError: If a step failed; the message has the path of the log.
+        KeyboardInterrupt: If Ctrl-C interrupted the run.
     """
     with call():
         if candidates is not None:
@@ -133,7 +134,7 @@ def compare(
 
 
 def load_run(run: str | Path, *, runs_dir: str | Path = RUNS) -> Run:
-    """Load a run of this machine, whatever its status.
+    """Load a run on this machine, in any state.
 
     Args:
         run: The run's name, or its folder.
@@ -154,7 +155,7 @@ def _path(value: str | Path | None) -> Path | None:
 
 
 def _seeds(seeds: Sequence[int] | None) -> str | None:
-    """Seeds as the command line writes them."""
+    """Format seeds for the command line."""
     if seeds is None:
         return None
     if any(type(plain(seed)) is not int for seed in seeds):
@@ -170,17 +171,17 @@ def _seeds(seeds: Sequence[int] | None) -> str | None:
 def _given(
     call: str, pipeline: str, dataset: str | Path | None, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The parameters that were given, checked by name and type."""
+    """Check the names and types of the given parameters."""
     values = {"dataset": dataset, **settings}
     known = parameters.load(catalog.PIPELINES[pipeline].definition)
     given = {name: plain(value) for name, value in values.items() if value is not None}
-    # "auto" is no number yet: the range test finds one before the run begins.
+    # "auto" is replaced by a number before the run: the range test finds it.
     auto = {n: given.pop(n) for n in ("learning_rate",) if given.get(n) == parameters.AUTO}
     return parameters.check(known, given, f"{call}()", f"help({call})") | auto
 
 
 def plain(value: Any) -> Any:
-    """A value as a parameter holds it: paths and runs as text, NumPy's numbers as Python's."""
+    """Convert a value for a parameter: paths and runs to text, NumPy numbers to Python numbers."""
     if isinstance(value, Run):
         return str(value.folder)
     if isinstance(value, Path):
@@ -191,7 +192,7 @@ def plain(value: Any) -> Any:
 
 
 def _document(function: Callable[..., Run], pipeline: Pipeline) -> None:
-    """Give a function the parameters of its pipeline: in its signature and in its documentation."""
+    """Add the parameters of a pipeline to a function's signature and documentation."""
     own = inspect.signature(function, eval_str=False)
     kept = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     names = {p.name for p in kept} | {*parameters.FILLED_IN}

@@ -1,4 +1,4 @@
-"""The results of a call, as typed objects that a notebook shows as a page."""
+"""The results of API calls, as typed objects that notebooks show as pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a pipeline on this machine, as its folder recorded it.
+    """A run of a pipeline on this machine, read from its folder.
 
     Attributes:
         name: The run's name.
@@ -34,8 +34,8 @@ class Run:
         verdict: The verdict on the training: `kind`, `finding`, `advice`, and `options`, which are
             the parameters to change; None if there is none.
         candidates: One dictionary per candidate of a comparison, the best first; else empty.
-        num_train_steps: The planned steps; None if they were not counted.
-        artifacts: The paths of what the steps left, by name, relative to the folder.
+        num_train_steps: The number of planned steps; None if they were not counted.
+        artifacts: The paths of the steps' artifacts, by name, relative to the folder.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Run:
 
     @property
     def log(self) -> Path:
-        """The file of everything that the steps and their libraries printed."""
+        """The log file: all output of the steps and their libraries."""
         return self.folder / LOG
 
     def history(self) -> list[dict[str, Any]]:
@@ -95,11 +95,11 @@ class Run:
         return list(read_training_log(self.model)) if self.model else []
 
     def frame(self) -> pd.DataFrame:
-        """The metrics of the test split, one per row; of a comparison the candidates.
+        """The metrics of the test split, one per row; for a comparison, the candidates.
 
         Returns:
             A DataFrame with the columns `value`, `low`, `high` (the 95 % interval) and `baseline`,
-            NaN where there is none; of a comparison one row per candidate.
+            NaN if there is none; for a comparison, one row per candidate.
 
         Raises:
             InputError: If pandas is not installed.
@@ -116,7 +116,7 @@ class Run:
         """Continue a killed, interrupted or failed run after its last checkpoint.
 
         Args:
-            allow_differences: Also continue where something that determines the result differs.
+            allow_differences: Continue even if something that determines the result differs.
             progress: Whether to show progress.
 
         Returns:
@@ -155,7 +155,7 @@ class Evaluation:
 
     Attributes:
         model: The folder of the model.
-        dataset: The data, as it was given.
+        dataset: The data that was given.
         folder: The folder with metrics.json and report.html.
         metrics: The metrics by name.
         num_examples: The number of examples.
@@ -173,7 +173,7 @@ class Evaluation:
         return self.folder / "report.html"
 
     def frame(self) -> pd.DataFrame:
-        """The metrics, one per row, as `Run.frame`.
+        """The metrics, one per row; see `Run.frame`.
 
         Raises:
             InputError: If pandas is not installed.

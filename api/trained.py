@@ -1,4 +1,4 @@
-"""Trained models from Python: scores on other data, and predictions."""
+"""Score trained models on other data and predict with them, from Python."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ def evaluate(
     progress: bool = True,
     **settings: Any,
 ) -> Evaluation:
-    """Score a trained model on other data, in a process of its own.
+    """Score a trained model on other data, in a separate process.
 
     Args:
         model: A run, its name or folder, or the folder of a trained model.
         dataset: Labelled data: a file, a folder, a URI or a Hub id.
-        split: The split to use; None: "test" if there is one, else all rows.
+        split: The split to use; None for "test" if there is one, else all rows.
         runs_dir: The folder of runs.
-        output: The folder to write metrics.json and report.html into; None: a new one beside the
+        output: The folder to write metrics.json and report.html to; None for a new one beside the
             run.
         progress: Whether to show progress.
-        **settings: The parameters of how data is read, such as `text_column`, and `precision`.
+        **settings: Parameters for reading data, such as `text_column`, and `precision`.
 
     Returns:
         The scores.
 
     Raises:
         InputError: If an argument, the model or the data is wrong.
-        LoggedError: If the evaluation failed otherwise.
-        KeyboardInterrupt: If Ctrl-C interrupted it; nothing is written then.
+        LoggedError: If the evaluation failed for another reason.
+        KeyboardInterrupt: If Ctrl-C interrupted it; nothing is written.
     """
     from kfp_finetune.local.scoring import score
     from kfp_finetune.pipelines import catalog, parameters
@@ -85,7 +85,7 @@ def predict(
         runs_dir: The folder of runs.
         batch_size: Texts per batch.
         calibrated: Whether to calibrate probabilities with the temperature fitted in training.
-        precision: Of matrix products: "float32", "bfloat16" or "auto".
+        precision: Precision of matrix products: "float32", "bfloat16" or "auto".
 
     Returns:
         A prediction per text, in their order: `labels` and `probabilities`, `value` of a regression

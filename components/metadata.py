@@ -1,7 +1,7 @@
-"""What KFP can keep beside an artifact: its metadata, and metrics.
+"""Artifact metadata and metrics in a form that KFP can store.
 
-The launcher refuses null after the upload, so that the step fails; it cannot read NaN and infinity,
-which are not JSON; and the metadata store keeps numbers with six decimals.
+KFP's launcher rejects null after the upload, which fails the step; it cannot read NaN and infinity,
+which are not JSON; and the metadata store keeps only six decimals of a number.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_SMALL = 1e-3  # six decimals leave three digits or fewer of what is below
+_SMALL = 1e-3  # smaller numbers keep three digits or fewer in six decimals
 
 
 def of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as metadata: those that are None are left out, small and non-finite numbers are text.
+    """Convert values to metadata: None is omitted, and small or non-finite numbers become text.
 
     Args:
         values: Text, numbers, booleans, None, and sequences and mappings of these.
@@ -33,22 +33,22 @@ def _kept(value: Any) -> Any:
 
 
 def finite(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The metrics that are numbers: a loss may be NaN or infinite."""
+    """The metrics that are finite: a loss may be NaN or infinite."""
     return {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
 
 
 def check(metadata: Mapping[str, Any], artifact: str) -> None:
-    """Check that KFP can keep an artifact's metadata.
+    """Check that KFP can store an artifact's metadata.
 
     Args:
         metadata: The metadata.
         artifact: The artifact's name, for the message.
 
     Raises:
-        ValueError: With everything that it cannot.
+        ValueError: Listing everything that it cannot store.
     """
     if problems := list(_problems(metadata, artifact)):
-        raise ValueError("metadata that KFP cannot keep: " + "; ".join(problems))
+        raise ValueError("metadata that KFP cannot store: " + "; ".join(problems))
 
 
 def _problems(value: Any, where: str) -> Iterator[str]:

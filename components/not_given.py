@@ -1,9 +1,9 @@
-"""Parameters that are not given.
+"""Convert the values that mean "not given" in KFP.
 
-KFP's form posts "" for a text that was touched, and its driver cannot pass a parameter without a
-value into a loop. So every parameter but the data and the model has a default, and two kinds of
-values mean "not given": an empty text, and 0 for the numbers listed here. Components convert them
-in this one place; everything behind them knows None and its own defaults.
+KFP's form sends "" for a text field that was edited and cleared, and its driver cannot pass a
+parameter without a value into a loop. So every parameter except the data and the model has a
+default, and two kinds of values mean "not given": an empty text, and 0 for the numbers listed here.
+Components convert them here; all other modules use None and their own defaults.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from kfp_finetune.components.errors import InputError
 
-# Numbers whose 0 means "not given". Of other numbers 0 is a value like any other.
+# Numbers for which 0 means "not given". For other numbers 0 is an ordinary value.
 ZERO_IS_NOT_GIVEN = frozenset(
     {
         "max_train_samples",
@@ -30,11 +30,11 @@ _REQUIRED = {
 
 
 def is_given(name: str, value: Any) -> bool:
-    """Whether a parameter has a value.
+    """Return True if a parameter has a value.
 
     Args:
         name: The parameter's name.
-        value: Its value, as KFP passes it.
+        value: The value that KFP passes.
     """
     if value is None or value == "":
         return False
@@ -42,7 +42,7 @@ def is_given(name: str, value: Any) -> bool:
 
 
 def given(**parameters: Any) -> dict[str, Any]:
-    """The parameters that have a value, to be passed on: a default applies to those left out.
+    """The parameters that have a value; the defaults apply to the others.
 
     Args:
         **parameters: A component's parameters, by name.

@@ -1,15 +1,15 @@
-"""Numbers as people read them."""
+"""Format numbers for people."""
 
 from __future__ import annotations
 
 
 def rate_text(value: float) -> str:
-    """A learning rate as people write it: 5e-05, 0.001, 0."""
+    """A learning rate: 5e-05, 0.001, 0."""
     return f"{value:.3g}"
 
 
 def number_text(value: float) -> str:
-    """A loss or a score: three decimals, more digits where those would be zeros."""
+    """A loss or a score: three decimals, or more if these would be zeros."""
     return f"{value:.3f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
 
 
@@ -24,7 +24,7 @@ def count_text(value: float) -> str:
 
 
 def amount_text(value: float) -> str:
-    """An amount in the unit of the labels: 0.412, 13,500."""
+    """A value in the unit of the labels: 0.412, 13,500."""
     if 1e3 <= abs(value) < 1e6:
         return f"{value:,.0f}"
     return f"{value:.1f}" if 1e2 <= abs(value) < 1e3 else number_text(value)

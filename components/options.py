@@ -1,4 +1,4 @@
-"""How a reader gives a parameter: as an option, in Kubeflow's form, or as a Python argument."""
+"""Name parameters as the reader gives them: options, fields of a form, or Python arguments."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 
 _OPTION = re.compile(r"(?<![\w-])--(no-)?([a-z][a-z0-9]*(?:-[a-z0-9]+)*)")
 
-# An option, and what may be its value.
+# An option, and the word after it, which may be its value.
 _WITH_VALUE = re.compile(_OPTION.pattern + r"(?:[ =](\w[\w./:-]*))?")
-# Words that follow an option without being its value.
+# Words that can follow an option and are not its value.
 _NO_VALUES = {
     "and", "file", "for", "if", "in", "is", "lists", "only", "or", "such", "to", "where", "with",
     "without",
@@ -17,14 +17,14 @@ _NO_VALUES = {
 
 
 def on_cluster() -> bool:
-    """Whether this is a pod of Kubeflow Pipelines."""
+    """Return True in a pod of Kubeflow Pipelines."""
     return "KFP_POD_NAME" in os.environ  # set by KFP's driver in every pod
 
 
 def as_given(text: str) -> str:
-    """A text with its options as the reader gives them.
+    """Replace the options in a text by the names that the reader uses.
 
-    On a cluster, --num-train-epochs becomes num_train_epochs, which is its name in the form.
+    On a cluster, --num-train-epochs becomes num_train_epochs, its name in Kubeflow's form.
 
     Args:
         text: A sentence with options of the command line.
@@ -35,9 +35,9 @@ def as_given(text: str) -> str:
 
 
 def as_arguments(text: str) -> str:
-    """A text with its options as arguments of a Python function: --batch-size 8 is batch_size=8.
+    """Replace the options in a text by arguments of a Python function: batch_size=8.
 
-    A command, which comes last in a text, stays what it is: it works when it is pasted.
+    A command at the end of the text is not changed, because it works when pasted into a terminal.
 
     Args:
         text: A sentence with options of the command line.

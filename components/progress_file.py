@@ -1,4 +1,4 @@
-"""Progress as Argo shows it: `done/total` in the file that $ARGO_PROGRESS_FILE names."""
+"""Progress for Argo: `done/total` in the file named by $ARGO_PROGRESS_FILE."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _SECONDS_BETWEEN_WRITES = 10.0
 
 
 class ProgressFile:
-    """Writes the file, if there is to be one, at most every ten seconds and at the end.
+    """Writes the file, if the variable is set, at most every ten seconds and at the end.
 
     Args:
-        total: What is counted up to; at least 1.
+        total: The final count; at least 1.
     """
 
     def __init__(self, total: int) -> None:
@@ -24,7 +24,7 @@ class ProgressFile:
         self._written = -_SECONDS_BETWEEN_WRITES
 
     def update(self, done: int) -> None:
-        """Write how far it is, if that is due. A file that cannot be written is no failure."""
+        """Write the progress if it is due. Failing to write the file is not an error."""
         now = time.monotonic()
         due = now - self._written >= _SECONDS_BETWEEN_WRITES or done >= self._total
         if self._path is not None and due:

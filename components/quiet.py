@@ -1,4 +1,4 @@
-"""TensorFlow in this process, without its greetings."""
+"""Import TensorFlow without its startup messages."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow; what its libraries say of themselves as they are loaded is left out.
+    """Import TensorFlow, and discard the messages that its libraries print when loaded.
 
-    They write to the file descriptor, in TensorFlow 2.21 whatever TF_CPP_MIN_LOG_LEVEL says. What
-    goes wrong is an exception, or is said later.
+    They write directly to the file descriptor; TensorFlow 2.21 ignores TF_CPP_MIN_LOG_LEVEL for
+    them. Errors are raised as exceptions or printed later.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()

@@ -1,7 +1,7 @@
-"""The parameters that repeat a step: those that are not at their defaults.
+"""The parameters needed to repeat a step: those that are not at their defaults.
 
-load_data and build_optimizer write theirs into their manifests, and finetune copies them into the
-model's manifest beside its own. A report prints them as a command.
+load_data and build_optimizer write theirs into their manifests; finetune copies them into the
+model's manifest and adds its own. The report prints them as a command.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def changed(parameters: Mapping[str, Any], declared: Any) -> dict[str, Any]:
     """The parameters of a step that are not at their defaults, in the order of their declaration.
 
     Args:
-        parameters: By name; None or absent where not given.
+        parameters: The values by name; None or missing if not given.
         declared: The dataclass of the step's parameters, which has their defaults.
 
     Returns:
-        Without secrets, without fingerprints, and without `EXECUTION_PARAMETERS`.
+        The values, without secrets, fingerprints and `EXECUTION_PARAMETERS`.
     """
     defaults = {field.name: field.default for field in fields(declared)}
     found = {}
@@ -61,7 +61,7 @@ def as_options(parameters: Mapping[str, Any]) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    """Quoted for a shell; characters that cannot be seen as bash reads them."""
+    """Quote a value for a shell, with invisible characters as escape sequences of bash."""
     if not any(map(is_steering, text)):
         return shlex.quote(text)
     escaped = (

@@ -1,8 +1,8 @@
-"""How every pipeline step reports: events on standard output, errors, and the end of the process.
+"""The reporting of pipeline steps: events on standard output, errors and exit codes.
 
-KFP reports only "Inner task failed", and the output of a pipeline step is a stream of text wherever
-it runs: in a subprocess, a Docker container or a pod. So a step prints lines with one JSON object
-each, which the command line turns into a progress bar, `run.json` and an error message.
+KFP itself reports only "Inner task failed", and the output of a pipeline step is a stream of text
+whether it runs in a subprocess, a Docker container or a pod. So a step prints lines with one JSON
+object each, which the command line turns into a progress bar, `run.json` and an error message.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def emit(event: str, step: str, **fields: Any) -> None:
 def parse_line(line: str) -> tuple[str, dict[str, Any]] | None:
     """Read a line that `emit` or a failing `step` printed.
 
-    Anything that the runner put in front of it (indentation, a timestamp, a pod's name) is skipped.
+    Anything that the runner put before it (indentation, a timestamp, a pod's name) is skipped.
 
     Returns:
         (`EVENT_LINE` or `ERROR_LINE`, the object), or None for any other line.
@@ -225,7 +225,7 @@ def is_uuid(name: str) -> bool:
 
 
 def available_cpus() -> int:
-    """CPUs that this process may use: the CPU affinity, or a container's quota if smaller."""
+    """The number of CPUs for this process: the CPU affinity, or a smaller container quota."""
     affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
     cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
     with contextlib.suppress(OSError, ValueError):  # cgroup v2
@@ -241,7 +241,7 @@ def available_cpus() -> int:
 
 
 def available_memory() -> int:
-    """Bytes of memory that this process may use: the machine's, or a container's limit if smaller.
+    """The memory that this process may use: the machine's, or a smaller container limit.
 
     Returns:
         The number of bytes; 0 if unknown.
@@ -256,7 +256,7 @@ def available_memory() -> int:
 
 
 def processor() -> str:
-    """The processor's name and its vector instructions, by which numeric kernels are chosen."""
+    """The processor's name and its vector instructions, which determine the numeric kernels."""
     name, vectors = platform.processor() or platform.machine(), []
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():

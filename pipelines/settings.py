@@ -60,12 +60,12 @@ def settings(
     if others := [name for name in flags if name not in {p.name for p in known}]:
         varied = any(p.name == "candidates" for p in known) and "seed" not in others
         raise InputError(
-            f"{pipeline.name} takes no " + ", ".join("--" + n.replace("_", "-") for n in others),
+            f"{pipeline.name} has no " + ", ".join("--" + n.replace("_", "-") for n in others),
             where="the command line",
             expected="parameters of the pipeline",
             remedy="vary it among the candidates: a --preset, or `candidates` in a --config file"
             if varied
-            else "leave it out",
+            else "omit it",
         )
     full = parameters.complete(known, values)
     if full.get("candidates") is not None:

@@ -48,7 +48,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "error: run 'whole' has succeeded\n"
         f"  where:    {folder / 'runs' / 'whole'}\n"
         "  expected: a run that has been killed, interrupted or has failed\n"
-        "  remedy:   kfp-finetune run starts another\n"
+        "  remedy:   start a new run with kfp-finetune run\n"
     )
     return results(folder, "whole")
 
@@ -129,7 +129,7 @@ def test_a_run_killed_at_a_random_moment_and_interrupted_equals_one_that_was_not
     process = start(work, "run", *OPTIONS, "--name", "one")
     wait(process, lambda: (work / "runs" / "one" / "run.json").exists())
     message = refused(work, "resume", "one")
-    assert message.startswith(f"error: run 'one' is still going, in process {process.pid}\n")
+    assert message.startswith(f"error: run 'one' is still running in process {process.pid}\n")
     wait(process, lambda: checkpoints(work, "one"))
     time.sleep(random.uniform(0, 0.5))
     process.kill()
@@ -144,10 +144,10 @@ def test_a_run_killed_at_a_random_moment_and_interrupted_equals_one_that_was_not
     data = (work / "train.csv").read_bytes()
     (work / "train.csv").write_bytes(data + b"parcel early,delivery\n")
     assert refused(work, "resume", "one") == (
-        "error: the dataset has changed since the run began\n"
+        "error: the dataset has changed since the run started\n"
         f"  where:    {work / 'train.csv'}\n"
-        "  expected: what the run was begun with\n"
-        "  remedy:   put it back, or start another with kfp-finetune run\n"
+        "  expected: the dataset that the run started with\n"
+        "  remedy:   restore it, or start a new run with kfp-finetune run\n"
     )
     (work / "train.csv").write_bytes(data)
 
@@ -157,7 +157,7 @@ def test_a_run_killed_at_a_random_moment_and_interrupted_equals_one_that_was_not
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"finetune: continues after {killed:,} of {STEPS} steps" in said
-    assert "to go on: kfp-finetune resume one\n" in said
+    assert "to continue: kfp-finetune resume one\n" in said
     assert record(work, "one")["status"] == "interrupted"
     stopped = checkpoints(work, "one")[-1]
     assert (

@@ -1,1 +1,1 @@
-"""Running a pipeline on this machine."""
+"""Run a pipeline on this machine."""

@@ -1,16 +1,16 @@
 """The local runner's cache of finished steps.
 
-KFP's own cache knows neither the installed code nor the runner, tells artifacts by the path of the
-run that made them, and answers with paths into that other run. Here
+KFP's own cache ignores the installed code and the runner, identifies artifacts by the path of the
+run that made them, and returns paths into that other run. This cache differs:
 
-- the folder it lives in is named for everything that is not an argument (`environment.cache_name`),
-- an artifact is identified by what made it: the key of the producing task and the output's name,
-- a run and the cache have files of their own: each can be moved, deleted or edited alone,
-- of every file the hash is kept, and a file that may not be what the step wrote is not served,
-- nothing that stands in an entry leads out of the entry, or out of the run.
+- The name of its folder covers everything that is not an argument (`environment.cache_name`).
+- An artifact is identified by its origin: the key of the producing task and the output's name.
+- Runs and the cache do not share files: each can be moved, deleted or edited independently.
+- The hash of every file is stored, and a file that may have changed is not used.
+- No path in an entry can point outside the entry, or outside the run.
 
-KFP asks `compute_key`, then `get` when a task is due, and calls `put` when one has succeeded; this
-is also where the steps' events come from, so the object is in place when nothing is to be cached.
+KFP calls `compute_key` and `get` when a task is due, and `put` when it has succeeded. The steps'
+events also come from here, so the object is used even if nothing is cached.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ def step_name(component: str) -> str:
 
 
 def folder_of_trial(task_name: str, pipeline_resource_name: str) -> str:
-    """Where a loop's trial has the folders of its steps, below the run: steps/TRIAL.
+    """The folder of a trial's steps in the run: steps/TRIAL.
 
     Args:
-        task_name: As KFP calls the trial: for-loop-1-iteration-0; or a graph that is no trial.
-        pipeline_resource_name: Where the loop has them.
+        task_name: KFP's name of the trial, such as for-loop-1-iteration-0, or of another graph.
+        pipeline_resource_name: The folder of the loop.
     """
     _, is_trial, number = task_name.rpartition("-iteration-")
     return f"{pipeline_resource_name}/{number}" if is_trial else pipeline_resource_name
 
 
 class StepCache:
-    """Stands in for `kfp.local.cache.LocalCache`.
+    """Replaces `kfp.local.cache.LocalCache`.
 
     Args:
         run: The run's folder of steps.
         name: The run's name.
-        root: The cache's folder; None: nothing is read or written.
-        notes: Tells which notes a step printed, so that a cached step can say them again.
+        root: The cache's folder; None for no cache.
+        notes: Records the notes that a step printed, so that a cached step can repeat them.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class StepCache:
         self._root = root
         self._notes = notes
         self._started: dict[str, tuple[str, float]] = {}
-        self._origins: dict[str, str] = {}  # artifact's URI → what made it
+        self._origins: dict[str, str] = {}  # artifact's URI → its origin
         self._trial = ""
 
     def enter(self, folder: str) -> None:
-        """Tell in which trial of a loop the next task is, by its folder: steps/TRIAL or steps."""
+        """Set the trial of the next task, by its folder: steps/TRIAL, or steps outside a loop."""
         self._trial = folder.partition("/")[2]
 
     def compute_key(
@@ -95,7 +95,7 @@ class StepCache:
             if name not in EXECUTION_PARAMETERS
         }
         if arguments.get("resume_from_checkpoint") == "any":
-            given["made_from"] = uuid.uuid4().hex  # something else: not to be found by anybody
+            given["made_from"] = uuid.uuid4().hex  # unique, so nothing reuses it
         parts = [component_name, image, full_command, given, env_vars or {}, custom_cache_key]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         step = "/".join(part for part in (self._trial, step_name(component_name)) if part)
@@ -110,20 +110,20 @@ class StepCache:
         return value
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """The outputs of a task with this key, their files in this run's folder; None: run it."""
+        """Restore the outputs of a task with this key to the run's folder; None if it must run."""
         step, started = self._started[key]
         found = self._restore(key, step)
         if found is None:
             emit("started", step)
             return None
         origin, notes, outputs = found
-        for note in notes:  # said by another run: of its data and model, which are this one's too
+        for note in notes:  # of the other run, which had the same data and model
             emit("note", step, text=note, cached_from=origin)
         self._announce("cached", key, outputs, started, cached_from=origin)
         return outputs
 
     def put(self, key: str, outputs: dict[str, Any]) -> None:
-        """Keep the outputs of a task that succeeded."""
+        """Store the outputs of a task that succeeded."""
         step, started = self._started[key]
         try:
             if self._root is not None:
@@ -148,12 +148,12 @@ class StepCache:
         )
 
     def _store(self, root: Path, key: str, step: str, outputs: Mapping[str, Any]) -> None:
-        """Write an entry: whole, then renamed into place."""
+        """Write an entry atomically."""
         folder = self._run / step
         for value in outputs.values():
             if isinstance(value, dsl.Artifact):
                 if not Path(value.uri).is_relative_to(folder):
-                    return  # kept elsewhere by the step itself: not ours to link
+                    return  # the step stored it elsewhere
             elif isinstance(value, list) and any(isinstance(v, dsl.Artifact) for v in value):
                 return
         temporary = root / f".{key}.{uuid.uuid4().hex}"
@@ -185,7 +185,7 @@ class StepCache:
         """Copy an entry's files into this run.
 
         Returns:
-            The run that made them, its notes and the outputs; None if there is no whole entry.
+            The run that made them, its notes and the outputs; None if there is no complete entry.
         """
         if self._root is None:
             return None
@@ -197,28 +197,28 @@ class StepCache:
             notes, origin = list(entry["notes"]), str(entry["run"])
             for name, kept in entry["artifacts"].items():
                 if not _NAME.fullmatch(name):
-                    raise ValueError(f"an artifact is called {name!r}")
+                    raise ValueError(f"invalid artifact name {name!r}")
                 target = _below(folder, kept["path"])
                 _take(source / name, target, kept["files"])
                 kind = getattr(dsl, kept["type"], None)
                 if not (isinstance(kind, type) and issubclass(kind, dsl.Artifact)):
-                    raise ValueError(f"an artifact is a {kept['type']}")
+                    raise ValueError(f"invalid artifact type {kept['type']}")
                 outputs[name] = kind(name=kept["name"], uri=str(target), metadata=kept["metadata"])
         except FileNotFoundError:
             shutil.rmtree(folder, ignore_errors=True)
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            print(f"cache entry {source} is damaged and not used: {error}")
+            print(f"ignored the damaged cache entry {source}: {error}")
             shutil.rmtree(folder, ignore_errors=True)
             return None
         return origin, notes, outputs
 
 
 def _replace(new: Path, target: Path) -> None:
-    """Put a folder in place of another that may be there."""
+    """Rename a folder, and replace an existing one."""
     try:
         new.rename(target)
-    except OSError:  # a damaged entry, or another run was quicker
+    except OSError:  # a damaged entry, or one that another run has just written
         old = new.with_name(new.name + ".old")
         with contextlib.suppress(OSError):
             target.rename(old)
@@ -228,11 +228,11 @@ def _replace(new: Path, target: Path) -> None:
 
 
 def _keep(source: Path, target: Path) -> dict[str, list[Any]] | None:
-    """Copy a file, or everything in a folder.
+    """Copy a file, or all files in a folder.
 
     Returns:
-        Of every copy, by its name in the folder: size, time of the last change of the content and
-        of the file, SHA-256. A single file's name is "."; None where there is nothing.
+        The size, mtime, ctime and SHA-256 of every copy, by its name in the folder ("." for a
+        single file); None if the source does not exist.
     """
     if source.is_dir():
         target.mkdir(parents=True)
@@ -245,14 +245,14 @@ def _keep(source: Path, target: Path) -> dict[str, list[Any]] | None:
 
 
 def _take(source: Path, target: Path, kept: dict[str, list[Any]] | None) -> None:
-    """Copy what `_keep` kept, if it is still what was kept.
+    """Copy the files that `_keep` stored, if they have not changed since.
 
     Raises:
-        OSError: If it is not.
-        ValueError: If a name leads out of the folder.
+        OSError: If they have changed.
+        ValueError: If a name points outside the folder.
     """
     if (None if kept is None else sorted(kept)) != _names(source):
-        raise OSError(f"the files in {source.name} are not those that were kept")
+        raise OSError(f"the files in {source.name} are not those that were stored")
     if source.is_dir():
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
@@ -260,22 +260,22 @@ def _take(source: Path, target: Path, kept: dict[str, list[Any]] | None) -> None
         file = _below(source, name)
         if file.is_symlink():
             raise ValueError(f"{file} is a link")
-        # The state alone is only believed of a file that nothing else shares.
+        # The state is sufficient only for a file without other hard links.
         if (_state(file) != state or file.stat().st_nlink > 1) and _hash(file) != digest:
-            raise OSError(f"{file} has changed since it was kept")
+            raise OSError(f"{file} has changed since it was stored")
         copy(file, target / name)
 
 
 def _below(folder: Path, name: Any) -> Path:
-    """A path in a folder.
+    """Join a path to a folder.
 
     Raises:
-        ValueError: If it leads out of it.
+        ValueError: If the path points outside the folder.
     """
     parts = PurePosixPath(str(name))
     path = folder / parts
     if parts.is_absolute() or ".." in parts.parts or not _is_within(path, folder):
-        raise ValueError(f"{str(name)!r} leads out of {folder}")
+        raise ValueError(f"{str(name)!r} points outside {folder}")
     return path
 
 
@@ -284,14 +284,14 @@ def _is_within(path: Path, folder: Path) -> bool:
 
 
 def _names(path: Path) -> list[str] | None:
-    """The files in a folder, in order; "." for a file; None where there is nothing."""
+    """The files in a folder, sorted; "." for a file; None if the path does not exist."""
     if path.is_dir():
         return sorted(f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file())
     return ["."] if path.exists() else None
 
 
 def _state(file: Path) -> list[int]:
-    """What changes with a file, without reading it; the third cannot be set back."""
+    """Size, mtime and ctime of a file, which change with its content; ctime cannot be set."""
     stat = file.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 

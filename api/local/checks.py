@@ -1,6 +1,6 @@
-"""What is checked before a run is made: files, parameters, what runs the steps, its name.
+"""Checks before a run is created: files, parameters, the runner and the name.
 
-What is refused here leaves no folder, and its name is free.
+If a check fails, no folder is created and the name remains free.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ def check(
     image: str | None = None,
     **_: Any,
 ) -> Image | None:
-    """Check everything that can be known to be wrong before a run is made.
+    """Check everything that can be checked before a run is created.
 
     Args:
-        pipeline: Which.
-        parameters: As `execute` takes them, and the others, too.
-        runs_dir: Where the run's folder is to be made.
+        pipeline: The pipeline.
+        parameters: A value for every parameter, including the fingerprints.
+        runs_dir: The folder of runs.
         name: The run's name.
-        runner: What runs the steps.
-        image: The containers' image.
+        runner: "subprocess" or "docker".
+        image: The image of the containers.
 
     Returns:
-        The image in which the steps run; None: they run in this environment.
+        The image in which the steps run; None if they run in this environment.
 
     Raises:
-        InputError: With everything that is wrong.
+        InputError: Listing every problem.
     """
     images: list[Image | None] = []
     problems = InputError.found_by(lambda: _check_files(pipeline.name, parameters))
@@ -58,14 +58,14 @@ def check(
 
 
 def _check_files(pipeline: str, parameters: Mapping[str, Any]) -> None:
-    """Refuse data and a model on this disk that are not there.
+    """Refuse local data and models that do not exist.
 
     Args:
         pipeline: The pipeline's name.
         parameters: A value for every parameter of the pipeline, relative paths made absolute.
 
     Raises:
-        InputError: With all that is missing.
+        InputError: Listing everything that is missing.
     """
     if pipeline not in ("finetune", "compare_schedules"):
         return
@@ -83,7 +83,7 @@ def _check_files(pipeline: str, parameters: Mapping[str, Any]) -> None:
 
 
 def _find_image(runner: Runner, image: str | None) -> Image | None:
-    """The image in which the steps run; None: they run in this environment, which can do it."""
+    """Check the runner, and return the image of the steps; None if they run in this environment."""
     if runner == "subprocess":
         if image is not None:
             raise InputError(

@@ -1,8 +1,8 @@
-"""Runs steps in Docker containers: what they see of this machine, and how they end.
+"""Run steps in Docker containers with restricted access to this machine.
 
-A step sees the run's folder and what its parameters name, at the same paths as here: data and model
-read-only, the folders that it writes to with the caller's rights. It has a root that cannot be
-written, no privileges, and the network only if a parameter names something elsewhere.
+A step has access to the run's folder and to the paths in its parameters, at the same paths as
+outside: data and model read-only, output folders with the caller's permissions. Its root is
+read-only, it has no privileges, and it has network access only if a parameter is a remote location.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from kfp_finetune.pipelines import paths
 if TYPE_CHECKING:
     import docker
 
-_RUN = "kfp-finetune.run"  # the label that says whose container it is
+_RUN = "kfp-finetune.run"  # the label with the run of a container
 _VERSION = "org.opencontainers.image.version"
 _WRITTEN = ("checkpoint_dir", "tensorboard_dir")
 _PATTERN = re.compile(r"[*?\[]")
-# How the Hub and stores are reached, with which rights.
+# Credentials and settings for the Hub and object stores.
 _ACCESS = re.compile(
     r"(HF|AWS|GOOGLE|STORAGE|GCS)_\w+|NO_GCE_CHECK|SSL_CERT_FILE|(REQUESTS|CURL)_CA_BUNDLE"
     r"|(https?|no|all)_proxy",
     re.IGNORECASE,
 )
-# Where the same is found without a variable.
+# Their locations if no variable is set.
 _ACCESS_FILES = {
     "HF_HOME": "~/.cache/huggingface",
     "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials",
@@ -49,11 +49,11 @@ _ACCESS_FILES = {
 
 @dataclass(frozen=True)
 class Image:
-    """An image that is here.
+    """A local image.
 
     Attributes:
-        reference: As it was asked for.
-        id: Of its content.
+        reference: The reference that was given.
+        id: The id of its content.
     """
 
     reference: str
@@ -64,10 +64,10 @@ def find_image(reference: str | None) -> Image:
     """Find an image of this version.
 
     Args:
-        reference: Its name; None: the one that `make image` builds.
+        reference: The image's name; None for the one that `make image` builds.
 
     Raises:
-        InputError: If Docker cannot be reached, or the image is not here or of another version.
+        InputError: If Docker cannot be reached, or the image is missing or of another version.
     """
     import docker
 
@@ -86,42 +86,42 @@ def find_image(reference: str | None) -> Image:
         raise InputError(
             "Docker cannot be reached: " + " ".join(str(error).split()),
             where="--runner docker",
-            expected="a daemon that is running and that this user may use",
+            expected="a running daemon that this user may use",
             remedy="start it, or run without --runner docker",
         ) from None
     made_for, own = image.labels.get(_VERSION), version("kfp-finetune")
     if made_for != own:
         raise InputError(
-            f"the image is of version {made_for or 'none that it names'}, this command of {own}",
+            f"the image has version {made_for or 'unknown'}, but this command has {own}",
             where=reference,
-            expected="the same version: the steps' code is in the image",
-            remedy="make image builds it anew",
+            expected="the same version, because the image contains the code of the steps",
+            remedy="rebuild it: make image",
         )
     return Image(reference, image.id)
 
 
 def remove_left(run: Path) -> None:
-    """Remove containers of a run whose command is gone; there are some only after a SIGKILL."""
+    """Remove the containers of a run whose command was killed with SIGKILL."""
     import docker
 
     with contextlib.closing(docker.from_env()) as client:
         for container in client.containers.list(all=True, filters={"label": f"{_RUN}={run}"}):
-            with contextlib.suppress(docker.errors.APIError):  # it is going already
+            with contextlib.suppress(docker.errors.APIError):  # it is already being removed
                 container.remove(force=True)
 
 
 class Containers:
-    """Where a run's steps run, in place of KFP's own containers.
+    """The containers of a run's steps, which replace KFP's.
 
-    KFP's take an end that they do not see for success (kubeflow/pipelines#13332), and do not end
-    with the command.
+    KFP mistakes an unobserved exit for success (kubeflow/pipelines#13332), and its containers
+    outlive the command.
 
     Args:
         image: The image's id.
         run: The run's folder.
-        parameters: The run's.
-        temporary: A folder of this machine that is the steps' temporary folder.
-        told_to_end: Set when steps are to end.
+        parameters: The run's parameters.
+        temporary: A folder of this machine, which becomes the steps' temporary folder.
+        told_to_end: Set when the steps should end.
     """
 
     def __init__(
@@ -139,10 +139,10 @@ class Containers:
         self._told_to_end = told_to_end
 
     def run(self, client: docker.DockerClient, image: str, command: list[str], **given: Any) -> int:
-        """Run one step, as `kfp.local.docker_task_handler.run_docker_container` is called.
+        """Run one step, with the signature of `kfp.local.docker_task_handler.run_docker_container`.
 
         Returns:
-            Its exit code.
+            The exit code.
         """
         environment = self._environment() | given.get("environment", {})
         container = client.containers.create(
@@ -159,19 +159,19 @@ class Containers:
             result = container.wait()
             container.reload()
             if container.attrs["State"].get("OOMKilled"):
-                print("the container was killed: it had no memory left", flush=True)
+                print("the container was killed: out of memory", flush=True)
             return int(result["StatusCode"])
         finally:
             ended.set()
             container.remove(force=True)
 
     def _end_if_told(self, container: Any, ended: threading.Event) -> None:
-        """Tell the step to end, so that it can save, and after a while do not ask any more."""
+        """Send the step SIGTERM, so that it can save, and kill it after a while."""
         while not self._told_to_end.wait(0.2):
             if ended.is_set():
                 return
-        with contextlib.suppress(Exception):  # it has ended by itself
-            # To all processes: the first is a shell, which would not pass it on.
+        with contextlib.suppress(Exception):  # it has already ended
+            # To all processes, because the first is a shell, which would not forward it.
             container.exec_run(["sh", "-c", "kill -TERM -1"])
             if not ended.wait(GRACE_SECONDS - 5):
                 container.kill()
@@ -186,9 +186,9 @@ class Containers:
             "group_add": [str(group) for group in os.getgroups()],
             "read_only": True,
             "cap_drop": ["ALL"],
-            # Not relabelled for SELinux: data and runs stay what they are for everybody else.
+            # No relabelling for SELinux, which would change data and runs for everybody else.
             "security_opt": ["no-new-privileges", "label=disable"],
-            # Of the machine's own, so that an address such as localhost means the same.
+            # The host's network, so that addresses such as localhost keep their meaning.
             "network_mode": "host" if self._needs_network() else "none",
             "tmpfs": {"/tmp": ""},  # noqa: S108
             "mounts": [
@@ -199,7 +199,7 @@ class Containers:
         affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
         if affinity:
             arguments["cpuset_cpus"] = ",".join(map(str, sorted(affinity(0))))
-            if available_cpus() < len(affinity(0)):  # this is in a container itself
+            if available_cpus() < len(affinity(0)):  # this command itself runs in a container
                 arguments["nano_cpus"] = available_cpus() * 10**9
         if Path("/proc/driver/nvidia/version").exists():
             request = docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])
@@ -211,7 +211,7 @@ class Containers:
         return any(value and paths.on_this_disk(str(value)) is None for value in values)
 
     def _mounts(self) -> dict[Path, bool]:
-        """What the steps need of this disk, and whether they write to it."""
+        """The paths that the steps need, with True for those that they write to."""
         mounts: dict[Path, bool] = {}
         for name in paths.PATH_PARAMETERS:
             path = paths.on_this_disk(str(self._parameters.get(name) or ""))
@@ -226,7 +226,7 @@ class Containers:
             file = Path(value)
             if name.endswith(("_FILE", "_BUNDLE", "_CREDENTIALS")) and file.is_file():
                 mounts |= dict.fromkeys(_read(file), False)
-            if name == "HF_HOME":  # what has been downloaded, and will be
+            if name == "HF_HOME":  # downloaded files
                 mounts[file] = True
         return mounts
 
@@ -244,7 +244,7 @@ class Containers:
 
 
 def _read(path: Path) -> Iterator[Path]:
-    """What has to be there for a file, a folder or a pattern to be read, links followed."""
+    """The paths needed to read a file, a folder or a pattern, including the targets of links."""
     if _PATTERN.search(str(path)) and not path.exists():
         parts = path.parts
         fixed = next(i for i, part in enumerate(parts) if _PATTERN.search(part))
@@ -259,7 +259,7 @@ def _read(path: Path) -> Iterator[Path]:
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
-    """Whole lines from however they come."""
+    """Join pieces of output to whole lines."""
     rest = b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")

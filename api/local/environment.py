@@ -1,4 +1,4 @@
-"""The machine and the software a run's numbers depend on."""
+"""The machine and software on which a run's numbers depend."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _PACKAGES = (
 
 
 def describe(image: Image | None, precision: str) -> dict[str, Any]:
-    """What run.json says about where a run ran.
+    """The description of the environment in run.json.
 
     Args:
-        image: In which the steps run; None: in this environment.
-        precision: Of the run's matrix products.
+        image: The image in which the steps run; None if they run in this environment.
+        precision: The precision of the run's matrix products.
     """
     common = {
         "runner": "docker" if image else "subprocess",
@@ -45,17 +45,17 @@ def describe(image: Image | None, precision: str) -> dict[str, Any]:
         "kfp-finetune": _version("kfp-finetune"),
         "variables": numeric_variables(),
     }
-    if image:  # which packages are in it, the model's manifest says
+    if image:  # the model's manifest lists its packages
         return common | {"image": image.reference, "image_id": image.id, "kfp": _version("kfp")}
     return common | {"python": platform.python_version(), **_packages()}
 
 
 def cache_name(image: Image | None, precision: str) -> str:
-    """The name of the cache folder for runs whose numbers may be shared with this one.
+    """The name of the cache folder for runs that compute the same numbers as this one.
 
     Args:
-        image: In which the steps run; None: in this environment.
-        precision: Of the run's matrix products.
+        image: The image in which the steps run; None if they run in this environment.
+        precision: The precision of the run's matrix products.
     """
     facts = {
         "image": image.id if image else None,
@@ -72,7 +72,7 @@ def cache_name(image: Image | None, precision: str) -> str:
 
 
 def has_gpus() -> bool:
-    """Whether there are NVIDIA GPUs on this machine."""
+    """Return True if this machine has NVIDIA GPUs."""
     return Path("/proc/driver/nvidia/version").exists()
 
 
@@ -88,7 +88,7 @@ def _version(name: str) -> str:
 
 
 def _sources() -> str:
-    """A hash of the installed code that the steps' results come from."""
+    """A hash of the installed code of the steps."""
     from kfp_finetune import components, local, pipelines, runs
 
     digest = hashlib.sha256()
@@ -101,7 +101,7 @@ def _sources() -> str:
 
 
 def _processor() -> list[str]:
-    """What the numeric libraries choose their kernels by."""
+    """The properties of the machine by which numeric libraries choose kernels."""
     facts = [platform.machine(), platform.system()]
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -111,6 +111,6 @@ def _processor() -> list[str]:
                 break
     with contextlib.suppress(OSError):
         facts.append(Path("/proc/driver/nvidia/version").read_text())
-    # All of them train; which of them are visible, CUDA_VISIBLE_DEVICES says.
+    # Training uses all visible GPUs; CUDA_VISIBLE_DEVICES is recorded too.
     facts += sorted(gpu.name for gpu in Path("/proc/driver/nvidia/gpus").glob("*"))
     return facts

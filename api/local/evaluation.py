@@ -1,4 +1,4 @@
-"""Scores a trained model on other data, without a training."""
+"""Score a trained model on other data."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from kfp_finetune.runs import scores
 from kfp_finetune.runs.folder import RunFolder, default_name
 from kfp_finetune.runs.trained_models import find_model, run_of
 
-# What a run was told is meant for other data too.
+# Parameters of the run that also apply to other data.
 _COLUMNS = ("text_column", "text_pair_column", "label_column")
 METRICS, REPORT = "metrics.json", "report.html"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A trained model, other data, and where the result is written.
+    """A prepared evaluation.
 
     Attributes:
         model: The model's folder.
-        run: The run that it is from; None: it stands alone.
-        given: Of the parameters that say how data is read, those that were given.
-        split: The dataset's split; None: "test" where there is one, else all of it.
-        folder: Where metrics.json and report.html are written.
+        run: The run that trained it; None if it is not part of a run.
+        given: The given parameters for reading data.
+        split: The dataset's split; None for "test" if there is one, else all rows.
+        folder: The folder to write metrics.json and report.html to.
     """
 
     model: Path
@@ -68,14 +68,14 @@ class Evaluation:
 def prepare(
     name: str, flags: Mapping[str, Any], *, split: str | None, runs_dir: Path, output: Path | None
 ) -> Evaluation:
-    """Check what can be checked before a model is scored.
+    """Check everything that can be checked before a model is scored.
 
     Args:
         name: A run's name or folder, or a model's folder.
-        flags: Of the parameters that say how data is read, those that were given.
-        split: The dataset's split; None: "test" where there is one, else all of it.
+        flags: The given parameters for reading data.
+        split: The dataset's split; None for "test" if there is one, else all rows.
         runs_dir: The folder of runs.
-        output: The folder to write into; None: a new one beside the run or the model.
+        output: The folder to write to; None for a new one beside the run or the model.
 
     Raises:
         InputError: If the model is wrong, there is no dataset, or the output cannot be written.
@@ -83,10 +83,10 @@ def prepare(
     check_installed()
     if "dataset" not in flags:
         raise InputError(
-            "there is no dataset",
+            "no dataset is given",
             where="--dataset",
             expected="the data to score the model on: a file, a folder, a URI or a Hub id",
-            remedy="give --dataset DATA",
+            remedy="add --dataset DATA",
         )
     model = find_model(name, runs_dir)
     run = run_of(model)
@@ -100,18 +100,18 @@ def prepare(
 def evaluate_model(
     name: str, flags: Mapping[str, Any], *, split: str | None, runs_dir: Path, output: Path | None
 ) -> None:
-    """Score a model, write metrics.json and report.html, and print the most important numbers.
+    """Score a model, write metrics.json and report.html, and print the most important metrics.
 
     Args:
-        name: As `prepare`, like all others.
-        flags: As `prepare`.
-        split: As `prepare`.
-        runs_dir: As `prepare`.
-        output: As `prepare`.
+        name: See `prepare`, as for the following arguments.
+        flags: See `prepare`.
+        split: See `prepare`.
+        runs_dir: See `prepare`.
+        output: See `prepare`.
 
     Raises:
         InputError: If the model, the data or the output is wrong; nothing is written then.
-        Interrupted: If a signal ended it; nothing is written.
+        Interrupted: If a signal interrupted it; nothing is written.
     """
     evaluation = prepare(name, flags, split=split, runs_dir=runs_dir, output=output)
     with interruptible(), quiet_libraries(), followed("evaluate"):
@@ -156,7 +156,7 @@ def _evaluate(evaluation: Evaluation, temporary: Path) -> Metrics:
 
 
 def _check_writable(folder: Path) -> None:
-    """Check it now rather than when the work is done."""
+    """Check the output folder before the work rather than after it."""
     at = folder
     while not at.exists():
         at = at.parent
@@ -178,8 +178,8 @@ def _unwritable(folder: Path, reason: str) -> InputError:
     return InputError(
         f"the output cannot be written: {reason}",
         where=str(folder),
-        expected="a folder that can be made, or written to",
-        remedy="give another with -o",
+        expected="a writable folder, or a path where one can be created",
+        remedy="use another folder: -o FOLDER",
     )
 
 

@@ -1,4 +1,4 @@
-"""Turns the lines that a running pipeline prints into its record and onto the screen."""
+"""Update a run's record and the screen from the lines that a running pipeline prints."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _LINES_SHOWN = 5
 
 
 class StepError(Exception):
-    """A step, or the runner itself, failed for another reason than wrong input.
+    """A step, or the runner itself, failed for a reason other than wrong input.
 
     Args:
-        message: Why.
-        step: Which step, if one was at work.
+        message: The reason.
+        step: The step that failed, if one was running.
     """
 
     def __init__(self, message: str, step: str | None) -> None:
@@ -37,8 +37,8 @@ class Follower:
 
     Args:
         folder: The run, whose record is kept up to date.
-        screen: Where it is shown.
-        announce: Returns a sentence to show before training; None: there is none.
+        screen: The screen that shows its progress.
+        announce: Returns a sentence to show before training, or None.
     """
 
     def __init__(self, folder: RunFolder, screen: Screen, announce: Announce | None = None) -> None:
@@ -51,7 +51,7 @@ class Follower:
         self._trials = Trials(folder.record.parameters.get("candidates") or [])
 
     def follow(self, line: str) -> None:
-        """Take in one line, whatever it is."""
+        """Process one line of output."""
         parsed = parse_line(line)
         if parsed is None:
             if clean(line):
@@ -65,7 +65,7 @@ class Follower:
 
     def _event(self, event: str, step: str, fields: dict[str, Any]) -> None:
         steps = self._folder.record.steps
-        if step not in steps:  # a component knows its name, and not in which trial of a loop it is
+        if step not in steps:  # a component knows its name but not its trial
             running = (name for name, record in steps.items() if record.status == "running")
             step = next((name for name in running if name.endswith(f"/{step}")), step)
         title = self._trials.title(step)
@@ -112,14 +112,14 @@ class Follower:
             self._screen.heading(self._announce(fields["outputs"]))
 
     def check(self, code: int) -> None:
-        """Raise what went wrong, if anything did.
+        """Raise the error of the run, if there was one.
 
         Args:
             code: The runner's exit code.
 
         Raises:
-            InputError: If a step said that the input is wrong.
-            StepError: If it failed otherwise.
+            InputError: If a step reported wrong input.
+            StepError: If a step or the runner failed for another reason.
         """
         if code == 0:
             return
@@ -132,5 +132,5 @@ class Follower:
             raise StepError(f"{step} failed: {clean(str(self._error.get('found', '')))}", step)
         last = "".join(f"\n  {line}" for line in self._last)
         raise StepError(
-            f"{step or 'the local runner'} ended without saying why; last lines:{last}", step
+            f"{step or 'the local runner'} failed without an error message; last lines:{last}", step
         )

@@ -1,4 +1,4 @@
-"""Runs a pipeline on this machine and keeps its record."""
+"""Run a pipeline on this machine, and record it in run.json."""
 
 from __future__ import annotations
 
@@ -59,17 +59,17 @@ def execute(
     purpose: Purpose = "training",
     announce: Announce | None = None,
 ) -> RunFolder:
-    """Run a pipeline in KFP's local runner and show how it goes.
+    """Run a pipeline in KFP's local runner, and show its progress.
 
     Args:
-        pipeline: Which.
-        parameters: A value for every parameter but the fingerprints; None for what is unset.
-        runs_dir: Where the run's folder is made.
+        pipeline: The pipeline.
+        parameters: A value for every parameter except the fingerprints; None if it is unset.
+        runs_dir: The folder of runs.
         name: The run's name; None for the dataset's name and the time.
-        use_cache: Whether finished steps of earlier runs are taken over, and this run's are kept.
-        runner: Whether steps are processes of this machine or Docker containers.
-        image: The containers' image; None: the one that `make image` builds.
-        screen: Where progress is shown; None: where standard output goes.
+        use_cache: Whether to reuse finished steps of earlier runs and to cache this run's steps.
+        runner: "subprocess" for processes of this machine, or "docker" for containers.
+        image: The image of the containers; None for the one that `make image` builds.
+        screen: The screen that shows the progress; None for one that suits standard output.
         rerun_of: The run that this one repeats with changes.
         purpose: What the run is for.
         announce: Given the outputs of load_data, returns a sentence to show before training.
@@ -78,9 +78,9 @@ def execute(
         The run.
 
     Raises:
-        InputError: If the input is wrong; run.json says so too, if there is one yet.
-        Interrupted: If a signal ended it.
-        LoggedError: For anything else.
+        InputError: If the input is wrong; also recorded in run.json if that exists already.
+        Interrupted: If a signal interrupted the run.
+        LoggedError: If anything else failed.
     """
     found = check(pipeline, parameters, runs_dir, name, runner=runner, image=image)
     folder = RunFolder.create(runs_dir, name, pipeline.name, dict(parameters))
@@ -101,29 +101,29 @@ def resume(
     uris: Sequence[str] = (),
     screen: Screen | None = None,
 ) -> RunFolder:
-    """Go on with a run that was killed, interrupted or failed.
+    """Continue a killed, interrupted or failed run.
 
-    Finished steps come from the cache; training goes on after its last checkpoint.
+    Finished steps come from the cache; training continues after its last checkpoint.
 
     Args:
         name: The run's name, or its folder.
         runs_dir: The folder of runs.
-        allow_differences: Go on also where something differs that determines the result.
-        uris: Those of its URIs that have a user, a password or a token.
-        screen: As `execute`.
+        allow_differences: Continue even if something that determines the result differs.
+        uris: The full URIs of parameters that have a user, a password or a token.
+        screen: See `execute`.
 
     Returns:
         The run.
 
     Raises:
-        InputError: If there is no such run, it has succeeded or is still going, or its data or
-            model have changed; else as `execute`.
-        Interrupted: As `execute`.
-        LoggedError: As `execute`.
+        InputError: If there is no such run, it has succeeded or is still running, its data or model
+            has changed, or the input is wrong.
+        Interrupted: If a signal interrupted the run.
+        LoggedError: If anything else failed.
     """
     folder = RunFolder.open(find(name, runs_dir))
     with folder.running() as lock:
-        folder = RunFolder.open(folder.path)  # it may have ended while it was waited for
+        folder = RunFolder.open(folder.path)  # it may have ended while waiting for the lock
         folder.check_unfinished()
         _give_back(uris, folder)
         record = folder.record
@@ -148,7 +148,7 @@ def _execute(
     with interruptible():
         screen = screen or make_screen()
         try:
-            _run(_Attempt(pipeline, folder, lock, image, screen, resume, announce))
+            _run(_Execution(pipeline, folder, lock, image, screen, resume, announce))
         except BaseException as error:
             end = Interrupted(signal.SIGPIPE) if isinstance(error, BrokenPipeError) else error
             if resume and isinstance(end, InputError):
@@ -162,17 +162,17 @@ def _execute(
 
 
 @dataclass(frozen=True)
-class _Attempt:
-    """One attempt at a run: the first, or one that resumes it.
+class _Execution:
+    """An execution of a run: the first one, or one that resumes it.
 
     Attributes:
         pipeline: The pipeline.
         folder: The run's folder.
-        lock: The file descriptor that holds the run.
-        image: The image in which the steps run; None: they run in this environment.
-        screen: Where progress is shown.
-        resume: None for the first attempt; else "exact" or "any", as for `finetune`.
-        announce: As `execute`.
+        lock: The file descriptor of the run's lock.
+        image: The image in which the steps run; None if they run in this environment.
+        screen: The screen that shows the progress.
+        resume: None for the first execution, else "exact" or "any", see `finetune`.
+        announce: See `execute`.
     """
 
     pipeline: Pipeline
@@ -184,19 +184,19 @@ class _Attempt:
     announce: Announce | None
 
 
-def _run(attempt: _Attempt) -> None:
+def _run(execution: _Execution) -> None:
     """Run the steps, and record that they succeeded."""
-    folder, screen = attempt.folder, attempt.screen
+    folder, screen = execution.folder, execution.screen
     precision = of_run(
         folder.record.parameters,
-        folder.record.environment if attempt.resume else {},
-        here=attempt.image is None,
+        folder.record.environment if execution.resume else {},
+        here=execution.image is None,
         gpus=environment.has_gpus(),
     )
     screen.heading(f"run {folder.record.name} in {shown(folder.path)}")
-    _begin(attempt, precision)
-    follower = Follower(folder, screen, attempt.announce)
-    follower.check(_run_steps(attempt, follower, precision))
+    _begin(execution, precision)
+    follower = Follower(folder, screen, execution.announce)
+    follower.check(_run_steps(execution, follower, precision))
     folder.record.status = "succeeded"
     folder.save()
     shutil.rmtree(folder.checkpoints, ignore_errors=True)  # the model is there
@@ -205,40 +205,40 @@ def _run(attempt: _Attempt) -> None:
         screen.summary(title, summary(folder, follower.plan))
 
 
-def _begin(attempt: _Attempt, precision: str) -> None:
-    """Bring the record up to date: content of data and model, environment, and no steps yet.
+def _begin(execution: _Execution, precision: str) -> None:
+    """Update the record: fingerprints of data and model, the environment, and no steps yet.
 
     Raises:
-        InputError: If data or model have changed since an attempt that is resumed exactly.
+        InputError: If data or model changed since the execution that is resumed exactly.
     """
-    folder = attempt.folder
+    folder = execution.folder
     parameters = folder.record.parameters
     parameters |= fingerprints.pinned_revisions(parameters)
     found = {
-        "dataset_fingerprint": fingerprints.of_dataset(parameters, attempt.screen.heading),
+        "dataset_fingerprint": fingerprints.of_dataset(parameters, execution.screen.heading),
         "model_fingerprint": fingerprints.of_model(parameters),
     }
-    if attempt.resume == "exact":
+    if execution.resume == "exact":
         _check_unchanged(parameters, found)
-    if attempt.resume:
-        if attempt.image is not None:
+    if execution.resume:
+        if execution.image is not None:
             remove_left(folder.path)
         folder.begin_again()
     folder.record.parameters |= found
-    folder.record.environment = environment.describe(attempt.image, precision)
+    folder.record.environment = environment.describe(execution.image, precision)
     folder.save()
 
 
-def _run_steps(attempt: _Attempt, follower: Follower, precision: str) -> int:
-    """Run the steps in a process group, and log and follow what they print.
+def _run_steps(execution: _Execution, follower: Follower, precision: str) -> int:
+    """Run the steps in a process group; log and follow their output.
 
     Returns:
         The exit code of the local runner.
     """
-    folder = attempt.folder
+    folder = execution.folder
     with (
         temporary_folder() as temporary,
-        folder.log.open("a" if attempt.resume else "w", encoding="utf-8", buffering=1) as log,
+        folder.log.open("a" if execution.resume else "w", encoding="utf-8", buffering=1) as log,
     ):
 
         def write(line: str) -> None:
@@ -249,10 +249,10 @@ def _run_steps(attempt: _Attempt, follower: Follower, precision: str) -> int:
                 sys.executable,
                 "-m",
                 "kfp_finetune.local.runner",
-                _job(attempt, temporary, precision),
+                _job(execution, temporary, precision),
             ],
             _environment(temporary),
-            inherited=[attempt.lock],  # the run is held until its steps are gone
+            inherited=[execution.lock],  # the run stays locked until its steps have ended
         )
         try:
             for line in group.lines():
@@ -265,13 +265,13 @@ def _run_steps(attempt: _Attempt, follower: Follower, precision: str) -> int:
             raise
 
 
-def _job(attempt: _Attempt, temporary: str, precision: str) -> str:
+def _job(execution: _Execution, temporary: str, precision: str) -> str:
     """The argument of the local runner, as JSON."""
-    folder, image = attempt.folder, attempt.image
+    folder, image = execution.folder, execution.image
     record = folder.record
     use_cache = record.use_cache
     if use_cache and not _reusable(record.parameters):
-        attempt.screen.heading("not cached: changes of the data or the model cannot be detected")
+        execution.screen.heading("not cached: changes of the data or the model cannot be detected")
         use_cache = False
     cache = folder.path.parent.absolute() / CACHE / environment.cache_name(image, precision)
     return json.dumps(
@@ -279,18 +279,18 @@ def _job(attempt: _Attempt, temporary: str, precision: str) -> str:
             "parent": os.getpid(),
             "temporary": temporary,
             "run": str(folder.path),
-            "module": attempt.pipeline.module,
-            "function": attempt.pipeline.function,
+            "module": execution.pipeline.module,
+            "function": execution.pipeline.function,
             "image": image.id if image else None,
             "cache_root": str(cache) if use_cache else None,
-            "parameters": _attempt_parameters(folder, attempt.resume)
+            "parameters": _attempt_parameters(folder, execution.resume)
             | step_parameters(record.parameters, precision),
         }
     )
 
 
 def _advise_rerun(error: InputError, folder: RunFolder) -> None:
-    """Say which command takes the options that a step advises: `resume` does not."""
+    """Name the command for the options in a step's remedy, because `resume` has none."""
     for problem in error.problems:
         if "--" in problem.remedy and "kfp-finetune" not in problem.remedy:
             problem.remedy += f"; as options of {command_on('rerun', folder)}"
@@ -308,19 +308,19 @@ def _attempt_parameters(folder: RunFolder, resume: str | None) -> dict[str, str]
 
 
 def _give_back(uris: Sequence[str], folder: RunFolder) -> None:
-    """Take in the URIs whose secrets are not stored.
+    """Restore the URIs whose secrets are not stored.
 
     Raises:
-        InputError: If one is missing, or is none of the run's.
+        InputError: If one is missing or does not belong to the run.
     """
     record, given = folder.record, {hide(uri) for uri in uris}
     needed = {name: str(record.parameters[name]) for name in record.hidden}
     problems = [
         InputError(
-            "the run was not begun with this URI",
+            "the run was not started with this URI",
             where=f"--uri {uri}",
             expected="one of: " + (", ".join(needed.values()) or "none: no URI had secrets"),
-            remedy="check the address, or leave it out",
+            remedy="check the address, or omit --uri",
         )
         for uri in sorted(given - set(needed.values()))
     ]
@@ -328,8 +328,8 @@ def _give_back(uris: Sequence[str], folder: RunFolder) -> None:
         InputError(
             "the URI is stored without its user, password or token",
             where=f"{name}: {uri}",
-            expected="the whole URI",
-            remedy=f"{command_on('resume', folder)} --uri 'THE WHOLE URI'",
+            expected="the full URI",
+            remedy=f"{command_on('resume', folder)} --uri 'FULL URI'",
         )
         for name, uri in needed.items()
         if not is_hidden(uri)
@@ -343,19 +343,19 @@ def _check_unchanged(before: Mapping[str, Any], now: Mapping[str, str]) -> None:
     if changed:
         what = " and ".join(name.removesuffix("_fingerprint") for name in changed)
         raise InputError(
-            f"the {what} has changed since the run began",
+            f"the {what} has changed since the run started",
             where=", ".join(
                 without_secrets(str(before[name.removesuffix("_fingerprint")])) for name in changed
             ),
-            expected="what the run was begun with",
-            remedy="put it back, or start another with kfp-finetune run",
+            expected=f"the {what} that the run started with",
+            remedy="restore it, or start a new run with kfp-finetune run",
         )
 
 
 def _reusable(parameters: Mapping[str, Any]) -> bool:
-    """Whether data and model are known by content.
+    """Return True if the contents of data and model can be identified.
 
-    A path that is not there has no content either, but then nothing will be cached.
+    A path that does not exist has no content either, but then nothing is cached.
     """
     return bool(parameters["dataset_fingerprint"] and parameters["model_fingerprint"])
 
@@ -363,23 +363,23 @@ def _reusable(parameters: Mapping[str, Any]) -> bool:
 def _environment(temporary: str) -> dict[str, str]:
     """The environment variables of the runner and, through it, of the steps."""
     variables = dict(os.environ)
-    # Would compile every task with caching off, and our cache is also where events come from.
+    # It would disable caching for every task, but events come from our cache.
     variables.pop("KFP_DISABLE_EXECUTION_CACHING_BY_DEFAULT", None)
     return variables | {
-        "PYTHONSAFEPATH": "1",  # a file yaml.py in the working folder is not the library
-        "PYTHONUNBUFFERED": "1",  # events come when they happen
+        "PYTHONSAFEPATH": "1",  # a yaml.py in the working folder must not replace the library
+        "PYTHONUNBUFFERED": "1",  # show events immediately
         "PYTHONUTF8": "1",
         "TMPDIR": temporary,  # KFP leaves each task's source there
-        # A task's command starts python3: it is to be the one that runs this.
+        # A task's command starts python3, which must be this interpreter.
         "PATH": os.pathsep.join([_python3_in(temporary), variables.get("PATH", os.defpath)]),
     }
 
 
 def _python3_in(folder: str) -> str:
-    """A folder in which `python3` is this interpreter, whatever it is called where it is."""
+    """Create a folder in which `python3` is this interpreter."""
     binaries = Path(folder, "bin")
     binaries.mkdir()
-    # Not a link: a virtual environment is found from the interpreter's own path.
+    # Not a link, because a virtual environment is found by the interpreter's path.
     script = binaries / "python3"
     script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     script.chmod(0o755)
@@ -387,7 +387,7 @@ def _python3_in(folder: str) -> str:
 
 
 def _record_end(folder: RunFolder, error: BaseException, screen: Screen) -> None:
-    """Leave a true record and nothing half-written of a run that did not succeed."""
+    """Record why a run did not succeed, and remove unfinished outputs."""
     record = folder.record
     interrupted = isinstance(error, Interrupted | KeyboardInterrupt)
     record.status = "interrupted" if interrupted else "failed"
@@ -404,14 +404,14 @@ def _record_end(folder: RunFolder, error: BaseException, screen: Screen) -> None
                 log.write(without_secrets("".join(traceback.format_exception(error))))
     try:
         folder.save()
-    except OSError as unsaved:  # a full disk: the error itself is still said
+    except OSError as unsaved:  # e.g. a full disk; the error itself is still reported
         reason = unsaved.strerror or str(unsaved)
-        screen.heading(f"{folder.path / RECORD} could not be brought up to date: {reason}")
+        screen.heading(f"{folder.path / RECORD} could not be updated: {reason}")
     try:
         for name in unfinished:
             screen.ended(name, record.status, "")
         elsewhere = record.parameters.get("checkpoint_dir") and not isinstance(error, InputError)
         if elsewhere or folder.can_be_resumed():
-            screen.heading(f"to go on: {command_on('resume', folder)}")
+            screen.heading(f"to continue: {command_on('resume', folder)}")
     except BrokenPipeError:
         pass

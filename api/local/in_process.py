@@ -1,4 +1,4 @@
-"""A step's work within the command's own process: its progress is shown, what it prints is not."""
+"""Run a step's work in the command's own process, showing its progress but not its output."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kfp_finetune.progress.lines import Screen
 
 @contextlib.contextmanager
 def followed(step: str) -> Iterator[None]:
-    """Keep what a step prints off standard output; show its progress, if anybody looks on.
+    """Suppress a step's output, and show its progress on a terminal.
 
     Args:
-        step: What is done within.
+        step: The name of the step.
     """
     screen = None
     if sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
@@ -34,9 +34,9 @@ def followed(step: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Keep off the screen what TensorFlow says of this machine as it is loaded.
+    """Suppress the messages that TensorFlow prints when loaded.
 
-    Its C++ code writes to the file descriptor itself, before any setting of its own is read.
+    Its C++ code writes directly to the file descriptor, before it reads any setting.
     """
     sys.stderr.flush()
     stderr, descriptor = sys.stderr, os.dup(2)
@@ -54,7 +54,7 @@ def quiet_libraries() -> Iterator[None]:
 
 
 class _Events:
-    """A standard output that nobody sees but for the progress among what is written to it."""
+    """A standard output that shows only the progress events written to it."""
 
     encoding = "utf-8"
 
@@ -63,7 +63,7 @@ class _Events:
         self._line = ""
 
     def write(self, text: str) -> int:
-        *lines, self._line = (self._line + text).split("\n")  # print writes a line in pieces
+        *lines, self._line = (self._line + text).split("\n")  # print() writes a line in pieces
         for line in lines:
             self._show(line)
         return len(text)
@@ -77,8 +77,8 @@ class _Events:
             )
 
     def flush(self) -> None:
-        """Nothing is kept."""
+        """Nothing is buffered."""
 
     def isatty(self) -> bool:
-        """Nobody is to be asked or shown anything."""
+        """This is not a terminal."""
         return False

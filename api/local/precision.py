@@ -1,4 +1,4 @@
-"""The precision of a whole run, decided once where it begins."""
+"""The precision of a whole run, decided once at its start."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kfp_finetune.components.finetune.precision import (
     decide_before_run,
 )
 
-# A small encoder, where the model's own sizes are not on this disk.
+# A small encoder, if the model's configuration is not on this disk.
 _HIDDEN, _INTERMEDIATE = 384, 1536
 _MOST_TOKENS = 4096
 
@@ -22,16 +22,16 @@ _MOST_TOKENS = 4096
 def of_run(
     parameters: Mapping[str, Any], before: Mapping[str, Any], *, here: bool, gpus: bool
 ) -> str:
-    """The precision that a run's steps compute in.
+    """The precision of a run's matrix products.
 
     Args:
-        parameters: The run's, by name.
-        before: What run.json says of where the run ran before; empty for a new one.
-        here: Whether steps run with this environment's TensorFlow, so that it can be measured.
-        gpus: Whether there are GPUs, whose capability the step itself asks for.
+        parameters: The run's parameters, by name.
+        before: The environment in run.json before the run is resumed; empty for a new run.
+        here: Whether steps use this environment's TensorFlow, so that it can be measured.
+        gpus: Whether there are GPUs, whose capability the step checks itself.
 
     Returns:
-        "float32", "bfloat16", or "auto" where there are GPUs. What a run once had it keeps.
+        "float32", "bfloat16", or "auto" if there are GPUs. A resumed run keeps its precision.
     """
     asked = str(parameters.get("precision") or FLOAT32)
     if asked != "auto":
@@ -51,7 +51,7 @@ def step_parameters(parameters: Mapping[str, Any], decided: str) -> dict[str, st
 
 
 def _sizes(parameters: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Tokens of a batch, and the widths of the model and of its feed-forward layers."""
+    """Number of tokens in a batch, and the widths of the model and its feed-forward layers."""
     try:
         path = Path(str(parameters.get("model")), "config.json")
         config = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Signals to the CLI, and the process group in which the steps run."""
+"""Handling of signals, and the process group of the steps."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 
-# How long steps that are told to end may take to do so: finetune ends its update, and saves.
+# The time that steps have to end: finetune finishes its update and saves a checkpoint.
 GRACE_SECONDS = 30.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """Somebody wants the command to end; not an error.
+    """A signal interrupted the command; this is not an error.
 
     Args:
-        signum: The signal that said so.
+        signum: The signal.
     """
 
     def __init__(self, signum: int) -> None:
@@ -30,10 +30,10 @@ class Interrupted(BaseException):
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise `Interrupted` on the first SIGINT, SIGTERM or SIGHUP; later ones are passed over.
+    """Raise `Interrupted` on the first SIGINT, SIGTERM or SIGHUP; later ones are ignored.
 
-    A SIGHUP that is ignored stays so: that is how nohup works. Only the main thread can be
-    interrupted; in another one nothing is changed.
+    If SIGHUP is already ignored, as under nohup, it stays so. Only the main thread can be
+    interrupted; other threads change nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -57,12 +57,12 @@ def interruptible() -> Iterator[None]:
 
 
 class ProcessGroup:
-    """A process in a session of its own, with everything it starts.
+    """A process in a new session, with all of its child processes.
 
     Args:
-        command: What to run.
+        command: The command to run.
         environment: Its environment variables.
-        inherited: File descriptors that it gets.
+        inherited: File descriptors that it inherits.
     """
 
     def __init__(
@@ -79,22 +79,22 @@ class ProcessGroup:
         )
 
     def lines(self) -> Iterator[str]:
-        """What it prints, line by line, until it ends."""
+        """The lines that it prints, until it ends."""
         assert self._process.stdout is not None  # noqa: S101 - asked for above
         for line in self._process.stdout:
             yield line.decode("utf-8", errors="replace")
 
     def wait(self) -> int:
-        """Wait for the process; its steps never outlive it. Returns its exit code."""
+        """Wait for the process, end any remaining children, and return its exit code."""
         code = self._process.wait()
         self._signal(signal.SIGKILL)
         return code
 
     def end(self) -> Iterator[str]:
-        """Tell all of them to end, kill what has not after a while, and wait.
+        """Send SIGTERM to all processes, kill those that do not end in time, and wait.
 
         Yields:
-            The lines still printed meanwhile; must be read to the end.
+            The lines printed in the meantime; must be read to the end.
         """
         self._signal(signal.SIGTERM)
         timer = threading.Timer(GRACE_SECONDS, self._signal, [signal.SIGKILL])

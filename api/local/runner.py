@@ -1,8 +1,8 @@
-"""Runs a pipeline with KFP's local runner, in a process of its own that the CLI can end.
+"""Run a pipeline with KFP's local runner, in a separate process that the CLI can end.
 
     python -m kfp_finetune.local.runner '{"run": ..., "module": ..., ...}'
 
-It prints what KFP and the steps print; the lines meant for the CLI are events (`runtime.emit`).
+It prints the output of KFP and the steps; lines for the CLI are events (`runtime.emit`).
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def main() -> None:
     """Run the job that the command line describes.
 
     Raises:
-        SystemExit: With code 1 if the pipeline failed; it said why.
+        SystemExit: With code 1 if the pipeline failed; the reason has been printed.
     """
     job = json.loads(sys.argv[1])
     temporary = Path(job["temporary"])
     _end_with(int(job["parent"]), temporary, Path(job["run"]) if job["image"] else None)
-    # Wait for a step that is told to end, rather than leave it behind. (A handler, unlike
-    # SIG_IGN, is not passed on to the steps.)
+    # Wait for a step that is ending rather than leave it behind. (Unlike SIG_IGN, a handler is not
+    # inherited by the steps.)
     signal.signal(signal.SIGTERM, lambda *_: _terminated.set())
     notes = _NoteTaker(sys.stdout)
     sys.stdout = notes
@@ -65,10 +65,10 @@ def run(
 
     Args:
         pipeline: A `@dsl.pipeline` function.
-        folder: The run; its record holds the parameters.
-        cache_root: The cache's folder; None: no cache.
-        notes: Standard output, which remembers the steps' notes.
-        containers: Where the steps run; None: in processes of this machine.
+        folder: The run, whose record has the parameters.
+        cache_root: The cache's folder; None for no cache.
+        notes: Standard output, which records the steps' notes.
+        containers: The containers of the steps; None for processes of this machine.
 
     Raises:
         RuntimeError: If a step fails.
@@ -83,11 +83,11 @@ def run(
     set_parameters = {k: v for k, v in folder.record.parameters.items() if v is not None}
     spec = json_format.MessageToDict(pipeline.pipeline_spec)
     tasks = spec["root"]["dag"]["tasks"]
-    tasks.pop("record-artifacts", None)  # here, a run's artifacts are in its folder
+    tasks.pop("record-artifacts", None)  # artifacts are in the run's folder
     for step in _LEFT_OUT.get(folder.record.purpose, ()):
         tasks.pop(step)
     for task in tasks.values():
-        if "parameterIterator" in task:  # two trainings would share the processor
+        if "parameterIterator" in task:  # parallel trainings would share the processor
             task["iteratorPolicy"] = {"parallelismLimit": 1}
     cache = _StoppableCache(StepCache(folder.steps, folder.record.name, cache_root, notes.taken_of))
 
@@ -97,23 +97,23 @@ def run(
         enable_caching=True,
     )
     _take_over(cache, containers)
-    # Not `load_component_from_text(...)()`: it takes a pipeline for its step of the same name.
+    # Not `load_component_from_text(...)()`, which confuses a pipeline with its step of that name.
     pipeline_orchestrator.run_local_pipeline(
         json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec()), set_parameters
     )
 
 
 def _take_over(cache: _StoppableCache, containers: Containers | None) -> None:
-    """Replace private parts of kfp. No other file does, and kfp is pinned for this.
+    """Replace private parts of kfp. No other file does this, and kfp is pinned for it.
 
-    - The cache: KFP asks for it before every task and gets ours.
+    - The cache: KFP uses ours before every task.
     - The folders of artifacts: RUN/steps/STEP/OUTPUT, not RUN/PIPELINE-TIMESTAMP/STEP/OUTPUT.
-    - The search for "python3": KFP replaces it anywhere in a command, paths in arguments included.
-      Here the interpreter is found on the PATH, which the CLI sets.
-    - The folders of a loop's trials: RUN/steps/TRIAL/STEP/OUTPUT. Before every task the cache
-      learns the current trial.
-    - The input that a loop's trial takes from a task before the loop: KFP passes the loop's item.
-    - The start of a container, and the message for a step that a signal ended.
+    - The search for "python3": KFP replaces it anywhere in a command, including paths in
+      arguments. Here the interpreter is found on the PATH, which the CLI sets.
+    - The folders of a loop's trials: RUN/steps/TRIAL/STEP/OUTPUT. The cache gets the current trial
+      before every task.
+    - A trial's input from a task before the loop, for which KFP would pass the loop's item.
+    - The start of a container, and the message for a step that was ended by a signal.
     """
     from kfp.local import cache as kfp_cache
     from kfp.local import docker_task_handler, executor_input_utils, subprocess_task_handler
@@ -155,11 +155,11 @@ def _take_over(cache: _StoppableCache, containers: Containers | None) -> None:
 def _explained(
     run: Callable[..., int], peak: Callable[[], int], cache: _StoppableCache
 ) -> Callable[..., int]:
-    """The same, and where a step was ended by a signal, and not by us, a line that says so."""
+    """Wrap a function that runs a step, and report if the step was ended by somebody's signal."""
 
     def explained(*args: Any, **kwargs: Any) -> int:
         code = run(*args, **kwargs)
-        # A shell, or Docker, adds 128. A step that is told to end by SIGTERM says so itself.
+        # A shell or Docker adds 128. A step that gets SIGTERM reports it itself.
         signum = -code if code < 0 else code - 128
         by_signal = signum in signal.valid_signals() and signum != signal.SIGTERM
         if by_signal and not _terminated.is_set():
@@ -171,39 +171,39 @@ def _explained(
 
 
 def _peak() -> int:
-    """The most memory, in bytes, that one process of the steps until now had."""
+    """The peak memory, in bytes, of any process of the steps so far."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
 
 
 def killed(signum: int, peak: int, step: str) -> str:
-    """How a step ended that a signal ended.
+    """Describe how a step was ended by a signal.
 
     Args:
         signum: The signal.
-        peak: The most memory that it had, in bytes; 0: not known.
-        step: Its name.
+        peak: Its peak memory in bytes; 0 if unknown.
+        step: The name of the step.
     """
     by = f"killed by signal {signum}"
     if signum != signal.SIGKILL:
         return f"{by} ({signal.strsignal(signum)})"
     memory = available_memory()
-    had = f"; it had up to {peak / 1e9:.1f} GB" if peak else ""
+    had = f"; it used up to {peak / 1e9:.1f} GB" if peak else ""
     had += f" of {memory / 1e9:.1f} GB" if peak and memory else ""
-    # The other steps read rows a batch of their own at a time, whatever these are.
+    # The memory of other steps does not depend on these parameters.
     less = "; a smaller --batch-size or --max-length needs less"
     return f"{by}, probably out of memory{had}" + less * (step in ("finetune", "evaluate"))
 
 
 class _StoppableCache:
-    """A cache that starts no further task once the process has been told to end."""
+    """A cache that starts no more tasks after the process got a signal to end."""
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
         self.enter = cache.enter
         self.get = cache.get
         self.put = cache.put
-        self.step = ""  # the one that is due, or runs
+        self.step = ""  # the next or the running step
 
     def compute_key(self, **task: Any) -> str:
         if _terminated.is_set():
@@ -213,7 +213,7 @@ class _StoppableCache:
 
 
 class _NoteTaker:
-    """Standard output that remembers the notes among the lines written to it."""
+    """Standard output that records the notes among the lines written to it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -227,7 +227,7 @@ class _NoteTaker:
         return self._stream.write(text)
 
     def taken_of(self, step: str) -> list[str]:
-        """A step's notes, which are then forgotten: in a loop there is another of its name."""
+        """Return and forget a step's notes; in a loop, the next step has the same name."""
         return self._notes.pop(step, [])
 
     def __getattr__(self, name: str) -> Any:
@@ -235,13 +235,13 @@ class _NoteTaker:
 
 
 def _end_with(parent: int, temporary: Path, run_in_containers: Path | None) -> None:
-    """End this process and its steps when the CLI is gone, even if it was killed."""
+    """End this process and its steps when the CLI has ended, even if it was killed."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
         if run_in_containers is not None:
-            _terminated.set()  # so that no other container is started
+            _terminated.set()  # starts no other container
             remove_left(run_in_containers)
         shutil.rmtree(temporary, ignore_errors=True)
         os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Scores a model in a process of its own, so that the caller's TensorFlow stays as it is.
+"""Score a model in a separate process, so that the caller's TensorFlow is not affected.
 
 python -m kfp_finetune.local.scoring '{"name": ..., "flags": ..., ...}'
 """
@@ -34,16 +34,16 @@ def score(job: Mapping[str, Any], screen: Screen | None) -> tuple[Path, Path, Me
     """Score a model.
 
     Args:
-        job: The arguments of `evaluation.prepare`, as JSON can hold them.
-        screen: Where progress is shown; None: where standard output goes.
+        job: The arguments of `evaluation.prepare`, as JSON.
+        screen: The screen that shows the progress; None for one that suits standard output.
 
     Returns:
         The folder of the results, the folder of the model, and the metrics.
 
     Raises:
-        InputError: If something is wrong; nothing is written then.
-        Interrupted: If a signal ended it; nothing is written then.
-        LoggedError: If it failed otherwise.
+        InputError: If the input is wrong; nothing is written.
+        Interrupted: If a signal interrupted it; nothing is written.
+        LoggedError: If it failed for another reason.
     """
     plan = prepare(**_arguments(job))
     job = {**job, "name": str(plan.model), "output": str(plan.folder), "parent": os.getpid()}
@@ -100,10 +100,10 @@ def _arguments(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Do the job that the command line describes.
+    """Run the job that the command line describes.
 
     Raises:
-        SystemExit: With code 2 if the input is wrong; a line has described it.
+        SystemExit: With code 2 if the input is wrong; the error has been printed.
     """
     job = json.loads(sys.argv[1])
     threading.Thread(target=_end_with, args=[int(job["parent"])], daemon=True).start()
@@ -115,7 +115,7 @@ def main() -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when the one that started it is gone."""
+    """End this process when its parent has ended."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGKILL)

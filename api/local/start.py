@@ -1,4 +1,4 @@
-"""Starts a run on this machine, for the command and for the Python API."""
+"""Start a run on this machine, for the command line and the Python API."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def start(
 
     Args:
         pipeline: The pipeline.
-        given: The parameters that were given; `learning_rate` may be "auto".
-        config: A YAML file of parameters, which the given ones override.
+        given: The given parameters; `learning_rate` may be "auto".
+        config: A YAML file of parameters; the given ones override it.
         preset: A set of candidates, for a pipeline that compares.
-        seeds: Numbers with commas between them: every candidate is trained with each.
+        seeds: Numbers separated by commas; every candidate is trained with each of them.
         runs_dir: The folder of runs.
-        name: The run's name; None: the dataset's name and the time.
-        **how: `use_cache`, `runner`, `image` and `screen`, as `execute` takes them.
+        name: The run's name; None for the dataset's name and the time.
+        **how: `use_cache`, `runner`, `image` and `screen`, see `execute`.
 
     Returns:
         The run.

@@ -1,1 +1,1 @@
-"""The progress and the results of a run, on a terminal, in a pipe or in a notebook."""
+"""Show the progress and results of a run on a terminal, in a pipe or in a notebook."""

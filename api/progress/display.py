@@ -1,4 +1,4 @@
-"""Chooses between the live screen of a terminal, one in a notebook, and plain lines."""
+"""Choose the screen: live on a terminal, HTML in a notebook, else plain lines."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def make_screen() -> Screen:
 
 
 def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook, which can show HTML."""
+    """Return True if this process is the kernel of a notebook, which can show HTML."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and hasattr(shell, "kernel")
 
 
 def screen_for(progress: bool) -> Screen | None:
-    """The screen of a call: None for the one that suits standard output."""
+    """The screen of an API call; None for the one that suits standard output."""
     return None if progress else SilentScreen()

@@ -13,7 +13,7 @@ class LoggedError(Exception):
 
 
 def logged(error: Exception) -> LoggedError:
-    """Write an error's traceback to a file of its own, in the system's temporary folder.
+    """Write an error's traceback to a new file in the system's temporary folder.
 
     Raises:
         OSError: If it cannot be written.

@@ -1,4 +1,4 @@
-"""What a person sees of a run: one line a step on a terminal, plain lines in a pipe."""
+"""The interface of screens, and plain lines for pipes and logs."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from kfp_finetune.components.inert import is_steering
 
 SECONDS_BETWEEN_LINES = 30.0
 _PERCENT_BETWEEN_LINES = 10
-# A cluster does not say whose cache it is.
+# A cluster does not report which run the cache entry came from.
 FROM_CACHE = "from the cache"
 
 
 class Screen(Protocol):
-    """Shows how a run goes. Steps start and end one at a time."""
+    """Shows the progress of a run. Steps start and end one at a time."""
 
     def heading(self, text: str) -> None:
-        """Say what is about to happen."""
+        """Show a heading."""
 
     def started(self, step: str) -> None:
         """A step has started."""
 
     def progress(self, step: str, done: int, total: int | None, unit: str, detail: str) -> None:
-        """A step has come so far."""
+        """A step has made progress."""
 
     def note(self, step: str, text: str) -> None:
-        """A step has something to say."""
+        """Show a note of a step."""
 
     def ended(self, step: str, outcome: str, remark: str) -> None:
         """A step has ended; the outcome is one of done, cached, failed, interrupted, terminated."""
 
     def summary(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
-        """The run has ended well: names and values."""
+        """The run has succeeded; show names and values."""
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
 
 
 def clean(text: str) -> str:
-    """Text from data or a library, on one line and unable to steer a terminal."""
+    """Text from data or a library on one line, without control characters."""
     safe = (
         c if not is_steering(c) else " " if unicodedata.category(c) != "Cf" else "" for c in text
     )
@@ -50,7 +50,7 @@ def clean(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it: "3.2 s", "2 min 05 s", "1 h 04 min"."""
+    """Format a duration: "3.2 s", "2 min 05 s", "1 h 04 min"."""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -60,14 +60,14 @@ def duration(seconds: float) -> str:
 
 
 class Pace:
-    """How fast a step is, since it began to count."""
+    """The speed of a step since its first count."""
 
     def __init__(self) -> None:
         self._first: tuple[float, int] | None = None
         self._last = 0
 
     def rate(self, done: int, now: float) -> float:
-        """Units per second; 0 until that can be told. Where fewer are done, another count began."""
+        """Units per second; 0 while unknown. If the count decreases, a new count has started."""
         if self._first is None or done < self._last:
             self._first = now, done
         self._last = done
@@ -76,12 +76,12 @@ class Pace:
 
 
 def rate_text(rate: float, unit: str) -> str:
-    """A rate: "12,345 rows/s", "0.52 steps/s"."""
+    """Format a rate: "12,345 rows/s", "0.52 steps/s"."""
     return f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{rate:.2g} {unit}/s"
 
 
 class PlainScreen:
-    """Lines for a pipe, a log or CI: no control characters, nothing wrapped or cut."""
+    """Lines for a pipe, a log or CI, without control characters, wrapping or truncation."""
 
     def __init__(self) -> None:
         self._pace = Pace()
@@ -100,7 +100,7 @@ class PlainScreen:
         self._say(f"{step}: started")
 
     def progress(self, step: str, done: int, total: int | None, unit: str, detail: str) -> None:
-        """See `Screen`: a line every 10 % that took a second, and at least every 30 s."""
+        """See `Screen`: a line for every 10 % that took at least a second, and every 30 s."""
         now = time.monotonic()
         rate = self._pace.rate(done, now)
         percent = 100 * done // total if total else 0

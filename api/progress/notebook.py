@@ -1,4 +1,4 @@
-"""The screen in a notebook: one table of the steps, which is updated as they go on."""
+"""The screen in a notebook: a table of the steps, updated while they run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class NotebookScreen:
         self._show()
 
     def progress(self, step: str, done: int, total: int | None, unit: str, detail: str) -> None:
-        """See `Screen`: updated at most twice a second."""
+        """See `Screen`; updated at most twice per second."""
         now = time.monotonic()
         rate = self._pace.rate(done, now)
         if now - self._shown_at < _SECONDS_BETWEEN_UPDATES:
@@ -56,7 +56,7 @@ class NotebookScreen:
         self._show()
 
     def note(self, step: str, text: str) -> None:
-        """See `Screen`: kept until the step has ended, to stand below it."""
+        """See `Screen`; shown below the step when it has ended."""
         self._notes.append(clean(text))
 
     def ended(self, step: str, outcome: str, remark: str) -> None:
@@ -90,6 +90,6 @@ class NotebookScreen:
 
 
 def _row(sign: str, name: str, html: str) -> str:
-    """A row of the table; the last cell is HTML already."""
+    """A row of the table; the last cell is already HTML."""
     cell = '<td style="text-align:left;padding:1px 8px">'
     return f"<tr>{cell}{sign}</td>{cell}<b>{escape(clean(name))}</b></td>{cell}{html}</td></tr>"

@@ -1,4 +1,4 @@
-"""What a person is told when a run has ended: names and values, and what to type next."""
+"""The summary of a finished run: names, values and the next command."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from kfp_finetune.runs.results import PAGES
 
 
 def command_on(command: str, folder: RunFolder) -> str:
-    """A command on a run, as it is to be typed here."""
+    """A command on a run, to type in this folder."""
     runs_dir = folder.path.parent
     where = "" if runs_dir == Path("runs").absolute() else f" --runs-dir {shown(runs_dir)}"
     return f"kfp-finetune {command} {folder.record.name}{where}"
 
 
 def summary(folder: RunFolder, plan: str) -> list[tuple[str, str]]:
-    """The names and values that a person wants at the end.
+    """The names and values of the summary.
 
     Args:
         folder: A run that has succeeded.
-        plan: The counted plan in one line; empty if it was not told.
+        plan: The plan of steps in one line; "" if unknown.
     """
     record = folder.record
     rows = [("plan", plan)] if plan else []
@@ -68,6 +68,6 @@ def verdict_rows(verdict: Verdict | None, run: RunFolder | None) -> list[tuple[s
 
 
 def shown(path: Path) -> str:
-    """A path as short as it can be from here."""
+    """The shortest form of a path from the current folder."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

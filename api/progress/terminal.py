@@ -1,4 +1,4 @@
-"""The screen on a terminal: a live line for the step at work, a tick for each that is done."""
+"""The screen on a terminal: a live line for the running step and a tick for each finished one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _WIDE = 110  # columns
 
 
 class _TimeLeft(TimeRemainingColumn):
-    """The time that is left, which says what it is; nothing where it cannot be told."""
+    """The remaining time with its label; empty while unknown."""
 
     def render(self, task: Task) -> Text:
         """See `ProgressColumn`."""
@@ -42,7 +42,7 @@ class _TimeLeft(TimeRemainingColumn):
 
 
 class _Detail(TextColumn):
-    """What is cut where the line is too long, so that it stays one line."""
+    """A column that is truncated to keep the line in one piece."""
 
     def render(self, task: Task) -> Text:
         """See `ProgressColumn`."""
@@ -52,7 +52,7 @@ class _Detail(TextColumn):
 
 
 class TerminalScreen:
-    """Rich's progress bar for the step at work; what is done scrolls up."""
+    """Rich's progress bar for the running step; finished steps scroll up."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         self._console = Console(highlight=False, stderr=stderr)
@@ -100,7 +100,7 @@ class TerminalScreen:
         )
 
     def note(self, step: str, text: str) -> None:
-        """See `Screen`: kept until the step's own line is there, to stand below it."""
+        """See `Screen`; shown below the step's line when it has ended."""
         self._notes.append(text)
 
     def ended(self, step: str, outcome: str, remark: str) -> None:
@@ -126,7 +126,7 @@ class TerminalScreen:
         self._progress.stop()
 
     def _print(self, first: str, text: str, *, style: str = "", head: str = "") -> None:
-        """Print a text, wrapped and indented as far as what stands before it."""
+        """Print a text, wrapped and indented to the end of its prefix."""
         lines = wrapped(clean(text), self._console.width, first)
         shown = Text(lines[0][: len(first)], head) + Text(lines[0][len(first) :], style)
         for line in lines[1:]:
@@ -136,4 +136,4 @@ class TerminalScreen:
 
 def _safe(text: str) -> str:
     safe = escape(clean(text))
-    return safe + " " if safe.endswith("\\") else safe  # it would escape what follows
+    return safe + " " if safe.endswith("\\") else safe  # it would escape the next character

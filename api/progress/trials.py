@@ -1,4 +1,4 @@
-"""The trials of a comparison, a candidate each: what they are called, how long they take."""
+"""The names and remaining time of the trials of a comparison."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from typing import Any
 
 from kfp_finetune.progress.lines import duration
 
-_LONG = "finetune"  # the step that takes the time
+_LONG = "finetune"  # the longest step
 
 
 class Trials:
-    """Tells which candidate a step is of, and when all will be done.
+    """Names the trial of a step, and estimates the remaining time of all trials.
 
     Args:
-        candidates: The run's; empty where it compares nothing.
+        candidates: The run's candidates; empty if it is not a comparison.
     """
 
     def __init__(self, candidates: Sequence[Mapping[str, Any]]) -> None:
         self._candidates = candidates
         self._several_seeds = len({c["seed"] for c in candidates}) > 1
-        self._first: tuple[int, float] | None = None  # trial that was not cached, and when it began
+        self._first: tuple[int, float] | None = None  # the first uncached trial, and its start
 
     def title(self, step: str) -> str:
-        """A step as a person reads it: "2/6 linear 5e-5, seed 1: finetune"."""
+        """The title of a step: "2/6 linear 5e-5, seed 1: finetune"."""
         trial, is_trial, name = step.rpartition("/")
         if not is_trial:
             return step
         return f"{int(trial) + 1}/{len(self._candidates)} {self.name(int(trial))}: {name}"
 
     def name(self, trial: int) -> str:
-        """What a trial trains: "linear 5e-5, seed 1"; usable as a file's name."""
+        """The name of a trial: "linear 5e-5, seed 1"; also valid as a file name."""
         candidate = self._candidates[trial]
         seed = f", seed {candidate['seed']}" if self._several_seeds else ""
         return str(candidate["name"]).replace("/", "∕") + seed
 
     def started(self, step: str) -> None:
-        """A step has started, and so does not come from the cache."""
+        """Note that a step has started, so it does not come from the cache."""
         trial, is_trial, name = step.rpartition("/")
         if is_trial and name == _LONG and self._first is None:
             self._first = int(trial), time.monotonic()
 
     def detail(self, step: str, done: int, total: int | None, detail: str) -> str:
-        """Return the text beside a step's progress; in a trial also when all trials will be done.
+        """The text beside a step's progress, with the remaining time of all trials.
 
         The remaining trials are assumed to take as long as those since the first uncached one.
         """

@@ -1,4 +1,4 @@
-"""Text in the width of a terminal: words stay whole, and later lines are indented."""
+"""Wrap text to the width of a terminal at words, with a hanging indent."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import TextIO
 
 from rich.cells import cell_len
 
-_NARROW = 24  # columns: with fewer left for the text, indenting it is of no use
+_NARROW = 24  # columns; with fewer for the text, it is not indented
 _HEAD = re.compile(r"error: |  \w+: +| *")
 
 
 def wrapped(text: str, width: int, first: str = "") -> list[str]:
-    """Lines of at most `width` columns where the words allow it.
+    """Wrap a text to lines of at most `width` columns.
 
-    A word that is longer, such as an address, is left to the terminal, which keeps it one link. So
-    is a text with a command in it, to be copied as one line.
+    A longer word, such as an address, is not broken, so that it remains one link in the terminal. A
+    text with a command is not wrapped either, so that it can be copied as one line.
 
     Args:
         text: One line.
         width: Columns of the terminal.
-        first: What stands before it; the other lines are indented as far.
+        first: The text before it; other lines are indented to its end.
     """
     if "kfp-finetune " in text:
         return [first + text]
@@ -39,7 +39,7 @@ def wrapped(text: str, width: int, first: str = "") -> list[str]:
 
 
 def message(text: str, stream: TextIO) -> str:
-    """An error message as it is written to a stream: wrapped if that is a terminal."""
+    """Format an error message for a stream; wrapped if that is a terminal."""
     if not stream.isatty():
         return text
     width = shutil.get_terminal_size().columns

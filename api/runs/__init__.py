@@ -1,1 +1,1 @@
-"""A run's folder, its record, and the model in it."""
+"""Run folders, their records, and the models in them."""

@@ -1,9 +1,7 @@
 """A run's folder and its record, run.json.
 
-runs/NAME/
-    run.json  run.log  report.html  learning_rate.html
-    steps/STEP/OUTPUT
-    checkpoints/            of a training that has not come to its end
+runs/NAME/ run.json  run.log  report.html  learning_rate.html steps/STEP/OUTPUT checkpoints/
+until training has finished
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ LOG = "run.log"
 STEPS = "steps"
 CHECKPOINTS = "checkpoints"
 _LOCK = ".lock"
-# How long what is left of a killed run may take to end.
+# The time that remaining processes of a killed run may take to end.
 _SECONDS_TO_WAIT = 5.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -41,14 +39,14 @@ Status = Literal["running", "succeeded", "failed", "interrupted"]
 
 
 class StepRecord(BaseModel):
-    """How one step went."""
+    """The record of a step."""
 
     model_config = ConfigDict(extra="ignore")
 
     status: Status = "running"
     seconds: float | None = None
     cached: bool = False
-    cached_from: str | None = Field(default=None, description="the run whose work it is")
+    cached_from: str | None = Field(default=None, description="run whose cache entry it is")
 
 
 class Repeated(BaseModel):
@@ -59,14 +57,14 @@ class Repeated(BaseModel):
 
 
 class RunError(BaseModel):
-    """Why a run failed."""
+    """The reason why a run failed."""
 
     step: str | None = None
     message: str
 
 
 class RunRecord(BaseModel):
-    """What run.json holds: written at the start, at every change, and at the end."""
+    """The content of run.json, written at the start, at every change, and at the end."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -83,21 +81,21 @@ class RunRecord(BaseModel):
     )
     use_cache: bool = True
     runner: Runner = "subprocess"
-    image: str | None = Field(default=None, description="of the steps, with the runner docker")
-    outputs: dict[str, Any] = Field(default_factory=dict, description="the steps' counts")
+    image: str | None = Field(default=None, description="image of the steps, with --runner docker")
+    outputs: dict[str, Any] = Field(default_factory=dict, description="counts from the steps")
     stopped_at: StoppedAt | None = None
     resumed_at: list[int] = Field(
-        default_factory=list, description="steps after which training was gone on with"
+        default_factory=list, description="steps after which training was resumed"
     )
     differences: list[str] = Field(
-        default_factory=list, description="what differed then: not bit-identical if anything did"
+        default_factory=list, description="differences on resuming; if any, not bit-identical"
     )
-    metrics: dict[str, float] = Field(default_factory=dict, description="of the test split")
+    metrics: dict[str, float] = Field(default_factory=dict, description="metrics of the test split")
     validation_metrics: dict[str, float] = Field(default_factory=dict)
     steps: dict[str, StepRecord] = Field(default_factory=dict)
     artifacts: dict[str, str] = Field(default_factory=dict, description="relative to the folder")
     missing: list[str] = Field(
-        default_factory=list, description="of a fetched run: what could not be fetched, and why"
+        default_factory=list, description="artifacts that could not be fetched, and why"
     )
     verdict: Verdict | None = Field(default=None, description="verdict on the training")
     rerun_of: Repeated | None = Field(
@@ -108,7 +106,7 @@ class RunRecord(BaseModel):
     error: RunError | None = None
     started_at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     pid: int | None = Field(
-        default=None, description="of the CLI; a run that is 'running' without it was killed"
+        default=None, description="of the CLI; a 'running' run without this process was killed"
     )
 
 
@@ -116,8 +114,8 @@ class RunFolder:
     """A run's folder on disk.
 
     Args:
-        path: The folder; it exists.
-        record: What its run.json says.
+        path: The folder, which must exist.
+        record: The content of its run.json.
     """
 
     def __init__(self, path: Path, record: RunRecord) -> None:
@@ -126,12 +124,12 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """Everything the runner, the steps and their libraries printed."""
+        """The log file: all output of the runner, the steps and their libraries."""
         return self.path / LOG
 
     @property
     def checkpoints(self) -> Path:
-        """Where training is saved, unless elsewhere."""
+        """The default folder of checkpoints."""
         return self.path / CHECKPOINTS
 
     @property
@@ -145,13 +143,13 @@ class RunFolder:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[int]:
-        """Hold the run for this process; the system lets go of it when the process ends.
+        """Lock the run for this process; the system releases the lock when the process ends.
 
         Yields:
-            The file descriptor of the lock. A process that inherits it holds the run too.
+            The file descriptor of the lock. A process that inherits it holds the lock too.
 
         Raises:
-            InputError: If another process is running it.
+            InputError: If another process holds the lock.
         """
         with (self.path / _LOCK).open("a+") as file:
             deadline = time.monotonic() + _SECONDS_TO_WAIT
@@ -164,13 +162,13 @@ class RunFolder:
                 if time.monotonic() < deadline:
                     time.sleep(0.1)
                     continue
-                file.seek(0)  # who holds it may not have written run.json yet
+                file.seek(0)  # the holder may not have written run.json yet
                 holder = file.read(20) or self.record.pid
                 raise InputError(
-                    f"run '{self.record.name}' is still going, in process {holder}",
+                    f"run '{self.record.name}' is still running in process {holder}",
                     where=str(self.path),
                     expected="a run that has been killed, interrupted or has failed",
-                    remedy="wait until it has ended, or end it",
+                    remedy="wait until it ends, or stop it",
                 ) from held
             file.truncate(0)
             file.write(str(os.getpid()))
@@ -178,7 +176,7 @@ class RunFolder:
             yield file.fileno()
 
     def status(self) -> Status:
-        """How it stands now: what says that it is running, and is held by nobody, was killed."""
+        """The current status: a run recorded as running but not locked was killed."""
         if self.record.status == "running" and not self._is_held():
             return "interrupted"
         return self.record.status
@@ -189,7 +187,7 @@ class RunFolder:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False
-        except OSError:  # held, or not ours to tell
+        except OSError:  # locked, or not readable by this user
             return True
         return False
 
@@ -203,11 +201,11 @@ class RunFolder:
         return f"finished: {verdict.kind}"
 
     def can_be_resumed(self) -> bool:
-        """Whether training was saved in the folder; each trial of a comparison has one in it."""
+        """Return True if the folder has a checkpoint, of the run or of a trial."""
         return any(self.checkpoints.glob("**/step-*/checkpoint.json"))
 
     def check_unfinished(self) -> None:
-        """Check that there is something to go on with.
+        """Check that the run can be continued.
 
         Raises:
             InputError: If the run has succeeded.
@@ -218,11 +216,11 @@ class RunFolder:
                 f"run '{record.name}' has succeeded",
                 where=str(self.path),
                 expected="a run that has been killed, interrupted or has failed",
-                remedy="kfp-finetune run starts another",
+                remedy="start a new run with kfp-finetune run",
             )
 
     def begin_again(self) -> None:
-        """Forget what the steps have left, but not where training was saved."""
+        """Remove the steps' outputs, but not the checkpoints."""
         record = self.record
         shutil.rmtree(self.steps, ignore_errors=True)
         self.record = RunRecord(
@@ -256,20 +254,20 @@ class RunFolder:
                 f"{RECORD} is damaged: {error.found.partition(': ')[2]}",
                 where=str(path),
                 expected="the record that kfp-finetune wrote",
-                remedy="start another run; what this one has made is still in the folder",
+                remedy="start a new run; the results of this one are still in the folder",
             ) from None
 
     @classmethod
     def create(
         cls, runs_dir: Path, name: str | None, pipeline: str, parameters: dict[str, Any]
     ) -> RunFolder:
-        """Make a folder for a new run and write its first run.json.
+        """Create the folder of a new run, and write its first run.json.
 
         Args:
-            runs_dir: The folder of runs; made if it is not there.
+            runs_dir: The folder of runs; created if it does not exist.
             name: The run's name; None for the dataset's name and the time.
             pipeline: The pipeline's name.
-            parameters: All of them.
+            parameters: The values of all parameters.
 
         Raises:
             InputError: If the name is not usable or taken, or the folder cannot be written.
@@ -279,7 +277,7 @@ class RunFolder:
             runs_dir.mkdir(parents=True, exist_ok=True)
             path = _make(runs_dir, name, parameters)
             folder = cls(
-                Path(os.path.abspath(path)),  # noqa: PTH100 - as KFP spells it, links kept
+                Path(os.path.abspath(path)),  # noqa: PTH100 - like KFP, keep links
                 RunRecord(
                     name=path.name, pipeline=pipeline, parameters=parameters, pid=os.getpid()
                 ),
@@ -289,18 +287,18 @@ class RunFolder:
             raise InputError(
                 f"the folder of runs cannot be written: {error.strerror or error}",
                 where=str(runs_dir),
-                expected="a folder in which a new one can be made",
-                remedy="give another with --runs-dir",
+                expected="a folder in which a new one can be created",
+                remedy="use another folder: --runs-dir FOLDER",
             ) from None
         return folder
 
 
 def check_name(runs_dir: Path, name: str | None) -> None:
-    """Check that a new run can have a name.
+    """Check that a new run can have this name.
 
     Args:
         runs_dir: The folder of runs.
-        name: The name; None: it will be given one.
+        name: The name; None if it will be generated.
 
     Raises:
         InputError: If the name is not usable or taken.
@@ -309,9 +307,9 @@ def check_name(runs_dir: Path, name: str | None) -> None:
         return
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"'{name}' cannot be the name of a run",
+            f"'{name}' is not a valid name for a run",
             where="--name",
-            expected="1 to 100 letters, digits, '.', '_' or '-', a letter or digit first",
+            expected="1 to 100 letters, digits, '.', '_' or '-', starting with a letter or digit",
             remedy="choose another name",
         )
     if os.path.lexists(runs_dir / name):
@@ -323,12 +321,12 @@ def _taken(runs_dir: Path, name: str) -> InputError:
         f"run '{name}' already exists",
         where=str(runs_dir / name),
         expected="a new name",
-        remedy="choose another with --name, or omit it to get one",
+        remedy="choose another --name, or omit it to generate one",
     )
 
 
 def find(name: str, runs_dir: Path) -> Path:
-    """The folder of a run, given by its name or as a folder.
+    """The folder of a run, given by its name or path.
 
     Raises:
         InputError: If there is no such run.
@@ -341,12 +339,12 @@ def find(name: str, runs_dir: Path) -> Path:
         f"there is no run '{name}'",
         where=str(runs_dir),
         expected="one of: " + ", ".join(known[-10:]) if known else "a folder of runs",
-        remedy="give a run's name, its folder, or another --runs-dir",
+        remedy="list the runs with kfp-finetune runs, or use another --runs-dir",
     )
 
 
 def newest(runs_dir: Path) -> Path:
-    """The folder of the run that was started last.
+    """The folder of the newest run.
 
     Raises:
         InputError: If there are no runs.
@@ -357,20 +355,20 @@ def newest(runs_dir: Path) -> Path:
             "there are no runs",
             where=str(runs_dir),
             expected="a folder of runs",
-            remedy="kfp-finetune run makes one; or give another --runs-dir",
+            remedy="start one with kfp-finetune run, or give another --runs-dir",
         )
     started = {}
     for record in records:
         try:
             started[record.parent] = RunFolder.open(record.parent).record.started_at
-        except InputError:  # a damaged record has no time; of the only run it is said
+        except InputError:  # a damaged record has no time; opening the only run reports the damage
             if len(records) == 1:
                 raise
     return max(started, key=lambda folder: (started[folder], folder.name)).resolve()
 
 
 def _make(runs_dir: Path, name: str | None, parameters: dict[str, Any]) -> Path:
-    """Make the folder; `mkdir` decides between two runs that want the same name at once."""
+    """Create the folder; `mkdir` decides between two runs that want the same name."""
     if name is not None:
         try:
             (runs_dir / name).mkdir()

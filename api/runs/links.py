@@ -1,4 +1,4 @@
-"""Copies of files, which share their content only where changing one does not change the other."""
+"""Copy files, sharing content only if changing one copy does not change the other."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import os
 import shutil
 from pathlib import Path
 
-_FICLONE = 0x40049409  # linux/fs.h: of XFS, Btrfs and others; costs no space until one is changed
+_FICLONE = 0x40049409  # linux/fs.h; a clone (XFS, Btrfs) takes no space until changed
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file with its times; at once where the file system copies on write.
+    """Copy a file with its times, as a clone if the file system supports it.
 
-    A symbolic link is copied as the file it points to.
+    A symbolic link is copied as the file that it points to.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
@@ -21,13 +21,13 @@ def copy(source: Path, target: Path) -> None:
         with source.open("rb") as content, target.open("xb") as clone:
             fcntl.ioctl(clone.fileno(), _FICLONE, content.fileno())
         shutil.copystat(source, target)
-    except OSError:  # another file system, or one that cannot
+    except OSError:  # another file system, or one without clones
         target.unlink(missing_ok=True)
         shutil.copy2(source, target)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`, within one run, or a copy with the same times."""
+    """Hard-link a file within a run, or copy it with the same times."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     try:

@@ -1,4 +1,4 @@
-"""What a run's record says of its results, read from the artifacts as the steps leave them."""
+"""Fill a run's record with results from the artifacts of its steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kfp_finetune.components.artifacts import leaderboard, metrics, model
 from kfp_finetune.runs.folder import RunFolder
 from kfp_finetune.runs.links import link_or_copy
 
-# Pages under names that a person finds and a browser opens: KFP gives artifacts no file type.
+# Pages get readable names with a suffix for browsers; KFP's artifacts have none.
 PAGES = {
     "data_report": "data.html",
     "learning_rate_curve": "learning_rate.html",
@@ -17,7 +17,7 @@ PAGES = {
 
 
 def collect(folder: RunFolder, artifacts: Iterable[str]) -> None:
-    """Take over what a step's artifacts say: metrics, early stopping, environment, pages.
+    """Record the contents of a step's artifacts: metrics, early stopping, environment, pages.
 
     Args:
         folder: The run, whose record has the artifacts' paths.
@@ -36,7 +36,7 @@ def collect(folder: RunFolder, artifacts: Iterable[str]) -> None:
             if record.purpose == "training":  # a range test's model is not to be ranked
                 record.validation_metrics = manifest.validation_metrics
             record.environment |= manifest.environment
-            # A fetched run has the artifacts alone, and not what its steps returned.
+            # A fetched run has only the artifacts, not the values that its steps returned.
             record.outputs = {"num_train_steps": manifest.num_train_steps} | record.outputs
         elif name == "leaderboard":
             record.candidates = [c.model_dump() for c in leaderboard.read(path).candidates]

@@ -1,4 +1,4 @@
-"""The few metrics of many that are told first, as lines of text."""
+"""The most important metrics, as lines of text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.runs.folder import RunFolder
 
-# Of every problem type; a model has some of them.
+# For all problem types; a model has some of them.
 HEADLINE = (
     "f1",
     "precision",
@@ -25,11 +25,11 @@ HEADLINE = (
     "spearman",
     "loss",
 )
-_ONLY_OF_SEVERAL = ("micro_f1", "average_precision")  # told where there is no accuracy
+_ONLY_OF_SEVERAL = ("micro_f1", "average_precision")  # shown if there is no accuracy
 
 
 def headline(names: Iterable[str]) -> list[str]:
-    """Those that are told first, in their order."""
+    """The names of the most important metrics, in order."""
     known = set(names)
     return [
         n for n in HEADLINE if n in known and not (n in _ONLY_OF_SEVERAL and "accuracy" in known)
@@ -37,7 +37,7 @@ def headline(names: Iterable[str]) -> list[str]:
 
 
 def lines(metrics: Metrics) -> list[tuple[str, str]]:
-    """Name and value of those that are told first, with interval and baseline."""
+    """Names and values of the most important metrics, with interval and baseline."""
     told = []
     for name in headline(metrics.metrics):
         text = f"{metrics.metrics[name]:.4f}"
@@ -50,7 +50,7 @@ def lines(metrics: Metrics) -> list[tuple[str, str]]:
 
 
 def of_run(folder: RunFolder) -> list[tuple[str, str]]:
-    """The same of a run, from its metrics.json where it has one."""
+    """The most important metrics of a run, from its metrics.json if it has one."""
     path = folder.record.artifacts.get("metrics_json")
     if path is not None and (folder.path / Path(path)).is_file():
         return lines(metrics_artifact.read(folder.path / path))
@@ -58,5 +58,5 @@ def of_run(folder: RunFolder) -> list[tuple[str, str]]:
 
 
 def values(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
-    """Names and values alone."""
+    """Only names and values."""
     return [(name, f"{value:.4f}") for name, value in metrics.items()]

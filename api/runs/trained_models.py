@@ -1,4 +1,4 @@
-"""Which model is meant: by a run's name, a run's folder, or the model's own."""
+"""Find a trained model by a run's name, a run's folder, or the model's folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def find_model(name: str, runs_dir: Path) -> Path:
         The model's folder, absolute.
 
     Raises:
-        InputError: If there is no such run or model, or the run has left no model.
+        InputError: If there is no such run or model, or the run has no model.
     """
     folder = Path(name)
     if not (runs_dir / name / RECORD).is_file() and folder.is_dir():
@@ -28,9 +28,9 @@ def find_model(name: str, runs_dir: Path) -> Path:
             return folder.resolve()
         if not (folder / RECORD).is_file():
             raise InputError(
-                f"the folder is not a model that was trained here: it has no {MANIFEST}",
+                f"the folder is not a model trained by kfp-finetune: it has no {MANIFEST}",
                 where=name,
-                expected="a run, or the model in it; a model from elsewhere is to be trained first",
+                expected="a run, or the model in it; other models must be trained first",
                 remedy="kfp-finetune run --model " + name,
             )
     run = RunFolder.open(find(name, runs_dir))
@@ -46,10 +46,10 @@ def find_model(name: str, runs_dir: Path) -> Path:
 
 
 def base_model(name: str, runs_dir: Path) -> str:
-    """What `--model` means: the model of an earlier run where it names one, else what it says.
+    """Replace the name of an earlier run in `--model` by the folder of its model.
 
     Raises:
-        InputError: If that run has left no model.
+        InputError: If that run has no model.
     """
     is_model = (Path(name) / "config.json").is_file()
     is_run = any((folder / RECORD).is_file() for folder in (runs_dir / name, Path(name)))
@@ -57,7 +57,7 @@ def base_model(name: str, runs_dir: Path) -> str:
 
 
 def run_of(model: Path) -> RunFolder | None:
-    """The run that a model's folder belongs to; None if it stands alone."""
+    """The run that a model's folder belongs to; None if it is not part of a run."""
     for folder in model.parents:
         if (folder / RECORD).is_file():
             run = RunFolder.open(folder)

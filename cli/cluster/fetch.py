@@ -78,10 +78,10 @@ def _open(target: Path, run: ObservedRun) -> RunFolder:
         record = RunFolder.open(target).record
         if record.environment.get("cluster_run") != run.id:
             raise InputError(
-                "the folder holds another run",
+                "the folder belongs to another run",
                 where=str(target),
                 expected="a new folder, or this run's",
-                remedy="give another with -o",
+                remedy="use another folder: -o FOLDER",
             )
     failed = next((step for step in run.steps if step.state == "failed"), None)
     record = RunRecord(
@@ -102,7 +102,7 @@ def _open(target: Path, run: ObservedRun) -> RunFolder:
             f"the folder cannot be written: {error.strerror or error}",
             where=str(target),
             expected="a folder that can be created",
-            remedy="give another with -o",
+            remedy="use another folder: -o FOLDER",
         ) from None
     return folder
 
@@ -192,7 +192,7 @@ class _Downloads:
                 path = f"{key}/{name}/{item.name}".rstrip("/")
                 # The names are a store's and a server's, and stay below the folder.
                 if path.startswith("/") or ".." in path.split("/"):
-                    gone[name] = f"its path leads out of the run's folder: {path}"
+                    gone[name] = f"its path points outside the run's folder: {path}"
                 else:
                     wanted[path] = (name, item)
         new = {path: pair for path, pair in wanted.items() if not self._has(path, pair[1])}

@@ -39,7 +39,7 @@ def rerun_here(
             "the URI is stored without its user, password or token",
             where=", ".join(f"{n}: {record.parameters[n]}" for n in gone),
             expected="the whole URI",
-            remedy=" ".join(f"--{n.replace('_', '-')} 'THE WHOLE URI'" for n in gone),
+            remedy=" ".join(f"--{n.replace('_', '-')} 'FULL URI'" for n in gone),
         )
     after = changed(record.parameters, changes, pipeline)
     before = {n: v for n, v in record.parameters.items() if n not in FILLED_IN}

@@ -23,16 +23,16 @@ def writing(what: str, output: Path) -> Iterator[None]:
     """
     try:
         if not output.parent.is_dir():
-            raise FileNotFoundError(2, "its folder is not there")
+            raise FileNotFoundError(2, "its folder does not exist")
         if output.is_dir():
             raise IsADirectoryError(21, "it is a folder")
         if not os.access(output.parent, os.W_OK):
-            raise PermissionError(13, "its folder cannot be written to")
+            raise PermissionError(13, "its folder is not writable")
         yield
     except OSError as error:
         raise InputError(
             f"{what} cannot be written: {error.strerror or error}",
             where=str(output),
             expected="a file in a folder that exists and can be written",
-            remedy="give another with -o",
+            remedy="use another file: -o FILE",
         ) from None

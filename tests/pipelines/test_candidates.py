@@ -58,7 +58,7 @@ def test_wrong_candidates(candidates: list[Any], message: str) -> None:
     ("pipeline", "flags", "preset", "seeds", "message"),
     [
         ("compare_schedules", {"learning_rate": 1e-3}, None, None,
-         "compare_schedules takes no --learning-rate"),
+         "compare_schedules has no --learning-rate"),
         ("compare_schedules", {}, "curse", None, "unknown preset 'curse'"),
         ("compare_schedules", {}, "course", "1,x", "--seeds is '1,x'"),
         ("finetune", {}, "course", None, "finetune trains once"),

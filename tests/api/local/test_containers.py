@@ -259,7 +259,7 @@ def test_an_image_that_is_not_there_or_another(client: docker.DockerClient) -> N
         find_image("no-such-image:1")
     client.api.import_image_from_data(bytes(10240), "kfp-finetune-other", "1")  # an empty archive
     try:
-        with pytest.raises(InputError, match="the image is of version none that it names"):
+        with pytest.raises(InputError, match="the image has version unknown"):
             find_image("kfp-finetune-other:1")
     finally:
         client.images.remove("kfp-finetune-other:1")

@@ -38,5 +38,5 @@ def test_the_names_of_kfp_that_are_replaced_are_still_asked_for() -> None:
 def test_only_steps_with_these_options_are_advised_to_make_them_smaller() -> None:
     for step, advised in {"finetune": True, "evaluate": True, "load_data": False}.items():
         said = killed(signal.SIGKILL, 10**9, step)
-        assert "probably out of memory; it had up to 1.0 GB" in said
+        assert "probably out of memory; it used up to 1.0 GB" in said
         assert ("--batch-size" in said) == advised

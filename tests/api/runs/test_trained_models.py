@@ -42,7 +42,7 @@ def test_a_name_a_run_and_a_model_lead_to_the_model(
         ("nothing", "there is no run 'nothing'"),
         ("half", "run 'half' has no model; its status is running"),
         ("runs/half", "run 'half' has no model; its status is running"),
-        ("runs", "the folder is not a model that was trained here: it has no manifest.json"),
+        ("runs", "the folder is not a model trained by kfp-finetune: it has no manifest.json"),
     ],
 )
 def test_what_is_no_model_is_refused(

@@ -307,7 +307,7 @@ def test_another_runs_folder_is_left_alone(cli: Cli, recorded: Callable[..., Rep
     recorded("succeeded", "killed_then_retried")
     assert cli("fetch", "s2", "-o", "here")[0] == 0
     code, _, err = cli("fetch", "bank", "-o", "here")
-    assert (code, err.splitlines()[0]) == (2, "error: the folder holds another run")
+    assert (code, err.splitlines()[0]) == (2, "error: the folder belongs to another run")
 
 
 def test_a_broken_download_leaves_nothing_half(
@@ -369,7 +369,7 @@ def test_a_step_whose_name_is_a_path_is_not_fetched(tmp_path: Path) -> None:
     downloads = _Downloads(folder, sources, lambda said: None, ())
     assert downloads.of(step) == []
     assert downloads.missing == [
-        f"{outside}: report: its path leads out of the run's folder: {outside}/report"
+        f"{outside}: report: its path points outside the run's folder: {outside}/report"
     ]
 
 

@@ -148,7 +148,7 @@ def test_a_runs_config_is_a_checks_config(data: Path, tiny_model: Path, tmp_path
         (["data.csv", "--model", "{model}", "--text-column", "txt"],
          "error: there is no column 'txt'\n"),
         (["data.csv", "--model", "{model}", "-o", "gone/report.html"],
-         "error: the report cannot be written: its folder is not there\n"),
+         "error: the report cannot be written: its folder does not exist\n"),
         (["data.csv", "--model", "{model}", "-o", "."],
          "error: the report cannot be written: it is a folder\n"),
         (["data.csv", "--model", "{model}", "--text-column", "t\x1b[2J"],

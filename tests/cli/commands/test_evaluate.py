@@ -114,7 +114,7 @@ def test_what_is_no_model(runs: Path, data: Path, tmp_path: Path) -> None:
     for name, found in (("nothing", "there is no run 'nothing'"), (str(tmp_path), "not a model")):
         with pytest.raises(InputError, match=found):
             evaluate(name, runs, dataset=str(data))
-    with pytest.raises(InputError, match="there is no dataset"):
+    with pytest.raises(InputError, match="no dataset is given"):
         evaluate("trained", runs)
     folder = runs / "empty"
     folder.mkdir()

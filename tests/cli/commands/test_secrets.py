@@ -60,11 +60,11 @@ def test_resume_and_rerun_ask_for_what_is_not_stored(cli: Cli, web: tuple[str, t
     code, _, err = cli("resume", "one")
     assert code == 2 and f"dataset: http://{address}/data.csv" in err and "--uri" in err
     code, _, err = cli("resume", "one", "--uri", f"http://{address}/other.csv?sig=1")
-    assert code == 2 and "the run was not begun with this URI" in err
+    assert code == 2 and "the run was not started with this URI" in err
     code, out, _ = cli("resume", "one", "--uri", uri)
     assert code == 1 and "load_data: cached" in out  # it got as far as before
     code, _, err = cli("rerun", "one", "--trouble", "")
-    assert code == 2 and "--dataset 'THE WHOLE URI'" in err
+    assert code == 2 and "--dataset 'FULL URI'" in err
     code, out, err = cli("rerun", "one", "--trouble", "", "--dataset", uri, "--name", "two")
     assert code == 0, err
     assert "QZX" not in json.dumps(cli.record("two"))

@@ -46,7 +46,7 @@ def test_who_runs_it_is_named_while_the_record_still_names_the_one_before(cli: C
             time.sleep(0.2)
         path.write_text(json.dumps(json.loads(path.read_text()) | {"pid": first}))
         code, _, err = cli("resume", "two")
-        assert code == 2 and f"still going, in process {going.pid}" in err
+        assert code == 2 and f"still running in process {going.pid}" in err
     finally:
         going.terminate()
         going.communicate()
