@@ -91,7 +91,7 @@ def test_compile_works_in_the_client_without_tensorflow(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-o", "gone/p.yaml"], "error: the pipeline cannot be written: its folder does not exist\n"),
+        (["-o", "no/p.yaml"], "error: the pipeline cannot be written: its folder does not exist\n"),
         (["-o", "."], "error: the pipeline cannot be written: it is a folder\n"),
         (["--image", "a b"], "error: 'a b' is not an image reference\n"),
         (["--pipeline", "finetun"], "error: unknown pipeline 'finetun'\n  where:    --pipeline\n"
