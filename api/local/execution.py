@@ -283,7 +283,7 @@ def _job(execution: _Execution, temporary: str, precision: str) -> str:
             "function": execution.pipeline.function,
             "image": image.id if image else None,
             "cache_root": str(cache) if use_cache else None,
-            "parameters": _attempt_parameters(folder, execution.resume)
+            "parameters": _execution_parameters(folder, execution.resume)
             | step_parameters(record.parameters, precision),
         }
     )
@@ -296,8 +296,8 @@ def _advise_rerun(error: InputError, folder: RunFolder) -> None:
             problem.remedy += f"; as options of {command_on('rerun', folder)}"
 
 
-def _attempt_parameters(folder: RunFolder, resume: str | None) -> dict[str, str]:
-    """Parameters of this attempt on this machine; they are not recorded as the run's."""
+def _execution_parameters(folder: RunFolder, resume: str | None) -> dict[str, str]:
+    """Parameters of this execution only, which are not recorded as the run's."""
     parameters = folder.record.parameters
     found = {}
     if "checkpoint_dir" in parameters and parameters["checkpoint_dir"] is None:
