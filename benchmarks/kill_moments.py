@@ -1,4 +1,4 @@
-"""Kill a training at each moment that could matter, resume it, and compare with a whole run.
+"""Kill a training at each critical moment, resume it, and compare with an uninterrupted run.
 
     python benchmarks/kill_moments.py [--work FOLDER] [MOMENT ...]
 
@@ -25,10 +25,10 @@ HOOK = Path(__file__).with_suffix("")
 BASE = ["--max-train-samples", "96", "--batch-size", "8", "--num-train-epochs", "3"]
 BASE += ["--checkpoint-every-steps", "5", "--no-cache"]
 ACCUMULATED = ["--gradient-accumulation-steps", "3", "--checkpoint-every-steps", "2"]
-# One validation accuracy is as good as the next at this rate, so training stops after epoch 3 of 9.
+# At this rate the validation accuracy does not improve, so training stops after epoch 3 of 9.
 STOPPED = ["--early-stopping-patience", "2", "--metric-for-best-model", "accuracy"]
 STOPPED += ["--num-train-epochs", "9", "--learning-rate", "1e-8"]
-# The moment: event, how often it has happened, the signal, and options that differ from BASE.
+# Each moment: event, its count, the signal, and options that differ from BASE.
 MOMENTS: dict[str, tuple[str, int, str, list[str]]] = {
     "before the first update": ("update", 1, "SIGKILL", []),
     "after the first update": ("update", 2, "SIGKILL", []),
@@ -48,7 +48,7 @@ MOMENTS: dict[str, tuple[str, int, str, list[str]]] = {
 
 
 def main() -> None:
-    """Train whole, kill, resume, compare, print a row for each moment."""
+    """Train without and with kills, compare, and print a row for each moment."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("moments", nargs="*", metavar="MOMENT", help="All if none is given.")
     parser.add_argument("--work", type=Path)
@@ -82,9 +82,9 @@ def main() -> None:
 
 
 def train(arguments: list[str], work: Path, *, kill: str = "") -> int:
-    """Run a command; return its exit code, which is 0 unless it is to be killed.
+    """Run a command and return its exit code, which must be 0 unless it is killed.
 
-    Signals other than SIGKILL go to the command, as Ctrl-C does, and not to the step.
+    Signals other than SIGKILL are sent to the command, as with Ctrl-C, not to the step.
     """
     environment = dict(os.environ)
     pid = work / "command.pid"

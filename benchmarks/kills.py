@@ -1,10 +1,10 @@
-"""Kill the bundled sample's training at random moments, resume it, and compare with a whole run.
+"""Kill the bundled sample's training at random moments, resume it, and compare the results.
 
     python benchmarks/kills.py [--kills 20] [--seed 1] [--work FOLDER]
 
-Each time the whole command is killed with SIGKILL, so its steps die with it; `kfp-finetune resume`
-goes on. At the end weights, metrics, training log and the curves in TensorBoard are compared with
-those of a run that was never killed, bit by bit.
+Each time the command is killed with SIGKILL, which ends its steps too, and `kfp-finetune resume`
+continues. At the end weights, metrics, training log and the curves in TensorBoard are compared bit
+by bit with those of a run that was never killed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
     reached, kills = 0, 0
     while kills < given.kills:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        # From the moment it trains on, or earlier: some kills find it loading.
+        # After training has started, or earlier, while it is loading.
         wait_for_more(work / "b" / "killed", reached, moments.choice([0, 1, 1, 1]), process)
         time.sleep(moments.uniform(0, 1))
         if process.poll() is not None:
@@ -68,19 +68,19 @@ def main() -> None:
 
 
 def newest(run: Path) -> int:
-    """The step of the newest whole checkpoint; 0 if there is none."""
+    """The step of the newest complete checkpoint; 0 if there is none."""
     markers = run.glob("checkpoints/step-*/checkpoint.json")
     return max((int(m.parent.name.removeprefix("step-")) for m in markers), default=0)
 
 
 def wait_for_more(run: Path, reached: int, more: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the run has saved so many checkpoints more, or has ended."""
+    """Wait until the run has saved this many more checkpoints, or has ended."""
     while newest(run) < reached + more * EVERY and process.poll() is None:
         time.sleep(0.05)
 
 
 def results(run: Path) -> dict[str, Any]:
-    """Everything that has to be equal."""
+    """Everything that must be equal."""
     model = run / "steps" / "finetune" / "model"
     record = json.loads((run / "run.json").read_text())
     logs = str(run / "steps" / "finetune" / "tensorboard_logs")

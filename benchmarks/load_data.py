@@ -1,18 +1,18 @@
-"""How fast load_data is, and how much memory it takes, as the rows grow.
+"""Speed and memory of load_data by number of rows.
 
     python benchmarks/load_data.py MODEL [ROWS ...]        (50000 500000 5000000 if none are given)
 
-Every size runs in a process of its own on generated rows of about 200 bytes. In that process
-load_data and `tokenizers.encode_batch` alone take turns on the same texts, three times each, once
-above half a million rows; medians are given. Prints one JSON object per size.
+Every size runs in a separate process on generated rows of about 200 bytes. In that process
+load_data and plain `tokenizers.encode_batch` alternate on the same texts, three times each (once
+above half a million rows); medians are reported. Prints one JSON object per size.
 
-    step      load_data as a whole: read twice, check, split, tokenize, write; the first turn also
-              imports everything, so that its seconds are given too
+    step      all of load_data: read twice, check, split, tokenize, write; the first round also
+              imports everything, so its seconds are reported too
     pass      its last part: read, tokenize, write
-    alone     the calls of encode_batch, cut at the same length, in batches of 5,000 texts, of the
-              first half a million rows; reading them is not counted
-    cpu       seconds of all processors, user and system: what other work on the machine changes
-              less than the time on the clock
+    alone     the calls of encode_batch on the first half a million rows, truncated at the same
+              length, in batches of 5,000 texts; reading them is not counted
+    cpu       seconds of all processors, user and system, which depend less on other work on the
+              machine than elapsed time does
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _TEXTS_PER_CALL = 5_000
 
 
 def generate(path: Path, rows: int) -> None:
-    """Write rows of words from the bundled sample: 10 to 60 of them, and one of 20 labels."""
+    """Write rows of 10 to 60 words from the bundled sample, with one of 20 labels."""
     with _SAMPLE.open(encoding="utf-8", newline="") as file:
         words = [word for row in csv.DictReader(file) for word in row["text"].split()]
     made = random.Random(0)  # noqa: S311
@@ -56,14 +56,14 @@ def generate(path: Path, rows: int) -> None:
 
 
 class Clock:
-    """Adds up the time on the clock, and of all processors, that calls take."""
+    """Sums the elapsed time and the processor time of calls."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.cpu_seconds = 0.0
 
     def time(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        """Call it."""
+        """Call the function."""
         used, started = os.times(), time.monotonic()
         result = call(*arguments)
         self.seconds += time.monotonic() - started
@@ -73,7 +73,7 @@ class Clock:
 
 
 def run_step(path: str, model: str) -> tuple[Clock, Clock]:
-    """Run load_data, and say what it took and what its last part did."""
+    """Run load_data; return its times and those of its last part."""
     whole, last = Clock(), Clock()
 
     def step() -> None:
@@ -95,7 +95,7 @@ def run_step(path: str, model: str) -> tuple[Clock, Clock]:
 
 
 def run_alone(path: str, model: str) -> Clock:
-    """Encode the same texts, with nothing else."""
+    """Only encode the same texts."""
     from kfp_finetune.components.load_data import pretrained
 
     backend = pretrained.load_tokenizer(Path(model)).backend_tokenizer
@@ -110,11 +110,11 @@ def run_alone(path: str, model: str) -> Clock:
 
 
 def measure(path: str, model: str, rows: int) -> dict[str, object]:
-    """Let load_data and the tokenizer alone take turns."""
+    """Alternate between load_data and the plain tokenizer."""
     turns = []
     for _ in range(_TURNS if rows <= _COMPARED else 1):
         step, last = run_step(path, model)
-        if not turns:  # before encode_batch, which holds more in memory
+        if not turns:  # before encode_batch, which takes more memory
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         alone = run_alone(path, model)
         compared = min(rows, _COMPARED)
@@ -143,7 +143,7 @@ def measure(path: str, model: str, rows: int) -> dict[str, object]:
 
 
 def main() -> None:
-    """Measure every size in a process of its own."""
+    """Measure every size in a separate process."""
     if sys.argv[1] == "--measure":
         print("RESULT", json.dumps(measure(sys.argv[2], sys.argv[3], int(sys.argv[4]))))
         return

@@ -1,9 +1,9 @@
-"""The cost of a very long schedule: seconds and memory of everything that is built from it.
+"""Time and memory of everything that is built from a very long schedule.
 
     python benchmarks/long_schedules.py
 
 Builds the Keras schedule and the learning-rate page for 1,000 and for 100 million steps, each in a
-process of its own.
+separate process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ STEPS = (1_000, 100_000_000)
 
 
 def measure(num_train_steps: int) -> None:
-    """Build everything, and print how long it took and the most memory that was held."""
+    """Build everything, and print the time and peak memory."""
     from kfp_finetune.components.build_optimizer.curve import drawn_steps, render_curve
     from kfp_finetune.components.build_optimizer.optimizers import KerasSchedule
     from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config

@@ -2,10 +2,10 @@
 
     python benchmarks/long_texts.py [WIDTH [UPDATES [plain]]]
 
-An update is the model forward and backward, with dropout where the model has it, and Adam. With
-`plain`, gradient_checkpointing is off: every layer keeps what its gradient needs, and global
-attention computes all scores at once. Weights are random; the size of a model, not what it has
-learned, decides time and memory.
+An update is the forward and backward pass, with the model's dropout, and Adam. With `plain`,
+gradient_checkpointing is off: every layer keeps its activations for the gradient, and global
+attention computes all scores at once. Weights are random, because time and memory depend only on
+the size of the model.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from kfp_finetune.components.models.weights import draw
 
 
 def main(width: int = 8_192, updates: int = 3, checkpointing: bool = True) -> None:
-    """Train on one random text and print what it took."""
+    """Train on one random text, and print time and memory."""
     # All other keys have the values of answerdotai/ModernBERT-base.
     described = {"model_type": "modernbert", "attention_dropout": 0.1}
     config = registry.read_config(described, Path("config.json"))
@@ -65,7 +65,7 @@ def main(width: int = 8_192, updates: int = 3, checkpointing: bool = True) -> No
 
 
 def _peak() -> float:
-    """The most memory that this process has had, in GiB."""
+    """The peak memory of this process, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 

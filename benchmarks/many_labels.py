@@ -1,9 +1,9 @@
-"""The memory that scoring takes where there are tens of thousands of labels.
+"""The memory of scoring with tens of thousands of labels.
 
     python benchmarks/many_labels.py [LABELS [ROWS]]
 
-Random logits stand for a model, so only what evaluate does with them is measured: metrics with
-their intervals, the slices and the mistakes, and metrics.json.
+Random logits replace a model, so that only evaluate's own work is measured: metrics with their
+intervals, slices and mistakes, and metrics.json.
 """
 
 from __future__ import annotations

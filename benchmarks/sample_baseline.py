@@ -1,8 +1,9 @@
-"""The bundled sample without a neural network: TF-IDF and logistic regression on a run's own split.
+"""A baseline for the bundled sample: TF-IDF and logistic regression on a run's split.
 
     python benchmarks/sample_baseline.py runs/NAME
 
-Prints the test accuracy of the run's model and of the baseline, trained and tested on equal rows.
+Prints the test accuracy of the run's model and of the baseline, trained and tested on the same
+rows.
 """
 
 from __future__ import annotations

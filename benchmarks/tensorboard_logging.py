@@ -1,9 +1,9 @@
-"""The share of a training's time that TensorBoard's curves take.
+"""The share of training time that TensorBoard's curves take.
 
-    python benchmarks/tensorboard_logging.py RUN       # a run's folder, whose data is trained on
+    python benchmarks/tensorboard_logging.py RUN       # a run's folder, with the data to train on
 
-The training is that of `finetune`, with the time spent in its log added up as it goes: reading the
-update log from the device, making the events, and waiting until they are in the file.
+Runs the training of `finetune` and sums the time spent in its log: reading the update log from the
+device, creating the events, and waiting until they are written.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> None:
     print(
         f"{manifest.updates_done:,} updates in {spent['fit']:.1f} s, of which"
         f" {spent['write']:.3f} s ({spent['write'] / spent['fit']:.2%}) for the log:"
-        f" {spent['write'] / manifest.updates_done * 1e6:.0f} µs an update"
+        f" {spent['write'] / manifest.updates_done * 1e6:.0f} µs per update"
     )
 
 

@@ -1,4 +1,4 @@
-"""Send a signal at an exact moment of training: Python imports this file when it starts.
+"""Send a signal at an exact moment of training. Python imports this file at startup.
 
 `KILL_AT` is "EVENT:COUNT:SIGNAL:PIDFILE": at the COUNT-th EVENT of a process, SIGNAL is sent to the
 process whose id is in PIDFILE, or to this one if PIDFILE is empty. Only Keras' and TensorFlow's
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# EVENT: the module, the class in it, the method, and whether the signal comes after the call.
+# EVENT: the module, class and method, and True to send the signal after the call.
 EVENTS = {
     "update": ("keras.src.callbacks.callback_list", "CallbackList", "on_train_batch_begin", False),
     "evaluation": ("keras.src.callbacks.callback_list", "CallbackList", "on_test_batch_end", True),
@@ -28,14 +28,14 @@ EVENTS = {
 
 
 class Hook(importlib.abc.MetaPathFinder):
-    """Replaces one function of a module as soon as the module is imported."""
+    """Replaces a function of a module when the module is imported."""
 
     def __init__(self, event: str, count: int, number: int, pid_file: str) -> None:
         self.module, self.owner, self.name, self.after = EVENTS[event]
         self.left, self.number, self.pid_file = count, number, pid_file
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Let the others find the module, and patch it when it has been executed."""
+        """Find the module with the other finders, and patch it after it is executed."""
         if name != self.module:
             return None
         sys.meta_path.remove(self)
@@ -51,7 +51,7 @@ class Hook(importlib.abc.MetaPathFinder):
         return spec
 
     def patch(self, owner: Any) -> None:
-        """Count the calls of the function, and send the signal with the last of them."""
+        """Count the calls of the function, and send the signal at the last one."""
         original = getattr(owner, self.name)
 
         def counted(*args: Any, **kwargs: Any) -> Any:
@@ -64,7 +64,7 @@ class Hook(importlib.abc.MetaPathFinder):
         setattr(owner, self.name, counted)
 
     def send(self) -> None:
-        """Send the signal, and give it time to arrive."""
+        """Send the signal, and wait for it to arrive."""
         pid = int(Path(self.pid_file).read_text()) if self.pid_file else os.getpid()
         os.kill(pid, self.number)
         time.sleep(1)

@@ -1,12 +1,12 @@
-"""Prediction speed beside other ways to do the job, in turns, on the same texts.
+"""Prediction speed compared with other libraries, alternately, on the same texts.
 
     python benchmarks/prediction/bench.py MODEL TEXTS [--rounds 3]
 
-MODEL is the folder of a model for texts that a run left, TEXTS a file with one text a line. The
-same model is exported for PyTorch and ONNX Runtime. Each contender loads it, predicts for all texts
-once to warm up, and then for all of them again: tokenizing counts, loading does not. All of them
-take 1,024 texts at a time, sorted by length, in batches of 64. PyTorch runs in an environment of
-its own, whose Python is TORCH_PYTHON; without it, it is left out.
+MODEL is the folder of a text classifier trained by a run, TEXTS a file with one text per line. The
+model is exported for PyTorch and ONNX Runtime. Each contender loads it, predicts for all texts once
+to warm up, and is timed on a second pass, including tokenizing but not loading. All of them process
+1,024 texts at a time, sorted by length, in batches of 64. PyTorch runs in a separate environment,
+whose Python is TORCH_PYTHON, and is skipped without it.
 """
 
 from __future__ import annotations

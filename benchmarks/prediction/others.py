@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def predict(texts: list[str], tokenizer: Any, logits_of: Callable[..., Any]) -> np.ndarray:
-    """The probabilities of all texts, in their order."""
+    """The probabilities of all texts, in order."""
     found: list[Any] = [None] * len(texts)
     for start in range(0, len(texts), WINDOW):
         encoded = tokenizer(texts[start : start + WINDOW], truncation=True, max_length=128)
@@ -47,7 +47,7 @@ def predict(texts: list[str], tokenizer: Any, logits_of: Callable[..., Any]) -> 
 
 
 def torch(folder: str, bfloat16: bool) -> Callable[..., Any]:
-    """The model in PyTorch, its products in bfloat16 if so."""
+    """The model in PyTorch, optionally with matrix products in bfloat16."""
     import torch
     from transformers import AutoModelForSequenceClassification
 

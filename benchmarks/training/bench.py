@@ -1,15 +1,16 @@
-"""Training speed compared with other ways, alternately, on the same rows of BANKING77.
+"""Training speed compared with other libraries, alternately, on the same rows of BANKING77.
 
     make bench      # or: python benchmarks/training/bench.py [--rounds 3] [--rows 3200]
     python benchmarks/training/bench.py --accuracy
 
-Needs ../shared (data and checkpoint). Other ways run in environments of their own, and are left out
-without: Hugging Face Trainer with torch, transformers, datasets and accelerate, whose Python is
-TORCH_PYTHON; the course's flow with tensorflow, tf-keras, datasets and transformers 4.57.6, whose
-Python is COURSE_PYTHON.
-Examples per second are those between the tenth update and the last: start-up is not counted.
-With --accuracy the course's flow and kfp-finetune train for three epochs on all rows but 1,000,
-which they are then measured on, with three seeds each.
+Needs ../shared (data and checkpoint). The others run in separate environments and are skipped without
+them: Hugging Face Trainer with torch, transformers, datasets and accelerate, whose Python is
+TORCH_PYTHON; the Hugging Face course's code with tensorflow, tf-keras, datasets and transformers
+4.57.6, whose Python is COURSE_PYTHON.
+
+Examples per second are measured from the tenth update to the last, so start-up is not counted. With
+--accuracy the course's code and kfp-finetune train for three epochs on all but 1,000 rows and are
+evaluated on these 1,000, with three seeds each.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def main() -> None:
 
 
 def compare_accuracy(work: Path) -> None:
-    """Print what either flow reaches in three epochs, by seed."""
+    """Print the accuracy of both after three epochs, by seed."""
     files = list(map(str, split(work, 9_003, 1_000)))
     print("| seed | course | kfp-finetune |\n|---|---:|---:|")
     both = []
@@ -90,7 +91,7 @@ def compare_accuracy(work: Path) -> None:
 
 
 def split(work: Path, rows: int, held_out: int) -> tuple[Path, Path]:
-    """Write the given numbers of rows for training and for validation."""
+    """Write files with the given numbers of rows for training and validation."""
     source = SHARED / "data" / "banking77" / "banking_data" / "train.csv"
     with source.open(newline="", encoding="utf-8") as file:
         found = list(csv.DictReader(file))
@@ -106,7 +107,7 @@ def split(work: Path, rows: int, held_out: int) -> tuple[Path, Path]:
 
 
 def contenders(arguments: list[str]) -> dict[str, list[str]]:
-    """The ways that are compared, and their commands."""
+    """The contenders and their commands."""
     torch = os.environ.get("TORCH_PYTHON")
     trainer = {
         f"Trainer, {how}": [torch, str(HERE / "trainer.py"), *arguments, how]
@@ -122,7 +123,7 @@ def contenders(arguments: list[str]) -> dict[str, list[str]]:
 
 
 def run(command: list[str]) -> dict[str, Any]:
-    """Run a contender; the last line that it prints is JSON."""
+    """Run a contender, whose last line of output is JSON."""
     variables = os.environ | {"HF_HUB_OFFLINE": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     done = subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
     if done.returncode:
@@ -137,7 +138,7 @@ def speed(result: dict[str, Any]) -> float:
 
 
 def write_table(raw: dict[str, Any]) -> None:
-    """Put what was measured where benchmarks/README.md has a place for it."""
+    """Write the results into benchmarks/README.md, between the markers."""
     readme = HERE.parent / "README.md"
     before, begin, rest = readme.read_text().partition("<!-- make bench: begin -->\n")
     _, end, after = rest.partition("<!-- make bench: end -->\n")
@@ -147,7 +148,7 @@ def write_table(raw: dict[str, Any]) -> None:
 
 
 def table(raw: dict[str, Any]) -> list[str]:
-    """Medians over the rounds, and how much of the matrix units' peak is useful work."""
+    """Medians over the rounds, and the useful share of the peak of matrix products."""
     found, peaks = raw["runs"], raw["peaks"]
     medians = {name: statistics.median(map(speed, runs)) for name, runs in found.items()}
     tokens = found["kfp-finetune"][0]["tokens_per_example"]

@@ -1,10 +1,10 @@
-"""The flow of the Hugging Face course, as its users write it (chapter 3, fine-tuning with Keras).
+"""The code of the Hugging Face course (chapter 3, fine-tuning with Keras).
 
     python course.py TRAIN.csv VALIDATION.csv MODEL EPOCHS SEED
 
-`prepare_tf_dataset` with padding to the longest of a batch, tf_keras' Adam with a polynomial decay
-to 0, `compile`, `fit`. It runs in an environment of its own: tensorflow, tf-keras, datasets and
-transformers 4.57.6, the last with TensorFlow classes.
+`prepare_tf_dataset` with padding to the longest row of a batch, tf_keras' Adam with a polynomial
+decay to 0, `compile`, `fit`. It runs in a separate environment with tensorflow, tf-keras, datasets
+and transformers 4.57.6, the last version with TensorFlow classes.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from transformers.modeling_tf_pytorch_utils import load_pytorch_state_dict_in_tf
 
 
 class Archive(dict):
-    """Weights that 4.57.6 can iterate over, which `safe_open` is not (transformers#40028)."""
+    """Weights that 4.57.6 can iterate over, unlike `safe_open` (transformers#40028)."""
 
     get_tensor = dict.__getitem__
 
 
 class Times(tf_keras.callbacks.Callback):
-    """When each update ended."""
+    """Records the time at the end of each update."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ended: list[float] = []
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        """An update has been made."""
+        """Record the end of an update."""
         self.ended.append(time.perf_counter())
 
 
 def main() -> None:
-    """Train and print what was measured as JSON."""
+    """Train, and print the measurements as JSON."""
     train, validation, checkpoint, epochs, seed = sys.argv[1:]
     tf_keras.utils.set_random_seed(int(seed))
     raw = datasets.load_dataset("csv", data_files={"train": train, "validation": validation})

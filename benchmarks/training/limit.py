@@ -1,4 +1,4 @@
-"""The most that matrix products reach on this machine, in GFLOP/s.
+"""The peak speed of matrix products on this machine, in GFLOP/s.
 
 python limit.py
 """

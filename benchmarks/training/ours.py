@@ -1,4 +1,4 @@
-"""kfp-finetune's step finetune, with everything that it does beside: log, checks, evaluation.
+"""kfp-finetune's pipeline step finetune, including its log, checks and evaluation.
 
 python ours.py TRAIN.csv VALIDATION.csv MODEL EPOCHS SEED auto|float32|bfloat16
 """
@@ -24,7 +24,7 @@ BATCH_SIZE = 32
 
 
 def main() -> None:
-    """Train and print what was measured as JSON."""
+    """Train, and print the measurements as JSON."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     train, validation, checkpoint, epochs, seed, precision = sys.argv[1:]
@@ -53,7 +53,7 @@ def main() -> None:
 def prepare(
     folder: Path, train: str, validation: str, checkpoint: str, epochs: float, max_length: int = 128
 ) -> float:
-    """Make the steps' outputs that finetune takes; the tokens of a training example, on average."""
+    """Create the inputs of finetune; return the mean number of tokens per training example."""
     data = str(folder / "data")
     parameters = Parameters(
         dataset=train,
@@ -74,7 +74,7 @@ def prepare(
 
 
 def finetune(folder: Path, checkpoint: str, epochs: float, seed: int, precision: str) -> Any:
-    """Train on what `prepare` left in the folder; the model's manifest."""
+    """Train on the inputs from `prepare`, and return the model's manifest."""
     parameters = finetune_parameters.Parameters(
         base_model=checkpoint,
         batch_size=BATCH_SIZE,

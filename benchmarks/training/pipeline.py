@@ -1,9 +1,10 @@
-"""The overhead of the pipeline: `kfp-finetune run` and one plain script, alternately.
+"""The overhead of the pipeline: `kfp-finetune run` and a plain script, alternately.
 
     python benchmarks/training/pipeline.py [ROUNDS]
 
-All of BANKING77's training rows but 1,000, which are the validation and the test split, for three
-epochs, nothing from a cache. The script calls what the steps call, in one process.
+Trains for three epochs on all of BANKING77's training rows except 1,000, which are the validation
+and test splits; nothing comes from a cache. The script calls the same functions as the steps, in
+one process.
 """
 
 from __future__ import annotations

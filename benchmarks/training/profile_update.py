@@ -2,8 +2,8 @@
 
     python benchmarks/training/profile_update.py [TOKENS ...]
 
-Updates of 32 rows with TOKENS tokens each (16 and 128), from BANKING77 with several texts per row,
-by finetune itself, with TensorFlow's profiler on from the 20th update to the 40th.
+Profiles finetune with TensorFlow's profiler from the 20th update to the 40th. Each update has 32
+rows of TOKENS tokens (by default 16 and 128), joined from several texts of BANKING77.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ours import BATCH_SIZE, finetune, prepare
 from kfp_finetune.components.finetune import training
 
 FIRST, LAST = 20, 40
-# What an operation is counted as: the first pattern that its type, or its name and type, matches.
+# The kind of an operation: the first pattern that its type, or its name and type, matches.
 KINDS = {
     "matrix products": r".*:_?(Mkl)?(Batch)?MatMul(V2)?",
     "optimizer": r".*:ResourceApply\w+",
@@ -49,14 +49,14 @@ def main() -> None:
             seconds = _profiled(folder)
             kinds = _by_kind(next(folder.glob("**/*.xplane.pb")), LAST - FIRST)
         print(
-            f"32 × {width} tokens: {1000 * seconds:.0f} ms an update; CPU-ms by kind of operation:"
+            f"32 × {width} tokens: {1000 * seconds:.0f} ms per update; CPU-ms by kind of operation:"
         )
         for kind, spent in kinds.most_common():
             print(f"  {spent:7.1f}  {kind}")
 
 
 def _full_rows(folder: Path, width: int) -> tuple[str, str]:
-    """BANKING77 with so many texts joined to a row that each is cut at the width."""
+    """BANKING77 with enough texts joined per row that each row is truncated at the width."""
     paths = split(folder, (LAST + 10) * BATCH_SIZE, BATCH_SIZE)
     for path in paths:
         rows = list(csv.DictReader(path.open(newline="", encoding="utf-8")))
@@ -71,7 +71,7 @@ def _full_rows(folder: Path, width: int) -> tuple[str, str]:
 
 
 def _profiled(folder: Path) -> float:
-    """Train with the profiler on; seconds of an update without it, between FIRST - 10 and FIRST."""
+    """Train with the profiler; return the seconds per update in the 10 updates before it starts."""
     import keras
     import tensorflow as tf
 
@@ -95,7 +95,7 @@ def _profiled(folder: Path) -> float:
 
 
 def _by_kind(path: Path, updates: int) -> Counter[str]:
-    """CPU-milliseconds of an update by kind of operation, from what the executor's threads did."""
+    """CPU-milliseconds per update by kind of operation, from the executor's threads."""
     from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
 
     spent: Counter[str] = Counter()
@@ -103,7 +103,7 @@ def _by_kind(path: Path, updates: int) -> Counter[str]:
         names = {key: entry.name for key, entry in plane.event_metadata.items()}
         for event in (event for line in plane.lines for event in line.events):
             name = names[event.metadata_id]
-            if re.fullmatch(r"[^:]+:\w+", name):  # NAME:TYPE; others hold operations
+            if re.fullmatch(r"[^:]+:\w+", name):  # NAME:TYPE; other events contain operations
                 matches = (kind for kind, pattern in KINDS.items() if re.fullmatch(pattern, name))
                 spent[next(matches, "all else")] += event.duration_ps / 1e9 / updates
     return spent

@@ -2,7 +2,8 @@
 
     python trainer.py TRAIN.csv VALIDATION.csv MODEL EPOCHS SEED float32|bf16|bf16-grouped|...
 
-It runs in an environment of its own: torch, transformers, datasets and accelerate, current ones.
+It runs in a separate environment with current versions of torch, transformers, datasets and
+accelerate.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ from transformers import (
 
 
 class Times(TrainerCallback):
-    """When each update ended."""
+    """Records the time at the end of each update."""
 
     def __init__(self) -> None:
         self.ended: list[float] = []
 
     def on_step_end(self, *_: object, **__: object) -> None:
-        """An update has been made."""
+        """Record the end of an update."""
         self.ended.append(time.perf_counter())
 
 
 def main() -> None:
-    """Train and print what was measured as JSON."""
+    """Train, and print the measurements as JSON."""
     train, validation, checkpoint, epochs, seed, how = sys.argv[1:]
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     raw = datasets.load_dataset("csv", data_files={"train": train, "validation": validation})
