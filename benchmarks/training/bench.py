@@ -3,9 +3,9 @@
     make bench      # or: python benchmarks/training/bench.py [--rounds 3] [--rows 3200]
     python benchmarks/training/bench.py --accuracy
 
-Needs ../shared (data and checkpoint). The others run in separate environments and are skipped without
-them: Hugging Face Trainer with torch, transformers, datasets and accelerate, whose Python is
-TORCH_PYTHON; the Hugging Face course's code with tensorflow, tf-keras, datasets and transformers
+Needs ../shared (data and checkpoint). The others run in separate environments and are skipped
+without them: Hugging Face Trainer with torch, transformers, datasets and accelerate, whose Python
+is TORCH_PYTHON; the Hugging Face course's code with tensorflow, tf-keras, datasets and transformers
 4.57.6, whose Python is COURSE_PYTHON.
 
 Examples per second are measured from the tenth update to the last, so start-up is not counted. With
