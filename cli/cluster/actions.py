@@ -131,9 +131,9 @@ def cluster_runs(connection: Connection) -> Sequence[dict[str, Any]]:
     """The runs of a cluster, the newest first, as rows for a table.
 
     Returns:
-        For each: "id", "name", "status", "dataset", "model", "schedule" (learning rate and its
-        scheduler), "created_at" (a datetime), "seconds" (None while it is going) and
-        "started_by" (the name of the schedule that started it; None if none did).
+        "id", "name", "status", "dataset", "model", "schedule" (learning rate and its scheduler),
+        "created_at" (a datetime), "seconds" (None while it is running) and "started_by" (the name
+        of the schedule that started it, or None) of each run.
     """
     cluster = Cluster(connection)
     rows = []

@@ -1,4 +1,4 @@
-"""Explains a cluster's error responses, each in one sentence.
+"""Explain a cluster's error responses, each in one sentence.
 
 The text of kfp's exceptions is never shown: it contains headers and bodies, including cookies.
 """
@@ -21,11 +21,11 @@ class ClusterError(LoggedError):
 
 
 class BusyError(Exception):
-    """A request failed, and may be repeated.
+    """A request failed and may be repeated.
 
     Args:
-        message: Why.
-        status: The HTTP status; 0 if there was no answer.
+        message: The reason.
+        status: The HTTP status; 0 if there was no response.
         wait: Seconds that the server asks to wait; 0 if it does not.
     """
 
@@ -40,14 +40,14 @@ def explained(error: Any, what: str, host: str, namespace: str | None, flags: st
 
     Args:
         error: kfp_server_api's ApiException.
-        what: What was asked for: "run 1234".
-        host: Who refused.
-        namespace: Where; None where there are none.
-        flags: The connection's options, as they are typed.
+        what: The requested object, such as "run 1234".
+        host: The address of the server.
+        namespace: The namespace; None on an installation for one user.
+        flags: The connection's options, as typed.
 
     Returns:
-        InputError where something else is to be asked for, `BusyError` where it may be asked again,
-        else `ClusterError`.
+        `InputError` if the request must be changed, `BusyError` if it may be repeated, else
+        `ClusterError`.
     """
     said = _message(error)
     where = place(host, namespace)

@@ -1,4 +1,4 @@
-"""Calls to a cluster: retried where that is safe, with failures explained in one sentence."""
+"""Call a cluster's API: retry if that is safe, and explain failures in one sentence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kfp_finetune.cli.cluster.answers import (
 from kfp_finetune.cli.cluster.connection import Connection
 from kfp_finetune.cli.cluster.login import connect, host_of
 
-# Seconds to connect, and to wait for an answer.
+# Seconds to connect, and to wait for a response.
 TIMEOUT = (10, 60)
 _ATTEMPTS = 4
 _SECONDS_BETWEEN_ATTEMPTS = 1.0
@@ -24,15 +24,16 @@ Result = TypeVar("Result")
 
 
 class Calls:
-    """Calls to one Kubeflow, as one user.
+    """Calls to one Kubeflow as one user.
 
     Args:
-        connection: Where and as whom.
+        connection: The address and the credentials.
 
     Attributes:
-        connection: The same.
-        host: Its address.
-        namespace: The user's, where there are several; None: there is one, or it is not yet known.
+        connection: The address and the credentials.
+        host: The address.
+        namespace: The user's namespace on a multi-user installation; None if there is one user, or
+            while it is unknown.
         client: A kfp.Client.
     """
 
@@ -67,17 +68,17 @@ class Calls:
         raise AssertionError
 
     def once(self, call: Callable[[], Result], what: str, *, renewed: bool = False) -> Result:
-        """Make a call; with a new token, if the old one has expired.
+        """Make a call, with a new token if the old one has expired.
 
         Args:
-            call: Makes it.
-            what: What it asks for, for messages.
+            call: Makes the call.
+            what: The requested object, for messages.
             renewed: Whether the token has just been read again.
 
         Raises:
-            InputError: If something else has to be asked for.
-            BusyError: If it did not work this time.
-            ClusterError: If the server refuses otherwise.
+            InputError: If the request must be changed.
+            BusyError: If it may be repeated.
+            ClusterError: If the server refuses for another reason.
         """
         import kfp_server_api
         import urllib3
@@ -86,7 +87,7 @@ class Calls:
             return call()
         except kfp_server_api.ApiException as error:
             if error.status == 401 and not renewed and self.connection.token_file is not None:
-                # The file may hold another one by now.
+                # The file may have a new one by now.
                 self.client = connect(self.connection, self.host)
                 return self.once(call, what, renewed=True)
             raise explained(error, what, self.host, self.namespace, self.connection.flags) from None
@@ -97,7 +98,7 @@ class Calls:
         """Request a path that the API client does not cover, as the same user.
 
         Returns:
-            The HTTP status and what came.
+            The HTTP status and the body.
         """
         answer = self.open(path)
         try:
@@ -109,11 +110,11 @@ class Calls:
         """Like `get`, as a stream.
 
         Args:
-            path: What is asked for.
+            path: The path.
             refused: Whether a busy server and a refusal are errors.
 
         Returns:
-            urllib3's response; it is closed or read to its end.
+            urllib3's response, which must be closed or read to its end.
         """
         import kfp_server_api
         import urllib3

@@ -1,4 +1,4 @@
-"""Rejects names and URIs that a cluster would change or fail on, before anything is sent."""
+"""Reject names and URIs that a cluster would change or fail on, before anything is sent."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from kfp_finetune.pipelines.checks import check_templates
 if TYPE_CHECKING:
     from kfp_finetune.cli.cluster.submit import Submission
 
-# Columns of KFP's database. A run whose name does not fit is answered with HTTP 500 and runs all
-# the same, unseen.
+# Sizes of columns in KFP's database. If a run's name is too long, the server returns HTTP 500 but
+# starts the run, which is then invisible.
 _RUN_CHARACTERS = 255
-# KFP counts these in bytes. Names of pipelines and versions are ours, and short.
+# KFP counts these in bytes. We choose the names of pipelines and versions, which are short.
 _EXPERIMENT_BYTES = 127
 _STAGES = ("s3://", "gs://")
 
 
 def check_submission(submission: Submission) -> None:
-    """Check names and places.
+    """Check names and locations.
 
     Raises:
-        InputError: If something is wrong, all of it in one message.
+        InputError: Listing every problem.
     """
     problems: list[InputError] = []
     if submission.name is not None:
@@ -50,7 +50,7 @@ def _name(option: str, name: str, size: int, longest: int) -> list[InputError]:
     elif size > longest:
         found = f"the name has {size} {unit}: {name[:40]}…"
     elif not name.isprintable():
-        found = f"the name holds control characters: {name!r}"
+        found = f"the name contains control characters: {name!r}"
     else:
         return []
     return [

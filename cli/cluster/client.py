@@ -1,8 +1,7 @@
-"""The API of Kubeflow Pipelines, as the commands need it.
+"""The calls to the API of Kubeflow Pipelines that the commands need.
 
-`kfp.Client` finds out how to authenticate; the calls are made through the services it holds, not
-through its own methods, which print links, wait for ever on a cancelled run and never raise on a
-failed one.
+`kfp.Client` authenticates; the calls go through its services rather than its own methods, which
+print links, wait forever for a cancelled run and never raise for a failed one.
 """
 
 from __future__ import annotations
@@ -24,22 +23,22 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.runtime import is_uuid
 
 PAGE = 100
-_NAMESPACE = "kubeflow"  # of an install for one user
+_NAMESPACE = "kubeflow"  # on an installation for one user
 
 
 class Cluster:
-    """One Kubeflow, as one user.
+    """One Kubeflow as one user.
 
     Args:
-        connection: Where and as whom.
+        connection: The address and the credentials.
 
     Attributes:
         registry: Its experiments, pipelines and versions.
         schedules: Its schedules.
 
     Raises:
-        InputError: If there is no host, or it is not Kubeflow Pipelines, or does not let us in.
-        ClusterError: If it does not answer.
+        InputError: If there is no host, it is not Kubeflow Pipelines, or the credentials are wrong.
+        ClusterError: If it does not respond.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -48,7 +47,7 @@ class Cluster:
         self.registry = Registry(self._calls)
         self.schedules = Schedules(self._calls)
         self.host = self._calls.host
-        # Not through the model: it takes any page for an answer.
+        # Not through the API's model, which accepts any page as a response.
         status, content = self._calls.ask(lambda: self._calls.get("/apis/v2beta1/healthz"))
         if self._is_multi_user(status, content) and connection.namespace is None:
             if not POD.is_file():
@@ -62,7 +61,7 @@ class Cluster:
 
     @property
     def namespace(self) -> str | None:
-        """The user's namespace; None where there is one user."""
+        """The user's namespace; None on an installation for one user."""
         return self._calls.namespace
 
     def link(self, run_id: str) -> str:
@@ -79,22 +78,22 @@ class Cluster:
             lambda: self._calls.client.runs.run_service_get_run(run_id, _request_timeout=TIMEOUT),
             f"run {run_id}",
         )
-        if run.run_id is None:  # the model takes any page for an answer
+        if run.run_id is None:  # the model accepts any page as a response
             raise no_kubeflow(self.host)
         return self._named(run)
 
     def get_v1beta1(self, run_id: str) -> dict[str, Any] | None:
-        """A run as the v1beta1 API has it, with its Argo workflow; None if that does not answer.
+        """A run in the v1beta1 API, with its Argo workflow; None if that API does not respond.
 
         Raises:
-            InputError: If the user may not ask for it.
+            InputError: If the user has no permission.
             ClusterError: If the server fails.
         """
         path = f"/apis/v1beta1/runs/{quote(run_id)}"
         status, content = self._calls.ask(lambda: self._calls.get(path), f"run {run_id}")
         try:
             answer = json.loads(content) if status == 200 else None
-        except ValueError:  # a UI answers with its page
+        except ValueError:  # a UI returns its page
             return None
         return answer if isinstance(answer, dict) else None
 
@@ -113,12 +112,12 @@ class Cluster:
         )
 
     def find_run(self, name: str) -> Any:
-        """A run by its id, or by its name where only one has it.
+        """A run by its id, or by its name if only one run has it.
 
-        A scheduled run's name is its schedule's and its date.
+        The name of a scheduled run is that of its schedule with the date.
 
         Raises:
-            InputError: If none or several have it.
+            InputError: If no run or several runs have this name.
         """
         if is_uuid(name):
             return self.get_run(name)
@@ -128,9 +127,9 @@ class Cluster:
         if len(found) == 1:
             return self.get_run(found[0].run_id)
         raise InputError(
-            f"there is no run '{name}'" if not found else f"{len(found)} runs are called '{name}'",
+            f"there is no run '{name}'" if not found else f"{len(found)} runs are named '{name}'",
             where=place(self.host, self.namespace),
-            expected="a run's id, or a name that one run has",
+            expected="a run's id, or a name that only one run has",
             remedy=f"kfp-finetune runs{self.connection.flags} lists them"
             if not found
             else "give one of " + ", ".join(run.run_id for run in found[:5]),
@@ -158,7 +157,7 @@ class Cluster:
                 return
 
     def create_run(self, **fields: Any) -> str:
-        """Start a run; returns its id. The fields are those of V2beta1Run."""
+        """Start a run, and return its id. The fields are those of V2beta1Run."""
         import kfp_server_api
 
         run = kfp_server_api.V2beta1Run(**fields)
@@ -169,7 +168,7 @@ class Cluster:
         return str(created.run_id)
 
     def terminate(self, run_id: str) -> None:
-        """Ask for a run to be cancelled."""
+        """Request the cancellation of a run."""
         self._calls.send(
             lambda: self._calls.client.runs.run_service_terminate_run(
                 run_id, _request_timeout=TIMEOUT
@@ -178,10 +177,10 @@ class Cluster:
         )
 
     def retry(self, run_id: str) -> None:
-        """Continue a run that has failed or was terminated: steps that are done stay so.
+        """Continue a failed or terminated run; finished steps are kept.
 
         Raises:
-            InputError: If the server refuses, as for a run that has not ended.
+            InputError: If the server refuses, e.g. because the run has not ended.
         """
         self._calls.send(
             lambda: self._calls.client.runs.run_service_retry_run(run_id, _request_timeout=TIMEOUT),
@@ -189,14 +188,14 @@ class Cluster:
         )
 
     def read_log(self, run_id: str, pod: str, created: datetime | None = None) -> str | None:
-        """Return the log of a pod's main container; None if it is no longer available.
+        """The log of a pod's main container; None if it is no longer available.
 
-        The API has it, and where the host is the UI, the UI's server.
+        It is read from the API or, if the host is the UI, from the UI's server.
 
         Args:
             run_id: The run's id.
             pod: The pod's name.
-            created: When the run was made; the UI's server finds stored logs by the day.
+            created: The run's creation time; the UI's server finds stored logs by date.
         """
         query = urlencode(
             {
@@ -212,7 +211,7 @@ class Cluster:
         ):
             try:
                 status, content = self._calls.once(lambda path=path: self._calls.get(path), "log")  # type: ignore[misc]
-            except BusyError:  # HTTP 500 is also how a pod is said to be gone
+            except BusyError:  # HTTP 500 can also mean that the pod no longer exists
                 continue
             if status == 200 and not _is_no_log(content):
                 return content.decode("utf-8", errors="replace")
@@ -220,10 +219,10 @@ class Cluster:
 
     @contextmanager
     def download(self, path: str) -> Iterator[Any]:
-        """Stream a path of the host, whatever the status of its response.
+        """Stream a path of the host, with any HTTP status.
 
         Raises:
-            ClusterError: If the host does not answer.
+            ClusterError: If the host does not respond.
         """
         answer = self._calls.ask(lambda: self._calls.open(path, refused=False), path)
         try:
@@ -246,10 +245,9 @@ class Cluster:
 
 
 def _is_no_log(content: bytes) -> bool:
-    """Whether something else than a log was answered with HTTP 200.
+    """Return True if a response with HTTP 200 is not a log.
 
-    The API says in JSON that there is none. For what it does not know, the UI answers with its
-    page.
+    The API reports a missing log as JSON, and the UI returns its page for unknown paths.
     """
     start = content.lstrip()[:40].lower()
     return start.startswith((b"<!doctype", b"<html", b'{"error_message":', b'{"error":'))

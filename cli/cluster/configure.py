@@ -1,4 +1,4 @@
-"""Applies a platform's settings to the tasks of a pipeline, with KFP's own setters."""
+"""Apply a platform's settings to the tasks of a pipeline, with KFP's own setters."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _TIMES_LONGER = 2.0
 
 
 def configured(pipeline: Any, platform: Platform) -> Any:
-    """The same pipeline, traced again, with the settings of a platform.
+    """Trace a pipeline again, with the settings of a platform.
 
     Args:
         pipeline: A kfp GraphComponent.
         platform: The settings.
 
     Returns:
-        Another GraphComponent. With a platform that sets nothing it compiles to the same text.
+        A new GraphComponent. If the platform sets nothing, it compiles to the same text.
     """
     from kfp import dsl
     from kfp.dsl import pipeline_context
@@ -39,7 +39,7 @@ def configured(pipeline: Any, platform: Platform) -> Any:
         name=info.name,
         display_name=info.display_name or None,
         description=info.description or None,
-        # All three: KFP's own hour after success or failure is merged in and would win.
+        # Set all three, because KFP's default of one hour would override a single one.
         pipeline_config=dsl.PipelineConfig(
             ttl_seconds_after_finished=ttl,
             ttl_seconds_after_success=ttl,
@@ -67,7 +67,7 @@ def _configure(task: Any, name: str, platform: Platform) -> None:
     if platform.image_pull_secrets:
         kubernetes.set_image_pull_secrets(task, platform.image_pull_secrets)
     if name == "finetune" and platform.tensorboard is not None:
-        # Not an argument: it would be part of the cache's key.
+        # Not an argument, which would be part of the cache key.
         task.set_env_variable(POD_VARIABLE, json.dumps(tensorboard_view(platform)))
 
 

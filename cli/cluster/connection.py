@@ -1,4 +1,4 @@
-"""Which Kubeflow Pipelines a command talks to, and with which credentials."""
+"""The address of Kubeflow Pipelines and the credentials of a command."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Connection:
 
     @property
     def flags(self) -> str:
-        """The options as text, to be appended to a command."""
+        """The options as text, to append to a command."""
         given = {
             "--host": self.host,
             "--namespace": self.namespace,

@@ -1,4 +1,4 @@
-"""Cron expressions as KFP's controller reads them: robfig/cron 1.2, six fields, seconds first."""
+"""Cron expressions in the syntax of KFP's controller: robfig/cron 1.2, with seconds first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kfp_finetune.components.errors import InputError
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-# Names, the least and the greatest value: seconds, minutes, hours, days, months, weekdays.
+# Names, lowest and highest value of seconds, minutes, hours, days, months and weekdays.
 _FIELDS: tuple[tuple[list[str], int, int], ...] = (
     ([], 0, 59), ([], 0, 59), ([], 0, 23), ([], 1, 31), (_MONTHS, 1, 12), (_WEEKDAYS, 0, 6)
 )  # fmt: skip
@@ -20,13 +20,13 @@ _DAYS = 5 * 366  # after which the controller gives up
 
 @dataclass(frozen=True)
 class Cron:
-    """When something starts, in UTC.
+    """A parsed cron expression, in UTC.
 
     Attributes:
         text: The expression with its seconds.
-        values: The values that each field admits.
-        both_days: Whether a day must match both as a day of the month and of the week: it need not
-            where both are given.
+        values: The values that each field allows.
+        both_days: Whether a day must match both the day of the month and the weekday; False if both
+            are given.
     """
 
     text: str
@@ -35,10 +35,10 @@ class Cron:
 
     @classmethod
     def parse(cls, text: str) -> Cron:
-        """Read an expression of five fields, or of six with the seconds in front.
+        """Parse an expression of five fields, or of six with the seconds first.
 
         Raises:
-            ValueError: If it is none.
+            ValueError: If it is not valid.
         """
         parts = text.split()
         if len(parts) == 5:
@@ -52,7 +52,7 @@ class Cron:
         return cls(" ".join(parts), values, any(p[0] in "*?" for p in (parts[3], parts[5])))
 
     def next(self, after: datetime) -> datetime | None:
-        """The first start after a moment; None if there is none within five years."""
+        """The first start after a time; None if there is none within five years."""
         seconds, minutes, hours, *_ = map(sorted, self.values)
         after = after.astimezone(UTC)
         midnight = after.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -89,7 +89,7 @@ def _values(part: str, names: list[str], least: int, greatest: int) -> range:
 
     step = int(found["step"] or 1)
     low = number(found["low"]) if found["low"] else least
-    # "5/15" is 5, 20, 35, 50.
+    # "5/15" means 5, 20, 35, 50.
     last = greatest if found["low"] is None or found["step"] else low
     high = number(found["high"]) if found["high"] else last
     if not least <= low <= high <= greatest or not step:
@@ -98,10 +98,10 @@ def _values(part: str, names: list[str], least: int, greatest: int) -> range:
 
 
 def checked(text: str, now: datetime | None = None) -> Cron:
-    """The expression that `--cron` gives.
+    """Parse the value of `--cron`.
 
     Raises:
-        InputError: If it is not a valid one, or never matches a date.
+        InputError: If it is not a valid expression, or never matches a date.
     """
     try:
         cron = Cron.parse(text)
@@ -112,7 +112,7 @@ def checked(text: str, now: datetime | None = None) -> Cron:
         raise InputError(
             found,
             where="--cron",
-            expected="minute, hour, day, month and weekday; with seconds in front if you like",
+            expected="minute, hour, day, month and weekday, optionally preceded by seconds",
             remedy='for example --cron "0 6 * * 1": Mondays at six',
         )
     return cron

@@ -1,4 +1,4 @@
-"""Downloads a cluster run into a run folder as local runs have it."""
+"""Download a cluster run to a run folder like those of local runs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from kfp_finetune.pipelines import catalog
 from kfp_finetune.runs.folder import RECORD, RunError, RunFolder, RunRecord, StepRecord
 from kfp_finetune.runs.results import collect
 
-# What has been downloaded: name to size and tag, so that it is not again.
+# Size and tag of each downloaded file by name, so that it is not downloaded again.
 _FETCHED = ".fetched.json"
-# Inputs of the next step, as large as the data, and of no use without it.
+# Inputs of the next step, as large as the data and useless without it.
 _LEFT_THERE = ("tokenized_dataset",)
 _STATUS = {"terminated": "interrupted"}
 _OF_STEP = {
@@ -42,18 +42,19 @@ def fetch(
     """Download metrics, pages, TensorBoard's logs and the model; resume a partial download.
 
     Args:
-        cluster: Where it ran.
+        cluster: The run's cluster.
         run: The run.
-        target: The run folder; made if it is not there.
-        say: Called with a line for each download, and for what cannot be downloaded and why.
-        root: The pipeline root, where neither the run nor the default says it.
-        everything: Whether the tokenized data is downloaded too.
+        target: The run folder; created if it does not exist.
+        say: Called with a line for each download or failure.
+        root: The pipeline root, if it is neither in the run nor the default.
+        everything: Whether to download the tokenized data too.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: If it has left nothing, the folder is another run's, or a file cannot be had.
+        InputError: If the run has no artifacts, the folder belongs to another run, or a file cannot
+            be downloaded.
     """
     sources = Sources(cluster)
     outputs = Outputs(cluster, run, sources, root)
@@ -125,7 +126,7 @@ def _note(record: RunRecord, outputs: StepOutputs, names: list[str], origin: str
 
 
 def _origin(cluster: Cluster, run_id: str | None) -> str | None:
-    """The name of the run whose work a step is; its id if it has been deleted."""
+    """The name of the run that computed a step; its id if the run has been deleted."""
     if run_id is None:
         return None
     try:
@@ -135,16 +136,16 @@ def _origin(cluster: Cluster, run_id: str | None) -> str | None:
 
 
 class _Downloads:
-    """The downloads of one run into its folder.
+    """The downloads of one run.
 
     Args:
-        folder: The run.
-        sources: Where from.
+        folder: The run's folder.
+        sources: The stores to read from.
         say: Called with a line for each download.
-        left: Names of artifacts that are not.
+        left: Names of artifacts to omit.
 
     Attributes:
-        missing: What could not be downloaded, and why.
+        missing: The artifacts that could not be downloaded, and why.
     """
 
     def __init__(
@@ -164,7 +165,7 @@ class _Downloads:
         """Download the outputs of a step.
 
         Returns:
-            The names of its artifacts that are here.
+            The names of the artifacts that are now in the folder.
         """
         uris = {name: uri for name, uri in step.uris.items() if name not in self._left}
         items = {name: self._sources.items(uri) for name, uri in uris.items()}
@@ -190,7 +191,7 @@ class _Downloads:
         for name, found in items.items():
             for item in found:
                 path = f"{key}/{name}/{item.name}".rstrip("/")
-                # The names are a store's and a server's, and stay below the folder.
+                # The names come from a store or a server and must stay below the folder.
                 if path.startswith("/") or ".." in path.split("/"):
                     gone[name] = f"its path points outside the run's folder: {path}"
                 else:

@@ -25,18 +25,18 @@ _LOGS = "tensorboard_logs"
 
 
 class ClusterLogs:
-    """The event files of one cluster run, a folder for each training.
+    """The event files of one cluster run, in a folder for each training.
 
-    A run that is still going has them only where its `tensorboard_dir` says.
+    While a run is running, they are only in its `tensorboard_dir`.
 
     Args:
-        cluster: Where it runs.
-        name: Its name or id.
-        folder: Where they are copied to.
-        root: Its pipeline root, where neither the run nor the default says it.
+        cluster: The run's cluster.
+        name: The run's name or id.
+        folder: The folder to copy to.
+        root: The pipeline root, if it is neither in the run nor the default.
 
     Attributes:
-        folders: The folders with event files, by what they are called after.
+        folders: The folders with event files, by the names of their trainings.
     """
 
     def __init__(self, cluster: Cluster, name: str, folder: Path, root: str | None) -> None:
@@ -74,19 +74,19 @@ class ClusterLogs:
         """Copy the available files.
 
         Raises:
-            InputError: If there is nothing.
+            InputError: If there are no event files.
         """
         if not self.sync():
             place = Outputs(self._cluster, self._run, self._sources, self._root).place
             error = no_outputs(self._run, place)
-            error.remedy += "; a run that is still going needs a --tensorboard-dir, and --follow"
+            error.remedy += "; for a running run, start it with --tensorboard-dir, and add --follow"
             raise error
 
     def _folder_of(self, step: Step) -> Path:
         return self._folder if step.task.trial is None else self._folder / str(step.task.trial)
 
     def _copy(self, uri: str, folder: Path) -> int:
-        """Copy the event files of a folder; returns how many there are."""
+        """Copy the event files of a folder, and return their number."""
         there = 0
         for item in self._sources.items(uri):
             target = folder / item.name
@@ -110,7 +110,7 @@ class ClusterLogs:
 
 
 def _grow(target: Path, new: Path) -> None:
-    """Bring a copy up to date in place: TensorBoard reads on where it was, in the same file."""
+    """Update a copy in place, because TensorBoard continues reading the same file."""
     content = new.read_bytes()
     target.parent.mkdir(parents=True, exist_ok=True)
     before = target.read_bytes() if target.is_file() else None
@@ -134,16 +134,17 @@ def serve_with_cluster(
     """Show local and cluster runs in TensorBoard, side by side, until interrupted.
 
     Args:
-        names: Of local runs, their folders, or of cluster runs; empty for the cluster's newest.
+        names: Names of local runs, their folders, or names of cluster runs; empty for the newest
+            run of the cluster.
         runs_dir: The folder of local runs.
         bind: The address to listen on.
         port: The first port to try.
-        connection: Which Kubeflow.
-        root: The pipeline root, where neither the run nor the default says it.
+        connection: The address and the credentials.
+        root: The pipeline root, if it is neither in the run nor the default.
         follow: Whether to keep copying the logs of running cluster runs.
 
     Raises:
-        InputError: If a run is not there or has no logs.
+        InputError: If a run does not exist or has no logs.
     """
     check_installed()
     cluster = Cluster(connection)
@@ -181,7 +182,7 @@ def _newest(cluster: Cluster) -> str:
 
 
 def keep_syncing(logs: Sequence[ClusterLogs]) -> None:
-    """Copy again and again, beside what this process does, until it ends."""
+    """Copy repeatedly in a background thread until this process ends."""
 
     def keep() -> None:
         while True:
@@ -190,6 +191,6 @@ def keep_syncing(logs: Sequence[ClusterLogs]) -> None:
                 try:
                     each.sync()
                 except (ClusterError, InputError, OSError, RuntimeError) as error:
-                    print(f"not updated this time: {str(error).splitlines()[0]}", flush=True)
+                    print(f"update failed, trying again: {str(error).splitlines()[0]}", flush=True)
 
     threading.Thread(target=keep, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Connects to a cluster with the user's credentials."""
+"""Connect to a cluster with the user's credentials."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.storage.uris import without_secrets
 
 _IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
-# In a pod: its namespace, and the token that Kubeflow projects.
+# In a pod: the namespace, and the token that Kubeflow mounts.
 POD = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _POD_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")
 
 
 def connect(connection: Connection, host: str) -> Any:
-    """A kfp.Client, which finds out how to authenticate.
+    """A kfp.Client, which handles authentication.
 
     Raises:
         InputError: If a token or cookies cannot be read.
@@ -27,7 +27,7 @@ def connect(connection: Connection, host: str) -> Any:
     import kfp
 
     class Client(kfp.Client):
-        """Is made without asking how the server is, five times and five seconds apart."""
+        """Skips the health check, which would be repeated five times, five seconds apart."""
 
         def get_kfp_healthz(self, sleep_duration: int = 5) -> Any:
             return SimpleNamespace(multi_user=False)
@@ -48,7 +48,7 @@ def connect(connection: Connection, host: str) -> Any:
             credentials=credentials,
             ssl_ca_cert=os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE"),
         )
-    # urllib3 would try again on its own, and warn.
+    # urllib3 would retry by itself and print warnings.
     client.runs.api_client.rest_client.pool_manager.connection_pool_kw["retries"] = False
     return client
 
@@ -57,7 +57,7 @@ def host_of(connection: Connection) -> str:
     """The address of Kubeflow Pipelines.
 
     Raises:
-        InputError: If there is none, or it is not a valid URL.
+        InputError: If no address is given, or it is not a valid URL.
     """
     host = connection.host or os.environ.get("KF_PIPELINES_ENDPOINT") or ""
     if not host and POD.is_file():
@@ -88,7 +88,7 @@ def host_of(connection: Connection) -> str:
 
 
 def _secret(file: Path | None, variable: str, option: str) -> str | None:
-    """A token or cookies: from a file, else from the environment."""
+    """Read a token or cookies from a file or the environment."""
     if file is None:
         return os.environ.get(variable) or None
     try:

@@ -1,8 +1,8 @@
-"""The log of a step of a cluster run: from its pod, else what KFP or Argo has stored of it.
+"""The log of a step of a cluster run, from its pod or from the logs that KFP or Argo stored.
 
-Three places have it, at different times. The API reads the pod while that is there, and then Argo's
-archive, but not of large workflows. KFP's launcher stores a log with the step's artifacts when the
-step ends. Argo stores one for every pod that ends, also for those of drivers.
+It is in three places at different times. The API reads the pod while it exists, and later Argo's
+archive, except for large workflows. KFP's launcher stores a log with the step's artifacts when the
+step ends. Argo stores one for every pod that ends, including those of drivers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.storage.folder import Folder
 
 SECONDS_BETWEEN_LOOKS = 3.0
-# Kubeflow's own, where neither the run nor the configuration says another.
+# Kubeflow's default.
 DEFAULT_ROOT = "minio://mlpipeline/v2/artifacts"
 _LOG = "executor-logs"
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -31,13 +31,13 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which log is meant.
+    """The log that was requested.
 
     Attributes:
         step: The step's name.
-        candidate: Of a comparison: the candidate's name, or its number from 1.
+        candidate: In a comparison, the candidate's name or its number from 1.
         attempt: The number of the attempt, from 1; None for the last.
-        root: The pipeline root, where neither the run nor its workflow says it.
+        root: The pipeline root, if it is neither in the run nor in its workflow.
     """
 
     step: str
@@ -50,9 +50,9 @@ def show(cluster: Cluster, name: str, wanted: Wanted, *, follow: bool) -> None:
     """Print the log of a step.
 
     Args:
-        cluster: Where it runs.
+        cluster: The run's cluster.
         name: The run's id or name.
-        wanted: Which log.
+        wanted: The log to print.
         follow: Whether to keep printing until the step has ended.
 
     Raises:
@@ -102,13 +102,13 @@ def read(
     """The log of one of a step's pods, or of its driver if that failed; None if it is gone.
 
     Args:
-        cluster: Where it runs.
+        cluster: The run's cluster.
         run: The run.
         step: The step.
-        index: Which pod; the last if not given.
+        index: The index of the pod; by default the last.
         say: Called with the reason why a store cannot be read.
-        root: The pipeline root, where neither the run nor its workflow says it.
-        stores: Whether stores are asked, too, which may be slow or out of reach.
+        root: The pipeline root, if it is neither in the run nor in its workflow.
+        stores: Whether to read stores too, which may be slow or unreachable.
     """
     pods = step.drivers if step.failed_in_driver else step.attempts
     pod = pods[index] if pods else None
@@ -131,7 +131,7 @@ def read(
 def _by_layout(
     run: ObservedRun, step: Step, root: str | None, say: Callable[[str], None]
 ) -> str | None:
-    """The log of a step whose pods are not known: ROOT/PIPELINE/RUN_ID/TASK/UUID/executor-logs-N.
+    """The log of a step with unknown pods: ROOT/PIPELINE/RUN_ID/TASK/UUID/executor-logs-N.
 
     In a loop, the layout does not identify the trial.
     """
@@ -152,7 +152,7 @@ def _by_layout(
 
 
 def _stored(run: ObservedRun, step: Step, pod: Attempt) -> Iterator[tuple[str, str]]:
-    """Where a log may be stored: folder and name."""
+    """The possible locations of a stored log: folder and name."""
     if _LOG in step.outputs and not step.failed_in_driver:
         folder, _, name = step.outputs[_LOG].rpartition("/")
         yield folder, f"{name}-{pod.number}"
@@ -163,7 +163,7 @@ def _stored(run: ObservedRun, step: Step, pod: Attempt) -> Iterator[tuple[str, s
 
 
 def choose(run: ObservedRun, wanted: Wanted, flags: str) -> Step:
-    """The step that is meant.
+    """Find the requested step.
 
     Raises:
         InputError: If there is none, or several candidates have it.
@@ -217,7 +217,7 @@ def _followed(cluster: Cluster, run: ObservedRun, step: Step) -> Iterator[str]:
             if pod not in seen and seen:
                 _say(f"{step.title}: attempt {len(step.attempts)}")
             over = step.state in ("done", "failed", "terminated")
-            # The API has no way to stream: its log is asked for again, and what is new printed.
+            # The API cannot stream, so the log is requested repeatedly and new lines are printed.
             live = None if over else cluster.read_log(run.id, pod, run.run.created_at)
             text = read(cluster, run, step) if live is None else live
             if text and len(text) < seen.get(pod, 0):
@@ -249,7 +249,7 @@ def _why(run: ObservedRun, step: Step) -> str:
 
 
 def namespace_of(run: ObservedRun) -> str:
-    """Where a run's pods are."""
+    """The namespace of a run's pods."""
     return (run.workflow.namespace if run.workflow else "") or "kubeflow"
 
 
@@ -269,7 +269,7 @@ def _no_log(cluster: Cluster, run: ObservedRun, step: Step, problems: list[str])
             expected="a step that has started",
             remedy="add --follow to wait for it"
             if not run.is_over
-            else f"kfp-finetune status {run.id}{cluster.connection.flags} says why",
+            else f"kfp-finetune status {run.id}{cluster.connection.flags} shows the reason",
         )
     return InputError(
         f"the log of {step.title} is no longer available"
@@ -282,7 +282,7 @@ def _no_log(cluster: Cluster, run: ObservedRun, step: Step, problems: list[str])
 
 
 def words(state: str) -> str:
-    """A step's state as people read it."""
+    """A step's state in words."""
     return {"not_started": "not started", "cached": "from the cache"}.get(state, state)
 
 

@@ -1,8 +1,8 @@
-"""A cluster run as the server shows it: its specification, its steps, and what is not known of it.
+"""A cluster run as the server reports it: specification, steps, and what is unknown.
 
-This is the one place that reads the answers of `GET /apis/v2beta1/runs/ID`, and of
-`GET /apis/v1beta1/runs/ID`, which has the Argo workflow. A server may not answer the second; the
-steps then have no reasons, no pods and no origins, and `ObservedRun.unknown` says so.
+Only this module reads the responses of `GET /apis/v2beta1/runs/ID`, and of
+`GET /apis/v1beta1/runs/ID`, which has the Argo workflow. If a server does not support the second,
+the steps have no reasons, pods and origins, and `ObservedRun.unknown` explains this.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class ObservedRun:
 
     Attributes:
         run: The API's V2beta1Run.
-        spec: Its compiled pipeline, also where the API gives only the version that it refers to.
-        workflow: Its Argo workflow; None if the server does not give it.
-        unknown: What is not known of its steps, and why; "" if nothing is missing.
+        spec: Its compiled pipeline, even if the API returns only a reference to its version.
+        workflow: Its Argo workflow; None if the server does not return it.
+        unknown: The unknown properties of its steps, and why; "" if nothing is missing.
     """
 
     run: Any
@@ -56,7 +56,7 @@ class ObservedRun:
 
     @property
     def pipeline(self) -> str:
-        """The name of its pipeline, as Kubeflow knows it."""
+        """The name of its pipeline in Kubeflow."""
         return str((self.spec.pipeline.get("pipelineInfo") or {}).get("name", ""))
 
     @property
@@ -66,12 +66,12 @@ class ObservedRun:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended."""
+        """Return True if it has ended."""
         return is_over(self.run)
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        """Its parameters: those that were given, over the pipeline's defaults."""
+        """Its parameters: the given ones override the pipeline's defaults."""
         declared = (self.spec.pipeline.get("root") or {}).get("inputDefinitions") or {}
         defaults = {
             name: d["defaultValue"]
@@ -82,7 +82,7 @@ class ObservedRun:
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """Its steps in an order in which they run; each candidate's are steps of their own."""
+        """Its steps in execution order, separately for each candidate."""
         terminated = self.status == "terminated"
         unfinished = ["running", "waiting", "starting"]
         if self.workflow is not None and not self.workflow.unknown:
@@ -101,16 +101,16 @@ class ObservedRun:
 
     @cached_property
     def shown(self) -> tuple[Step, ...]:
-        """Its steps, and before them what KFP itself does where that waits or has failed.
+        """Its steps, preceded by KFP's own preparations that wait or have failed.
 
-        A pod of KFP's prepares every DAG: the run as a whole, and each trial of a loop.
+        A pod of KFP prepares every DAG: the run as a whole, and each trial of a loop.
         """
         if self.workflow is None:
             return self.steps
         return (*of_kfp(self.workflow, {s.task.name for s in self.steps}), *self.steps)
 
     def tasks(self) -> Iterator[Task]:
-        """The tasks that it is to run; those in a loop once for each trial."""
+        """The planned tasks; those in a loop once for each trial."""
         components = self.spec.pipeline.get("components") or {}
         tasks = self.spec.tasks
         for name in in_order(tasks):
@@ -137,21 +137,21 @@ class ObservedRun:
 
 
 def named(item: Any) -> Mapping[str, Any]:
-    """Return a loop's item as a candidate; other pipelines may loop over anything."""
+    """Return a loop's item as a candidate; in other pipelines it can be anything."""
     if isinstance(item, Mapping) and {"name", "seed"} <= item.keys():
         return item
     return {"name": str(item), "seed": None}
 
 
 def observe(cluster: Cluster, run: Any) -> ObservedRun:
-    """Request everything that the server has of a run.
+    """Request everything that the server knows about a run.
 
     Args:
-        cluster: Where it runs.
+        cluster: The run's cluster.
         run: The API's V2beta1Run.
 
     Raises:
-        ClusterError: If the cluster does not answer at all.
+        ClusterError: If the cluster does not respond at all.
     """
     answer = _v1beta1(cluster, run.run_id)
     spec = Spec.of_run(run)
@@ -166,23 +166,23 @@ def observe(cluster: Cluster, run: Any) -> ObservedRun:
             workflow = None
     why = NO_WORKFLOW if workflow is None else workflow.unknown
     if not spec.tasks:
-        unknown = "not known: the steps (the server no longer has the run's pipeline)"
+        unknown = "unknown: the steps (the server no longer has the run's pipeline)"
     else:
-        unknown = f"not known: {_UNKNOWN} ({why})" if why else ""
+        unknown = f"unknown: {_UNKNOWN} ({why})" if why else ""
     return ObservedRun(run, spec, workflow, unknown)
 
 
 def find(cluster: Cluster, name: str) -> ObservedRun:
-    """A run by its id or name, observed.
+    """Observe a run, given by its id or name.
 
     Raises:
-        InputError: If none or several have the name.
+        InputError: If no run or several runs have this name.
     """
     return observe(cluster, cluster.find_run(name))
 
 
 def is_over(run: Any) -> bool:
-    """Whether a run has ended; a terminated one may show it only by its end time."""
+    """Return True if a run has ended; a terminated one may have only an end time."""
     if run.state in _ENDED:
         return True
     return run.state == "CANCELING" and has_time(run.finished_at)
@@ -204,7 +204,7 @@ def status_of(run: Any) -> str:
 
 
 def unchanged(before: Any, after: Any) -> bool:
-    """Whether two v2beta1 answers show the same state of a run and its tasks."""
+    """Return True if two v2beta1 responses have the same state of a run and its tasks."""
 
     def states(run: Any) -> tuple[Any, ...]:
         details = (run.run_details.task_details if run.run_details else None) or []
@@ -214,7 +214,7 @@ def unchanged(before: Any, after: Any) -> bool:
 
 
 def has_time(value: datetime | None) -> bool:
-    """Whether it is a time, and not the API's 1970 for none."""
+    """Return True for a time other than 1970, which the API returns for none."""
     return value is not None and value.year > 1970
 
 
@@ -224,7 +224,7 @@ def given_parameters(run: Any) -> dict[str, Any]:
 
 
 def _v1beta1(cluster: Cluster, run_id: str) -> dict[str, Any] | None:
-    """The v1beta1 answer; None if the server has none, or may not be asked for it."""
+    """The v1beta1 response; None if the server has none, or the user has no permission."""
     try:
         return cluster.get_v1beta1(run_id)
     except (InputError, ClusterError):
@@ -232,7 +232,7 @@ def _v1beta1(cluster: Cluster, run_id: str) -> dict[str, Any] | None:
 
 
 def _referred(cluster: Cluster, run: Any, answer: Mapping[str, Any] | None) -> Spec:
-    """The pipeline of a run that only refers to an uploaded version; empty if nothing has it."""
+    """The pipeline of a run that only refers to an uploaded version; empty if it is gone."""
     reference = run.pipeline_version_reference
     version = None
     if reference is not None and reference.pipeline_version_id:
@@ -247,6 +247,6 @@ def _referred(cluster: Cluster, run: Any, answer: Mapping[str, Any] | None) -> S
         return Spec({}, {})
     try:
         spec = Spec.of_run(cluster.version(*version))
-    except InputError:  # it has been deleted, or may not be seen
+    except InputError:  # it has been deleted, or the user has no permission
         return Spec({}, {})
     return replace(spec, version=version)

@@ -1,8 +1,7 @@
-"""Which run made what a cached step took over, where no later step says it.
+"""Find the run that computed a cached step, if no later step has recorded it.
 
-A step that came from the cluster's cache has left nothing under its own run. It came from the
-newest step that succeeded before with the same inputs, in this run's pipeline: that is what KFP's
-cache looks for.
+A step that came from the cluster's cache has no outputs in its own run. KFP's cache uses the newest
+step that succeeded before with the same inputs, in the same pipeline; so does this module.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class Origins:
     """The earlier runs that a run's cached steps may have come from.
 
     Args:
-        cluster: Where they are.
+        cluster: The run's cluster.
         run: The run whose steps came from the cache.
     """
 
@@ -37,11 +36,11 @@ class Origins:
         self._versions: dict[str, Spec] = {}
 
     def of(self, step: Step, inputs: Mapping[str, str]) -> Iterator[tuple[ObservedRun, Step]]:
-        """Steps that succeeded before with the same inputs, the newest run's first.
+        """Earlier successful steps with the same inputs, newest run first.
 
         Args:
             step: The step that came from the cache.
-            inputs: URIs of its input artifacts, as far as they are known.
+            inputs: The known URIs of its input artifacts.
         """
         wanted = identity(self._run, step.task)
         for other in self._runs():
@@ -62,7 +61,7 @@ class Origins:
                     yield other, found
 
     def _runs(self) -> list[ObservedRun]:
-        """The runs before this one, the newest first, without their workflows."""
+        """The runs before this one, newest first, without their workflows."""
         if self._earlier is None:
             self._earlier = [
                 ObservedRun(run, self._spec(run), None, "")
@@ -91,7 +90,7 @@ class Origins:
 
 
 def identity(run: ObservedRun, task: Task) -> str:
-    """Everything that determines a task's outputs, as text: its inputs, and those before it."""
+    """Everything that determines a task's outputs, as text: its inputs and earlier tasks."""
     root = run.spec.tasks
     within = loop_of(run.spec, task)
     if within is None:
@@ -106,7 +105,7 @@ def identity(run: ObservedRun, task: Task) -> str:
 
 
 def loop_of(spec: Spec, task: Task) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """The loop that a task is in, and the tasks of that; None if it is in none."""
+    """The loop that contains a task, with the loop's tasks; None if there is none."""
     if task.trial is None:
         return None
     components = spec.pipeline.get("components") or {}
@@ -118,7 +117,7 @@ def loop_of(spec: Spec, task: Task) -> tuple[dict[str, Any], dict[str, Any]] | N
 
 
 def _scope(run: ObservedRun, loop: Mapping[str, Any], item: Any) -> dict[str, Any]:
-    """The values that the tasks of a loop are given, by the names that they have there."""
+    """The values passed to the tasks of a loop, by their names in the loop."""
     inputs = (loop.get("inputs") or {}).get("parameters") or {}
     values = {name: _resolved(source, run.parameters) for name, source in inputs.items()}
     return values | {(loop.get("parameterIterator") or {}).get("itemInput", ""): item}
@@ -136,7 +135,7 @@ def _own(run: ObservedRun, task: Mapping[str, Any], scope: Mapping[str, Any]) ->
 
 
 def _resolved(source: Mapping[str, Any], scope: Mapping[str, Any]) -> Any:
-    """A parameter's value; where another task returns it, which."""
+    """A parameter's value, or the task that returns it."""
     if "componentInputParameter" in source:
         value = scope.get(source["componentInputParameter"])
         if key := _ITEM_KEY.search(source.get("parameterExpressionSelector", "")):
@@ -145,12 +144,12 @@ def _resolved(source: Mapping[str, Any], scope: Mapping[str, Any]) -> Any:
         value = source["runtimeValue"].get("constant")
     else:
         return dict(source)
-    # The API gives 32 as 32.0, an uploaded pipeline's YAML as 32.
+    # The API has 32.0 for 32, an uploaded pipeline's YAML has 32.
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _before(tasks: Mapping[str, Any], names: list[str]) -> set[str]:
-    """Tasks with all that run before them."""
+    """Tasks together with all tasks that they depend on."""
     found, waiting = set(), list(names)
     while waiting:
         name = waiting.pop()

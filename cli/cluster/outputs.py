@@ -1,10 +1,9 @@
-"""Where the outputs of a cluster run's steps are.
+"""Locate the outputs of the steps of a cluster run.
 
-A step leaves them at PIPELINE_ROOT/PIPELINE/RUN_ID/TASK/UUID/OUTPUT. The last step of a run,
-record_artifacts, has written down where all of them are, also of those from the cache. Without it,
-as in failed runs and those of version 0.1.0, the run says where those of its own steps are, and
-those that a later step was given. What came from the cache and went to no step is searched for in
-earlier runs (`origins`).
+A step writes them to PIPELINE_ROOT/PIPELINE/RUN_ID/TASK/UUID/OUTPUT. The last step of a run,
+record_artifacts, writes a list of all outputs, including those from the cache. Without it, as in
+failed runs and runs of version 0.1.0, the run has the locations of its own outputs and of the
+inputs of later steps. Other outputs of cached steps are searched for in earlier runs (`origins`).
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from kfp_finetune.cli.cluster.steps import Step
 from kfp_finetune.components.errors import InputError
 
 LOG = "executor-logs"
-# Outputs of these types are numbers in KFP's database; there are no files.
+# Outputs of these types are numbers in KFP's database, without files.
 _WITHOUT_FILES = (
     "system.Metrics",
     "system.ClassificationMetrics",
@@ -44,10 +43,10 @@ class StepOutputs:
 
     Attributes:
         step: The step.
-        uris: Where its artifacts are, by their names.
-        logs: Where its stored logs are, one for each of its pods.
-        origin: The id of the run whose work it is; None: its own run's.
-        missing: Why its artifacts cannot be brought; "" if they can, or it has none.
+        uris: The URIs of its artifacts, by name.
+        logs: The URIs of its stored logs, one for each of its pods.
+        origin: The id of the run that computed it; None if it ran in this run.
+        missing: The reason why its artifacts cannot be fetched; "" if they can, or it has none.
     """
 
     step: Step
@@ -61,10 +60,10 @@ class Outputs:
     """The outputs of one cluster run.
 
     Args:
-        cluster: Where it ran.
+        cluster: The run's cluster.
         run: The run.
-        sources: Where they are read from.
-        root: Its pipeline root, where that is neither in the run nor the default.
+        sources: The stores to read from.
+        root: The pipeline root, if it is neither in the run nor the default.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class Outputs:
         return self._folder(self._run)
 
     def all(self) -> list[StepOutputs]:
-        """Return the outputs of the steps, in an order in which they ran."""
+        """Return the outputs of the steps, in execution order."""
         index = self._index()
         given = _given(self._run)
         found: dict[str, StepOutputs] = {}
@@ -103,9 +102,9 @@ class Outputs:
         return {}
 
     def _contradicted(self, index: Mapping[str, Mapping[str, str]]) -> set[str]:
-        """The steps that the run itself knows otherwise, with all trials of such a step.
+        """The steps for which the run has different URIs, with all trials of such a step.
 
-        What a loop returns is a list, and its order is the server's.
+        A loop returns a list, whose order the server chooses.
         """
         wrong = {
             step.task.name
@@ -118,7 +117,7 @@ class Outputs:
     def _recorded(self, step: Step, uris: Mapping[str, str]) -> StepOutputs:
         names = _with_files(self._run, step)
         found = {name: uris[name] for name in names if name in uris}
-        # What is written down may not lead to this disk, unless that is where the run's root is.
+        # A listed path must not be on this disk, unless the run's root is.
         here = self.place.startswith("file://")
         found = {n: uri for n, uri in found.items() if here or uri.startswith(_REMOTE)}
         makers = {_run_of(uri.rpartition("/")[0]) for uri in found.values()} - {self._run.id, ""}
@@ -150,12 +149,12 @@ class Outputs:
         )
 
     def _of_executed(self, run: ObservedRun, step: Step, names: list[str]) -> dict[str, str]:
-        """Where a step that ran itself has left its artifacts."""
+        """The URIs of the artifacts of a step that ran in this run."""
         if step.outputs:
             return {name: step.outputs[name] for name in names if name in step.outputs}
         if run.workflow is not None or "all candidates" in step.title:
             return {}
-        # Without a workflow nothing tells the folder: of several the fullest counts.
+        # Without a workflow the folder is unknown: use the one with the most outputs.
         task = self._folder(run) + "/" + step.task.name
         by_folder = {f: self._sources.items(f"{task}/{f}") for f in self._sources.folders(task)}
         if not by_folder:
@@ -185,7 +184,7 @@ def _parsed(text: bytes, where: str) -> dict[str, dict[str, str]]:
     """The URIs in artifacts.json by output, by step; a step in a loop is TRIAL/STEP.
 
     Raises:
-        InputError: If it is something else.
+        InputError: If the content is not valid.
     """
     try:
         steps = json.loads(text)["steps"]
@@ -202,8 +201,8 @@ def _parsed(text: bytes, where: str) -> dict[str, dict[str, str]]:
         raise InputError(
             "the list of the run's artifacts cannot be read",
             where=where,
-            expected="what the step record_artifacts writes",
-            remedy="fetch it with the version of kfp-finetune that submitted the run",
+            expected="the list that the step record_artifacts writes",
+            remedy="fetch the run with the version of kfp-finetune that submitted it",
         ) from None
     return found
 
@@ -223,7 +222,7 @@ def _with_files(run: ObservedRun, step: Step) -> list[str]:
 
 
 def _given(run: ObservedRun) -> dict[str, str]:
-    """The folders of those steps whose outputs a later step was given, by the steps' keys."""
+    """The folders of the steps whose outputs a later step received, by the steps' keys."""
     found = {}
     for step in run.steps:
         for name, (producer, output) in _producers(run, step).items():
@@ -234,7 +233,7 @@ def _given(run: ObservedRun) -> dict[str, str]:
 
 
 def _inputs(run: ObservedRun, step: Step, known: Mapping[str, StepOutputs]) -> dict[str, str]:
-    """URIs of a step's input artifacts, as far as those before it are known."""
+    """The known URIs of a step's input artifacts."""
     return {
         name: known[producer].uris[output]
         for name, (producer, output) in _producers(run, step).items()
@@ -243,7 +242,7 @@ def _inputs(run: ObservedRun, step: Step, known: Mapping[str, StepOutputs]) -> d
 
 
 def _producers(run: ObservedRun, step: Step) -> dict[str, tuple[str, str]]:
-    """For each input artifact, the key of the step that makes it and the output's name."""
+    """For each input artifact, the key of the step that produces it and the output's name."""
     within = loop_of(run.spec, step.task)
     tasks = within[1] if within else run.spec.tasks
     if step.task.name not in tasks:

@@ -25,7 +25,7 @@ _IMAGE = re.compile(r"[\w][\w.:/@-]*", re.ASCII)
 _FLAG_SECRET = re.compile(r"([\w.-]+)/([\w.-]+)=(\w+)", re.ASCII)
 _YEAR = 365 * 24 * 3600
 
-# As kfp's setters take them.
+# The formats that kfp's setters accept.
 Cpu = Annotated[str, Field(pattern=r"^([0-9]*[.])?[0-9]+m?$")]
 Memory = Annotated[str, Field(pattern=r"^[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?$")]
 
@@ -63,7 +63,7 @@ class Step(_Settings):
     accelerator_count: int = Field(default=1, ge=1)
     node_selector: dict[str, str] = {}
     tolerations: list[Toleration] = []
-    shm_size: Memory | None = Field(default=None, description="of /dev/shm; several GPUs want some")
+    shm_size: Memory | None = Field(default=None, description="of /dev/shm, for several GPUs")
     retries: int | None = Field(default=None, ge=0)
     retry_wait_seconds: int = Field(
         default=60, ge=0, description="before the first; then twice as long"
@@ -100,19 +100,19 @@ class Platform(_Settings):
     """Settings of the cluster for a pipeline.
 
     Attributes:
-        image: Of every step; None: the one the components declare.
-        defaults: What every step gets.
-        steps: What single steps get besides, by their names.
+        image: Image of every step; None for the one that the components declare.
+        defaults: Resources of every step.
+        steps: Additional resources of single steps, by name.
         env: Environment variables of every step, such as AWS_ENDPOINT_URL; no secrets.
-        secrets: Environment variables that Kubernetes takes from secrets.
-        hub_cache_pvc: Volume that keeps what is downloaded from the Hub.
+        secrets: Environment variables from Kubernetes secrets.
+        hub_cache_pvc: Volume for downloads from the Hub.
         checkpoints_pvc: Volume for `checkpoint_dir`, mounted at `CHECKPOINTS`.
-        volumes: Other volumes: path in the container to claim.
+        volumes: Other volumes, as claims by path in the container.
         image_pull_secrets: Names of secrets.
-        ttl_seconds: How long the finished workflow and its pods are kept, however it ended;
-            artifacts and logs stay.
-        parallelism: How many candidates are trained at the same time; None: all of them.
-        tensorboard: The UI's TensorBoard; None: the UI has no viewer for it, and shows a command.
+        ttl_seconds: Seconds to keep the finished workflow and its pods; artifacts and logs are kept
+            anyway.
+        parallelism: Number of candidates to train at the same time; None for all of them.
+        tensorboard: The UI's TensorBoard; None if the UI has no viewer and shows a command instead.
     """
 
     image: Image | None = None
@@ -129,13 +129,13 @@ class Platform(_Settings):
     tensorboard: TensorBoardPod | None = None
 
     def of(self, step: str) -> Step:
-        """Return a step's settings: its own over the defaults."""
+        """Return a step's settings; its own override the defaults."""
         own = self.steps.get(step, Step())
         given = own.model_dump(include=own.model_fields_set)
         return Step(**self.defaults.model_dump() | given)
 
     def mounts(self, step: str) -> dict[str, str]:
-        """A step's volumes: path in the container to claim."""
+        """A step's volumes, as claims by path in the container."""
         mounts = dict(self.volumes)
         if self.hub_cache_pvc and step in _DOWNLOADING:
             mounts[HUB_CACHE] = self.hub_cache_pvc
@@ -154,19 +154,19 @@ def load(
     gpus: int | None = None,
     secrets: Sequence[str] = (),
 ) -> Platform:
-    """Read a platform file and put the flags over it.
+    """Read a platform file, which flags override.
 
     Args:
-        file: YAML with the attributes of `Platform`; None: nothing.
+        file: YAML with the attributes of `Platform`, or None.
         steps: The pipeline's steps.
         image: `--image`.
-        cpu: `--cpu`, of finetune: request and limit.
-        memory: `--memory`, of finetune: request and limit.
-        gpus: `--gpus`, of finetune.
+        cpu: `--cpu`, the request and limit of finetune.
+        memory: `--memory`, the request and limit of finetune.
+        gpus: `--gpus` of finetune.
         secrets: `--secret NAME/KEY=VARIABLE`.
 
     Raises:
-        InputError: If something is wrong, all of it in one message.
+        InputError: Listing every problem.
     """
     values = read(file) if file is not None else {}
     where = str(file) if file is not None else "the command line"
@@ -218,7 +218,7 @@ def _explained(error: ValidationError, where: str) -> InputError:
                 found,
                 where=where,
                 expected=_expected(problem["loc"]),
-                remedy="correct it; docs/cluster.md has an example",
+                remedy="correct the file; docs/cluster.md has an example",
             )
         )
     return InputError.of_all(problems)
@@ -256,7 +256,7 @@ def _check(platform: Platform, steps: Sequence[str], where: str) -> None:
             f"env sets {name}, which looks like a secret: the compiled pipeline would show it",
             where=f"{where}, env",
             expected="a secret's name under secrets",
-            remedy=f"put it into a Kubernetes secret, and --secret NAME/KEY={name}",
+            remedy=f"put it into a Kubernetes secret and add --secret NAME/KEY={name}",
         )
         for name, value in named.items()
         if looks_secret(name, value)

@@ -1,8 +1,8 @@
-"""How far a step is: what its pod last reported, carried on to now.
+"""Estimate a step's current progress from its pod's last report.
 
-Argo passes a pod's report on once a minute, and does not say when the pod made it: on average half
-a minute before. Between two reports the step is taken to go on as fast as before, and what is shown
-says how old the report is.
+Argo forwards a pod's report once per minute without its time, which is half a minute earlier on
+average. Between two reports the step is assumed to continue at the same speed; the age of the
+report is shown.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from kfp_finetune.progress.lines import duration
 
-# A report that is older says little of where the step is now.
+# An older report is no basis for an estimate.
 _LONGEST = 150.0
 _DELAY = timedelta(seconds=30)
 _WIDTH = 16
@@ -20,14 +20,14 @@ _WIDTH = 16
 
 @dataclass(frozen=True)
 class Estimate:
-    """How far a step is by now.
+    """The progress of a pipeline step.
 
     Attributes:
-        done: Steps, estimated.
-        total: Of how many.
-        left: Seconds; None if the rate is not known.
+        done: Estimated number of training steps.
+        total: Number of planned training steps.
+        left: Remaining seconds; None if the rate is unknown.
         age: Seconds since the report.
-        reported: Steps, as reported.
+        reported: Number of training steps in the report.
     """
 
     done: int
@@ -37,7 +37,7 @@ class Estimate:
     reported: int
 
     def line(self) -> str:
-        """As a person reads it, within 76 columns."""
+        """The progress as text, within 76 columns."""
         share = self.done / self.total
         filled = round(share * _WIDTH)
         left = f", about {duration(self.left)} left" if self.left is not None else ""
@@ -46,35 +46,35 @@ class Estimate:
 
     @property
     def remark(self) -> str:
-        """How old the report is, about."""
+        """The approximate age of the report."""
         return f"as of {duration(round(self.age))} ago"
 
 
 class Pace:
-    """Estimates how far one pod is, from its reports."""
+    """Estimates the progress of one pod from its reports."""
 
     def __init__(self, started: datetime | None) -> None:
         self._reports: list[tuple[datetime, int]] = [(started, 0)] if started else []
         self._total = 0
 
     def report(self, done: int, total: int, seen: datetime) -> None:
-        """Take in a report; the same number again is none.
+        """Add a report; one with an unchanged number is ignored.
 
         Args:
-            done: Steps done.
-            total: Of how many.
-            seen: When Argo wrote it down.
+            done: Number of steps done.
+            total: Number of planned steps.
+            seen: The time at which Argo recorded it.
         """
         self._total = total
         if self._reports and self._reports[-1][1] == done:
             return
         self._reports.append((seen - _DELAY, done))
-        # The first minutes went into starting up: two reports tell the rate better.
+        # Start-up takes the first minutes, so the rate is computed from two reports.
         if len(self._reports) > 2 and self._reports[0][1] == 0:
             del self._reports[0]
 
     def now(self, moment: datetime | None = None) -> Estimate | None:
-        """How far it is; None before the first report."""
+        """The estimated progress; None before the first report."""
         if not self._total or not self._reports:
             return None
         seen, reported = self._reports[-1]

@@ -1,4 +1,4 @@
-"""Explains in one line why a step waits or failed, and how to fix it."""
+"""Explain in one line why a step waits or failed, and how to fix it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SECRET = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
 _KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) (\S+)")
 _IMAGE = re.compile(r'(\w*Image\w*|ErrImagePull)\b.*?"([^"]+)"', re.DOTALL)
 _EXIT = re.compile(r"exit status (\d+)")
-# How KFP's launcher and driver say, in their last line, why they end (klog: fatal or error).
+# The last line of KFP's launcher and driver, with the reason (klog: fatal or error).
 _KLOG = re.compile(r"^[FE]\d{4} \S+ +\d+ \S+\] (.*)$")
 _PREFIXES = ("failed to execute component: ", "KFP driver: ")
 _LINE = 400
@@ -26,13 +26,13 @@ _LINE = 400
 
 @dataclass(frozen=True)
 class Reason:
-    """Why.
+    """The reason why a step waits or failed.
 
     Attributes:
-        text: In a line.
-        remedy: What to do; "" where there is nothing in particular.
-        change: Options with which to run it again; "" where it may be resumed as it is.
-        input_error: What our own component said of its input: the fields of an `InputError`.
+        text: The reason, in one line.
+        remedy: How to fix it; "" if there is no specific remedy.
+        change: Options for running it again; "" if the run can be resumed unchanged.
+        input_error: The fields of the `InputError` that our component reported.
     """
 
     text: str
@@ -45,15 +45,15 @@ class Reason:
 
 
 def of_waiting(step: Step, namespace: str) -> Reason:
-    """Why a step's pod cannot start.
+    """Explain why a step's pod cannot start.
 
     Args:
-        step: Which.
-        namespace: Where it is to run.
+        step: The step.
+        namespace: The namespace of its pod.
     """
     message = step.message
     if found := _UNSCHEDULABLE.match(message):
-        # What follows the first sentence is about preemption.
+        # The sentences after the first are about preemption.
         short = found[1].split(". ")[0].rstrip(".")
         return Reason(clean(f"Unschedulable: {short}"), _of_scheduling(short, namespace))
     if found := _SECRET.search(message):
@@ -78,7 +78,7 @@ def of_waiting(step: Step, namespace: str) -> Reason:
         return Reason(clean(message)[:_LINE])
     return Reason(
         clean(message)[:_LINE],
-        f"kubectl describe pod -n {namespace} {pods[-1].pod} shows what it waits for",
+        f"kubectl describe pod -n {namespace} {pods[-1].pod} shows the reason",
     )
 
 
@@ -102,11 +102,11 @@ def _of_scheduling(short: str, namespace: str) -> str:
 
 
 def of_failure(step: Step, log: str | None) -> Reason:
-    """Why a step has failed.
+    """Explain why a step failed.
 
     Args:
-        step: Which.
-        log: The log of its last pod, or of its driver if that failed; None if nobody has it.
+        step: The step.
+        log: The log of its last pod, or of its driver if that failed; None if unavailable.
     """
     lines = (log or "").splitlines()
     own = _own_error(lines)
@@ -118,18 +118,18 @@ def of_failure(step: Step, log: str | None) -> Reason:
         return Reason(clean(str(own.get("found") or "")))
     said = _last_words(lines)
     if step.failed_in_driver:
-        # What it refuses it refuses again; what befell its pod may not happen again.
+        # A refusal would be repeated; a failure of its pod may not happen again.
         refused = bool(said) or step.message.startswith("main: ")
         text = f"KFP's driver failed: {said or _short(step.message)}"
         return Reason(text, change="CHANGES" if refused else "")
-    if said == "signal: killed":  # Go's words
+    if said == "signal: killed":  # messages of Go
         return Reason(_of_code(137))
     if found := _EXIT.fullmatch(said):
         return Reason(_of_code(int(found[1])))
     if said:
         return Reason(said)
     if "pod deleted" in step.message:
-        return Reason("its pod was deleted, as when a node is drained or lost")
+        return Reason("its pod was deleted, e.g. because a node was drained or lost")
     if "DeadlineExceeded" in step.message or "specified deadline" in step.message:
         return Reason(
             "DeadlineExceeded: it ran longer than its time limit",
@@ -160,7 +160,7 @@ def _doubled(limit: str) -> str:
 
 def _of_code(code: int) -> str:
     signals = {
-        137: " (killed: SIGKILL, as by the kernel where memory runs out)",
+        137: " (killed: SIGKILL, e.g. by the kernel when out of memory)",
         139: " (crashed: SIGSEGV)",
         143: " (ended: SIGTERM)",
     }
@@ -168,7 +168,7 @@ def _of_code(code: int) -> str:
 
 
 def _short(message: str) -> str:
-    """Argo's "main: Error (exit code 1)" without the container's name."""
+    """Shorten Argo's "main: Error (exit code 1)" by the container's name."""
     return clean(message.removeprefix("main: "))[:_LINE]
 
 
@@ -182,7 +182,7 @@ def _own_error(lines: list[str]) -> dict[str, Any] | None:
 
 
 def _last_words(lines: list[str]) -> str:
-    """The last line in which KFP's launcher or driver says why it ends; "" if there is none."""
+    """The last line with a reason from KFP's launcher or driver; "" if there is none."""
     for line in reversed(lines):
         if found := _KLOG.match(line):
             text = found[1]

@@ -24,7 +24,7 @@ class Schedules:
     """The schedules of one Kubeflow.
 
     Args:
-        calls: How it is called.
+        calls: The calls to its API.
     """
 
     def __init__(self, calls: Calls) -> None:
@@ -32,11 +32,11 @@ class Schedules:
         self._names: dict[str, str | None] = {}
 
     def create(self, cron: Cron, **fields: Any) -> str:
-        """Have a run started on a schedule; returns the schedule's id.
+        """Create a schedule, and return its id.
 
         Args:
-            cron: When.
-            **fields: Those of V2beta1RecurringRun.
+            cron: The times at which it starts runs.
+            **fields: Fields of V2beta1RecurringRun.
         """
         schedule = kfp_server_api.V2beta1RecurringRun(
             mode=kfp_server_api.RecurringRunMode.ENABLE,
@@ -72,10 +72,10 @@ class Schedules:
                 return
 
     def find(self, name: str) -> Any:
-        """A schedule by its id, or by its name where only one has it.
+        """A schedule by its id, or by its name if only one has it.
 
         Raises:
-            InputError: If none or several have it.
+            InputError: If no schedule or several schedules have this name.
         """
         if is_uuid(name):
             return self._get(name)
@@ -83,18 +83,18 @@ class Schedules:
         if len(found) == 1:
             return found[0]
         raise InputError(
-            f"{len(found)} schedules are called '{name}'"
+            f"{len(found)} schedules are named '{name}'"
             if found
             else f"there is no schedule '{name}'",
             where=place(self._calls.host, self._calls.namespace),
-            expected="a schedule's id, or a name that one schedule has",
+            expected="a schedule's id, or a name that only one schedule has",
             remedy="give one of " + ", ".join(each.recurring_run_id for each in found[:5])
             if found
             else f"kfp-finetune schedules{self._calls.connection.flags} lists them",
         )
 
     def name_of(self, run: Any) -> str | None:
-        """The name of the schedule that started a run; None if none did, or it was deleted."""
+        """The name of the schedule that started a run; None if there is none, or it was deleted."""
         identity = run.recurring_run_id
         if identity and identity not in self._names:
             try:
@@ -104,9 +104,9 @@ class Schedules:
         return self._names.get(identity)
 
     def run_name(self, run: Any) -> str:
-        """A run's name; of a scheduled one its schedule's and its date, in UTC.
+        """A run's name; for a scheduled run, the schedule's name with the date in UTC.
 
-        KFP calls it "f-cronh6vh2-1-3184598476", and a run's name cannot be set by a schedule.
+        KFP names it "f-cronh6vh2-1-3184598476", and a schedule cannot set the names of its runs.
         """
         schedule = self.name_of(run)
         if schedule is None:
@@ -114,7 +114,7 @@ class Schedules:
         return f"{schedule}-{(run.scheduled_at or run.created_at).astimezone(UTC):%Y-%m-%d-%H%M}"
 
     def might_name(self, run_name: str) -> bool:
-        """Whether this is the name of a schedule and a date."""
+        """Return True if a name consists of a schedule's name and a date."""
         found = _RUN_NAME.fullmatch(run_name)
         return found is not None and any(self.all(found["schedule"]))
 
@@ -123,16 +123,16 @@ class Schedules:
         self._send("disable_recurring_run", schedule.recurring_run_id, schedule.display_name)
 
     def resume(self, schedule: Any) -> None:
-        """Start runs again; none for the time in between."""
+        """Start runs again, without making up for the time in between."""
         self._send("enable_recurring_run", schedule.recurring_run_id, schedule.display_name)
 
     def delete(self, schedule: Any) -> None:
-        """Remove it; its runs stay, and running ones continue."""
+        """Delete a schedule; its runs are kept, and running ones continue."""
         self._send(
             "delete_recurring_run",
             schedule.recurring_run_id,
             schedule.display_name,
-            # Else Kubernetes removes the workflows of its runs, those that train among them.
+            # Otherwise Kubernetes deletes the workflows of its runs, even of running ones.
             propagation_policy="ORPHAN",
         )
 
@@ -154,7 +154,7 @@ class Schedules:
 
 
 def next_start(schedule: Any, now: datetime) -> datetime | None:
-    """When a schedule next starts a run; None if it is paused, has ended, or it is unknown."""
+    """The next start of a schedule; None if it is paused, has ended, or the time is unknown."""
     if not is_active(schedule) or schedule.trigger is None:
         return None
     trigger = schedule.trigger.cron_schedule or schedule.trigger.periodic_schedule
@@ -163,7 +163,7 @@ def next_start(schedule: Any, now: datetime) -> datetime | None:
     if schedule.trigger.cron_schedule is not None:
         try:
             start = Cron.parse(trigger.cron).next(after)
-        except ValueError:  # "@every 1h", which only Kubeflow's UI and other clients make
+        except ValueError:  # "@every 1h", which only Kubeflow's UI and other clients create
             return None
     else:
         every = timedelta(seconds=int(trigger.interval_second))
@@ -173,7 +173,7 @@ def next_start(schedule: Any, now: datetime) -> datetime | None:
 
 
 def when(schedule: Any) -> str:
-    """When a schedule starts runs, as it was given."""
+    """The times at which a schedule starts runs, as they were given."""
     if schedule.trigger is None:
         return ""
     if schedule.trigger.cron_schedule is not None:
@@ -182,7 +182,7 @@ def when(schedule: Any) -> str:
 
 
 def is_active(schedule: Any) -> bool:
-    """Whether it starts runs."""
+    """Return True if the schedule starts runs."""
     return str(schedule.mode) == "ENABLE"
 
 
@@ -190,12 +190,12 @@ def last_runs(runs: Iterable[Any], schedules: Iterable[Any], count: int) -> dict
     """The newest runs of each schedule.
 
     Args:
-        runs: All runs, the newest first; read no further than needed.
-        schedules: Whose.
-        count: At most this many each.
+        runs: All runs, newest first; read only as far as needed.
+        schedules: The schedules.
+        count: Maximum number of runs per schedule.
 
     Returns:
-        Schedules' ids to runs.
+        The runs by the schedule's id.
     """
     last: dict[str, list[Any]] = {each.recurring_run_id: [] for each in schedules}
     oldest = min((each.created_at for each in schedules), default=None)

@@ -1,4 +1,4 @@
-"""Experiments, pipelines and their versions: made on a cluster if they are not there."""
+"""Find or create experiments, pipelines and their versions on a cluster."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _HASH_DIGITS = 7
 
 
 class Registry:
-    """What is registered in one Kubeflow.
+    """The registered objects of one Kubeflow.
 
     Args:
-        calls: How it is called.
+        calls: The calls to its API.
     """
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
     def experiment(self, name: str) -> str:
-        """The id of an experiment, which is made if it is not there."""
+        """The id of an experiment, which is created if it does not exist."""
         import kfp_server_api as api
 
         service = self._calls.client.experiments
@@ -54,12 +54,12 @@ class Registry:
         return str(made.experiment_id)
 
     def upload(self, spec: dict[str, Any], platform: dict[str, Any]) -> tuple[str, str]:
-        """Register a compiled pipeline as a version; the same content is the same version.
+        """Register a compiled pipeline as a version; equal content gives the same version.
 
         Args:
-            spec: The pipeline's part. The version is called after this package's version and the
-                content's hash: "0.1.0-a2756d5".
-            platform: The cluster's part; empty if there is none.
+            spec: The pipeline spec. The name of the version consists of this package's version and
+                the content's hash: "0.1.0-a2756d5".
+            platform: The platform spec; empty if there is none.
 
         Returns:
             The ids of the pipeline and of the version.
@@ -126,10 +126,10 @@ class Registry:
 
 
 def equals(key: str, value: str) -> str:
-    """The API's filter for what has this value.
+    """The API's filter for objects with this value.
 
-    Quoted, besides what the client quotes: the server unquotes it once more, and takes a + in a
-    name for a space and a % for more quoting.
+    Quoted in addition to the client's quoting: the server unquotes once more, so that a + in a name
+    would become a space, and a % would start an escape sequence.
     """
     wanted = {"operation": "EQUALS", "key": key, "stringValue": value}
     return quote(json.dumps({"predicates": [wanted]}))

@@ -1,4 +1,4 @@
-"""Repeats a local or a cluster run on a cluster, with the options you change."""
+"""Repeat a local or a cluster run on a cluster, with the options you change."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def rerun(
 ) -> None:
     """Submit a run again.
 
-    A cluster run keeps its compiled pipeline, with the platform that is in it, unless a platform is
-    given; and its experiment, pipeline root and service account, unless others are.
+    A cluster run keeps its compiled pipeline with its platform, unless a platform is given, and its
+    experiment, pipeline root and service account, unless others are given.
 
     Args:
-        name: Of a local run, its folder, or a cluster run's id or name.
-        changes: The parameters to change, paths made absolute.
+        name: The name or folder of a local run, or the id or name of a cluster run.
+        changes: The parameters to change, with absolute paths.
         runs_dir: The folder of local runs.
-        connection: Which Kubeflow.
-        submission: How it is started.
-        platform_of: Returns the platform of a pipeline; None: no platform is given.
+        connection: The address and the credentials.
+        submission: The settings of the new run.
+        platform_of: Returns the platform of a pipeline; None if no platform is given.
         waits: Whether to wait until the run has ended.
 
     Raises:
-        InputError: As `actions.submit`, and if there is no such run.
-        ClusterError: As `actions.submit`.
+        InputError: If there is no such run, or something is wrong with the input.
+        ClusterError: If the cluster or the run fails.
     """
     screen = make_screen()
     cluster = Cluster(connection)
@@ -82,13 +82,13 @@ def rerun(
 
 
 def _pipeline(run: ObservedRun) -> Pipeline:
-    """The pipeline of a run, as it is here."""
+    """The installed pipeline with the name of a run's pipeline."""
     name = catalog.called_by(run.pipeline)
     if name not in catalog.PIPELINES:
         raise InputError(
             f"run {run.name} ran the pipeline '{name}'"
             if name
-            else f"the pipeline of run {run.name} is not known: its version has been deleted",
+            else f"the pipeline of run {run.name} is unknown: its version has been deleted",
             where="rerun",
             expected="a run of " + " or ".join(catalog.PIPELINES),
             remedy="clone it in Kubeflow's UI" if name else "submit it again with kfp-finetune",
@@ -97,7 +97,7 @@ def _pipeline(run: ObservedRun) -> Pipeline:
 
 
 def _as_before(cluster: Cluster, run: ObservedRun, submission: Submission) -> Submission:
-    """How a run was started, where nothing else is wanted."""
+    """The settings with which a run was started, unless others are given."""
     config = run.run.runtime_config
     return replace(
         submission,
@@ -111,13 +111,13 @@ def _as_before(cluster: Cluster, run: ObservedRun, submission: Submission) -> Su
 def _is_registered(cluster: Cluster, pipeline_id: str, version_id: str) -> bool:
     try:
         cluster.version(pipeline_id, version_id)
-    except InputError:  # it has been deleted since
+    except InputError:  # it has been deleted
         return False
     return True
 
 
 def _next_name(cluster: Cluster, name: str) -> str:
-    """The name with the first free number: "first-2"; of that one "first-3"."""
+    """The name with the first free number: "first-2", then "first-3"."""
     numbered = _NUMBERED.fullmatch(name)
     if numbered and any(cluster.runs(name=numbered[1])):
         name = numbered[1]
@@ -128,12 +128,12 @@ def _next_name(cluster: Cluster, name: str) -> str:
 
 
 def _known(arguments: Mapping[str, Any], changes: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
-    """The arguments that a run's own pipeline takes, which another version may have compiled."""
+    """Check the arguments of a run's pipeline, which another version may have compiled."""
     declared = spec.pipeline["root"].get("inputDefinitions", {}).get("parameters", {})
     given = _given(arguments)
     if unknown := sorted(set(changes) & set(given) - set(declared)):
         raise InputError(
-            f"that run's pipeline does not know {', '.join(unknown)}",
+            f"that run's pipeline has no parameter {', '.join(unknown)}",
             where=", ".join("--" + name.replace("_", "-") for name in unknown),
             expected="one of its parameters; another version of kfp-finetune compiled it",
             remedy="use kfp-finetune submit to run it with this version",

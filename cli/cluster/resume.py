@@ -1,4 +1,4 @@
-"""Continues a failed or terminated run on the cluster."""
+"""Continue a failed or terminated run on the cluster."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def resume_on_cluster(cluster: Cluster, name: str) -> None:
     for step in failed:
         print(f"{step.title} failed: {reasons[step.key].text}")
         if reasons[step.key].change and reasons[step.key].input_error is None:
-            print(f"  a resumed run stays as it was submitted; {reasons[step.key].remedy}")
+            print(f"  a resumed run cannot be changed; {reasons[step.key].remedy}")
     cluster.retry(run.id)
     kept = [step for step in run.steps if step.state in ("done", "cached")]
     print(f"run {run.name} continues; {len(kept)} of {len(run.steps)} steps are already done")
@@ -40,6 +40,6 @@ def resume_on_cluster(cluster: Cluster, name: str) -> None:
         print(
             f"finetune continues after its last checkpoint in {directory}"
             if directory
-            else "finetune starts from its beginning: the run has no checkpoint_dir"
+            else "finetune starts from the beginning: the run has no checkpoint_dir"
         )
     print(f"page:   {cluster.link(run.id)}\nstatus: kfp-finetune status {run.id}{flags}")

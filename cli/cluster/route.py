@@ -1,10 +1,11 @@
-"""The artifact route of Kubeflow's UI: /artifacts/SOURCE/BUCKET/KEY, for those without store keys.
+"""The artifact route of Kubeflow's UI: /artifacts/SOURCE/BUCKET/KEY, for users without store keys.
 
-The UI's server sends an object as it is, and a folder as a .tar.gz; but of SeaweedFS, Kubeflow's
-own store, it sends an empty object for a folder, and it does not list. So the files of our own
-folders are then asked for one by one, by the names that they may have.
+The UI's server sends an object unchanged, and a folder as a .tar.gz. For a folder in SeaweedFS,
+Kubeflow's own store, it sends an empty object, and it cannot list. So the files of our folders are
+requested one by one, by their possible names.
 
-What comes is not trusted: an archive is bounded, and never writes outside its folder.
+The response is not trusted: the size of an archive is limited, and it cannot write outside its
+folder.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from kfp_finetune.progress.lines import clean
 
 _SOURCES = {"minio": "minio", "s3": "s3"}
 _CHUNK = 1 << 20
-# The files that may be in our folders, that which always is first.
+# The files that may be in our folders, starting with the one that always exists.
 _FILES = {
     "optimizer_config": ("optimizer.json",),
     "model": (
@@ -39,10 +40,10 @@ _FILES = {
 }
 _NOT_THERE = "it no longer exists"
 _FOLDER = (
-    "Kubeflow's UI sends no folders of its own store; set AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and"
-    " AWS_SECRET_ACCESS_KEY to fetch it from there"
+    "Kubeflow's UI cannot send folders of its own store; set AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID"
+    " and AWS_SECRET_ACCESS_KEY to fetch it from there"
 )
-# An archive with more is none of ours: a model folder has a dozen files.
+# Larger archives are not ours: a model folder has a dozen files.
 _MOST_FILES = 100_000
 _MOST_BYTES = 256 << 30
 
@@ -51,7 +52,7 @@ class Route:
     """The artifact route of a cluster's UI.
 
     Args:
-        cluster: Whose.
+        cluster: The cluster.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -59,18 +60,19 @@ class Route:
 
     @cached_property
     def is_there(self) -> bool:
-        """Whether the host is Kubeflow's UI: the API's server has no such route."""
+        """Return True if the host is Kubeflow's UI; the API's server has no such route."""
         path = self._path("minio", "mlpipeline", "v2/nothing", peek="1")
         with self._cluster.download(path) as answer:
             said = bytes(answer.read(200)).lower()
-        # "No objects found at …", or whose artifact it is not.
+        # "No objects found at …", or a message about another user's artifact.
         return answer.status != 200 and (b"object" in said or b"artifact" in said)
 
     def get(self, uri: str, target: Path) -> None:
-        """Download what is at a URI: a file, or a folder with all files: whole, or not at all.
+        """Download a file, or a folder with all files, atomically.
 
         Raises:
-            FileNotFoundError: If there is nothing, or it cannot be had this way; it says which.
+            FileNotFoundError: If it does not exist or cannot be downloaded this way, with the
+                reason.
             InputError: If the download fails.
         """
         scheme, _, place = uri.partition("?")[0].partition("://")
@@ -132,12 +134,12 @@ def unpack(
     most_files: int = _MOST_FILES,
     most_bytes: int = _MOST_BYTES,
 ) -> None:
-    """Unpack a .tar.gz as it comes, which may be hostile.
+    """Unpack a stream of a possibly hostile .tar.gz.
 
-    Only files are taken, none outside the folder: what else is in it is refused.
+    It may only contain files, and none outside the folder.
 
     Raises:
-        InputError: If it holds anything else, or more than it may, or breaks off.
+        InputError: If it contains anything else, is too large, or ends too early.
     """
     folder.mkdir(parents=True)
     files, size = 0, 0
@@ -150,10 +152,10 @@ def unpack(
             inside = not path.is_absolute() and ".." not in path.parts and path.name
             content = opened.extractfile(member) if member.isreg() and inside else None
             if content is None or "\0" in member.name:
-                raise _refused(f"it holds {member.name[:100]!r}, which is no file in it", where)
+                raise _refused(f"it contains {member.name[:100]!r}, not a file inside it", where)
             if files > most_files or size > most_bytes:
                 raise _refused(
-                    f"it holds more than {most_files:,} files or {most_bytes:,} bytes", where
+                    f"it contains more than {most_files:,} files or {most_bytes:,} bytes", where
                 )
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -163,22 +165,22 @@ def unpack(
 
 def _refused(found: str, where: str) -> InputError:
     return InputError(
-        f"the archive is refused: {found}",
+        f"the archive was refused: {found}",
         where=where,
-        expected="an archive of a step's output, as Kubeflow's UI makes it",
+        expected="an archive of a step's output from Kubeflow's UI",
         remedy="check --host; with access to the store no archive is needed",
     )
 
 
 def _check(answer: Any, uri: str) -> None:
-    """Raise what an answer other than 200 means."""
+    """Raise the error for a status other than 200."""
     if answer.status == 200 and "text/html" not in answer.headers.get("Content-Type", ""):
         return
     said = clean(without_secrets(bytes(answer.read(300)).decode("utf-8", errors="replace")))
     if answer.status == 404:
         raise FileNotFoundError(f"{_NOT_THERE}: {uri}")
     if "NoSuchKey" in said:
-        said = "it is not there, or a folder, which the UI sends from Kubeflow Pipelines 2.17 on"
+        said = "it does not exist, or is a folder, which the UI sends since Kubeflow Pipelines 2.17"
     raise InputError(
         f"Kubeflow's UI does not send it: HTTP {answer.status}: {said[:200]}",
         where=uri,
@@ -190,17 +192,17 @@ def _check(answer: Any, uri: str) -> None:
 
 @contextmanager
 def _explained(uri: str) -> Iterator[None]:
-    """Turn what breaks off or is no archive into one sentence."""
+    """Explain an interrupted download or an invalid archive in one sentence."""
     import urllib3
 
     try:
         yield
     except (urllib3.exceptions.HTTPError, tarfile.TarError, EOFError) as error:
         raise InputError(
-            f"the download broke off ({type(error).__name__})",
+            f"the download was interrupted ({type(error).__name__})",
             where=uri,
-            expected="a whole file or archive",
-            remedy="run the command again; what is whole is not downloaded again",
+            expected="a complete file or archive",
+            remedy="run the command again; complete files are not downloaded again",
         ) from None
     except OSError as error:
         if isinstance(error, FileNotFoundError) and error.errno is None:
@@ -208,8 +210,8 @@ def _explained(uri: str) -> Iterator[None]:
         raise InputError(
             f"it cannot be written: {error.strerror or error}",
             where=uri,
-            expected="room for the download, in a folder that can be written",
-            remedy="make room, or give another folder with -o",
+            expected="enough space for the download, in a writable folder",
+            remedy="free some space, or use another folder: -o FOLDER",
         ) from None
 
 

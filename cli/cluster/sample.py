@@ -1,4 +1,4 @@
-"""The bundled sample on a cluster: every image has it, so it need not be uploaded."""
+"""The bundled sample on a cluster, which every image contains, so that it is not uploaded."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 from kfp_finetune.pipelines import catalog, paths
 
-# A link that the Dockerfile makes; where the package itself lies depends on the version of Python.
+# A link created by the Dockerfile; the package's own path depends on the Python version.
 IN_IMAGE = "/opt/venv/sample"
 
 
 def folder() -> str:
-    """Where it is on this disk."""
+    """Its path on this disk."""
     return str(catalog.PIPELINES["finetune"].sample.parent)
 
 
 def in_image(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters with its paths as they are in the image."""
+    """Replace its paths in the parameters by those in the image."""
     return _moved(parameters, folder(), IN_IMAGE)
 
 
 def on_this_disk(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse, for the parameters of a cluster run."""
+    """The inverse of `in_image`, for the parameters of a cluster run."""
     return _moved(parameters, IN_IMAGE, folder())
 
 

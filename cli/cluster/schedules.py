@@ -1,4 +1,4 @@
-"""`kfp-finetune schedules`: what a cluster starts by itself, and how to stop it."""
+"""`kfp-finetune schedules`: list, pause, resume and delete schedules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LAST_RUNS = 3
 
 
 def list_schedules(connection: Connection, *, as_json: bool) -> None:
-    """Print the schedules, the newest first, each with its next start and its last runs."""
+    """Print the schedules, newest first, each with its next start and last runs."""
     from kfp_finetune.cli.cluster.client import Cluster
     from kfp_finetune.cli.cluster.recurring_runs import is_active, last_runs, next_start, when
 
@@ -44,13 +44,13 @@ def _described(run: Any) -> dict[str, Any]:
 
 
 def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """A line for each schedule, and below it one for each of its last runs."""
+    """A line for each schedule, followed by one for each of its last runs."""
     from kfp_finetune.progress.lines import clean
 
     lines = []
     for row in rows:
         start = row["next_start"]
-        coming = f"next start {start:%Y-%m-%d %H:%M} UTC" if start else "no next start is known"
+        coming = f"next start {start:%Y-%m-%d %H:%M} UTC" if start else "next start unknown"
         state = coming if row["status"] == "active" else "paused"
         lines.append(f"{row['name']}  {row['cron']}  {state}  {row['id']}")
         lines += [f"  {run['name']}  {run['status']}  {run['id']}" for run in row["last_runs"]]
@@ -59,7 +59,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def change(action: str, name: str, connection: Connection) -> None:
-    """Pause, resume or delete a schedule, and print what that means.
+    """Pause, resume or delete a schedule, and print the consequences.
 
     Raises:
         InputError: If there is no such schedule.
@@ -74,7 +74,7 @@ def change(action: str, name: str, connection: Connection) -> None:
         cluster.schedules.delete(found)
         runs = f"kfp-finetune runs{flags}"
         print(f"schedule {found.display_name} is deleted")
-        print(f"its runs stay, under the names that Kubeflow gave them; {runs} lists them")
+        print(f"its runs are kept, under the names that Kubeflow gave them; {runs} lists them")
     elif action == "pause":
         cluster.schedules.pause(found)
         resume = f"kfp-finetune schedules resume {found.recurring_run_id}{flags}"

@@ -1,7 +1,7 @@
-"""Reads a cluster's store: directly, or through Kubeflow's UI, which has the keys.
+"""Read a cluster's store, directly or through Kubeflow's UI, which has the keys.
 
-The store itself comes first: it lists what there is, and sends only what is wanted. Where it cannot
-be reached from here, as without its keys or its address, the UI's server passes its files on.
+The store itself is preferred, because it can list files and send single ones. If it cannot be
+reached, e.g. without its keys or address, its files are read through the UI's server.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _ADDRESSES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 @dataclass(frozen=True)
 class Item:
-    """A file, or a folder that can only be had as a whole.
+    """A file, or a folder that can only be downloaded completely.
 
     Attributes:
-        name: Its path below what was asked for; "" for that itself.
-        size: In bytes; None if it is not known before it is there.
-        tag: What tells this content from another; "" if nothing does.
-        get: Puts it at a path: whole, or not at all. Raises FileNotFoundError if it is not there.
+        name: Its path relative to the requested URI; "" for the URI itself.
+        size: Its size in bytes; None if unknown before the download.
+        tag: Identifies its content; "" if the store has no such identifier.
+        get: Downloads it to a path atomically. Raises FileNotFoundError if it does not exist.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Sources:
     """The stores of a cluster.
 
     Args:
-        cluster: Whose.
+        cluster: The cluster.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -51,9 +51,9 @@ class Sources:
         self._by_route: dict[str, bool] = {}
 
     def items(self, uri: str) -> list[Item]:
-        """Return the file at a URI, or the files of a folder; empty if there is nothing.
+        """Return the file at a URI, or the files of a folder; empty if it does not exist.
 
-        What is read through the UI is one item, which may turn out not to be there.
+        Through the UI, this is a single item, which may turn out not to exist.
 
         Raises:
             InputError: If neither the store nor the UI can be read.
@@ -69,11 +69,11 @@ class Sources:
         return self._either(uri, listed, routed)
 
     def folders(self, uri: str) -> list[str]:
-        """The names of the folders at a URI; empty if there are none, or the UI is read."""
+        """The names of the folders at a URI; empty if there are none, or with the UI."""
         return self._either(uri, lambda: Folder(uri).folders(), lambda: [])
 
     def read(self, uri: str) -> bytes | None:
-        """A file's content; None if it is not there."""
+        """A file's content; None if it does not exist."""
         with temporary_folder() as folder:
             target = Path(folder, "file")
             for item in self.items(uri):
@@ -87,7 +87,7 @@ class Sources:
     def _either(
         self, uri: str, direct: Callable[[], Result], routed: Callable[[], Result]
     ) -> Result:
-        """Ask the store, or the UI where the store cannot be read; once for each bucket."""
+        """Choose the store, or the UI if the store cannot be read; once for each bucket."""
         bucket = "/".join(uri.split("/")[:3])
         if not self._by_route.get(bucket):
             try:
@@ -101,14 +101,14 @@ class Sources:
 
 
 def _check_address(uri: str) -> None:
-    """Check that a store of the cluster's own can be found: without an address, S3 is Amazon's."""
+    """Check that the address of the cluster's own store is set; by default, S3 is Amazon's."""
     if uri.startswith("minio://") and not any(map(os.environ.get, _ADDRESSES)):
         raise InputError(
-            "the address of the cluster's own store is not known here",
+            "the address of the cluster's own store is not set",
             where=uri,
             expected="the address and the keys of the store, or Kubeflow's UI as --host",
             remedy="set AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the"
-            " UI's address with --host: it sends the files without them",
+            " UI's address with --host, which sends the files without them",
         )
 
 

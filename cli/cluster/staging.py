@@ -1,8 +1,8 @@
-"""Uploads local data to where a cluster's steps can read it.
+"""Upload local data to a store that a cluster's steps can read.
 
-A pod does not see this disk. What is local is uploaded as HASH/NAME, the hash that of its content:
-the same content under the same name has the same URI, is uploaded once, and is found again in the
-cluster's cache; and a report that shows the end of the URI shows the name.
+A pod has no access to this disk. Local data is uploaded as HASH/NAME, with the hash of its content:
+the same content under the same name has the same URI, is uploaded once, and is found in the
+cluster's cache. A report that shows the end of the URI shows the name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.pipelines import paths
 from kfp_finetune.runs.trained_models import run_of
 
-# Written by a step, so there is nothing to upload.
+# Written by a step, so not uploaded.
 _WRITTEN = ("checkpoint_dir", "tensorboard_dir")
 _READABLE = re.compile(r"(https?|s3|gs|hf)://")
 _WILDCARD = re.compile(r"[*?\[]")
@@ -32,11 +32,11 @@ _WILDCARD = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True)
 class _Local:
-    """A local file or folder that a parameter names.
+    """A local file or folder in a parameter.
 
     Attributes:
-        files: What is uploaded: path below the content's hash to file.
-        value: What stands for it below that.
+        files: The files to upload, by path below the content's hash.
+        value: The path of the file or folder below the hash.
     """
 
     files: dict[str, Path]
@@ -49,16 +49,16 @@ def stage(
     mounted: Iterable[str],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """The parameters as a cluster's steps can use them.
+    """Upload local data, and return the parameters for a cluster's steps.
 
     Args:
-        parameters: All of them; relative paths have been made absolute.
-        stage_uri: Where local files go (s3://, gs://); None: nowhere.
-        mounted: Paths that are volumes of the steps: what is below is theirs, not this disk's.
+        parameters: All parameters, with absolute paths.
+        stage_uri: The folder to upload local files to (s3://, gs://), or None.
+        mounted: Paths of the steps' volumes; paths below them are not on this disk.
         say: Called with a line for each upload.
 
     Raises:
-        InputError: If something is local and there is no place for it, or it cannot be read or
+        InputError: If a parameter is local and `stage_uri` is not given, or it cannot be read or
             uploaded.
     """
     staged = dict(parameters)
@@ -86,14 +86,14 @@ def _check(local: Mapping[str, str], stage_uri: str | None) -> None:
             "; ".join(f"{name} is {local[name]}" for name in written),
             where=", ".join("--" + name.replace("_", "-") for name in written),
             expected="s3://, gs://, or a folder of a volume that --platform mounts",
-            remedy="a step writes there and its pod does not see this disk: give one of those",
+            remedy="use one of these: a step writes there, and its pod has no access to this disk",
         )
     if local and stage_uri is None:
         raise InputError(
             "; ".join(f"{name} is {path}" for name, path in local.items()),
             where=", ".join("--" + name.replace("_", "-") for name in local),
-            expected="what a pod can read: s3://, gs://, https://, or a Hub id",
-            remedy="--stage-uri s3://BUCKET/FOLDER uploads it for you",
+            expected="a location that a pod can read: s3://, gs://, https://, or a Hub id",
+            remedy="upload it with --stage-uri s3://BUCKET/FOLDER",
         )
 
 
@@ -101,7 +101,7 @@ def _listed(name: str, path: str) -> _Local:
     """Return the files to upload for a file, a folder or a pattern.
 
     Raises:
-        InputError: If there is nothing.
+        InputError: If there are no files.
     """
     if _WILDCARD.search(path) and not Path(path).exists():
         fixed = posixpath.dirname(path[: _WILDCARD.search(path).start()])  # type: ignore[union-attr]
@@ -130,18 +130,18 @@ def _listed(name: str, path: str) -> _Local:
 
 
 def _name_of(folder: Path) -> str:
-    """The name that a folder's users know: the model of a run bears the run's name."""
-    with contextlib.suppress(InputError):  # a run.json of something else
+    """The name of a folder for its users; the model of a run has the run's name."""
+    with contextlib.suppress(InputError):  # a different kind of run.json
         if run := run_of(folder):
             return run.record.name
     return folder.name
 
 
 def _upload(store: Folder, name: str, local: _Local, say: Callable[[str], None]) -> str:
-    """Upload what is not there yet.
+    """Upload the files that do not exist yet.
 
     Returns:
-        Its URI.
+        The URI.
     """
     try:
         hashes = {below: fingerprints.of_path(file) for below, file in local.files.items()}

@@ -1,4 +1,4 @@
-"""How far a cluster run is, as `status` prints it."""
+"""Print the progress of a cluster run, for `status`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from kfp_finetune.cli.cluster.watch import next_step, reasons_of
 from kfp_finetune.progress.lines import clean, duration
 
 _WIDEST = 44
-# A step of a candidate that stands for the candidate, the first that there is.
+# The step that represents a candidate: the first of these that exists.
 _TELLING = ("failed", "waiting", "running", "starting", "terminated")
 
 
 def show(cluster: Cluster, name: str) -> None:
-    """Print how far a run is.
+    """Print the progress of a run.
 
     Raises:
         InputError: If there is no such run.
@@ -48,7 +48,7 @@ def show(cluster: Cluster, name: str) -> None:
 
 
 def _folded(line: str, indent: str = "    ") -> str:
-    """A line as wide as the terminal; whole where it is read by something else."""
+    """Truncate a line to the width of the terminal, if there is one."""
     if not sys.stdout.isatty():
         return indent + line
     columns = shutil.get_terminal_size().columns
@@ -63,7 +63,7 @@ def _folded(line: str, indent: str = "    ") -> str:
 
 
 def _rows(run: ObservedRun) -> Iterator[tuple[str, Step, str]]:
-    """Title, step and state of each line: one for each step, and for each candidate."""
+    """Title, step and state of each line; one line for each step and each candidate."""
     done: set[int] = set()
     for step in run.shown:
         trial = step.task.trial

@@ -1,4 +1,4 @@
-"""The steps of a cluster run, from its workflow or, where the server does not give it, without."""
+"""The steps of a cluster run, with its workflow or, if the server does not return it, without."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _TOLD_TO_END = re.compile("deadline|shutdown|terminated", re.IGNORECASE)
 _FAILED = ("Failed", "Error")
 # Seconds that a pod may wait before a remedy is printed.
 LONG_WAIT = 60.0
-# What every pod says for a while.
+# Messages of every pod while it starts.
 _USUAL = ("PodInitializing", "ContainerCreating")
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task of the compiled pipeline, in one trial of a loop if it is in one.
+    """A task of the compiled pipeline; in a loop, of one trial.
 
     Attributes:
         name: Its name in the compiled pipeline: "count-steps".
-        key: As `run.json` has it: "count_steps", "0/finetune".
-        title: As people read it: "2/6 linear, seed 1: finetune".
-        trial: Of the loop, from 0; None if it is in none.
-        candidate: What the trial trains: "linear, seed 1"; "" outside loops.
-        item: What the loop goes over in this trial.
+        key: Its key in `run.json`: "count_steps", "0/finetune".
+        title: Its title for people: "2/6 linear, seed 1: finetune".
+        trial: The number of the trial, from 0; None outside loops.
+        candidate: The name of the trial: "linear, seed 1"; "" outside loops.
+        item: The item of the loop in this trial.
         artifacts: The names of its output artifacts.
-        retries: How often it may be tried again.
+        retries: Maximum number of retries.
         memory: Its memory limit, such as "16Gi"; "" if it has none.
         image: Its image.
     """
@@ -60,7 +60,7 @@ class Task:
         title: str = "",
         item: Any = None,
     ) -> Task:
-        """From the compiled pipeline."""
+        """Create a task from the compiled pipeline."""
         component = (spec.pipeline.get("components") or {}).get(task["componentRef"]["name"], {})
         executors = (spec.pipeline.get("deploymentSpec") or {}).get("executors") or {}
         container = executors.get(component.get("executorLabel"), {}).get("container") or {}
@@ -82,17 +82,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One pod.
+    """One pod of a step.
 
     Attributes:
-        pod: Its name.
-        number: From 0.
-        phase: Argo's: "Pending", "Running", "Succeeded", "Failed" or "Error".
-        message: Why it waits or has failed.
-        exit_code: Of its main container, which is KFP's launcher; None if it has none.
-        started: When it was made.
-        ended: When it ended.
-        progress: Units done and in all, as it last reported; None if it does not report any.
+        pod: The pod's name.
+        number: Its number, from 0.
+        phase: Argo's phase: "Pending", "Running", "Succeeded", "Failed" or "Error".
+        message: The reason why it waits or has failed.
+        exit_code: The exit code of its main container, KFP's launcher; None if there is none.
+        started: Its creation time.
+        ended: Its end time.
+        progress: Units done and in total, as last reported; None if it reports none.
     """
 
     pod: str
@@ -110,16 +110,16 @@ class Step:
     """A step of a run.
 
     Attributes:
-        task: What it is.
+        task: The task.
         state: "not_started", "starting" (KFP prepares its pod), "waiting" (its pod cannot start
             yet), "running", "done", "cached", "failed" or "terminated".
-        message: Why it waits or has failed, as Argo says it; "" if it says nothing.
-        attempts: Its pods, the oldest first.
-        drivers: The pods in which KFP prepared it, the oldest first.
-        started: When its first pod was made; None if it has not started.
-        ended: When it ended.
-        inputs: URIs of the artifacts it was given, by their names.
-        outputs: URIs of the artifacts it writes; empty for a step from the cache.
+        message: Argo's reason why it waits or has failed; "" if there is none.
+        attempts: Its pods, oldest first.
+        drivers: The pods in which KFP prepared it, oldest first.
+        started: The creation time of its first pod; None if it has not started.
+        ended: Its end time.
+        inputs: URIs of its input artifacts, by name.
+        outputs: URIs of its output artifacts; empty for a step from the cache.
     """
 
     task: Task
@@ -134,55 +134,55 @@ class Step:
 
     @property
     def key(self) -> str:
-        """As `run.json` has it: "count_steps", "0/finetune"."""
+        """Its key in `run.json`: "count_steps", "0/finetune"."""
         return self.task.key
 
     @property
     def title(self) -> str:
-        """As people read it: "2/6 linear, seed 1: finetune"."""
+        """Its title for people: "2/6 linear, seed 1: finetune"."""
         return self.task.title
 
     @property
     def seconds(self) -> float | None:
-        """How long it took, or has taken; None before it has started."""
+        """Its duration so far; None before it has started."""
         if self.started is None:
             return None
         return max(0.0, ((self.ended or datetime.now(UTC)) - self.started).total_seconds())
 
     @property
     def progress(self) -> tuple[int, int] | None:
-        """Of the pod that runs: units done and in all; None if it reports none."""
+        """Units done and in total, from the running pod; None if it reports none."""
         return self.attempts[-1].progress if self.attempts and self.state == "running" else None
 
     @property
     def waited(self) -> float:
-        """Seconds since its last pod was made."""
+        """Seconds since its last pod was created."""
         pods = self.attempts or self.drivers
         started = pods[-1].started if pods else None
         return (datetime.now(UTC) - started).total_seconds() if started else 0.0
 
     @property
     def waits(self) -> bool:
-        """Whether to report why its pod does not start: at once, or after the usual time."""
+        """Return True if the reason why its pod does not start should be reported now."""
         usual = self.state == "starting" and self.waited < LONG_WAIT
         return self.state in ("waiting", "starting") and bool(self.message) and not usual
 
     @property
     def failed_in_driver(self) -> bool:
-        """Whether KFP failed to prepare it, so that it never ran."""
+        """Return True if KFP failed to prepare it, so that it never ran."""
         return self.state == "failed" and not self.attempts and bool(self.drivers)
 
 
 def from_workflow(task: Task, workflow: Workflow, *, terminated: bool) -> Step:
-    """A step as its workflow shows it.
+    """The state of a step according to its workflow.
 
-    A task is a node; the node of its driver is called TASK-driver and belongs to the same DAG.
-    Within the task's own DAG are its pods, called executor. Where Argo may retry, each of them is a
-    node for all attempts, with one node for each attempt, NAME(N), beside it.
+    A task is a node; the node of its driver has the name TASK-driver and belongs to the same DAG.
+    The task's own DAG contains its pods, named executor. If Argo may retry, each of them is a node
+    for all attempts, with an additional node NAME(N) for each attempt.
 
     Args:
-        task: Which.
-        workflow: The run's.
+        task: The task.
+        workflow: The run's workflow.
         terminated: Whether the run was terminated.
     """
     own = workflow.by_task.get((task.trial, task.name), [])
@@ -214,7 +214,7 @@ def of_kfp(workflow: Workflow, tasks: Collection[str]) -> list[Step]:
     """Return KFP's own preparations that wait or have failed, as steps.
 
     Args:
-        workflow: The run's.
+        workflow: The run's workflow.
         tasks: The names of the tasks whose preparation is part of a step.
     """
     found = []
@@ -258,7 +258,7 @@ def _state(
     *,
     terminated: bool,
 ) -> tuple[str, str]:
-    """A step's state, and why it is so."""
+    """A step's state, and the reason for it."""
     whole = next((n for n in own if n.attempt < 0), own[-1] if own else None)
     driver = next((n for n in drivers if n.attempt < 0), drivers[-1] if drivers else None)
     last = (attempts or prepared or (None,))[-1]
@@ -279,20 +279,20 @@ def _state(
     if last is not None and attempts and last.phase == "Running":
         return "running", ""
     if last is not None and last.phase in _FAILED:
-        # Argo takes its time to say whether it is tried again.
+        # Argo decides only later if it is retried.
         return "starting", f"its pod ended: {last.message.removeprefix('main: ') or last.phase}"
     return _pending(last)
 
 
 def _pending(pod: Attempt | None) -> tuple[str, str]:
-    """The state of a step whose pod has not started, and what Argo says of it."""
+    """The state of a step whose pod has not started, and Argo's message."""
     if pod is None or pod.phase != "Pending" or not pod.message:
         return "starting", ""
     return ("starting" if pod.message in _USUAL else "waiting"), pod.message
 
 
 def _artifacts(patch: str) -> tuple[dict[str, str], dict[str, str]]:
-    """URIs of a step's input and output artifacts, as KFP's driver has told its launcher."""
+    """URIs of a step's input and output artifacts, which KFP's driver passes to its launcher."""
     try:
         command = json.loads(patch)["containers"][0]["command"]
         given = json.loads(command[command.index("--executor_input") + 1])
@@ -311,9 +311,9 @@ def _artifacts(patch: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def from_details(tasks: Iterable[Task], run: Any) -> list[Step]:
-    """Steps by what the v2beta1 API alone says: no reasons, no pods, and nothing of the cache.
+    """Steps from the v2beta1 API only, without reasons, pods and cache information.
 
-    Its tasks do not say which trial of a loop they belong to, so that those of a loop are one step.
+    Its tasks have no trial of a loop, so all tasks of a loop are combined to one step.
     """
     details = (run.run_details.task_details if run.run_details else None) or []
     found: dict[str, Step] = {}

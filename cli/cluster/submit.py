@@ -1,4 +1,4 @@
-"""Starts a pipeline on a cluster, once or on a schedule."""
+"""Start a pipeline on a cluster, once or on a schedule."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _ON_HUB = ("dataset", "validation_dataset", "test_dataset", "model")
 
 @dataclass(frozen=True)
 class Submission:
-    """How a pipeline is started.
+    """The settings of a submission.
 
     Attributes:
-        experiment: The experiment it is shown under; made if it is not there.
-        experiment_id: The same by its id, which comes first; None: by its name.
-        name: The run's name; None: the dataset's and the time.
-        service_account: Whose rights the pods have; None: the cluster's default.
-        pipeline_root: Where artifacts go; None: the cluster's default.
-        stage_uri: Where local files are uploaded to; None: they are refused.
-        cron: Start it at these times; None: now.
-        upload: Register the pipeline's version first.
+        experiment: The experiment of the run; created if it does not exist.
+        experiment_id: The id of the experiment, which overrides the name, or None.
+        name: The run's name; None for the dataset's name and the time.
+        service_account: The service account of the pods; None for the cluster's default.
+        pipeline_root: The folder of artifacts; None for the cluster's default.
+        stage_uri: The folder to upload local files to; None to refuse them.
+        cron: The times of a schedule; None to start a run now.
+        upload: Whether to register the pipeline's version first.
         use_cache: Whether steps may come from the cluster's cache.
     """
 
@@ -57,13 +57,12 @@ class Submission:
 
 @dataclass(frozen=True)
 class Spec:
-    """A compiled pipeline as the API takes it.
+    """A compiled pipeline in the form of the API.
 
     Attributes:
-        pipeline: The pipeline's part.
-        platform: The cluster's part; empty if there is none.
-        version: The ids of the registered pipeline and its version that this is; None if it is
-            none of them.
+        pipeline: The pipeline spec.
+        platform: The platform spec; empty if there is none.
+        version: The ids of the registered pipeline and version; None if it is not registered.
     """
 
     pipeline: dict[str, Any]
@@ -72,7 +71,7 @@ class Spec:
 
     @classmethod
     def of_text(cls, text: str) -> Spec:
-        """From YAML, held against the schema that the server has."""
+        """Create it from YAML, and check it against the server's schema."""
         import yaml
         from google.protobuf import json_format
         from kfp.pipeline_spec import pipeline_spec_pb2 as pb
@@ -85,7 +84,7 @@ class Spec:
 
     @classmethod
     def of_run(cls, run: Any) -> Spec:
-        """From a run as the API gives it."""
+        """Create it from a run in the API."""
         spec = run.pipeline_spec or {}
         return cls(spec.get("pipeline_spec", spec), spec.get("platform_spec", {}))
 
@@ -96,13 +95,13 @@ class Spec:
         return tasks
 
     def for_api(self) -> dict[str, Any]:
-        """As V2beta1Run has it."""
+        """The spec in the form of V2beta1Run."""
         if not self.platform:
             return self.pipeline
         return {"pipeline_spec": self.pipeline, "platform_spec": self.platform}
 
     def without_cache(self) -> Spec:
-        """The same with every step running, those of loops too."""
+        """The same pipeline without caching of any step, including those of loops."""
         pipeline = copy.deepcopy(self.pipeline)
         for graph in (pipeline["root"], *pipeline.get("components", {}).values()):
             for task in graph.get("dag", {}).get("tasks", {}).values():
@@ -120,14 +119,14 @@ def prepare(
     """Check the parameters, and upload local data.
 
     Args:
-        pipeline: Which.
-        parameters: A value for every parameter but the fingerprints; None for what is unset.
-        platform: What the cluster gives the steps.
-        submission: How it is started.
+        pipeline: The pipeline.
+        parameters: A value for every parameter except the fingerprints; None if it is unset.
+        platform: Resources of the steps.
+        submission: The settings of the submission.
         say: Called with a line for each action.
 
     Returns:
-        The arguments: every parameter that has a value, fingerprints included.
+        The arguments: all parameters that have a value, including the fingerprints.
 
     Raises:
         InputError: If something is wrong.
@@ -140,7 +139,7 @@ def prepare(
     if from_hub := [f"{name} {staged[name]}" for name in _ON_HUB if _is_hub_id(staged.get(name))]:
         say("from the Hugging Face Hub: " + ", ".join(from_hub))
     found = {}
-    if submission.cron is None:  # else the data may be other data at each time
+    if submission.cron is None:  # otherwise the data may differ at each start
         staged |= fingerprints.pinned_revisions(staged)
         found = {
             "dataset_fingerprint": fingerprints.of_dataset(staged, say),
@@ -169,17 +168,17 @@ def submit(
     submission: Submission,
     say: Callable[[str], None],
 ) -> tuple[str, str]:
-    """Start a run, or have it started at times.
+    """Start a run or create a schedule.
 
     Args:
-        cluster: Where.
-        arguments: As `prepare` returns them.
+        cluster: The cluster.
+        arguments: The arguments from `prepare`.
         spec: The compiled pipeline.
-        submission: How.
+        submission: The settings of the submission.
         say: Called with a line for each action.
 
     Returns:
-        The name, and the id of the run or of its schedule.
+        The name, and the id of the run or the schedule.
 
     Raises:
         InputError: If the cluster refuses it.
@@ -187,7 +186,7 @@ def submit(
     """
     import kfp_server_api as api
 
-    # The names of a schedule's runs have their own time.
+    # The names of a schedule's runs contain their own time.
     named = default_name if submission.cron is None else dataset_name
     name = submission.name or named(str(arguments.get("dataset") or "run"))
     if submission.use_cache and not all(arguments.get(f) for f in FINGERPRINTS):
@@ -224,7 +223,7 @@ def submit(
 
 
 def compiled_spec(pipeline: Pipeline, platform: Platform) -> Spec:
-    """A pipeline compiled for a platform."""
+    """Compile a pipeline for a platform."""
     return Spec.of_text(compiled(pipeline, platform))
 
 

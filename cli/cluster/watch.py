@@ -1,4 +1,4 @@
-"""Shows a cluster run until it has ended, and continues it where a step was killed."""
+"""Show a cluster run until it has ended, and continue it if a step was killed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.progress.lines import FROM_CACHE, Screen, duration
 
 SECONDS_BETWEEN_LOOKS = 5.0
-# The workflow is a megabyte, and Argo passes progress on once a minute.
+# The workflow has about a megabyte, and Argo updates the progress once per minute.
 _SECONDS_BETWEEN_WORKFLOWS = 20.0
-# How long a cluster may be out of reach before waiting for it ends.
+# Seconds that a cluster may be unreachable before waiting ends.
 _PATIENCE = 15 * 60.0
-# How long the server may take to show that a run is continued.
+# Seconds that the server may take to show that a run is continued.
 _RETRY_SHOWS = 120.0
 _ENDED = ("done", "cached", "failed", "terminated")
 
@@ -31,16 +31,16 @@ def wait(cluster: Cluster, run_id: str, screen: Screen) -> ObservedRun:
     """Show a run until it has ended; a failed step is retried as often as its `retries` allow.
 
     Args:
-        cluster: Where it runs.
-        run_id: Its id.
-        screen: Where it is shown.
+        cluster: The run's cluster.
+        run_id: The run's id.
+        screen: The screen that shows it.
 
     Returns:
         The run, which has succeeded.
 
     Raises:
-        InputError: If a step says that the input is wrong.
-        ClusterError: If it failed or was terminated, or the cluster is out of reach for long.
+        InputError: If a step reports wrong input.
+        ClusterError: If the run failed or was terminated, or the cluster is unreachable for long.
     """
     watcher = _Watcher(cluster, run_id, screen)
     while True:
@@ -53,7 +53,7 @@ def wait(cluster: Cluster, run_id: str, screen: Screen) -> ObservedRun:
 
 
 class _Watcher:
-    """Shows a run, and remembers what has been shown."""
+    """Shows a run, and keeps track of what has been shown."""
 
     def __init__(self, cluster: Cluster, run_id: str, screen: Screen) -> None:
         self.repeated = ""  # the step that ran out of memory twice
@@ -68,11 +68,11 @@ class _Watcher:
         self._observed_at = 0.0
         self._retries: Counter[str] = Counter()
         self._out_of_memory: Counter[str] = Counter()
-        self._failures = 0  # of the run, that were handled
+        self._failures = 0  # failures of the run that were handled
         self._retried_at = 0.0
 
     def look(self) -> ObservedRun:
-        """Ask for the run, and show what has changed."""
+        """Request the run, and show changes."""
         run = self._observed()
         for step in run.shown:
             self._show(run, step)
@@ -88,7 +88,7 @@ class _Watcher:
                 if self._run is None or not fresh or not unchanged(self._run.run, run):
                     found = observe(self._cluster, run)
                     if found.workflow is None and self._run and self._run.workflow:
-                        # Without it, steps from the cache look done and refused input is unknown.
+                        # Without it, cached steps look done, and refused input is unknown.
                         raise ClusterError(NO_WORKFLOW)
                     self._run = found
                     self._observed_at = now
@@ -149,10 +149,10 @@ class _Watcher:
             )
 
     def continued(self, run: ObservedRun) -> bool:
-        """Continue a run that has failed, if its failed steps may be tried again.
+        """Continue a failed run if its failed steps may be retried.
 
         Returns:
-            Whether it is continued, or was just now and the server does not show it yet.
+            True if it is continued, or was continued and the server does not show it yet.
         """
         failures = sum(entry.state == "FAILED" for entry in run.run.state_history or [])
         if failures <= self._failures and time.monotonic() - self._retried_at < _RETRY_SHOWS:
@@ -184,9 +184,9 @@ class _Watcher:
 
 
 def reasons_of(cluster: Cluster, run: ObservedRun, failed: Sequence[Step]) -> dict[str, Reason]:
-    """Why steps have failed, by their keys and by their logs where anybody has them.
+    """The reasons why steps failed, by key, from their logs if available.
 
-    Candidates mostly fail alike: of the first the log is looked for in stores, too.
+    Candidates usually fail for the same reason, so only the first log is searched for in stores.
     """
     return {
         step.key: of_failure(step, read(cluster, run, step, stores=step is failed[0]))
@@ -195,10 +195,10 @@ def reasons_of(cluster: Cluster, run: ObservedRun, failed: Sequence[Step]) -> di
 
 
 def failure_of(cluster: Cluster, run: ObservedRun, repeated: str = "") -> Exception:
-    """Why a run has not succeeded, as its step says it where its log can be read.
+    """The reason why a run has not succeeded, from its step's log if available.
 
     Args:
-        cluster: Where it ran.
+        cluster: The run's cluster.
         run: The run.
         repeated: The key of a step that ran out of memory again.
     """
@@ -209,7 +209,7 @@ def failure_of(cluster: Cluster, run: ObservedRun, repeated: str = "") -> Except
     if not failed:
         said = run.run.error.message if run.run.error and run.run.error.message else run.unknown
         return ClusterError(f"run {run.name} failed" + (f": {said}" if said else ""))
-    # Of several candidates that failed alike, one says it for all.
+    # If several candidates failed for the same reason, report it once.
     step = next((s for s in failed if s.key == repeated), failed[0])
     reason = reasons_of(cluster, run, [step])[step.key]
     if reason.input_error is not None:

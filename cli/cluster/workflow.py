@@ -1,7 +1,7 @@
-"""The Argo workflow of a run: what its pods are, what they wait for, how they ended.
+"""The Argo workflow of a run: its pods, their states and their ends.
 
-KFP's v2beta1 API says none of this. `GET /apis/v1beta1/runs/ID` has the workflow as text, also when
-the workflow itself is long deleted.
+KFP's v2beta1 API returns none of this. `GET /apis/v1beta1/runs/ID` has the workflow as text, even
+long after the workflow itself was deleted.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 _ATTEMPT = re.compile(r"\((\d+)\)$")
 _VARIABLE = re.compile(r"{{([\w.]+)}}")
-# How long a pod's name may be, and the number that Argo adds to it (workflow/util/pod_name.go).
+# Maximum length of a pod's name, and of the number that Argo adds (workflow/util/pod_name.go).
 _PREFIX = 253 - 10 - 1
-# Of nodes when decompressed: far more than Kubernetes' limit of 1.5 MB for a workflow unpacks to.
+# Limit for decompressed nodes, far more than a workflow can have (Kubernetes' limit is 1.5 MB).
 _MOST_BYTES = 256 << 20
 
 
@@ -33,14 +33,14 @@ class Node:
         name: Its display name, such as "finetune-driver(0)".
         kind: "Pod", "Retry", "DAG", "TaskGroup" or "Skipped".
         phase: "Pending", "Running", "Succeeded", "Failed", "Error", "Skipped" or "Omitted".
-        message: Why it waits or has failed; "" if nothing is said.
+        message: The reason why it waits or has failed; "" if there is none.
         boundary: The id of the DAG that it belongs to.
         pod: The name of its pod; "" if it has none.
-        started: When it started.
-        ended: When it ended.
-        progress: Units done and in all; None if the pod does not report any.
+        started: Its start time.
+        ended: Its end time.
+        progress: Units done and in total; None if the pod reports none.
         inputs: Its parameters.
-        outputs: What it returned, such as "cached-decision".
+        outputs: Its results, such as "cached-decision".
     """
 
     id: str
@@ -74,13 +74,13 @@ class Workflow:
 
     Attributes:
         name: Its name.
-        namespace: Where its pods are.
-        nodes: Its nodes by their ids; empty if they are `unknown`.
-        unknown: Why the nodes are not known; "" if they are.
-        seen: When Argo last wrote down how far it is; None if that is not said.
+        namespace: The namespace of its pods.
+        nodes: Its nodes by id; empty if they are `unknown`.
+        unknown: The reason why the nodes are unknown; "" if they are known.
+        seen: The time at which Argo last recorded its progress, or None.
         uid: Its unique id.
-        created: When it was made.
-        repository: Where Argo stores logs: its S3 bucket and the format of the keys.
+        created: Its creation time.
+        repository: The location of Argo's logs: its S3 bucket and the format of the keys.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Workflow:
 
     @classmethod
     def of_text(cls, manifest: str) -> Workflow:
-        """From the manifest in the server's answer."""
+        """Create it from the manifest in the server's response."""
         workflow = json.loads(manifest)
         metadata, status = workflow["metadata"], workflow.get("status") or {}
         nodes, unknown = _nodes_of(status)
@@ -118,11 +118,11 @@ class Workflow:
         )
 
     def iteration(self, node: Node) -> int | None:
-        """The trial of the loop that a node belongs to, from 0; None if it is in no loop."""
+        """The trial of the loop that a node belongs to, from 0; None outside loops."""
         above: Node | None = node
         while above is not None:
             trial = above.inputs.get("iteration-index", "-1")
-            # A driver within an iteration is given -1, the iteration its number.
+            # A driver within an iteration gets -1, the iteration its number.
             if trial.isdecimal():
                 return int(trial)
             above = self.nodes.get(above.boundary)
@@ -130,14 +130,14 @@ class Workflow:
 
     @cached_property
     def by_task(self) -> Mapping[tuple[int | None, str], list[Node]]:
-        """The nodes by trial and task name, the node of all attempts first."""
+        """The nodes by trial and task name, starting with the node of all attempts."""
         found: dict[tuple[int | None, str], list[Node]] = {}
         for node in sorted(self.nodes.values(), key=lambda n: n.attempt):
             found.setdefault((self.iteration(node), node.task), []).append(node)
         return found
 
     def archive(self, pod: str) -> str:
-        """The URI of the folder in which Argo keeps a pod's log; "" if it keeps none in S3."""
+        """The URI of the folder of a pod's log; "" if Argo stores none in S3."""
         place = self.repository.get("s3") or {}
         if not self.repository.get("archiveLogs") or not place.get("bucket") or not self.created:
             return ""
@@ -156,18 +156,18 @@ class Workflow:
         return "" if "{{" in key or not key else f"s3://{place['bucket']}/{key}"
 
     def within(self, dags: Iterable[Node]) -> list[Node]:
-        """The nodes right within some DAGs."""
+        """The nodes directly inside some DAGs."""
         ids = {dag.id for dag in dags}
         return [node for node in self.nodes.values() if node.boundary in ids]
 
 
 def moment(text: Any) -> datetime | None:
-    """A time as Kubernetes writes it; None if there is none."""
+    """Parse a time in Kubernetes' format; None if there is none."""
     return datetime.fromisoformat(text) if text else None
 
 
 def _nodes_of(status: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-    """The nodes, and why they are not known: "" if they are."""
+    """The nodes, and the reason why they are unknown ("" if they are known)."""
     if status.get("nodes"):
         return status["nodes"], ""
     if status.get("compressedNodes"):
@@ -177,12 +177,12 @@ def _nodes_of(status: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
             if not gzip.eof and len(text) >= _MOST_BYTES:
                 return {}, f"the workflow's nodes take more than {_MOST_BYTES >> 20} MB"
             if not gzip.eof:
-                return {}, "the workflow's nodes cannot be decompressed: they are cut short"
+                return {}, "the workflow's nodes cannot be decompressed: they are incomplete"
             return json.loads(text), ""
         except (ValueError, zlib.error):
             return {}, "the workflow's nodes cannot be decompressed"
     if status.get("offloadNodeStatusVersion"):
-        return {}, "Argo keeps the nodes of this workflow in a database of its own"
+        return {}, "Argo keeps the nodes of this workflow in a separate database"
     return {}, ""
 
 
@@ -205,7 +205,7 @@ def _node(workflow: str, value: Mapping[str, Any], *, short: bool) -> Node:
 
 
 def _pod_name(workflow: str, value: Mapping[str, Any], *, short: bool) -> str:
-    """As Argo makes it: WORKFLOW-TEMPLATE-NUMBER, where the node's id is WORKFLOW-NUMBER."""
+    """The pod name from Argo's rule: WORKFLOW-TEMPLATE-NUMBER for the node WORKFLOW-NUMBER."""
     if short or value["id"] == workflow:
         return str(value["id"])
     template = value.get("templateName") or (value.get("templateRef") or {}).get("template") or ""
@@ -213,7 +213,7 @@ def _pod_name(workflow: str, value: Mapping[str, Any], *, short: bool) -> str:
 
 
 def _progress(text: Any) -> tuple[int, int] | None:
-    """N/M; Argo says 0/1 and 1/1 of pods that report nothing."""
+    """Parse N/M; Argo has 0/1 and 1/1 for pods that report nothing."""
     done, _, total = str(text or "").partition("/")
     if not (done.isdecimal() and total.isdecimal()) or int(total) <= 1:
         return None

@@ -219,7 +219,7 @@ def test_a_hub_that_cannot_be_reached_is_said_plainly(tmp_path: Path) -> None:
         " reached at http://127.0.0.1:9",
         "where": "model: someone/safe",
         "expected": "a local folder, a model in the Hub's cache, or a connection to the Hub",
-        "remedy": "try again, or run `hf download someone/safe` on another machine, and give the"
+        "remedy": "try again, or run `hf download someone/safe` on another machine and copy the"
         " folder",
     }
     done = subprocess.run(

@@ -446,7 +446,7 @@ def test_fetch_through_the_ui_of_a_store_that_has_folders(
     assert {path.name for path in Path("routed/steps/finetune/model").iterdir()} == there
     assert Path("routed/steps/build_optimizer/optimizer_config/optimizer.json").is_file()
     (missing,) = record("routed")["missing"]  # the names of event files cannot be guessed
-    assert missing.startswith("finetune: tensorboard_logs: Kubeflow's UI sends no folders")
+    assert missing.startswith("finetune: tensorboard_logs: Kubeflow's UI cannot send folders")
     assert missing in out
     assert record("routed")["metrics"] == {"accuracy": 0.75}
 
@@ -468,7 +468,7 @@ def test_an_archive_that_leads_out_is_refused(
     recorded("rerun", "null_metadata")
     request.getfixturevalue("ui").archive = packed(files, **fields)
     code, _, err = cli("fetch", "D-rerun", "-o", "deep/fetched")
-    assert (code, err.partition(":")[2][:25]) == (2, " the archive is refused: ")
+    assert (code, err.partition(":")[2][:26]) == (2, " the archive was refused: ")
     assert not list(tmp_path.rglob("escaped*"))
     assert not list(tmp_path.rglob(".*.part"))
     assert not list(tmp_path.rglob("link"))

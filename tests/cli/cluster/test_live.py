@@ -142,7 +142,7 @@ def test_copying_goes_on_after_the_network_was_away(
     logs: Any = SimpleNamespace(sync=sync)
     live.keep_syncing([logs])
     assert done.wait(5)
-    assert capsys.readouterr().out == "not updated this time: cannot be reached\n"
+    assert capsys.readouterr().out == "update failed, trying again: cannot be reached\n"
 
 
 def test_a_cluster_without_runs_says_so(cli: Cli) -> None:

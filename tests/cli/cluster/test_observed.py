@@ -170,7 +170,7 @@ def test_large_workflows_are_compressed_or_offloaded(
     packed = base64.b64encode(gzip.compress(json.dumps(nodes).encode())).decode()
     assert states(compressedNodes=packed) == (STATES["succeeded"][1], "")
     offloaded, why = states(offloadNodeStatusVersion="fnv:784206910")
-    assert (set(offloaded), "a database of its own" in why) == ({"done"}, True)
+    assert (set(offloaded), "a separate database" in why) == ({"done"}, True)
     damaged, why = states(compressedNodes=packed[:-400])
     assert (set(damaged), "cannot be decompressed" in why) == ({"done"}, True)
     monkeypatch.setattr("kfp_finetune.cli.cluster.workflow._MOST_BYTES", 1 << 10)

@@ -89,7 +89,7 @@ def test_a_pipeline_of_an_earlier_version_is_the_same_pipeline(
     [
         (["--name", "a" * 300], "the name has 300 characters: aaaa", "--name"),
         (["--name", ""], "the name is empty", "--name"),
-        (["--name", "two\nlines"], "the name holds control characters", "--name"),
+        (["--name", "two\nlines"], "the name contains control characters", "--name"),
         (["--name", "{{workflow.name}}"], "name contains {{", "--name"),
         (["--experiment", "b" * 128], "the name has 128 bytes in UTF-8", "--experiment"),
         (["--experiment", "ü" * 64], "the name has 128 bytes in UTF-8", "--experiment"),

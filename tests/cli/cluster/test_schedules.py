@@ -144,7 +144,7 @@ def test_a_schedule_is_paused_resumed_and_deleted(
     code, out, _ = cli("schedules", "delete", "weekly")
     assert (code, kubeflow.schedules) == (0, {})
     assert out.startswith(
-        "schedule weekly is deleted\nits runs stay, under the names that Kubeflow"
+        "schedule weekly is deleted\nits runs are kept, under the names that Kubeflow"
     )
     assert list(kubeflow.runs) == [run.run_id]  # also while it trains
     assert cli("status", run.run_id)[0] == 0
@@ -160,7 +160,7 @@ def test_schedules_that_are_not_there(kubeflow: Kubeflow, submit: Submit, cli: C
     assert (code, "no schedule is given" in err) == (2, True)
     one, other = scheduled(kubeflow, submit), scheduled(kubeflow, submit)
     code, _, err = cli("schedules", "delete", "weekly")
-    assert (code, "2 schedules are called 'weekly'" in err) == (2, True)
+    assert (code, "2 schedules are named 'weekly'" in err) == (2, True)
     assert one.recurring_run_id in err
     assert other.recurring_run_id in err
     assert len(kubeflow.schedules) == 2

@@ -164,7 +164,7 @@ def test_what_is_not_known_is_said(cli: Cli, replayed: Replayed) -> None:
     replay = replayed("succeeded")
     replay.v1beta1 = False
     out = cli("status", next(iter(replay.runs)))[1]
-    assert "not known: which steps came from the cache, why a pod waits and how it ended" in out
+    assert "unknown: which steps came from the cache, why a pod waits and how it ended" in out
 
 
 def test_progress_is_a_bar_with_what_is_left_and_its_age(cli: Cli, replayed: Replayed) -> None:

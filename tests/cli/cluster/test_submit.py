@@ -84,8 +84,8 @@ def test_a_local_path_is_refused(kubeflow: Kubeflow, cli: Cli, data: dict[str, P
     assert err == (
         f"error: dataset is {data['dataset']}; model is {data['model']}\n"
         "  where:    --dataset, --model\n"
-        "  expected: what a pod can read: s3://, gs://, https://, or a Hub id\n"
-        "  remedy:   --stage-uri s3://BUCKET/FOLDER uploads it for you\n"
+        "  expected: a location that a pod can read: s3://, gs://, https://, or a Hub id\n"
+        "  remedy:   upload it with --stage-uri s3://BUCKET/FOLDER\n"
     )
     assert not kubeflow.runs
 

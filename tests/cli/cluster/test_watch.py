@@ -267,9 +267,9 @@ def test_resume_continues_a_failed_or_terminated_run(
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "finetune failed: OOMKilled: it needed more memory than its limit of 300Mi",
-        "  a resumed run stays as it was submitted; give it more memory, or a smaller --batch-size",
+        "  a resumed run cannot be changed; give it more memory, or a smaller --batch-size",
         "run K-oom continues; 3 of 5 steps are already done",
-        "finetune starts from its beginning: the run has no checkpoint_dir",
+        "finetune starts from the beginning: the run has no checkpoint_dir",
         f"page:   {served[0]}/#/runs/details/{ids[0]}",
         f"status: kfp-finetune status {ids[0]} --host {served[0]}",
     ]
@@ -313,4 +313,4 @@ def test_more_than_a_page_of_runs(kubeflow: Kubeflow, submit: Submit, cli: Cli) 
     assert len(json.loads(cli("runs", "--json")[1])) == 235
     assert cli("runs", "--prune")[0] == 2
     code, _, err = cli("status", "run-1")
-    assert (code, "2 runs are called 'run-1'" in err) == (2, True)
+    assert (code, "2 runs are named 'run-1'" in err) == (2, True)
