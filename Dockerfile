@@ -1,8 +1,8 @@
-# The image in which every step runs: make image. Nothing secret is in it or in its history.
+# The image of all pipeline steps, built by `make image`. Neither it nor its history has secrets.
 #
-#   make image BASE_IMAGE=registry.example.com/python:3.11-slim
-#   make image CUDA=1                          with NVIDIA's libraries, for GPUs
-#   make image PIP_CONF=pip.conf CA=ca.pem     a private index, and its certificate authority
+# make image BASE_IMAGE=registry.example.com/python:3.11-slim make image CUDA=1
+# with NVIDIA's libraries, for GPUs make image PIP_CONF=pip.conf CA=ca.pem     a private index, and
+# its certificate authority
 
 ARG BASE_IMAGE=python:3.11-slim
 
@@ -32,8 +32,8 @@ LABEL org.opencontainers.image.title="kfp-finetune" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/venv /opt/venv
-# Only /tmp and the artifacts' paths are written, by whatever user: the root may be read-only. No
-# ENTRYPOINT: KFP's Docker runner would put it in front of the step's command.
+# Steps only write to /tmp and the artifacts' paths, so any user and a read-only root work. There is
+# no ENTRYPOINT, because KFP's Docker runner would prepend it to the step's command.
 ENV PATH=/opt/venv/bin:${PATH} \
     HOME=/tmp \
     LOGNAME=kfp-finetune \

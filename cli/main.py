@@ -1,6 +1,6 @@
-"""The kfp-finetune command: its list of commands, and its exit codes.
+"""The kfp-finetune command: its list of commands and its exit codes.
 
-Heavy imports are inside functions, so that help answers at once.
+Heavy imports are inside functions, so that the help appears immediately.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ app = typer.Typer(
     help="Fine-tune Hugging Face encoders on TensorFlow, as Kubeflow Pipelines steps.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # rich cuts long options, and doubles the time that help takes
+    rich_markup_mode=None,  # rich truncates long options and doubles the time of help
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for title, commands in COMMANDS.items():
@@ -97,12 +97,12 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Take the options before the command."""
+    """Options before the command."""
 
 
 def _inert(message: str) -> str:
     """Make a message, which may quote data or a library, safe to show on a terminal."""
-    # Secrets are removed line by line: a text that begins with a URI would be taken for one.
+    # Remove secrets line by line; a whole text that begins with a URI would be treated as one.
     lines = without_secrets(message).split("\n")
     return "\n".join(line[: len(line) - len(line.lstrip(" "))] + clean(line) for line in lines)
 
@@ -133,7 +133,7 @@ def main() -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # for terminals without Unicode
+            stream.reconfigure(errors="replace")  # terminals without Unicode
     try:
         _check_working_folder()
         code = run_app(app)

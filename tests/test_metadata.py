@@ -55,5 +55,5 @@ def test_a_step_fails_where_a_cluster_would(
         Path(artifact.path).write_text("written")
         artifact.metadata["found"] = value
     assert end.value.code == 1
-    assert "metadata that KFP cannot keep: out.found" in capfd.readouterr().out
+    assert "metadata that KFP cannot store: out.found" in capfd.readouterr().out
     assert not Path(artifact.path).exists()

@@ -10,7 +10,7 @@ import typer
 from kfp_finetune.cli.commands.options import ModelArgument, RunsDirOption
 from kfp_finetune.cli.commands.pipeline_options import as_options, offered
 
-# Parameters of how other data is read than a model was trained on.
+# Parameters for reading the data to score the model on.
 _OF_OTHER_DATA = (
     "dataset",
     "dataset_config",

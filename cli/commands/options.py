@@ -93,7 +93,7 @@ RootOption = Annotated[
     str | None,
     typer.Option(
         "--pipeline-root",
-        help="Where the run's artifacts are, if the run does not record it and they are not in"
+        help="Location of the run's artifacts, if the run does not record it and they are not in"
         " Kubeflow's own store. Set AWS_ENDPOINT_URL to the address of an S3 store.",
     ),
 ]
@@ -143,7 +143,7 @@ class PlatformFlags:
         """Read the platform file and apply the options.
 
         Raises:
-            InputError: If something in them is wrong.
+            InputError: If the file or an option is wrong.
         """
         from kfp_finetune.cli.cluster import platform
 
@@ -211,7 +211,7 @@ class SubmissionFlags:
     no_cache: NoCacheOption = False
 
     def as_submission(self) -> Submission:
-        """Return the checked options as the cluster client takes them.
+        """Return the checked options for the cluster client.
 
         Raises:
             InputError: If the options contradict each other, or a name or a URI is wrong.
@@ -259,10 +259,10 @@ class SubmissionFlags:
 
 
 def takes(**groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of dataclasses such as `Connection`.
+    """Add the options of dataclasses such as `Connection` to a command.
 
     Args:
-        **groups: Names of the command's parameters to the dataclasses they are instances of.
+        **groups: The dataclasses, by the names of the command's parameters.
     """
     options = {name: _options(group) for name, group in groups.items()}
 
@@ -288,9 +288,9 @@ def with_options(
 
     Args:
         command: The function that Typer calls.
-        function: The function as it is written.
-        replaced: Names of its parameters that are no options themselves.
-        options: The options in their place.
+        function: The original function.
+        replaced: Names of its parameters to replace.
+        options: The options that replace them.
     """
     own = inspect.signature(function, eval_str=True)
     kept = [

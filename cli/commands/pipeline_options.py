@@ -17,18 +17,18 @@ from kfp_finetune.pipelines.parameters import AUTO, FILLED_IN, Parameter
 
 FINETUNE = catalog.PIPELINES["finetune"]
 _LEARNING_RATE = "learning_rate"
-_WIDEST_CHOICE = 30  # columns: longer lists of words are in the description alone
+_WIDEST_CHOICE = 30  # columns; longer lists of choices are only in the description
 
 
 def offered(*, steps: Sequence[str] = (), names: Sequence[str] = ()) -> tuple[Parameter, ...]:
     """Return the parameters of the pipeline finetune that are options.
 
     Args:
-        steps: Only those of these steps; empty: of all.
-        names: Only these; empty: all.
+        steps: Only parameters of these steps; empty for all steps.
+        names: Only these parameters; empty for all.
 
     Returns:
-        The parameters; none before the pipeline has been compiled for the first time.
+        The parameters; none if the pipeline has not been compiled yet.
     """
     known: tuple[Parameter, ...] = ()
     with contextlib.suppress(InputError):
@@ -48,14 +48,14 @@ def offered(*, steps: Sequence[str] = (), names: Sequence[str] = ()) -> tuple[Pa
 def as_options(
     options: Sequence[Parameter], *, auto: bool = False, described: Mapping[str, str] | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command an option for every parameter.
+    """Add an option for every parameter to a command.
 
-    The decorated function takes the options that were given as one keyword argument, `flags`.
+    The decorated function gets the given options as one keyword argument, `flags`.
 
     Args:
         options: The parameters.
         auto: Whether the learning rate may be "auto".
-        described: Descriptions for parameters that mean something else to this command.
+        described: Descriptions of parameters with a different meaning in this command.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -139,7 +139,7 @@ def _wrong(value: str, expected: str) -> typer.BadParameter:
     return error
 
 
-# What reads an option, and what its help calls the value.
+# The parser of an option, and the name of its value in the help.
 _PARSERS: dict[type, tuple[Callable[[str], Any], str]] = {
     int: (_whole, "<int>"),
     float: (_number, "<float>"),

@@ -10,7 +10,7 @@ import typer
 from kfp_finetune.cli.commands.options import ModelArgument, RunsDirOption
 from kfp_finetune.cli.commands.pipeline_options import as_options, offered
 
-# Parameters of how a file of texts is read.
+# Parameters for reading a file of texts.
 _OF_A_FILE = (
     "text_column",
     "text_pair_column",

@@ -1,1 +1,1 @@
-"""What the command does in a process of this machine, beside runs."""
+"""The commands' work on this machine, except running pipelines."""

@@ -1,4 +1,4 @@
-"""Reports what load_data finds in a dataset, and the steps of a training, without a run."""
+"""Report load_data's findings in a dataset and the planned steps, without a run."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def check_data(
     """Read and tokenize a dataset into a temporary folder, and print the data report.
 
     Args:
-        pipeline: Whose parameters; of them, those of load_data and count_steps are used.
-        flags: What was given on the command line.
-        config: A YAML file of parameters, as a run takes it.
-        as_json: Whether one JSON object is printed instead of a text.
-        output: Where the report is saved as an HTML page; None: nowhere.
+        pipeline: The pipeline, whose parameters of load_data and count_steps are used.
+        flags: The options given on the command line.
+        config: A YAML file of parameters.
+        as_json: Whether to print one JSON object instead of text.
+        output: The HTML file to save the report to, or None.
 
     Raises:
         InputError: If the data, a parameter or the output is wrong.
-        Interrupted: If a signal ended it.
+        Interrupted: If a signal interrupted it.
     """
     check_installed()
     values = _values(pipeline, flags, config)
@@ -69,7 +69,7 @@ def check_data(
             with writing("the report", output):
                 write_text(output, page)
     if as_json:
-        # ASCII: whole in every terminal, and none of it can steer one.
+        # ASCII is safe in every terminal.
         text = json.dumps(report.model_dump(), indent=2)
     else:
         text = "\n".join(describe(report, output))
@@ -84,10 +84,10 @@ def _values(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) -
     values = given(pipeline, flags, config)
     if "dataset" in values and "model" not in values:
         raise InputError(
-            "there is no model",
+            "no model is given",
             where="--model",
-            expected="a folder or a Hub id: its tokenizer measures the lengths of the texts",
-            remedy="give --model MODEL",
+            expected="a folder or a Hub id, whose tokenizer measures the lengths of the texts",
+            remedy="add --model MODEL",
         )
     return complete(load(pipeline.definition), values)
 

@@ -1,4 +1,4 @@
-"""Gives a trained model to others: as a folder, or on the Hugging Face Hub."""
+"""Export a trained model to a folder, or upload it to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from kfp_finetune.runs.trained_models import find_model, run_of
 
 
 def export_model(model: str, runs_dir: Path, output: Path, form: str) -> None:
-    """Write a model with its tokenizer and its card into a folder of its own.
+    """Write a model with its tokenizer and its card to a new folder.
 
     Args:
         model: A run's name, a run's folder, or a model's folder.
         runs_dir: The folder of runs.
-        output: The folder to make.
+        output: The folder to create.
         form: "pt", "savedmodel" or "onnx".
 
     Raises:
-        InputError: If there is no such model, or it cannot be written so or there.
-        Interrupted: If a signal ended it.
+        InputError: If there is no such model, or it cannot be written in this format or folder.
+        Interrupted: If a signal interrupted it.
     """
     check_installed()
     folder = find_model(model, runs_dir)
@@ -43,11 +43,11 @@ def push_model(model: str, runs_dir: Path, hub_id: str, *, private: bool) -> Non
         model: A run's name, a run's folder, or a model's folder.
         runs_dir: The folder of runs.
         hub_id: "owner/name".
-        private: Whether a repository that has to be made is private.
+        private: Whether a new repository is private.
 
     Raises:
         InputError: If there is no such model, no token, or the Hub refuses it.
-        Interrupted: If a signal ended it.
+        Interrupted: If a signal interrupted it.
     """
     check_installed()
     folder = find_model(model, runs_dir)
@@ -76,7 +76,7 @@ def _export(folder: Path, output: Path, name: str, form: str) -> float:
 
 
 def _card(folder: Path, manifest: ModelManifest, name: str, form: str) -> str:
-    """The card, with what the run knows of data and metrics if the model is a run's."""
+    """The model card, with data and metrics if the model is part of a run."""
     from kfp_finetune.components.export.model_card import render_model_card
 
     run = run_of(folder)

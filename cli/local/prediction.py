@@ -1,4 +1,4 @@
-"""Predicts labels for texts with a trained model."""
+"""Predict labels for texts with a trained model."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _MOST_SHOWN = 5
 
 @dataclass(frozen=True)
 class Output:
-    """How predictions are made and printed.
+    """The settings of predictions and their output.
 
     Attributes:
         batch_size: Texts per batch.
-        top_k: Number of labels to print with their probabilities; None: the predicted ones.
+        top_k: Number of labels to print with their probabilities; None for the predicted ones.
         calibrated: Whether to calibrate probabilities with the fitted temperature.
         with_texts: Whether to print the texts of a file beside their predictions.
     """
@@ -54,7 +54,7 @@ def predict_texts(
     file: str | None,
     output: Output,
 ) -> None:
-    """Print a prediction for every text: readable for texts given here, JSON lines for a file's.
+    """Print a prediction for every text: as text for those given here, as JSON lines for a file.
 
     Args:
         model: A run's name, a run's folder, or a model's folder.
@@ -67,7 +67,7 @@ def predict_texts(
     Raises:
         InputError: If there is no such model, no text, or a row cannot be read; the predictions
             for the rows before it have been printed.
-        Interrupted: If a signal ended it, or standard output was closed.
+        Interrupted: If a signal interrupted it, or standard output was closed.
     """
     check_installed()
     folder = find_model(model, runs_dir)
@@ -119,7 +119,7 @@ class _Rows:
         self.numbers: deque[int] = deque()
 
     def texts(self) -> Iterator[Any]:
-        """The texts; the number of each is then the last in `numbers`."""
+        """Yield the texts; the number of the current one is the last in `numbers`."""
         for row in self._rows:
             if not row.problem:
                 self.numbers.append(row.number)
@@ -133,10 +133,10 @@ class _Rows:
                 return
 
     def finish(self) -> None:
-        """Print which rows were omitted.
+        """Print the omitted rows.
 
         Raises:
-            InputError: If a bad row ended it.
+            InputError: If a bad row stopped the prediction.
         """
         if self._bad is not None:
             raise InputError(
@@ -159,10 +159,10 @@ def _check(
     flags: Mapping[str, Any],
     top_k: int | None,
 ) -> None:
-    """Check what can be checked before the model is loaded."""
+    """Check everything that can be checked before the model is loaded."""
     if bool(texts) == (file is not None):
         raise InputError(
-            "there are texts and a file" if texts else "there is nothing to predict for",
+            "both texts and a file are given" if texts else "there is nothing to predict for",
             where="the command line",
             expected="one or more texts, or --file",
             remedy="omit --file or the texts" if texts else 'kfp-finetune predict MODEL "a text"',
@@ -193,12 +193,12 @@ def _check(
 
 
 def _named(text: Any) -> dict[str, Any]:
-    """A text, or a pair of them, under the names that the data report uses."""
+    """A text or a pair of texts, under the names in the data report."""
     return {"text": text[0], "text_pair": text[1]} if isinstance(text, tuple) else {"text": text}
 
 
 def _readable(text: Any, lines: list[tuple[float | None, str]]) -> str:
-    """The text, and under it the lines of its prediction with their probabilities."""
+    """The text, followed by the lines of its prediction with their probabilities."""
     parts = (text,) if isinstance(text, str) else text
     shown = [
         f"  {clean(line)}" if probability is None else f"  {probability:6.1%}  {clean(line)}"
@@ -226,7 +226,7 @@ def _of_command_line(texts: Sequence[str], manifest: ModelManifest) -> Iterator[
 def _of_file(
     file: str, manifest: ModelManifest, folder: Path, flags: Mapping[str, Any]
 ) -> tuple[_Rows, tuple[str, ...]]:
-    """The rows of a file, and what was assumed about it."""
+    """The rows of a file; also prints the assumptions about it."""
     from kfp_finetune.components.load_data.parameters import Parameters
     from kfp_finetune.components.load_data.prediction_rows import open_rows
 

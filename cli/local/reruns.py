@@ -1,4 +1,4 @@
-"""Repeats a run of this machine with some parameters changed."""
+"""Repeat a run of this machine with some parameters changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kfp_finetune.runs.folder import Repeated, RunFolder, find
 def rerun_here(
     name: str, changes: Mapping[str, Any], *, runs_dir: Path, new_name: str | None, use_cache: bool
 ) -> None:
-    """Run a local run again, here, with something changed.
+    """Repeat a local run on this machine, with changes.
 
     Args:
         name: The run's name, or its folder.
@@ -29,7 +29,7 @@ def rerun_here(
         use_cache: Whether to reuse finished steps.
 
     Raises:
-        InputError: As `run.execute`, and if there is no such run.
+        InputError: If there is no such run, or the input is wrong.
     """
     record = RunFolder.open(find(name, runs_dir)).record
     pipeline = catalog.find(record.pipeline)
@@ -38,7 +38,7 @@ def rerun_here(
         raise InputError(
             "the URI is stored without its user, password or token",
             where=", ".join(f"{n}: {record.parameters[n]}" for n in gone),
-            expected="the whole URI",
+            expected="the full URI",
             remedy=" ".join(f"--{n.replace('_', '-')} 'FULL URI'" for n in gone),
         )
     after = changed(record.parameters, changes, pipeline)

@@ -1,4 +1,4 @@
-"""Opens TensorBoard on runs, side by side."""
+"""Show runs side by side in TensorBoard."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from kfp_finetune.runs.folder import STEPS, RunFolder, find, newest
 
 _LOGS = f"{STEPS}/finetune/tensorboard_logs"
 _PORTS_TRIED = 50
-_SECONDS_TO_START = 600.0  # a busy machine takes long; that it ends is noticed at once
-# Points per curve: more than any run has steps. TensorBoard picks 1,000 at random unless told
-# otherwise, and draws nothing at all where its help promises everything (0, TensorBoard 2.21).
+_SECONDS_TO_START = 600.0  # for a busy machine; an early end is noticed immediately
+# Points per curve, more than any run has. By default TensorBoard picks 1,000 at random; with 0,
+# which should mean all according to its help, TensorBoard 2.21 draws nothing.
 _POINTS = 10**9
-# TensorBoard without TensorFlow, which it would import for 5 s only to read files from this disk:
-# the module `notf` is its own way to say so.
+# TensorBoard without TensorFlow, which it would import for 5 s only to read files from this disk.
+# The module `notf` is TensorBoard's own switch for this.
 _START = """
 import sys, types
 sys.modules["tensorboard.compat.notf"] = types.ModuleType("notf")
@@ -40,7 +40,7 @@ _ENDED = {
     "failed": "failed before finetune was done",
     "interrupted": "was interrupted before finetune was done",
 }
-# The learning rate is the first thing one sees.
+# Pins the learning rate at the top.
 _PINNED = json.dumps([{"plugin": "scalars", "tag": "train/learning_rate"}], separators=(",", ":"))
 
 
@@ -54,7 +54,8 @@ def serve(names: Sequence[str], runs_dir: Path, bind: str, port: int) -> None:
         port: The first port to try.
 
     Raises:
-        InputError: If a run is not there or has no logs, or there is no port or no TensorBoard.
+        InputError: If a run does not exist or has no logs, no port is free, or TensorBoard is
+            missing.
     """
     check_installed()
     folders = [find(name, runs_dir) for name in names] or [newest(runs_dir)]
@@ -68,7 +69,7 @@ def check_installed() -> None:
     """Check that TensorBoard is installed.
 
     Raises:
-        InputError: If it is not.
+        InputError: If it is not installed.
     """
     if find_spec("tensorboard") is None:
         raise InputError(
@@ -83,16 +84,16 @@ def serve_logs(logs: Mapping[Path, Path], bind: str, port: int) -> None:
     """Show folders of event files in TensorBoard until interrupted.
 
     Args:
-        logs: The runs' folders, after which they are called, to their event files'.
+        logs: The folders of event files, by the runs' folders, which determine their names.
         bind: The address to listen on.
         port: The first port to try.
 
     Raises:
-        InputError: If there is no port.
+        InputError: If no port is free.
     """
     port = _free_port(bind, port)
     with (
-        contextlib.suppress(Interrupted),  # how it is meant to end
+        contextlib.suppress(Interrupted),  # the usual end
         interruptible(),
         temporary_folder() as temporary,
     ):
@@ -104,10 +105,10 @@ def serve_logs(logs: Mapping[Path, Path], bind: str, port: int) -> None:
 
 
 def logs_of(folder: Path) -> dict[Path, Path]:
-    """The folders of a run's event files, by what they are called after: of a comparison several.
+    """The folders of a run's event files, by name; several for a comparison.
 
     Raises:
-        InputError: If it has ended without any.
+        InputError: If the run has ended without event files.
     """
     record = RunFolder.open(folder).record
     trials = Trials(record.parameters.get("candidates") or [])
@@ -119,19 +120,19 @@ def logs_of(folder: Path) -> dict[Path, Path]:
     if compared:
         return compared
     logs = folder / record.artifacts.get("tensorboard_logs", _LOGS)
-    # A run that is still going may not have come that far.
+    # A running run may not have any yet.
     if record.status != "running" and not logs.is_dir():
         raise InputError(
             f"run '{record.name}' has no TensorBoard logs: it {_ENDED[record.status]}",
             where=str(logs),
-            expected="a run that has come to its step finetune",
-            remedy="give another run",
+            expected="a run that has finished its step finetune",
+            remedy="choose another run; kfp-finetune runs lists them",
         )
     return {folder: logs}
 
 
 def _titles(folders: Sequence[Path]) -> list[str]:
-    """A name for each run, its folder's where that is only one run's."""
+    """A name for each run; by default the name of its folder, if that is unique."""
     names = [folder.name for folder in folders]
     return [
         name if names.count(name) == 1 else f"{folder.parent.name}-{name}-{number}"
@@ -154,10 +155,10 @@ def _free_port(bind: str, first: int) -> int:
         except OSError:
             continue
     raise InputError(
-        f"no port to listen on from {first} on",
+        f"cannot listen on any port from {first}",
         where=f"--bind {bind} --port {first}",
         expected="an address of this machine and a free port",
-        remedy="give another --port or --bind",
+        remedy="use another --port or --bind",
     )
 
 
@@ -172,7 +173,7 @@ def _serve(logs: Path, output: Path, bind: str, port: int) -> None:
             stdout=file,
             stderr=subprocess.STDOUT,
             env=os.environ | {"PYTHONSAFEPATH": "1"},
-            process_group=0,  # Ctrl-C is for us, and we end it
+            process_group=0,  # Ctrl-C ends this command, which ends the server
         )
     try:
         _wait_until_it_listens(process, bind, port)
@@ -184,10 +185,10 @@ def _serve(logs: Path, output: Path, bind: str, port: int) -> None:
         process.wait()
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)  # its data server too
+            os.killpg(process.pid, signal.SIGTERM)  # including its data server
         process.wait()
     last = output.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
-    raise RuntimeError(f"TensorBoard ended by itself:\n{last}")
+    raise RuntimeError(f"TensorBoard ended unexpectedly:\n{last}")
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], bind: str, port: int) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kfp_finetune.pipelines.catalog import Pipeline
     from kfp_finetune.runs.folder import RunRecord
 
-# Revisions belong to what they are of.
+# A revision belongs to its dataset or model.
 _REVISED = ("dataset", "model")
 
 
@@ -25,20 +25,20 @@ def changed(
     """The parameters of a run with some of them changed.
 
     Args:
-        before: The parameters that it was begun with.
-        changes: The parameters to change, paths made absolute.
-        pipeline: Whose parameters.
+        before: The parameters of the repeated run.
+        changes: The parameters to change, with absolute paths.
+        pipeline: The pipeline.
 
     Returns:
-        A value for every parameter that is not filled in.
+        A value for every parameter that is not filled in automatically.
 
     Raises:
-        InputError: If something is missing, or would be shared that must not be.
+        InputError: If a parameter is missing, or both runs would share the checkpoint directory.
     """
     known = pipeline_parameters.load(pipeline.definition)
     names = {p.name for p in known} - set(FILLED_IN)
     kept = {n: v for n, v in before.items() if n in names and is_given(n, v)}
-    kept = {p.name: p.type(kept[p.name]) for p in known if p.name in kept}  # the API gives 32.0
+    kept = {p.name: p.type(kept[p.name]) for p in known if p.name in kept}  # the API has 32.0
     for name in _REVISED:
         if changes.get(name, kept.get(name)) != kept.get(name):
             kept.pop(f"{name}_revision", None)
@@ -63,7 +63,7 @@ def changed(
 def earlier_runs(
     record: RunRecord, changes: Mapping[str, Any], pipeline: Pipeline
 ) -> dict[str, str]:
-    """The parameter by which a rerun knows the verdicts on the runs that it repeats.
+    """The parameter with the verdicts on the repeated runs.
 
     Args:
         record: The record of the repeated run.
@@ -71,7 +71,7 @@ def earlier_runs(
         pipeline: The pipeline of both.
 
     Returns:
-        Nothing if the run was not judged, or if other data is read: its verdict says nothing then.
+        The parameter; nothing if the run has no verdict, or other data is read.
     """
     steps = {p.name: p.step for p in pipeline_parameters.load(pipeline.definition)}
     reads = {name for name, step in steps.items() if step == "load_data"} - {"seed"}
@@ -86,13 +86,13 @@ def steps_reused(
     after: Mapping[str, Any],
     ignored: tuple[str, ...] = (),
 ) -> Iterator[str]:
-    """The steps whose inputs are the same in two runs, so that the cache has them.
+    """The steps with the same inputs in two runs, which can come from the cache.
 
     Args:
-        tasks: Those of the compiled pipeline.
-        before: One run's parameters, fingerprints included.
-        after: The other's.
-        ignored: Parameters that are no part of the cache's key.
+        tasks: The tasks of the compiled pipeline.
+        before: The parameters of one run, including the fingerprints.
+        after: The parameters of the other run.
+        ignored: Parameters that are not part of the cache key.
     """
     names = (before.keys() | after.keys()) - set(ignored)
     differing = {name for name in names if before.get(name) != after.get(name)}
@@ -111,7 +111,7 @@ def steps_reused(
 
 
 def _may_be_cached(task: Mapping[str, Any]) -> bool:
-    """Whether a task may come from the cache; loops have no setting of their own."""
+    """Return True if a task may come from the cache; loops have no such setting."""
     is_loop = "parameterIterator" in task
     return is_loop or bool((task.get("cachingOptions") or {}).get("enableCache"))
 
@@ -122,6 +122,6 @@ def print_reused(
     after: Mapping[str, Any],
     ignored: tuple[str, ...] = (),
 ) -> None:
-    """Print the steps that the cache can serve; it may have lost them."""
+    """Print the steps that may come from the cache."""
     kept = steps_reused(spec["root"]["dag"]["tasks"], before, after, ignored)
-    print("from the cache, if still there: " + (", ".join(kept) or "nothing"), flush=True)
+    print("from the cache, if available: " + (", ".join(kept) or "nothing"), flush=True)

@@ -1,7 +1,7 @@
-"""The parameters that are one of a few words, for Kubeflow's form, which shows them as a list.
+"""The parameters with a fixed list of choices, which Kubeflow's form shows as a list.
 
-The words are those of the modules that check them. A parameter that may have another value is not
-here: the cluster refuses what is not in the list.
+The choices come from the modules that check them. Parameters that allow other values are not listed
+here, because the cluster rejects values outside the list.
 """
 
 from __future__ import annotations

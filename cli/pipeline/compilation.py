@@ -1,4 +1,4 @@
-"""Compiles a pipeline to YAML."""
+"""Compile a pipeline to YAML."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _LIST = re.compile(r"^(# +\w+: list) \[Default: .*\]$", re.MULTILINE)
 
 
 def compile_pipeline(pipeline: Pipeline, output: Path, platform: Platform | None = None) -> None:
-    """Write a pipeline as YAML, the same bytes every time.
+    """Write a pipeline as YAML; the result is reproducible byte by byte.
 
     Args:
-        pipeline: Which.
-        output: The file to write; its folder exists.
-        platform: What the cluster gives the steps; None: nothing in particular.
+        pipeline: The pipeline.
+        output: The file to write, in an existing folder.
+        platform: Resources of the steps; None for the defaults.
 
     Raises:
         InputError: If the file cannot be written.
@@ -35,7 +35,7 @@ def compile_pipeline(pipeline: Pipeline, output: Path, platform: Platform | None
 
 
 def compiled(pipeline: Pipeline, platform: Platform | None = None) -> str:
-    """The same as text: a YAML document, and a second one where the platform sets anything."""
+    """The YAML text: one document, and a second one if the platform sets anything."""
     from kfp import compiler
 
     definition = pipeline.load()
@@ -52,17 +52,17 @@ def compiled(pipeline: Pipeline, platform: Platform | None = None) -> str:
     with temporary_folder() as folder:
         file = Path(folder, "pipeline.yaml")
         compiler.Compiler().compile(definition, str(file))
-        # KFP's comment has a list's default in another order each time; it is below, in order.
+        # KFP's comment has list defaults in random order; the YAML below has them in order.
         return _LIST.sub(r"\1", file.read_text(encoding="utf-8"))
 
 
 def _offer_choices(parameters: Any) -> None:
-    """Let Kubeflow's form offer the words that a parameter may be.
+    """Add the choices of parameters, which Kubeflow's form offers.
 
-    The field is in the proto, the server and the UI; KFP 2.17's SDK does not write it.
+    The proto, the server and the UI have the field; KFP 2.17's SDK does not write it.
 
     Args:
-        parameters: Those of the pipeline, as the proto has them; changed in place.
+        parameters: The parameters of the pipeline in the proto; changed in place.
     """
     for name, words in CHOICES.items():
         if name in parameters and not parameters[name].literals:

@@ -1,4 +1,4 @@
-"""Removes runs that failed or were interrupted."""
+"""Remove runs that failed or were interrupted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def prune(runs_dir: Path, *, yes: bool) -> None:
 
     Args:
         runs_dir: The folder of runs.
-        yes: Do not ask.
+        yes: Whether to skip the confirmation.
 
     Raises:
         InputError: If there is no such folder, confirmation is impossible, or a run cannot be
@@ -44,7 +44,7 @@ def prune(runs_dir: Path, *, yes: bool) -> None:
             return
     for folder in ended:
         try:
-            with folder.running():  # so that it cannot be resumed meanwhile
+            with folder.running():  # so that it cannot be resumed in the meantime
                 if RunFolder.open(folder.path).record.status != "succeeded":
                     shutil.rmtree(folder.path)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Compares the runs of a folder or of a cluster in a table."""
+"""Compare the runs of a folder or of a cluster in a table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def list_runs(runs_dir: Path, *, sort: str | None, as_json: bool, wide: bool = F
 
     Args:
         runs_dir: The folder of runs.
-        sort: The metric to sort by; None: the newest run first.
+        sort: The metric to sort by; None for the newest run first.
         as_json: Whether to print JSON.
         wide: Whether to show every column.
 
@@ -89,7 +89,7 @@ def open_runs(runs_dir: Path) -> list[RunFolder]:
             "there are no runs",
             where=str(runs_dir),
             expected="a folder of runs",
-            remedy="kfp-finetune run creates one; or give another folder with --runs-dir",
+            remedy="start one with kfp-finetune run, or use another --runs-dir",
         )
     folders = []
     for record in runs_dir.glob(f"*/{RECORD}"):
@@ -116,7 +116,7 @@ def _metrics(folder: RunFolder) -> dict[str, float]:
 
 
 def _sorted(folders: list[RunFolder], metric: str | None) -> list[RunFolder]:
-    """Sort the best first, the newer of equal ones first, and runs without the metric last."""
+    """Sort by metric, best first; newer runs first among equals, runs without the metric last."""
     if metric is None:
         return folders
     known = sorted({name for folder in folders for name in _metrics(folder)})
@@ -159,7 +159,7 @@ def _described(folder: RunFolder) -> dict[str, Any]:
 
 
 def _task(folder: RunFolder) -> str:
-    """Return the run's task, or its problem type where that was given."""
+    """Return the run's task, or its problem type if that was given."""
     parameters = folder.record.parameters
     kind = str(parameters.get("problem_type") or "auto")
     return kind if kind != "auto" else str(parameters.get("task") or DEFAULT_TASK)
@@ -213,6 +213,6 @@ def _steps(row: dict[str, Any]) -> str:
 
 
 def _short(place: str) -> str:
-    """Return the last part of a path or a URI, and a Hub id as it is."""
+    """Return the last part of a path or a URI, or a Hub id unchanged."""
     is_place = place.startswith(("/", ".", "~")) or "://" in place
     return place.rstrip("/").rpartition("/")[2] if is_place else place

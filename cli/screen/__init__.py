@@ -1,1 +1,1 @@
-"""Everything a person sees on a terminal or in a pipe."""
+"""The output of commands on a terminal or in a pipe."""

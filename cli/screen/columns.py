@@ -1,4 +1,4 @@
-"""A table that fits the screen: columns without differences or without room are omitted."""
+"""A table that fits the screen; columns without differences or without room are omitted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 NOTHING = "-"
-_WIDTH = 80  # of a pipe or a file
+_WIDTH = 80  # for a pipe or a file
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Column:
     """One column of a table.
 
     Attributes:
-        head: Its heading.
-        cells: Its cells, one for each row.
-        order: Columns with a higher number are omitted first; 0: never omitted.
+        head: The heading.
+        cells: The cells, one for each row.
+        order: Columns with a higher number are omitted first; 0 for never.
     """
 
     head: str
@@ -33,7 +33,7 @@ class Column:
 
     @property
     def is_shared(self) -> bool:
-        """Whether all of several rows have the same cell."""
+        """Return True if several rows all have the same cell."""
         return self.order > 0 and len(self.cells) > 1 and len(set(self.cells)) == 1
 
 
@@ -41,11 +41,11 @@ def table(columns: Sequence[Column], *, wide: bool = False) -> list[str]:
     """Return a table as lines.
 
     Args:
-        columns: Its columns, from left to right.
+        columns: The columns, from left to right.
         wide: Whether to show every column, however wide the table becomes.
 
     Returns:
-        The table; below it what all rows have in common, and which columns found no room.
+        The table, followed by the values common to all rows and the names of omitted columns.
     """
     if wide:
         return _aligned(columns)
@@ -84,5 +84,5 @@ def _wrapped(text: str, room: int) -> list[str]:
 
 
 def cut(text: str, longest: int) -> str:
-    """Return a text of at most this many characters; "…" stands for the rest."""
+    """Truncate a text to this many characters, ending with "…"."""
     return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -8,24 +8,24 @@ from pathlib import Path
 from kfp_finetune.components.artifacts.data_report import DataReport
 from kfp_finetune.progress.lines import clean
 
-_MOST_LABELS = 12  # more than this, and only the ends are shown
+_MOST_LABELS = 12  # with more labels, only both ends are shown
 _LABELS_PER_END = 5
 _EXAMPLES_PER_SPLIT = 2
 _EXAMPLE_WIDTH = 100
 
 
 def describe(report: DataReport, page: Path | None) -> Iterator[str]:
-    """The report, line by line; what comes from data cannot steer a terminal.
+    """The lines of the report, with control characters removed from the data.
 
     Args:
-        report: What was found.
-        page: Where it was saved as an HTML page; None if it was not.
+        report: The data report.
+        page: The HTML page that it was saved to, or None.
     """
     yield from _facts(report)
     yield from _rows(report)
     yield from _labels(report)
     yield from _lengths(report)
-    yield from _listed("to look at", report.warnings)
+    yield from _listed("warnings", report.warnings)
     yield from _listed("detected and assumed", report.notes)
     yield from _examples(report)
     yield ""

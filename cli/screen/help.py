@@ -1,4 +1,4 @@
-"""How help is laid out: arguments first, then the most used options, then the rest by group."""
+"""The layout of help: arguments, the most used options, and the other options by group."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Command(TyperCommand):
     """A command whose help shows its options group by group."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments and options, a section for each group."""
+        """Write arguments and options, with a section for each group."""
         for title, records in help_records(self, ctx).items():
             with formatter.section(title):
                 formatter.write_dl(records)
 
 
 class Group(TyperGroup):
-    """The list of commands, by group, with summaries that are never cut."""
+    """The list of commands by group, with full summaries."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the name and the summary of every command."""

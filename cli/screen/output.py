@@ -1,4 +1,4 @@
-"""Files that a command writes where `-o` says."""
+"""Files that a command writes to the path given by `-o`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kfp_finetune.components.errors import InputError
 
 @contextlib.contextmanager
 def writing(what: str, output: Path) -> Iterator[None]:
-    """Check that a file can be written, then let it be.
+    """Check that a file can be written before the block, and explain errors in it.
 
     Args:
-        what: What it will hold, with its article.
-        output: The file; its folder exists.
+        what: The content of the file with its article, for messages.
+        output: The file, in an existing folder.
 
     Raises:
         InputError: If it cannot be written, before or within the block.
@@ -33,6 +33,6 @@ def writing(what: str, output: Path) -> Iterator[None]:
         raise InputError(
             f"{what} cannot be written: {error.strerror or error}",
             where=str(output),
-            expected="a file in a folder that exists and can be written",
+            expected="a file in a writable folder",
             remedy="use another file: -o FILE",
         ) from None

@@ -1,6 +1,6 @@
-"""A wrong command line, reported like every other wrong input: found, where, expected, remedy.
+"""Report a wrong command line like all wrong input: found, where, expected, remedy.
 
-This is the only file that knows Typer's exceptions, which are private to it: `typer._click`.
+Only this file uses Typer's exceptions, which are private: `typer._click`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def run_app(app: Any) -> int:
 
     Raises:
         InputError: If the command line is wrong.
-        KeyboardInterrupt: If Ctrl-C ended it.
+        KeyboardInterrupt: If Ctrl-C interrupted it.
     """
     from typer._click import exceptions
 
@@ -42,7 +42,7 @@ def run_app(app: Any) -> int:
 
 
 def explained(error: Any) -> InputError:
-    """Return what a usage error of Typer means.
+    """Convert a usage error of Typer.
 
     Args:
         error: A `typer._click.exceptions.UsageError`.
@@ -62,7 +62,7 @@ def explained(error: Any) -> InputError:
         return InputError(
             f"{error.option_name} {needs}",
             where=command,
-            expected="options as the help lists them",
+            expected="options in the form that the help lists",
             remedy=remedy,
         )
     if hasattr(getattr(error.ctx, "command", None), "commands"):
@@ -78,7 +78,7 @@ def explained(error: Any) -> InputError:
 
 
 def _command_in(words: list[str]) -> str:
-    """Return the command that is called; the exceptions of Typer's parser do not say it."""
+    """Return the called command, which the exceptions of Typer's parser do not have."""
     return " ".join(["kfp-finetune", *words[1:2]])
 
 
@@ -135,7 +135,7 @@ def _name(parameter: Any) -> str:
 
 
 def _value_of(error: Any) -> str:
-    """Return the value that was given; "" if the exception does not have it."""
+    """Return the given value; "" if the exception does not have it."""
     if isinstance(value := getattr(error, "value", None), str):
         return value
     details = getattr(error.__cause__ or error.__context__, "errors", None)

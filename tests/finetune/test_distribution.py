@@ -348,5 +348,5 @@ def test_workers_that_are_given_different_things_are_told(
         {"folder": tmp_path / "chief-run", **spec},
         {"folder": tmp_path / "worker-run", **spec, "learning_rate": 2e-3},
     ).ends_with(chief=1, worker=2)
-    assert "this worker has other data, another model or other parameters" in said["worker"]
+    assert "this worker's data, model or parameters differ" in said["worker"]
     assert "another worker has ended" in said["chief"]

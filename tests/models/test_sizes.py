@@ -114,7 +114,7 @@ def test_no_shape_is_allocated_that_the_weights_do_not_have(
     """Each of these would take more memory than there is."""
     config_of(write_checkpoint(tmp_path, family), **changes)
     with pytest.raises(
-        InputError, match=r"of the encoder's .* weights have another shape"
+        InputError, match=r"of the encoder's .* weights do not have the shape that"
     ) as caught:
         load(tmp_path)
     assert found in caught.value.found

@@ -47,7 +47,7 @@ def test_a_run_again_keeps_its_pipeline_platform_and_place(
     assert changed - {"dataset_fingerprint", "model_fingerprint"} == {"max_length"}
     assert after["max_length"] == 32
     if name == "scheduled":  # its pipeline was compiled to cache nothing
-        assert "from the cache, if still there: nothing" in out
+        assert "from the cache, if available: nothing" in out
         assert run.display_name.startswith("F-cron-2026-11-29")
     else:
         assert run.display_name == f"{before['display_name']}-2"

@@ -305,7 +305,7 @@ def test_a_cluster_run_again(kubeflow: Kubeflow, cli: Cli, data: Any, s3: Bucket
     first = only(kubeflow.runs)
     code, out, err = cli("rerun", "first", "--learning-rate", "1e-4", "--name", "second")
     assert (code, err) == (0, "")
-    assert "from the cache, if still there: load_data, count_steps\n" in out
+    assert "from the cache, if available: load_data, count_steps\n" in out
     second = list(kubeflow.runs.values())[1]
     before, after = first.runtime_config.parameters, second.runtime_config.parameters
     differing = {n for n in before.keys() | after.keys() if before.get(n) != after.get(n)}

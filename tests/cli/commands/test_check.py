@@ -139,9 +139,9 @@ def test_a_runs_config_is_a_checks_config(data: Path, tiny_model: Path, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["data.csv"], "error: there is no model\n  where:    --model\n"
-         "  expected: a folder or a Hub id: its tokenizer measures the lengths of the texts\n"
-         "  remedy:   give --model MODEL\n"),
+        (["data.csv"], "error: no model is given\n  where:    --model\n"
+         "  expected: a folder or a Hub id, whose tokenizer measures the lengths of the texts\n"
+         "  remedy:   add --model MODEL\n"),
         (["gone.csv", "--model", "{model}"], "error: "),
         (["data.csv", "--dataset", "data.csv"], "error: the dataset is given twice\n"),
         (["data.csv", "--model", "{model}", "--batch-size", "0"], "error: batch_size is 0\n"),

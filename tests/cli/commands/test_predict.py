@@ -102,7 +102,7 @@ def test_pairs_of_a_file(work: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 WRONG = {
     "nothing": (("model",), {}, "there is nothing to predict for"),
-    "both": (("model", "good"), {"file": "rows.txt"}, "there are texts and a file"),
+    "both": (("model", "good"), {"file": "rows.txt"}, "both texts and a file are given"),
     "no model": (("gone", "good"), {}, "there is no run 'gone'"),
     "no file": (("model",), {"file": "gone.csv"}, "there is no file"),
     "no text file": (("model",), {"file": "gone.txt"}, "there is no file"),

@@ -203,5 +203,5 @@ def test_the_newest_run_is_the_one_started_last(tmp_path: Path) -> None:
 
 def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
     make_run(tmp_path, "one")
-    with pytest.raises(InputError, match="no port to listen on"):
+    with pytest.raises(InputError, match="cannot listen on any port from"):
         tensorboard.serve([], tmp_path, "192.0.2.1", 6006)
