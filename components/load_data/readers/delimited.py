@@ -120,15 +120,18 @@ def _rows(
     file: Iterable[str], table: Table, reading: Reading
 ) -> Iterator[tuple[list[str], str, int]]:
     """The cells of each row, its problem ("" if there is none), and its last line."""
-    skipped: list[int] = []  # the lines of faulty rows before the next row
+    faults = zip(reading.faults, reading.problems, strict=True)
+    fault = next(faults, None)
+    skipped: list[tuple[int, str]] = []  # the faulty rows before the next row
     number, stray = table.text.skipped, reading.stray_end
 
     def lines() -> Iterator[str]:
-        nonlocal number
+        nonlocal number, fault
         for line in file:
             number += 1
-            if number in reading.faults:
-                skipped.append(number)
+            if fault and number == fault[0]:
+                skipped.append(fault)
+                fault = next(faults, None)
                 continue
             if stray and stray in line:
                 line = line.replace(stray, _STRAY)
@@ -138,8 +141,8 @@ def _rows(
 
     # The csv reader takes no line before it needs it. The empty row is for faults at the end.
     for row in chain(parser(lines(), table.delimiter, plain=reading.plain), [[]]):
-        for line in skipped:
-            yield [], reading.faults[line], line
+        for line, problem in skipped:
+            yield [], problem, line
         skipped.clear()
         cells = [cell.replace(_STRAY, stray) for cell in row] if stray else row
         if not _is_blank(cells, table):

@@ -7,6 +7,8 @@ reader, so that the counts verify what `delimited` reads.
 from __future__ import annotations
 
 import re
+import sys
+from array import array
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -53,7 +55,8 @@ class Evidence:
         rows_plain: Number of rows in the plain reading.
         rows_quoted: Number of rows in the quoted reading; a faulty row is its first line.
         faults_plain: Number of lines with quotes, or inside quotes, with a wrong number of cells.
-        faults: The problem of each faulty row in the quoted reading, by its line, in order.
+        faults: The lines of the faulty rows in the quoted reading, in order.
+        problems: The problem of each of them; equal ones share a string.
         rows_in_quotes: Number of rows with a quoted cell.
         rows_doubled: Number of rows with doubled quotes in a cell.
         candidates: The lines of each row that may be rejected, by its first line, in order.
@@ -67,7 +70,8 @@ class Evidence:
     rows_plain: int = 0
     rows_quoted: int = 0
     faults_plain: int = 0
-    faults: dict[int, str] = field(default_factory=dict)
+    faults: array[int] = field(default_factory=lambda: array("q"))
+    problems: list[str] = field(default_factory=list)
     rows_in_quotes: int = 0
     rows_doubled: int = 0
     candidates: dict[int, list[str]] = field(default_factory=dict)
@@ -134,7 +138,8 @@ class _Scan:
             problem = problem or self._problem(cells, row)
             found.rows_quoted += 1
             if problem:
-                found.faults[number] = problem
+                found.faults.append(number)
+                found.problems.append(sys.intern(problem))
                 again.extendleft(reversed(taken[1:]))
             elif not self._is_candidate(number, row):
                 text = "\n".join(row)

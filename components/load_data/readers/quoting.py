@@ -35,6 +35,7 @@ Report
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kfp_finetune.components.load_data.readers.quote_evidence import Evidence, Table, gather
@@ -52,7 +53,8 @@ class Reading:
     Attributes:
         plain: True if quotes are plain characters.
         rows: Number of rows, without the header.
-        faults: The problems of faulty and rejected rows, by their line.
+        faults: The lines of faulty and rejected rows, in order.
+        problems: The problem of each of them.
         stray_end: The line end that the file does not use, if a line contains it; else "".
         notes: The reason for the choice, if there was one to make.
         warnings: A warning if quoted cells span suspiciously many lines.
@@ -60,7 +62,8 @@ class Reading:
 
     plain: bool
     rows: int
-    faults: dict[int, str]
+    faults: Sequence[int]
+    problems: Sequence[str]
     stray_end: str
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -84,11 +87,11 @@ def choose_reading(table: Table, quoting: str, *, header_in_quotes: bool) -> Rea
     notes = (f"{name}: {note}",) if note else ()
     header = not table.headerless
     if plain:
-        return Reading(plain, found.rows_plain - header, {}, found.stray_end, notes)
+        return Reading(plain, found.rows_plain - header, (), (), found.stray_end, notes)
     rows = found.rows_quoted - header
     long = _over_lines(found, rows)
     warnings = (f"{name}: {long}",) if long else ()
-    return Reading(plain, rows, found.faults, found.stray_end, notes, warnings)
+    return Reading(plain, rows, found.faults, found.problems, found.stray_end, notes, warnings)
 
 
 def _choose(found: Evidence, *, header_in_quotes: bool) -> tuple[bool, bool, str]:
@@ -105,7 +108,7 @@ def _choose(found: Evidence, *, header_in_quotes: bool) -> tuple[bool, bool, str
     if not faults and not undecided:
         return False, False, ""
     if faults:
-        first = min([*rejected, *list(found.faults)[:1]])
+        first = min([*rejected, *found.faults[:1]])
         plain = not evident and found.faults_plain < faults
     else:
         first = undecided[0]
