@@ -64,8 +64,9 @@ def finetune(
             gradient; steps take about a third longer.
         label_smoothing_factor: Share of each label's weight to spread over all labels, in the
             training loss only; 0.1 is usual.
-        class_weights: none, or balanced: weight examples by the inverse frequency of their label,
-            in the training loss only.
+        class_weights: Weights of examples in the training loss: none, balanced (by the inverse
+            frequency of their label), or weights by label name, such as spam=5,ham=1 or a JSON
+            object. With several labels per row, the weight of having the label.
         label_all_tokens: Train every piece of a tagged word to have its tag, not only the first
             piece.
         metric_for_best_model: Validation metric that selects the best model: loss, or a metric of

@@ -20,6 +20,7 @@ from kfp_finetune.components.load_data import model_location
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
 from kfp_finetune.components.models.loading import load_classifier
 from kfp_finetune.components.runtime import emit
+from kfp_finetune.components.tasks.class_weights import check_names
 from kfp_finetune.components.tasks.labels import num_outputs
 from kfp_finetune.components.tasks.registry import get_task
 
@@ -103,6 +104,7 @@ def plan_run(
     get_task(data.task).check_training_loss(
         parameters.label_smoothing_factor, parameters.class_weights, data.problem_type
     )
+    check_names(parameters.class_weights, data.label_names)
     return Run(parameters, tokenized_dataset_path, data, optimizer, plan)
 
 
@@ -128,7 +130,11 @@ def build(run: Run) -> Learner:
         vocabulary.shrink(network)
     train = Rows(splits["train"], data, vocabulary, label_all_tokens=parameters.label_all_tokens)
     training_loss = task.training_loss(
-        data.problem_type, parameters.label_smoothing_factor, parameters.class_weights, train.labels
+        data.problem_type,
+        parameters.label_smoothing_factor,
+        parameters.class_weights,
+        train.labels,
+        data.label_names,
     )
     metrics = task.training_metrics(data.problem_type, data.label_names)
     names = [metric.name for metric in metrics]

@@ -255,7 +255,7 @@ def constant_loss(run: Run, learner: Learner) -> float:
         parameters.label_smoothing_factor,
         parameters.class_weights,
         learner.train.labels,
-        len(data.label_names),
+        data.label_names,
     )
     return float(f"{found:.6g}")  # the last digits of a logarithm are the machine's
 

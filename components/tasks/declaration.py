@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.tasks.class_weights import NONE, named_weights
 
 if TYPE_CHECKING:
     from kfp_finetune.components.tasks.problem_type import ProblemType
     from kfp_finetune.components.tasks.usual_names import Groups
 
-CLASS_WEIGHTS = ("none", "balanced")
 Layout = Literal["lines", "conll"]
 
 
@@ -190,27 +190,32 @@ class TaskDeclaration:
                     remedy="omit --label-smoothing-factor",
                 )
             )
-        if class_weights not in CLASS_WEIGHTS:
-            problems.append(
-                InputError(
-                    f"unknown class_weights '{class_weights}'",
-                    where="class_weights",
-                    expected="one of " + ", ".join(CLASS_WEIGHTS),
-                    remedy="--class-weights balanced",
-                )
-            )
-        elif class_weights != "none" and not any(kind.class_weights for kind in types):
-            problems.append(
-                InputError(
-                    f"class_weights is {class_weights}, and in {types[0].name} a row does not have"
-                    " exactly one class",
-                    where="class_weights",
-                    expected=self._types_with(lambda kind: kind.class_weights),
-                    remedy="omit --class-weights",
-                )
-            )
+        problems += InputError.found_by(lambda: self._check_class_weights(class_weights, types))
         if problems:
             raise InputError.of_all(problems)
+
+    def _check_class_weights(self, class_weights: str, types: Sequence[ProblemType]) -> None:
+        """Check that weights are allowed, and have a meaning for one of the problem types."""
+        named = named_weights(class_weights)
+        if class_weights == NONE or any(
+            kind.named_class_weights if named else kind.class_weights for kind in types
+        ):
+            return
+        raise InputError(
+            f"class_weights is {class_weights}, and "
+            + (
+                f"{types[0].name} has no labels to weight"
+                if named
+                else f"in {types[0].name} a row does not have exactly one class"
+            ),
+            where="class_weights",
+            expected=self._types_with(
+                lambda kind: kind.named_class_weights if named else kind.class_weights
+            ),
+            remedy="give weights by label name, or omit --class-weights"
+            if not named and any(kind.named_class_weights for kind in types)
+            else "omit --class-weights",
+        )
 
     def recognizes(self, values: Collection[str]) -> bool:
         """Whether distinct values are evidently labels of this task, not texts."""

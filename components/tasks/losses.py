@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from kfp_finetune.components.tasks.class_weights import BALANCED, NONE, named_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +21,10 @@ def cross_entropy() -> Any:
 
 
 def training_cross_entropy(
-    label_smoothing_factor: float, class_weights: str, targets: NDArray[np.int32]
+    label_smoothing_factor: float,
+    class_weights: str,
+    targets: NDArray[np.int32],
+    label_names: Sequence[str],
 ) -> Any:
     """The cross-entropy that training minimizes.
 
@@ -26,22 +32,24 @@ def training_cross_entropy(
         label_smoothing_factor: s in [0, 1). The target is 1 - s + s / labels for the label and
             s / labels for the others, as in Keras.
         class_weights: "balanced" multiplies an example's loss by n / (labels × n of its label),
-            with examples counted in the training split, as in scikit-learn; "none" by 1.
+            with examples counted in the training split, as in scikit-learn; "none" by 1. Weights by
+            name multiply it by the weight of its label, which is 1 for labels that are not named.
         targets: Label ids of the training split.
+        label_names: The label of id i is `label_names[i]`.
 
     Returns:
         A Keras loss; None if it equals `cross_entropy`. Weighted losses are averaged as Keras does
         it: their sum is divided by the number of examples. (PyTorch divides by the sum of their
         weights, so that a batch of rare labels alone would count no more than one of common
-        labels.) Over the training split the weights average 1, so the learning rate keeps its
+        labels.) Over the training split balanced weights average 1, so the learning rate keeps its
         meaning.
     """
-    if label_smoothing_factor == 0 and class_weights == "none":
+    if label_smoothing_factor == 0 and class_weights == NONE:
         return None
     import tensorflow as tf
     from keras import losses
 
-    weights = balanced_class_weights(targets) if class_weights == "balanced" else None
+    weights = label_weights(class_weights, targets, label_names)
 
     class TrainingLoss(losses.Loss):
         """Cross-entropy with smoothed labels, times the weight of the true label."""
@@ -63,8 +71,27 @@ def training_cross_entropy(
     return TrainingLoss()
 
 
+def label_weights(
+    class_weights: str, targets: NDArray[np.int32], label_names: Sequence[str]
+) -> NDArray[np.float32] | None:
+    """The weight of every label; None if all are 1.
+
+    Args:
+        class_weights: As `training_cross_entropy` takes it.
+        targets: Label ids of the training split, shape [rows].
+        label_names: The label of id i is `label_names[i]`.
+    """
+    if class_weights == BALANCED:
+        return balanced_class_weights(targets)
+    named = named_weights(class_weights)
+    return np.array([named.get(name, 1) for name in label_names], np.float32) if named else None
+
+
 def constant_cross_entropy(
-    label_smoothing_factor: float, class_weights: str, targets: NDArray[np.int32], num_labels: int
+    label_smoothing_factor: float,
+    class_weights: str,
+    targets: NDArray[np.int32],
+    label_names: Sequence[str],
 ) -> float:
     """The smallest `training_cross_entropy` of a constant answer, in nats.
 
@@ -74,11 +101,12 @@ def constant_cross_entropy(
         label_smoothing_factor: As `training_cross_entropy` takes it.
         class_weights: As `training_cross_entropy` takes it.
         targets: Label ids of the training split; at least one.
-        num_labels: Number of labels.
+        label_names: The label of id i is `label_names[i]`.
     """
+    num_labels = len(label_names)
     counts = np.bincount(targets, minlength=num_labels).astype(np.float64)
-    if class_weights == "balanced":
-        weights = balanced_class_weights(targets)
+    weights = label_weights(class_weights, targets, label_names)
+    if weights is not None:
         counts[: len(weights)] *= weights
     shares = counts / counts.sum()
     smoothed = (1 - label_smoothing_factor) * shares + label_smoothing_factor / num_labels

@@ -139,14 +139,16 @@ class Task(TaskDeclaration, ABC):
         label_smoothing_factor: float,
         class_weights: str,
         targets: NDArray[Any],
+        label_names: Sequence[str],
     ) -> Any:
         """The Keras loss that training minimizes instead of `loss`; None for `loss` itself.
 
         Args:
             problem_type: One of the task's.
             label_smoothing_factor: A share of at least 0 and below 1.
-            class_weights: One of `CLASS_WEIGHTS`.
+            class_weights: As `class_weights.named_weights` takes it.
             targets: Of the training split, as `targets` returns them.
+            label_names: The label of id i is `label_names[i]`.
         """
 
     @abstractmethod
@@ -156,7 +158,7 @@ class Task(TaskDeclaration, ABC):
         label_smoothing_factor: float,
         class_weights: str,
         targets: NDArray[Any],
-        num_labels: int,
+        label_names: Sequence[str],
     ) -> float:
         """The training loss of the best constant answer: what is reached without reading a text.
 
@@ -165,7 +167,7 @@ class Task(TaskDeclaration, ABC):
             label_smoothing_factor: As `training_loss` takes it.
             class_weights: As `training_loss` takes it.
             targets: Of the training split, as `targets` returns them; at least one.
-            num_labels: Number of labels.
+            label_names: As `training_loss` takes it.
         """
 
     @abstractmethod

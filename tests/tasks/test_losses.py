@@ -8,11 +8,12 @@ import keras as keras_library
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.tasks.class_weights import check_names
 from kfp_finetune.components.tasks.losses import balanced_class_weights
 from kfp_finetune.components.tasks.registry import PROBLEM_TYPES, TASKS, get_task, task_of
 from kfp_finetune.components.tasks.text_classification import losses as task
@@ -22,6 +23,9 @@ from kfp_finetune.components.tasks.text_classification.problem_types import (
     SINGLE_LABEL,
 )
 
+NAMES = ["a", "b", "c", "d"]
+# As a loss takes them: weights of the labels b and d.
+NAMED = ["b=3,d=0.5", '{"b": 3, "d": 0.5}']
 TRAINING = np.array([0, 0, 0, 0, 0, 1, 1, 3], np.int32)  # label 2 has no example
 LABELS = np.array([0, 1, 3, 0, 0, 1], np.int32)
 LOGITS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32) * 3
@@ -34,7 +38,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("problem_type", PROBLEM_TYPES)
 def test_the_defaults_train_on_the_plain_loss(problem_type: str) -> None:
-    assert task_of(problem_type).training_loss(problem_type, 0.0, "none", TRAINING) is None
+    assert task_of(problem_type).training_loss(problem_type, 0.0, "none", TRAINING, NAMES) is None
 
 
 def test_the_plain_loss_is_sparse_categorical_cross_entropy_on_logits() -> None:
@@ -44,38 +48,44 @@ def test_the_plain_loss_is_sparse_categorical_cross_entropy_on_logits() -> None:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
-@pytest.mark.parametrize("class_weights", ["none", "balanced"])
+@pytest.mark.parametrize("class_weights", ["none", "balanced", *NAMED])
 def test_single_label_loss_is_the_formula(smoothing: float, class_weights: str) -> None:
     if smoothing == 0 and class_weights == "none":
         loss = task.loss(SINGLE_LABEL)
     else:
-        loss = task.training_loss(SINGLE_LABEL, smoothing, class_weights, TRAINING)
+        loss = task.training_loss(SINGLE_LABEL, smoothing, class_weights, TRAINING, NAMES)
     target = np.eye(4)[LABELS] * (1 - smoothing) + smoothing / 4
     values = -(target * log_softmax(LOGITS.astype(np.float64))).sum(axis=-1)
     if class_weights == "balanced":
         values *= np.array([8 / (3 * 5), 8 / (3 * 2), 0, 8 / (3 * 1)])[LABELS]
+    elif class_weights != "none":
+        values *= np.array([1, 3, 1, 0.5])[LABELS]
     expected = (values * REAL).sum() / len(REAL)  # by rows, not by the sum of their weights
     assert float(loss(LABELS, LOGITS, REAL)) == pytest.approx(expected, rel=1e-6)
     assert float(loss(LABELS, LOGITS)) == pytest.approx(values.mean(), rel=1e-6)
 
 
+@pytest.mark.parametrize("class_weights", ["none", *NAMED])
 @pytest.mark.parametrize("smoothing", [0.1, 0.7])
-def test_multi_label_loss_is_the_formula(smoothing: float) -> None:
+def test_multi_label_loss_is_the_formula(smoothing: float, class_weights: str) -> None:
     targets = np.random.default_rng(1).integers(0, 2, LOGITS.shape).astype(np.float32)
-    loss = task.training_loss(MULTI_LABEL, smoothing, "none", targets)
+    loss = task.training_loss(MULTI_LABEL, smoothing, class_weights, targets, NAMES)
     smoothed = targets * (1 - smoothing) + smoothing / 2
     share = 1 / (1 + np.exp(-LOGITS.astype(np.float64)))
-    values = -(smoothed * np.log(share) + (1 - smoothed) * np.log(1 - share)).mean(axis=-1)
+    weights = np.ones(4) if class_weights == "none" else np.array([1, 3, 1, 0.5])
+    present = weights * smoothed * np.log(share)
+    values = -(present + (1 - smoothed) * np.log(1 - share)).mean(axis=-1)
     assert float(loss(targets, LOGITS)) == pytest.approx(values.mean(), rel=1e-5)
 
 
 def test_smoothing_is_that_of_keras() -> None:
     keras = keras_library.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
-    ours = task.training_loss(SINGLE_LABEL, 0.2, "none", TRAINING)
+    ours = task.training_loss(SINGLE_LABEL, 0.2, "none", TRAINING, NAMES)
     theirs = keras(tf.one_hot(LABELS, 4), LOGITS, REAL)
     assert float(ours(LABELS, LOGITS, REAL)) == pytest.approx(float(theirs), rel=1e-6)
 
 
+@settings(deadline=None)  # the first call may import
 @given(st.lists(st.sampled_from([0, 1, 2, 3, 7]), min_size=1, max_size=60))
 def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
     targets = np.array(labels, np.int32)
@@ -109,8 +119,9 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
             "  remedy:   --label-smoothing-factor 0.1\n"
             "unknown class_weights 'balance'\n"
             "  where:    class_weights\n"
-            "  expected: one of none, balanced\n"
-            "  remedy:   --class-weights balanced",
+            "  expected: none, balanced, or weights by label name\n"
+            "  remedy:   --class-weights balanced, or spam=5,ham=1, or as JSON: --class-weights"
+            " '{\"spam\": 5}'",
         ),
         (
             0.1,
@@ -133,7 +144,25 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
             " exactly one class\n"
             "  where:    class_weights\n"
             "  expected: single_label_classification\n"
+            "  remedy:   give weights by label name, or omit --class-weights",
+        ),
+        (
+            0.0,
+            "a=2",
+            REGRESSION,
+            "class_weights is a=2, and regression has no labels to weight\n"
+            "  where:    class_weights\n"
+            "  expected: single_label_classification or multi_label_classification\n"
             "  remedy:   omit --class-weights",
+        ),
+        (
+            0.0,
+            "a=2,b=-1",
+            SINGLE_LABEL,
+            "the weight of label 'b' is not a positive number\n"
+            "  where:    class_weights: a=2,b=-1\n"
+            "  expected: one positive number for every label that is named\n"
+            "  remedy:   --class-weights spam=5,ham=1, or as JSON: --class-weights '{\"spam\": 5}'",
         ),
     ],
 )
@@ -145,6 +174,18 @@ def test_parameters_without_a_meaning_are_refused(
     assert str(error.value) == message
 
 
+def test_weights_of_names_that_are_no_labels_are_refused() -> None:
+    check_names("ham=2,spam=5", ["ham", "spam"])
+    check_names('{"a,b": 2}', ["a,b"])
+    with pytest.raises(InputError) as error:
+        check_names("ham=2,spma=5", ["ham", "spam"])
+    assert "'spma'" in error.value.found
+    assert error.value.remedy == "replace 'spma' by 'spam'"
+    for twice in ("ham=1,ham=2", '{"ham": 1, "ham": 2}'):
+        with pytest.raises(InputError, match="label 'ham' is given twice"):
+            check_names(twice, ["ham"])
+
+
 @pytest.mark.parametrize(
     ("smoothing", "class_weights", "problem_type"),
     [
@@ -152,6 +193,7 @@ def test_parameters_without_a_meaning_are_refused(
         (0.1, "balanced", "auto"),
         (0.1, "balanced", SINGLE_LABEL),
         (0.1, "none", MULTI_LABEL),
+        (0.1, "a=2", MULTI_LABEL),
     ],
 )
 def test_parameters_with_a_meaning_are_accepted(
@@ -176,24 +218,27 @@ MARKS = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 0, 0]], np.float32)
     [
         (SINGLE_LABEL, 0.0, "none", TRAINING, np.log([5 / 8, 2 / 8, 1e-12, 1 / 8])),
         (SINGLE_LABEL, 0.0, "balanced", TRAINING, np.log([1, 1, 1e-12, 1])),
+        (SINGLE_LABEL, 0.0, "b=3,d=0.5", TRAINING, np.log([5, 6, 1e-12, 0.5])),
         (SINGLE_LABEL, 0.2, "none", TRAINING, np.log(0.8 * np.array([5, 2, 0, 1]) / 8 + 0.05)),
         (SINGLE_LABEL, 0.2, "balanced", TRAINING, np.log(0.8 * np.array([1, 1, 0, 1]) / 3 + 0.05)),
         (MULTI_LABEL, 0.0, "none", MARKS, np.log([3, 1 / 3, 1e-12])),
         (MULTI_LABEL, 0.2, "none", MARKS, np.log([0.7 / 0.3, 0.3 / 0.7, 0.1 / 0.9])),
+        (MULTI_LABEL, 0.0, "b=3", MARKS, np.log([3, 1, 1e-12])),
         (REGRESSION, 0.0, "none", NUMBERS, [2.75]),
     ],
 )
 def test_no_constant_answer_has_a_lower_loss_than_the_constant_loss(
     problem_type: str, smoothing: float, class_weights: str, targets: np.ndarray, answer: Any
 ) -> None:
-    loss = task.training_loss(problem_type, smoothing, class_weights, targets)
+    names = NAMES[: len(answer)]
+    loss = task.training_loss(problem_type, smoothing, class_weights, targets, names)
     loss = loss or task.loss(problem_type)
     best = np.asarray(answer, np.float32)
 
     def of(constant: np.ndarray) -> float:
         return float(loss(targets, np.tile(constant.astype(np.float32), (len(targets), 1))))
 
-    found = task.constant_loss(problem_type, smoothing, class_weights, targets, len(best))
+    found = task.constant_loss(problem_type, smoothing, class_weights, targets, names)
     assert found == pytest.approx(of(best), rel=1e-5)
     for noise in np.random.default_rng(0).normal(size=(20, len(best))) / 3:
         assert of(best + noise) >= found - 1e-6
@@ -201,5 +246,5 @@ def test_no_constant_answer_has_a_lower_loss_than_the_constant_loss(
 
 def test_the_constant_loss_of_tags_is_the_entropy_of_the_words() -> None:
     tags = get_task("token-classification")
-    found = tags.constant_loss("word_tagging", 0.0, "none", np.array([0, 0, 0, 1], np.int32), 2)
+    found = tags.constant_loss("word_tagging", 0.0, "none", np.array([0, 0, 0, 1], np.int32), "OB")
     assert found == pytest.approx(-0.75 * np.log(0.75) - 0.25 * np.log(0.25))

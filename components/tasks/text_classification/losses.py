@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kfp_finetune.components.tasks.class_weights import NONE
 from kfp_finetune.components.tasks.losses import (
     constant_cross_entropy,
     cross_entropy,
     entropy,
+    label_weights,
     training_cross_entropy,
 )
 from kfp_finetune.components.tasks.text_classification.problem_types import (
@@ -39,7 +41,11 @@ def loss(problem_type: str) -> Any:
 
 
 def training_loss(
-    problem_type: str, label_smoothing_factor: float, class_weights: str, targets: NDArray[Any]
+    problem_type: str,
+    label_smoothing_factor: float,
+    class_weights: str,
+    targets: NDArray[Any],
+    label_names: Sequence[str],
 ) -> Any:
     """The Keras loss that training minimizes instead of `loss`; None for `loss` itself.
 
@@ -47,16 +53,36 @@ def training_loss(
         problem_type: The problem type of the targets.
         label_smoothing_factor: s in [0, 1). Single-label: see `training_cross_entropy`.
             Multi-label: the target is 1 - s / 2 or s / 2, as in Keras.
-        class_weights: "balanced" or "none"; see `training_cross_entropy`.
+        class_weights: Single-label: see `training_cross_entropy`. Multi-label: weights by name
+            multiply the loss of the examples that have the label, as `pos_weight` in PyTorch.
         targets: Of the training split.
+        label_names: The label of id i is `label_names[i]`.
     """
-    if problem_type == MULTI_LABEL and label_smoothing_factor:
-        from keras import losses
-
-        return losses.BinaryCrossentropy(from_logits=True, label_smoothing=label_smoothing_factor)
     if problem_type == SINGLE_LABEL:
-        return training_cross_entropy(label_smoothing_factor, class_weights, targets)
-    return None
+        return training_cross_entropy(label_smoothing_factor, class_weights, targets, label_names)
+    if problem_type != MULTI_LABEL or (label_smoothing_factor == 0 and class_weights == NONE):
+        return None
+    import tensorflow as tf
+    from keras import losses
+
+    weights = _positive_weights(class_weights, targets, label_names)
+
+    class TrainingLoss(losses.Loss):
+        """Binary cross-entropy with smoothed labels and a weight for having each label."""
+
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            smoothed = (1 - label_smoothing_factor) * y_true + label_smoothing_factor / 2
+            values = tf.nn.weighted_cross_entropy_with_logits(smoothed, y_pred, weights)
+            return tf.reduce_mean(values, axis=-1)
+
+    return TrainingLoss()
+
+
+def _positive_weights(
+    class_weights: str, targets: NDArray[Any], label_names: Sequence[str]
+) -> NDArray[np.float32]:
+    weights = label_weights(class_weights, targets, label_names)
+    return np.ones(len(label_names), np.float32) if weights is None else weights
 
 
 def constant_loss(
@@ -64,7 +90,7 @@ def constant_loss(
     label_smoothing_factor: float,
     class_weights: str,
     targets: NDArray[Any],
-    num_labels: int,
+    label_names: Sequence[str],
 ) -> float:
     """The training loss of the best constant answer; the arguments are those of `Task`.
 
@@ -73,11 +99,14 @@ def constant_loss(
         over the labels. Regression: the variance.
     """
     if problem_type == SINGLE_LABEL:
-        return constant_cross_entropy(label_smoothing_factor, class_weights, targets, num_labels)
+        return constant_cross_entropy(label_smoothing_factor, class_weights, targets, label_names)
     if problem_type == MULTI_LABEL:
         frequency = targets.mean(axis=0, dtype=np.float64)
         smoothed = (1 - label_smoothing_factor) * frequency + label_smoothing_factor / 2
-        return float((entropy(smoothed) + entropy(1 - smoothed)).mean())
+        present = smoothed * _positive_weights(class_weights, targets, label_names)
+        total = present + 1 - smoothed
+        share = present / total
+        return float((total * (entropy(share) + entropy(1 - share))).mean())
     return float(targets.var(dtype=np.float64))
 
 

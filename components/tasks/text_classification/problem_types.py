@@ -112,6 +112,7 @@ PROBLEM_TYPES = (
         activation="none",
         label_smoothing=False,
         class_weights=False,
+        named_class_weights=False,
         in_hub_config=True,
         metric_name="mean absolute error",
         metric_text=amount_text,

@@ -129,10 +129,13 @@ class TextClassification(Task):
         label_smoothing_factor: float,
         class_weights: str,
         targets: NDArray[Any],
+        label_names: Sequence[str],
     ) -> Any:
         from kfp_finetune.components.tasks.text_classification import losses
 
-        return losses.training_loss(problem_type, label_smoothing_factor, class_weights, targets)
+        return losses.training_loss(
+            problem_type, label_smoothing_factor, class_weights, targets, label_names
+        )
 
     def constant_loss(
         self,
@@ -140,12 +143,12 @@ class TextClassification(Task):
         label_smoothing_factor: float,
         class_weights: str,
         targets: NDArray[Any],
-        num_labels: int,
+        label_names: Sequence[str],
     ) -> float:
         from kfp_finetune.components.tasks.text_classification import losses
 
         return losses.constant_loss(
-            problem_type, label_smoothing_factor, class_weights, targets, num_labels
+            problem_type, label_smoothing_factor, class_weights, targets, label_names
         )
 
     def training_metrics(self, problem_type: str, label_names: Sequence[str]) -> list[Any]:

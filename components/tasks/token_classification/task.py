@@ -137,10 +137,11 @@ class TokenClassification(Task):
         label_smoothing_factor: float,
         class_weights: str,
         targets: NDArray[Any],
+        label_names: Sequence[str],
     ) -> Any:
         from kfp_finetune.components.tasks.losses import training_cross_entropy
 
-        return training_cross_entropy(label_smoothing_factor, class_weights, targets)
+        return training_cross_entropy(label_smoothing_factor, class_weights, targets, label_names)
 
     def constant_loss(
         self,
@@ -148,12 +149,12 @@ class TokenClassification(Task):
         label_smoothing_factor: float,
         class_weights: str,
         targets: NDArray[Any],
-        num_labels: int,
+        label_names: Sequence[str],
     ) -> float:
         """The entropy of the tags of words."""
         from kfp_finetune.components.tasks.losses import constant_cross_entropy
 
-        return constant_cross_entropy(label_smoothing_factor, class_weights, targets, num_labels)
+        return constant_cross_entropy(label_smoothing_factor, class_weights, targets, label_names)
 
     def training_metrics(self, problem_type: str, label_names: Sequence[str]) -> list[Any]:
         """Accuracy of words; for entities also F1."""
