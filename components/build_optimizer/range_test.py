@@ -100,11 +100,13 @@ def read_range_test(
         )
     else:
         usual = USUAL_RATES[optimizer]
-        rate = min(max(suggested(rates, smooth, best), usual.lowest), usual.highest)
-        found = float(f"{rate:.0e}")
+        rate = suggested(rates, smooth, best)
+        bounded = min(max(rate, usual.lowest), usual.highest)
+        found = float(f"{bounded:.0e}")
         reason = (
-            f"the loss fell to {lowest} at a rate of {rate_text(rates[best])}; a constant answer"
-            f" has {constant}"
+            f"the loss was lowest, {lowest}, at a rate of {rate_text(rates[best])}; a constant"
+            f" answer has {constant}; the suggested peak is a third of that rate"
+            + (", within the usual rates" if bounded != rate else "")
         )
     return RangeTest(found, reason, rates, losses, smooth, best, constant_loss, diverged)
 
@@ -146,7 +148,7 @@ def tenth_of_lowest(rates: np.ndarray, smooth: np.ndarray, best: int) -> float:
 
 
 def third_of_lowest(rates: np.ndarray, smooth: np.ndarray, best: int) -> float:
-    """A third of the rate with the lowest loss."""
+    """A third of the rate with the lowest loss: smoothing without lag puts it lower."""
     return float(rates[best] / 3)
 
 
@@ -161,11 +163,11 @@ def still_falling(rates: np.ndarray, smooth: np.ndarray, best: int) -> float:
     return float(rates[np.flatnonzero(slope <= slope.min() / 2)[-1]] if best else rates[0])
 
 
-# The rules that benchmarks/learning_rates.py compares; `suggested` is the best of them there.
+# The rules that benchmarks/learning_rates.py compares.
 RULES: Mapping[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
     "tenth of the lowest": tenth_of_lowest,
     "third of the lowest": third_of_lowest,
     "steepest": steepest,
     "still falling": still_falling,
 }
-suggested = tenth_of_lowest
+suggested = third_of_lowest
