@@ -19,8 +19,8 @@ def runs(
         str | None,
         typer.Option(
             metavar="METRIC",
-            help="List the best runs first by this metric, such as accuracy; by default the newest"
-            " first.",
+            help="List the best runs first by this metric, such as accuracy; started: the newest"
+            " first. By default the metric that the runs optimised.",
         ),
     ] = None,
     wide: Annotated[
@@ -34,7 +34,7 @@ def runs(
     yes: Annotated[bool, typer.Option("--yes", help="With --prune: do not ask.")] = False,
     runs_dir: RunsDirOption = Path("runs"),
 ) -> None:
-    """Compare runs by data, model, schedule, steps and metrics; with --host a cluster's runs."""
+    """Compare the runs of each task and data set, best first; with --host a cluster's runs."""
     from kfp_finetune.cli.runs import pruning, table
 
     if connection.host is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import signal
 import sys
 from collections.abc import Sequence
@@ -11,18 +10,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kfp_finetune.cli.screen.columns import NOTHING, Column, cut, table
-from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
+from kfp_finetune.cli.runs.groups import (
+    STARTED,
+    Group,
+    by_metric,
+    grouped,
+    metrics_of,
+    task_of_run,
+)
+from kfp_finetune.cli.screen.columns import NOTHING, Column, cut, room_of_line, table, wrapped
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.storage.uris import without_secrets
-from kfp_finetune.components.tasks.registry import DEFAULT_TASK
 from kfp_finetune.local.processes import Interrupted
 from kfp_finetune.progress.lines import clean
 from kfp_finetune.progress.summary import shown
 from kfp_finetune.runs import scores
 from kfp_finetune.runs.folder import RECORD, RunFolder
-
-_OF_VALIDATION = "validation_"
 
 
 def list_runs(runs_dir: Path, *, sort: str | None, as_json: bool, wide: bool = False) -> None:
@@ -30,24 +33,41 @@ def list_runs(runs_dir: Path, *, sort: str | None, as_json: bool, wide: bool = F
 
     Args:
         runs_dir: The folder of runs.
-        sort: The metric to sort by; None for the newest run first.
+        sort: The metric to sort by, or "started" for the newest run first; None: the metric that
+            the runs of a task and data set optimised, or the newest first as JSON.
         as_json: Whether to print JSON.
         wide: Whether to show every column.
 
     Raises:
         InputError: If there is no such folder, or no run has the metric.
     """
-    folders = _sorted(open_runs(runs_dir), sort)
+    folders = open_runs(runs_dir)
+    if sort is not None:
+        _check_sort(folders, sort)
     if as_json:
-        _print(json.dumps([_described(folder) for folder in folders], indent=2))
+        ordered = by_metric(folders, (sort or "").removeprefix(STARTED))
+        _print(json.dumps([_described(folder) for folder in ordered], indent=2))
     elif folders:
-        _print("\n".join(table(_columns(folders, sort), wide=wide)))
-        tasks = sorted({_task(folder) for folder in folders})
-        if len(tasks) > 1:
-            note = "note: metrics of different tasks cannot be compared: " + ", ".join(tasks)
-            print(note, file=sys.stderr)
+        _print("\n".join(_tables(grouped(folders, sort), wide=wide)))
     else:
         _print(f"no runs in {shown(runs_dir.absolute())}")
+
+
+def _tables(groups: Sequence[Group], *, wide: bool) -> list[str]:
+    """One table of each group, with a heading if there are several."""
+    lines: list[str] = []
+    for group in groups:
+        if len(groups) > 1:
+            heading = f"{cut(clean(_short(group.dataset)), 40)}: {group.task}"
+            lines += [*[""] * bool(lines), cut(heading, room_of_line())]
+        columns = _columns(group.runs, group.sort)
+        if len(groups) > 1 and not wide:
+            columns = [column for column in columns if column.head not in ("task", "dataset")]
+        lines += table(columns, wide=wide)
+        if group.sort and len(group.runs) > 1:
+            note = f"best {group.sort} first; --sort {STARTED} lists the newest first"
+            lines += ["", *wrapped(note)]
+    return lines
 
 
 def list_cluster_runs(rows: Sequence[dict[str, Any]], *, as_json: bool, wide: bool = False) -> None:
@@ -108,32 +128,15 @@ def _print(text: str) -> None:
         raise Interrupted(signal.SIGPIPE) from None
 
 
-def _metrics(folder: RunFolder) -> dict[str, float]:
-    """Return the test split's metrics, and the validation split's as validation_NAME."""
-    record = folder.record
-    validation = {f"{_OF_VALIDATION}{n}": v for n, v in record.validation_metrics.items()}
-    return record.metrics | validation
-
-
-def _sorted(folders: list[RunFolder], metric: str | None) -> list[RunFolder]:
-    """Sort by metric, best first; newer runs first among equals, runs without the metric last."""
-    if metric is None:
-        return folders
-    known = sorted({name for folder in folders for name in _metrics(folder)})
-    if metric not in known:
+def _check_sort(folders: Sequence[RunFolder], sort: str) -> None:
+    known = sorted({name for folder in folders for name in metrics_of(folder)})
+    if sort not in (STARTED, *known):
         raise InputError(
-            f"no run has the metric '{metric}'",
+            f"no run has the metric '{sort}'",
             where="--sort",
-            expected="one of " + ", ".join(known) if known else "runs that have been evaluated",
-            remedy=f"--sort {known[0]}" if known else "omit --sort",
+            expected="one of " + ", ".join([*known, STARTED]),
+            remedy=f"--sort {known[0] if known else STARTED}",
         )
-    sign = 1 if metric.removeprefix(_OF_VALIDATION) in LESS_IS_BETTER else -1
-
-    def key(folder: RunFolder) -> tuple[bool, float]:
-        value = _metrics(folder).get(metric, math.nan)
-        return math.isnan(value), 0.0 if math.isnan(value) else sign * value
-
-    return sorted(folders, key=key)
 
 
 def _described(folder: RunFolder) -> dict[str, Any]:
@@ -143,7 +146,7 @@ def _described(folder: RunFolder) -> dict[str, Any]:
         "folder": str(folder.path.absolute()),
         "status": folder.status(),
         "purpose": record.purpose,
-        "task": _task(folder),
+        "task": task_of_run(folder),
         "dataset": without_secrets(str(parameters.get("dataset"))),
         "model": without_secrets(str(parameters.get("model"))),
         "lr_scheduler_type": parameters.get("lr_scheduler_type"),
@@ -158,19 +161,12 @@ def _described(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def _task(folder: RunFolder) -> str:
-    """Return the run's task, or its problem type if that was given."""
-    parameters = folder.record.parameters
-    kind = str(parameters.get("problem_type") or "auto")
-    return kind if kind != "auto" else str(parameters.get("task") or DEFAULT_TASK)
-
-
-def _columns(folders: Sequence[RunFolder], sort: str | None) -> list[Column]:
+def _columns(folders: Sequence[RunFolder], sort: str) -> list[Column]:
     reported = {name for f in folders for name in scores.headline(f.record.metrics)}
-    names = [sort] if sort is not None else []
+    names = [sort] if sort else []
     names += [n for n in scores.HEADLINE if n in reported and n != sort]
     rows = [_described(folder) for folder in folders]
-    values = [_metrics(folder) for folder in folders]
+    values = [metrics_of(folder) for folder in folders]
     started = [
         datetime.fromisoformat(row["started_at"]).astimezone().strftime("%Y-%m-%d %H:%M")
         for row in rows

@@ -52,7 +52,7 @@ def table(columns: Sequence[Column], *, wide: bool = False) -> list[str]:
     shown = [column for column in columns if not column.is_shared]
     shared = [c for c in columns if c.is_shared and c.cells[0] != NOTHING]
     omitted = []
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
+    room = room_of_line()
     while sum(c.width + 2 for c in shown) - 2 > room:
         last = max(shown, key=lambda c: c.order)
         if not last.order:
@@ -62,11 +62,11 @@ def table(columns: Sequence[Column], *, wide: bool = False) -> list[str]:
     lines = _aligned(shown)
     if shared:
         same = ", ".join(f"{c.head} {cut(c.cells[0], 40)}" for c in shared)
-        lines += ["", *_wrapped(f"the same in all rows: {same}", room)]
+        lines += ["", *wrapped(f"the same in all rows: {same}")]
     if omitted:
         heads = [c.head for c in columns if c.head in omitted]
         note = f"not shown: {', '.join(heads)}; --wide shows all columns"
-        lines += [""] * (not shared) + _wrapped(note, room)
+        lines += [""] * (not shared) + wrapped(note)
     return lines
 
 
@@ -79,7 +79,14 @@ def _aligned(columns: Sequence[Column]) -> list[str]:
     ]
 
 
-def _wrapped(text: str, room: int) -> list[str]:
+def room_of_line() -> int:
+    """The number of characters that a line on the screen, or in a file, has room for."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
+
+
+def wrapped(text: str) -> list[str]:
+    """Return a text as lines for which there is room."""
+    room = room_of_line()
     return textwrap.wrap(text, max(room, 20), subsequent_indent="  ", break_on_hyphens=False)
 
 

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 from typing import Any
 
 import pytest
@@ -55,21 +56,22 @@ def rows(out: str) -> list[str]:
     return out.partition("\n\n")[0].splitlines()[1:]
 
 
-def test_the_newest_come_first_and_what_was_killed_is_told(filled: Cli) -> None:
+def test_the_best_come_first_and_what_was_killed_is_told(filled: Cli) -> None:
     code, out, err = filled("runs")
     assert (code, err) == (0, "")
     head = out.splitlines()[0]
     assert head.split() == ["run", "steps", "accuracy", "loss", "status", "started"]
     assert [(row.split()[0], row.split()[-3]) for row in rows(out)] == [
+        ("first", "succeeded"),
+        ("second", "succeeded"),
         ("killed", "interrupted"),
         ("failed", "failed"),
-        ("second", "succeeded"),
-        ("first", "succeeded"),
     ]
-    assert rows(out)[3].split()[1:4] == ["12", "0.9000", "0.9000"]
+    assert rows(out)[0].split()[1:4] == ["12", "0.9000", "0.9000"]
     assert out.endswith(
         "\n\nthe same in all rows: task text-classification, dataset data.csv, model\n"
         "  owner/model, schedule linear 5e-05\n"
+        "\nbest accuracy first; --sort started lists the newest first\n"
     )
     assert filled.record("killed")["status"] == "running"  # a table changes nothing
 
@@ -81,7 +83,12 @@ def test_a_run_that_is_held_is_running(filled: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "order"), [("accuracy", ["first", "second"]), ("loss", ["second", "first"])]
+    ("metric", "order"),
+    [
+        ("accuracy", ["first", "second"]),
+        ("loss", ["second", "first"]),
+        ("started", ["killed", "failed"]),
+    ],
 )
 def test_the_best_come_first_and_runs_without_the_metric_last(
     filled: Cli, metric: str, order: list[str]
@@ -102,20 +109,41 @@ def test_a_metric_that_is_not_told_is_shown_when_it_is_asked_for(filled: Cli) ->
     assert "other" in filled("runs", "--sort", "other")[1].splitlines()[0]
 
 
-def test_runs_of_different_kinds_are_each_told_by_their_own_metrics(filled: Cli) -> None:
-    change(filled, "second", metrics={"micro_f1": 0.7, "macro_f1": 0.6})
-    change(filled, "first", metrics={"accuracy": 0.9, "micro_f1": 0.9})
-    out = filled("runs", "--wide")[1]
-    assert out.splitlines()[0].split()[6:-2] == ["accuracy", "macro_f1", "micro_f1"]
-    assert rows(out)[2].split()[-6:-3] == ["-", "0.6000", "0.7000"]
+def test_what_a_run_optimised_decides_on_the_validation_split(filled: Cli) -> None:
+    """The first is better in the test split, the second in what chose its checkpoint."""
+    for name, loss in (("first", 0.5), ("second", 0.4)):
+        parameters = filled.record(name)["parameters"] | {
+            "load_best_model_at_end": True,
+            "metric_for_best_model": "loss",
+        }
+        change(filled, name, parameters=parameters, validation_metrics={"loss": loss})
+    out = filled("runs")[1]
+    assert names(out)[:2] == ["second", "first"]
+    assert out.splitlines()[0].split()[2] == "validation_loss"
+    assert "best validation_loss first" in out
 
 
-def test_different_tasks_are_pointed_out(filled: Cli) -> None:
+def test_tasks_and_data_sets_have_tables_of_their_own(filled: Cli) -> None:
     parameters = filled.record("second")["parameters"]
-    change(filled, "second", parameters=parameters | {"task": "token-classification"})
-    code, out, err = filled("runs", "--sort", "accuracy")
-    assert (code, rows(out)[1].split()[1]) == (0, "token-classification")
-    assert "metrics of different tasks cannot be compared" in err
+    change(filled, "second", metrics={"micro_f1": 0.7, "macro_f1": 0.6, "loss": 0.1})
+    other = parameters | {"dataset": "owner/tags", "task": "token-classification"}
+    change(filled, "failed", parameters=other)
+    code, out, err = filled("runs")
+    assert (code, err) == (0, "")
+    tables = {}
+    for part in re.split(r"\n\n(?=\S+: )", out):
+        heading, head, *lines = part.partition("\n\n")[0].splitlines()
+        tables[heading] = (head.split(), [line.split()[0] for line in lines])
+    assert list(tables) == [
+        "data.csv: text-classification",
+        "owner/tags: token-classification",
+        "data.csv: multi_label_classification",
+        "data.csv: single_label_classification",
+    ]
+    head, found = tables["data.csv: multi_label_classification"]
+    assert found == ["second"]
+    assert "micro_f1" in head and "accuracy" not in head
+    assert tables["data.csv: text-classification"][1] == ["killed"]  # it may be of either
 
 
 def test_the_newer_of_equal_runs_comes_first_and_undefined_metrics_last(filled: Cli) -> None:
@@ -129,7 +157,7 @@ def test_the_newer_of_equal_runs_comes_first_and_undefined_metrics_last(filled: 
 def test_the_table_fits_80_columns_and_wide_shows_all(filled: Cli) -> None:
     for number, name in enumerate(SCORES):
         parameters = filled.record(name)["parameters"] | {
-            "dataset": f"owner/quite-a-long-name-of-a-dataset-{number}",
+            "dataset": "owner/quite-a-long-name-of-a-dataset",
             "model": f"owner/another-name-that-is-long-{number}",
         }
         change(filled, name, parameters=parameters)
@@ -177,7 +205,7 @@ def test_a_damaged_record_hides_no_other_run(filled: Cli) -> None:
     (filled.folder / "runs" / "second" / "run.json").write_text("{")
     code, out, err = filled("runs")
     assert code == 0
-    assert names(out) == ["killed", "failed", "first"]
+    assert names(out) == ["first", "killed", "failed"]
     assert "skipped runs/second" in err
 
 
