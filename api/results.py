@@ -31,11 +31,11 @@ class Run:
         parameters: A value for every parameter of the pipeline.
         metrics: The metrics of the test split, by name.
         validation_metrics: The metrics of the validation split, by name.
-        verdict: The verdict on the training: `kind`, `finding`, `advice`, and `options`, which are
-            the parameters to change; None if there is none.
         candidates: One dictionary per candidate of a comparison, the best first; else empty.
         num_train_steps: The number of planned steps; None if they were not counted.
         artifacts: The paths of the steps' artifacts, by name, relative to the folder.
+        verdict: The verdict on the training: `kind`, `finding`, `advice`, and `options`, which are
+            the parameters to change; None if there is none.
     """
 
     name: str
@@ -45,10 +45,10 @@ class Run:
     parameters: dict[str, Any] = field(repr=False)
     metrics: dict[str, float] = field(repr=False)
     validation_metrics: dict[str, float] = field(repr=False)
-    verdict: Verdict | None = field(repr=False)
     candidates: list[dict[str, Any]] = field(repr=False)
     num_train_steps: int | None = field(repr=False)
     artifacts: dict[str, str] = field(repr=False)
+    verdict: Verdict | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, folder: RunFolder) -> Run:

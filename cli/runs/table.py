@@ -194,7 +194,9 @@ def _column(head: str, cells: Sequence[Any], order: int) -> Column:
 
 def _schedule(row: dict[str, Any]) -> str:
     if row["candidates"]:
-        return f"{row['candidates'][0]['name']}, best of {len(row['candidates'])}"
+        first, *others = row["candidates"]
+        place = "tied, of" if any(c.get("tied") for c in others) else "best of"
+        return f"{first['name']}, {place} {len(row['candidates'])}"
     if row["purpose"] == "range_test":
         return "range test"
     rate = row["learning_rate"]

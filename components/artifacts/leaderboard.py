@@ -36,6 +36,22 @@ class Candidate(_Part):
     settings: dict[str, Any]
     mean: float | None = Field(description="mean value of the seeds that did not diverge")
     spread: float | None = Field(description="their standard deviation; None for fewer than two")
+    interval: tuple[float, float] | None = Field(
+        default=None, description="95 % bootstrap interval of the mean, over rows and seeds"
+    )
+    behind: tuple[float, float] | None = Field(
+        default=None,
+        description="paired 95 % interval by which the first candidate is better; None if unknown",
+    )
+    tied: bool = Field(
+        default=False, description="whether it cannot be told apart from the first candidate"
+    )
+    place: int = Field(default=0, description="from 1; tied candidates share one; 0: not recorded")
+    test_mean: float | None = Field(
+        default=None,
+        description="mean of the same metric on the test split, over the same seeds, and measured"
+        " in the same way: labels are predicted above 0.5",
+    )
     diverged: int = Field(description="number of seeds that diverged")
     diagnosis: str = Field(description="diagnosis of its best seed, in a word")
     finding: str = Field(description="the same as a sentence, and what to try next")

@@ -13,6 +13,10 @@ from kfp_finetune.components.artifacts.verdict import Verdict
 # Scalars that are better if smaller; all others are better if larger.
 LESS_IS_BETTER = ("loss", "mae", "mse", "rmse", "hamming_loss", "ece", "calibrated_ece")
 
+# Scores whose names begin with this are those at a threshold of 0.5, as in training; the others are
+# those at the thresholds that were fitted.
+UNTUNED = "untuned_"
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")

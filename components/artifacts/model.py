@@ -4,12 +4,13 @@ model/
     config.json  model.safetensors  tokenizer.json ...
     manifest.json
     training_log.jsonl
+    validation_resamples.json
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from kfp_finetune.components.storage.files import write_text
 
 MANIFEST = "manifest.json"
 TRAINING_LOG = "training_log.jsonl"
+RESAMPLES = "validation_resamples.json"
 
 
 class StoppedAt(BaseModel):
@@ -148,3 +150,18 @@ def read_training_log(path: str | Path) -> Iterator[dict[str, Any]]:
             expected="one JSON object per line, as finetune writes it",
             remedy="give a model that finetune wrote",
         ) from None
+
+
+def write_resamples(path: str | Path, values: Sequence[float]) -> None:
+    """Write the headline metric on bootstrap resamples of the validation split.
+
+    Two models that were validated on the same rows have the same resamples, in the same order.
+    """
+    write_text(Path(path) / RESAMPLES, json.dumps([round(value, 6) for value in values]) + "\n")
+
+
+def read_resamples(path: str | Path) -> list[float]:
+    """Read what `write_resamples` wrote; empty if there is none."""
+    file = Path(path) / RESAMPLES
+    values: list[float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    return values

@@ -1,8 +1,11 @@
-"""Calibration on the validation split after training: temperature or decision thresholds."""
+"""The validation split after training: calibration, and the certainty of the headline metric."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
@@ -10,15 +13,29 @@ from kfp_finetune.components.finetune.inputs import Rows
 from kfp_finetune.components.finetune.logits import predict
 from kfp_finetune.components.runtime import Progress, check_not_terminated, emit
 from kfp_finetune.components.tasks.calibration import Fitted
+from kfp_finetune.components.tasks.predictions import Predictions
 from kfp_finetune.components.tasks.registry import get_problem_type, get_task
 
 _STEP = "finetune"
 
 
+@dataclass(frozen=True)
+class Validated:
+    """What the validation split tells of a trained model.
+
+    Attributes:
+        fitted: Temperature or decision thresholds.
+        resamples: The headline metric on bootstrap resamples of the rows; empty without rows.
+    """
+
+    fitted: Fitted = field(default_factory=Fitted)
+    resamples: list[float] = field(default_factory=list)
+
+
 def calibrate(
     network: Any, tokenized_dataset_path: str, data: TokenizedDatasetManifest, batch_size: int
-) -> Fitted:
-    """Fit temperature or thresholds to a trained model; every worker gets the same result.
+) -> Validated:
+    """Fit temperature or thresholds, and resample the headline metric; the same on every worker.
 
     Args:
         network: The model.
@@ -30,18 +47,24 @@ def calibrate(
         Terminated: If the process gets a signal to end; nothing has changed since the last
             checkpoint.
     """
-    if not get_problem_type(data.problem_type).has_probabilities:
-        return Fitted()
+    kind = get_problem_type(data.problem_type)
     if not data.splits["validation"].rows:
-        emit("note", _STEP, text="no validation rows: probabilities are not calibrated")
-        return Fitted()
+        if kind.has_probabilities:
+            emit("note", _STEP, text="no validation rows: probabilities are not calibrated")
+        return Validated()
     table = tokenized_dataset.open_split(tokenized_dataset_path, "validation")
     rows = Rows(table, data)
     shown = Progress(_STEP, table.num_rows, "rows")
 
     def progress(done: int) -> None:
         check_not_terminated()
-        shown.update(done, "calibrating")
+        shown.update(done, "calibrating" if kind.has_probabilities else "validating")
 
     logits = predict(network, rows, progress, batch_size)
-    return get_task(data.task).calibrate(data.problem_type, rows.labels, logits)
+    task = get_task(data.task)
+    fitted = task.calibrate(data.problem_type, rows.labels, logits)
+    if not np.isfinite(logits).all():  # evaluate reports it
+        return Validated(fitted)
+    predictions = Predictions(table, rows.labels, logits, rows.lengths)
+    tally = task.tally(data.problem_type, predictions, data.label_names)
+    return Validated(fitted, tally.resampled()[kind.metric].tolist())

@@ -113,11 +113,14 @@ def finetune(
     ) as checkpoints:
         diverged_at = train(run, learner, history, log, checkpoints)
         restore_weights(learner)
-        fitted = calibrate(learner.trainer.network, run.dataset_path, run.data, run.plan.batch_size)
+        validated = calibrate(
+            learner.trainer.network, run.dataset_path, run.data, run.plan.batch_size
+        )
         manifest = describe(
-            run, history, fitted, environment, diverged_at, constant_loss(run, learner)
+            run, history, validated.fitted, environment, diverged_at, constant_loss(run, learner)
         )
         if chief:
+            model_artifact.write_resamples(model_path, validated.resamples)
             save(run, learner, manifest, log, Path(model_path))
         log.close()
         checkpoints.finish()

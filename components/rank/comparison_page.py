@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from kfp_finetune.components.artifacts.leaderboard import Leaderboard
+from kfp_finetune.components.artifacts.metrics import UNTUNED
 from kfp_finetune.components.build_optimizer.curve import describe
 from kfp_finetune.components.number_text import rate_text
 from kfp_finetune.components.pages.charts import LogFrom, Series, line_chart, thin
 from kfp_finetune.components.pages.page import templates
 from kfp_finetune.components.rank.facts import best_command, comparison_facts
 from kfp_finetune.components.rank.trials import Trial
+from kfp_finetune.components.rank.verdict import NOTHING
 from kfp_finetune.components.tasks.problem_type import ProblemType
 from kfp_finetune.components.tasks.registry import get_problem_type
 
@@ -46,8 +48,36 @@ def render_comparison(board: Leaderboard, trials: Sequence[Trial]) -> str:
         command=best_command(best[0][1]),
         rates=_rates(best),
         curves=_curves(best, kind),
-        has_seeds=any(len(c.attempts) > 1 for c in board.candidates),
+        heading=_heading(board),
+        has_intervals=any(c.interval for c in board.candidates),
+        shared={c.place for c in board.candidates if c.tied},
+        at_usual_threshold=any(
+            UNTUNED + board.metric in t.metrics.metrics and board.split != "test" for t in trials
+        ),
+        **_seeds(board),
     )
+
+
+def _heading(board: Leaderboard) -> str:
+    left = [c for c in board.candidates if c.mean is not None]
+    if not left:
+        return "Every candidate diverged"
+    if all(c.diagnosis == NOTHING for c in left):
+        return "No candidate learned anything"
+    tied = [c for c in left if c.place == 1]
+    if len(tied) > 1:
+        return f"{len(tied)} candidates cannot be told apart"
+    return board.candidates[0].name
+
+
+def _seeds(board: Leaderboard) -> dict[str, Any]:
+    """The headings' additions that tell means over seeds from values of one run."""
+    most = max(len(c.attempts) for c in board.candidates)
+    return {
+        "has_seeds": most > 1,
+        "of_seeds": f", mean of {most} seeds" if most > 1 else "",
+        "of_best": ", best seed" if most > 1 else "",
+    }
 
 
 def _style(place: int) -> str:

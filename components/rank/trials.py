@@ -11,14 +11,12 @@ from typing import Any, Literal
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.leaderboard import Candidate, Leaderboard, RankedTrial
-from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.artifacts.metrics import UNTUNED, Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
-from kfp_finetune.components.tasks.problem_type import ProblemType
+from kfp_finetune.components.rank.differences import difference, interval, mean_of_seeds
+from kfp_finetune.components.rank.verdict import verdict_on
 from kfp_finetune.components.tasks.registry import get_problem_type
-
-# Diagnoses of a trial that needed more steps or a higher rate.
-_TOO_LITTLE = ("undertrained", "too low")
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,8 @@ class Trial:
         log: The records of the training log, in order.
         metrics: Metrics of the test split.
         seconds: The duration of its updates.
+        resamples: The headline metric on bootstrap resamples of the validation split; empty if they
+            are not known.
     """
 
     candidate: Mapping[str, Any]
@@ -38,6 +38,7 @@ class Trial:
     log: Sequence[dict[str, Any]]
     metrics: Metrics
     seconds: float = 0.0
+    resamples: Sequence[float] = ()
 
 
 def read_trials(
@@ -64,7 +65,9 @@ def read_trials(
                 f" {model.optimizer}, seed {model.seed}"
             )
         log = list(model_artifact.read_training_log(model_path))
-        found.append(Trial(candidate, model, log, metrics_artifact.read(metrics_path), took))
+        resamples = model_artifact.read_resamples(model_path)
+        measured = metrics_artifact.read(metrics_path)
+        found.append(Trial(candidate, model, log, measured, took, resamples))
     return found
 
 
@@ -93,11 +96,12 @@ def rank(trials: Sequence[Trial]) -> Leaderboard:
         for name, indices in by_name.items()
     ]
     candidates.sort(key=lambda c: math.inf if c.mean is None else sign * c.mean)
+    _compare(candidates, trials, less_is_better=sign == 1)
     return Leaderboard(
         metric=metric,
         split=split,
         less_is_better=sign == 1,
-        verdict=_verdict(candidates, kind, split),
+        verdict=verdict_on(candidates, kind, split),
         candidates=candidates,
     )
 
@@ -113,6 +117,11 @@ def _candidate(
         )
     )
     values = [t.value for t in ranked if t.value is not None and t.diverged_at is None]
+    tests = [
+        t.test_metrics.get(UNTUNED + metric, t.test_metrics[metric])
+        for t in ranked
+        if _counts(t) and metric in t.test_metrics
+    ]
     best = trials[ranked[0].index]
     verdict = best.metrics.verdict
     diverged = ranked[0].diverged_at is not None
@@ -121,6 +130,7 @@ def _candidate(
         settings=_settings(best.candidate),
         mean=statistics.mean(values) if values else None,
         spread=statistics.stdev(values) if len(values) > 1 else None,
+        test_mean=statistics.mean(tests) if tests else None,
         diverged=sum(t.diverged_at is not None for t in ranked),
         diagnosis="diverged" if diverged else verdict.kind if verdict else "unknown",
         finding=verdict.text if verdict else "",
@@ -144,43 +154,43 @@ def _ranked(index: int, trial: Trial, metric: str, split: str, sign: int) -> Ran
     )
 
 
+def _compare(
+    candidates: Sequence[Candidate], trials: Sequence[Trial], *, less_is_better: bool
+) -> None:
+    """Give each candidate its interval, its difference from the best one, and its place.
+
+    Candidates that cannot be told apart from the best one share the first place.
+    """
+    resampled = [
+        mean_of_seeds(
+            [trials[t.index].resamples for t in sorted(c.attempts, key=_seed) if _counts(t)]
+        )
+        for c in candidates
+    ]
+    best = candidates[0]
+    for place, (candidate, values) in enumerate(zip(candidates, resampled, strict=True), 1):
+        candidate.place = place
+        if candidate.mean is None:
+            continue
+        if values is not None:
+            candidate.interval = interval(values)
+        if candidate is best:
+            continue
+        behind = difference(resampled[0], values, less_is_better=less_is_better)
+        candidate.behind = behind
+        candidate.tied = candidate.mean == best.mean or (behind is not None and behind[0] <= 0)
+        if candidate.tied:
+            candidate.place = 1
+
+
+def _seed(trial: RankedTrial) -> int:
+    return trial.seed
+
+
+def _counts(trial: RankedTrial) -> bool:
+    return trial.value is not None and trial.diverged_at is None
+
+
 def _settings(candidate: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of build_optimizer."""
     return {key: value for key, value in candidate.items() if key not in ("name", "seed")}
-
-
-def _verdict(candidates: Sequence[Candidate], kind: ProblemType, split: str) -> str:
-    first = candidates[0]
-    if first.mean is None:
-        return "Every candidate diverged."
-    found = f"{first.name} is best: {split} {kind.metric_name} {_value(first, kind)}"
-    if len(candidates) == 1 or candidates[1].mean is None:
-        return found + ("." if len(candidates) == 1 else "; all others diverged.")
-    second = candidates[1]
-    assert second.mean is not None  # noqa: S101 - only the first one may have none
-    difference = abs(first.mean - second.mean)
-    found += f"; next is {second.name}, {_value(second, kind)}."
-    if first.spread is None or second.spread is None:
-        one_each = len(first.attempts) == len(second.attempts) == 1
-        why = "with one seed each" if one_each else "with only one seed left of one of them"
-        found += f" The difference may be noise, {why}. Try --seeds 1,2,3."
-    else:
-        spread = max(first.spread, second.spread)
-        larger = "larger" if difference > spread else "not larger"
-        than = f"than the spread over the seeds, {kind.metric_text(spread)}"
-        found += f" The difference, {kind.metric_text(difference)}, is {larger} {than}."
-    if short := [c.name for c in candidates[1:] if c.diagnosis in _TOO_LITTLE]:
-        was = "was" if len(short) == 1 else "were"
-        found += f" {' and '.join(short)} {was} undertrained: not a fault of the schedule."
-    return found
-
-
-def _value(candidate: Candidate, kind: ProblemType) -> str:
-    assert candidate.mean is not None  # noqa: S101 - only called with a mean
-    text = kind.metric_text(candidate.mean)
-    if candidate.spread is not None:
-        seeds = len(candidate.attempts) - candidate.diverged
-        text += f" ± {kind.metric_text(candidate.spread)} over {seeds} seeds"
-    if candidate.diverged:
-        text += f" ({candidate.diverged} of {len(candidate.attempts)} seeds diverged)"
-    return text

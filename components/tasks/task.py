@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kfp_finetune.components.tasks.calibration import Fitted
     from kfp_finetune.components.tasks.labels import LabelContext, Labels
     from kfp_finetune.components.tasks.predictions import Prediction, Predictions
+    from kfp_finetune.components.tasks.scores.tally import Tally
     from kfp_finetune.components.tasks.tokenization import RowTokenizer
     from kfp_finetune.components.tasks.values import LabelValues
 
@@ -184,6 +185,18 @@ class Task(TaskDeclaration, ABC):
             problem_type: One of the task's.
             labels: As `targets` returns them; at least one.
             logits: Shape [rows, labels], or [words, labels].
+        """
+
+    @abstractmethod
+    def tally(
+        self, problem_type: str, predictions: Predictions, label_names: Sequence[str]
+    ) -> Tally:
+        """The scores of any weighting of the examples, as validation measures them in training.
+
+        Args:
+            problem_type: One of the task's.
+            predictions: Of a split.
+            label_names: The label of id i is `label_names[i]`.
         """
 
     # From logits to predictions and metrics.

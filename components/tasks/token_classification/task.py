@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kfp_finetune.components.tasks.calibration import Fitted
     from kfp_finetune.components.tasks.labels import LabelContext, Labels
     from kfp_finetune.components.tasks.predictions import Prediction, Predictions
+    from kfp_finetune.components.tasks.scores.tally import Tally
     from kfp_finetune.components.tasks.token_classification.reading import TagSets
     from kfp_finetune.components.tasks.token_classification.windows import WordTokenizer
     from kfp_finetune.components.tasks.token_classification.word_labels import WordLabels
@@ -172,6 +173,14 @@ class TokenClassification(Task):
         from kfp_finetune.components.tasks.calibration import fit_temperature
 
         return fit_temperature(labels, logits)
+
+    def tally(
+        self, problem_type: str, predictions: Predictions, label_names: Sequence[str]
+    ) -> Tally:
+        from kfp_finetune.components.tasks.token_classification.entity_scores import entity_tally
+        from kfp_finetune.components.tasks.token_classification.sentences import tagged_sentences
+
+        return entity_tally(tagged_sentences(predictions, label_names, 1.0))
 
     def text_problem(self, text: Any) -> str:
         if isinstance(text, list):

@@ -15,6 +15,9 @@ def test_a_run_again_with_something_changed(cli: Cli) -> None:
     assert 0 < len(kept) < len(cli.cached("two"))
     before, after = (cli.record(name)["parameters"] for name in ("one", "two"))
     assert {name for name in before if before[name] != after[name]} == {"learning_rate"}
+    one, two = cli.record("one"), cli.record("two")
+    assert two["rerun_of"] == {"name": "one", "verdict": one["verdict"]}
+    assert [run["kind"] for run in two["verdict"]["tried"]] == [one["verdict"]["kind"]]
 
 
 def test_what_only_a_cluster_knows_is_refused(cli: Cli) -> None:

@@ -1,0 +1,92 @@
+"""The verdict on a comparison, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kfp_finetune.components.artifacts.leaderboard import Candidate
+from kfp_finetune.components.tasks.problem_type import ProblemType
+
+# Verdicts on a trial that needed more steps or a higher rate.
+_TOO_LITTLE = ("undertrained", "too low")
+NOTHING = "nothing learned"
+
+
+def verdict_on(candidates: Sequence[Candidate], kind: ProblemType, split: str) -> str:
+    """Say which candidate is best, or that none is.
+
+    Args:
+        candidates: The best first, compared with each other.
+        kind: The problem type.
+        split: The split that decides.
+    """
+    first = candidates[0]
+    if first.mean is None:
+        return "Every candidate diverged."
+    left = [c for c in candidates if c.mean is not None]
+    metric = f"{split} {kind.metric_name}"
+    if all(c.diagnosis == NOTHING for c in left):
+        return (
+            f"No candidate learned anything: {_those(left)} like a constant answer, with a"
+            f" {metric} of {_value(first, kind)}. None is best."
+        )
+    tied = [first, *(c for c in left if c.tied)]
+    if len(tied) > 1:
+        values = " and ".join(_value(c, kind) for c in tied[:2])
+        found = f"{_names(tied)} cannot be told apart: {metric} {values}"
+        found += _difference(tied[1], kind)
+    else:
+        found = f"{first.name} is best: {metric} {_value(first, kind)}"
+    if others := [c for c in left[1:] if not c.tied]:
+        found += f"; next is {others[0].name}, {_value(others[0], kind)}"
+        found += _difference(others[0], kind) if len(tied) == 1 else ""
+    elif len(candidates) > len(left):
+        found += "; all others diverged"
+    found += "." + (_without_intervals(left) if len(tied) == 1 else "")
+    if len(tied) > 1:
+        found += f" The model of {first.name} is passed on."
+    if short := [c.name for c in candidates[1:] if c.diagnosis in _TOO_LITTLE]:
+        was = "was" if len(short) == 1 else "were"
+        found += f" {' and '.join(short)} {was} undertrained: not a fault of the schedule."
+    return found
+
+
+def _difference(candidate: Candidate, kind: ProblemType) -> str:
+    """The interval of the difference from the best candidate, as a part of a sentence."""
+    if candidate.behind is None:
+        return ""
+    low, high = (kind.metric_text(end) for end in candidate.behind)
+    return f"; the difference is {low} to {high} (95 %, on the same rows)"
+
+
+def _without_intervals(left: Sequence[Candidate]) -> str:
+    """A warning if the first two cannot be compared row by row."""
+    if len(left) < 2 or left[1].behind is not None:
+        return ""
+    first, second = left[:2]
+    if first.spread is None or second.spread is None:
+        return " The difference may be noise: the trials were not measured on the same rows."
+    assert first.mean is not None and second.mean is not None  # noqa: S101 - of `left`
+    spread = max(first.spread, second.spread)
+    larger = "larger" if abs(first.mean - second.mean) > spread else "not larger"
+    return f" The difference is {larger} than the spread over the seeds."
+
+
+def _names(candidates: Sequence[Candidate]) -> str:
+    names = [c.name for c in candidates]
+    return ", ".join(names[:-1]) + f" and {names[-1]}"
+
+
+def _those(candidates: Sequence[Candidate]) -> str:
+    return f"{candidates[0].name} answers" if len(candidates) == 1 else "all answer"
+
+
+def _value(candidate: Candidate, kind: ProblemType) -> str:
+    assert candidate.mean is not None  # noqa: S101 - only called with a mean
+    text = kind.metric_text(candidate.mean)
+    if candidate.spread is not None:
+        seeds = len(candidate.attempts) - candidate.diverged
+        text += f" ± {kind.metric_text(candidate.spread)} over {seeds} seeds"
+    if candidate.diverged:
+        text += f" ({candidate.diverged} of {len(candidate.attempts)} seeds diverged)"
+    return text
