@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from kfp_finetune.cli.pipeline.changes import earlier_runs
+from kfp_finetune.components.artifacts.verdict import Tried, Verdict, read_tried
+from kfp_finetune.pipelines.catalog import PIPELINES
+from kfp_finetune.pipelines.parameters import EARLIER_RUNS
+from kfp_finetune.runs.folder import RunRecord
 from tests.toy.command import Cli
 
 
@@ -15,9 +20,26 @@ def test_a_run_again_with_something_changed(cli: Cli) -> None:
     assert 0 < len(kept) < len(cli.cached("two"))
     before, after = (cli.record(name)["parameters"] for name in ("one", "two"))
     assert {name for name in before if before[name] != after[name]} == {"learning_rate"}
-    one, two = cli.record("one"), cli.record("two")
-    assert two["rerun_of"] == {"name": "one", "verdict": one["verdict"]}
-    assert [run["kind"] for run in two["verdict"]["tried"]] == [one["verdict"]["kind"]]
+    assert cli.record("two")["rerun_of"] == {"name": "one", "verdict": None}
+
+
+def test_a_rerun_knows_the_verdicts_on_the_runs_that_it_repeats() -> None:
+    pipeline = PIPELINES["finetune"]
+    first = Tried(kind="diverged", learning_rate=10, num_train_steps=9, options={"max_steps": 5})
+    verdict = Verdict(
+        kind="undertrained",
+        finding="Undertrained.",
+        options={"learning_rate": 2e-4},
+        learning_rate=1e-6,
+        num_train_steps=30,
+        tried=[first],
+    )
+    record = RunRecord(name="one", pipeline="finetune", parameters={}, verdict=verdict)
+    given = earlier_runs(record, {"learning_rate": 2e-4, "seed": 1}, pipeline)[EARLIER_RUNS]
+    assert read_tried(given) == verdict.as_tried()
+    assert [run.kind for run in read_tried(given)] == ["diverged", "undertrained"]
+    assert "{{" not in given  # Kubeflow would replace it
+    assert earlier_runs(record, {"dataset": "other.csv"}, pipeline) == {}
 
 
 def test_what_only_a_cluster_knows_is_refused(cli: Cli) -> None:
