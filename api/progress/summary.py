@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kfp_finetune.components.artifacts.metrics import UNTUNED
 from kfp_finetune.components.artifacts.verdict import Verdict
 from kfp_finetune.components.repeating import as_options
 from kfp_finetune.progress.lines import duration
@@ -35,7 +36,10 @@ def summary(folder: RunFolder, plan: str) -> list[tuple[str, str]]:
         steps = ", ".join(f"{step:,}" for step in record.resumed_at)
         rows.append(("resumed", f"after step {steps}{exact}"))
     rows += [(f"test {name}", text) for name, text in scores.of_run(folder)]
-    rows += [(f"validation {n}", text) for n, text in scores.values(record.validation_metrics)]
+    rows += [
+        (f"validation {n}" + (" at 0.5" if UNTUNED + n in record.metrics else ""), text)
+        for n, text in scores.values(record.validation_metrics)
+    ]
     rows += verdict_rows(record.verdict, folder)
     seconds = sum(step.seconds or 0 for step in record.steps.values())
     rows.append(("time", duration(seconds)))

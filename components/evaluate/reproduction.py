@@ -17,7 +17,8 @@ from kfp_finetune.components.tasks.registry import get_problem_type
 def training_facts(model: ModelManifest) -> dict[str, Any]:
     """The schedule as a sentence, the step plan, and all other facts by name."""
     kind = get_problem_type(model.problem_type)
-    names = {kind.metric: kind.metric_name}
+    at = " at threshold 0.5" if model.thresholds else ""  # those of the test split are fitted
+    names = {kind.metric: kind.metric_name + at}
     done = count_text(model.updates_done)
     facts = [
         ("Base model", model.base_model),

@@ -44,8 +44,10 @@ from kfp_finetune.components.finetune.training_log import (
     TrainingLog,
     hyperparameters,
 )
+from kfp_finetune.components.judgement.advice import after_divergence
 from kfp_finetune.components.load_data.steps import StepPlan
 from kfp_finetune.components.models import saving
+from kfp_finetune.components.repeating import as_options
 from kfp_finetune.components.tasks.calibration import Fitted
 from kfp_finetune.components.tasks.registry import get_task
 
@@ -137,12 +139,15 @@ def open_log(run: Run, learner: Learner, history: History, log_dir: Path | None)
         log_dir: The folder for TensorBoard's event files; None: another worker writes them.
     """
     seed, base_model = run.parameters.seed, run.parameters.base_model
+    width = getattr(learner.trainer.network.config, "hidden_size", None)
+    calmer = as_options(after_divergence(run.optimizer, width))
     return TrainingLog(
         log_dir,
         history,
         hyperparameters(run.optimizer, run.plan, run.settings, base_model, run.data.dataset),
         ["loss", *learner.metrics],
         lambda step: batch_of_update(learner.train, run.plan, seed, step),
+        " ".join(calmer) or "a lower --learning-rate",
     )
 
 

@@ -57,6 +57,7 @@ class TrainingLog:
         settings: The hyperparameters for TensorBoard's HParams table, in this order.
         metrics: Names of the evaluated metrics, which are the other columns of that table.
         batch_of: Returns the batch of an update, for messages.
+        remedy: What to try where training diverges, as options.
 
     Attributes:
         records: The training log, for `artifacts.model.write_training_log`.
@@ -69,6 +70,7 @@ class TrainingLog:
         settings: Mapping[str, str | int | float | bool],
         metrics: Sequence[str],
         batch_of: Callable[[int], object],
+        remedy: str,
     ) -> None:
         self._events = None
         if log_dir is not None:
@@ -78,6 +80,7 @@ class TrainingLog:
             self._events = EventFileWriter(str(log_dir), max_queue_size=10_000)
         self._history = history
         self._batch_of = batch_of
+        self._remedy = remedy
         self._rows = LogRows(history.num_train_steps)
         self._written = 0
         self._evaluations_written = 0
@@ -166,7 +169,7 @@ class TrainingLog:
             f" {row[LEARNING_RATE]:.3g}, batch of {self._batch_of(step)})",
             where="learning_rate",
             expected="a finite loss at every step",
-            remedy="a lower --learning-rate, --warmup-ratio 0.1, or --max-grad-norm 1",
+            remedy=self._remedy,
         )
 
 
