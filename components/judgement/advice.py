@@ -145,7 +145,10 @@ def _rate(facts: Facts, wanted: float) -> dict[str, Any]:
     if not low < wanted < high and facts.tried:
         near = low if wanted <= low else high
         wanted = math.sqrt(near * min(max(facts.rate, low), high))
-    rate = float(f"{min(max(wanted, low), high):.1e}")
+    wanted = min(max(wanted, low), high)
+    rate = float(f"{wanted:.0e}")  # as people write it, unless that is a rate that was tried
+    if not low < rate < high:
+        rate = float(f"{wanted:.1e}")
     schedule = facts.model.optimizer.schedule
     options: dict[str, Any] = {"learning_rate": rate}
     if schedule.end_learning_rate > rate:

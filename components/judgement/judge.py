@@ -192,7 +192,7 @@ def _still_rising(facts: Facts) -> bool:
         return False
     start = facts.metrics.baseline.get(kind.metric, 0.0)
     rise, latest = facts.curves.expected_rise(kind.metric, start)
-    return latest > facts.noise and rise > _WORTH_IT * (kind.metric_top - start)
+    return latest > facts.noise / 2 and rise > _WORTH_IT * (kind.metric_top - start)
 
 
 def _healthy(facts: Facts) -> _Found:

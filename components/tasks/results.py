@@ -8,8 +8,8 @@ from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER, Metrics
 from kfp_finetune.components.number_text import count_text, number_text, percent_text
 
 CONSTANT = "The model does no better than a constant answer:"
-# With fewer examples, an interval says little: the score itself is compared.
-_FEW_EXAMPLES = 30
+# A loss that is lower by less than this share is no better.
+_LOWER_LOSS = 0.02
 # A new head on a pretrained model is correlated with two labels by chance, up to here.
 _CORRELATION_OF_CHANCE = 0.2
 
@@ -41,8 +41,8 @@ def beats(metrics: Metrics, name: str, constant: float) -> bool:
         return False
     value = metrics.metrics[name]
     low, high = metrics.intervals.get(name, (value, value))
-    if metrics.num_examples < _FEW_EXAMPLES:
-        low = high = value
+    if name == "loss":
+        constant *= 1 - _LOWER_LOSS
     return high < constant if name in LESS_IS_BETTER else low > constant
 
 
