@@ -56,15 +56,17 @@ class Facts:
 
     @property
     def constant_loss(self) -> float:
-        """The loss of a constant answer; infinite if it is not known."""
+        """The loss of a constant answer on the evaluated split; infinite if it is not known."""
         return self.metrics.baseline.get("loss", math.inf)
 
     @property
     def whole_loss(self) -> float:
         """The training loss of a model that knows nothing, with which losses are compared."""
+        start, constant = self.curves.start, self.model.constant_loss
         plain = self.model.label_smoothing_factor == 0 and self.model.class_weights == "none"
-        start = self.curves.start
-        return min(start, self.constant_loss) if plain else start
+        if constant is None:  # a model that was trained before it was recorded
+            constant = self.constant_loss if plain else start
+        return min(start, constant)
 
     @property
     def rate(self) -> float:
