@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kfp_finetune import Run
+from kfp_finetune import load_run
 from kfp_finetune.components.artifacts import leaderboard
 from kfp_finetune.components.artifacts.leaderboard import Candidate, Leaderboard
+from kfp_finetune.runs.folder import RunFolder
 
 
 def test_a_comparison_is_shown_with_its_ranked_candidates(tmp_path: Path) -> None:
@@ -29,20 +30,11 @@ def test_a_comparison_is_shown_with_its_ranked_candidates(tmp_path: Path) -> Non
         verdict="cosine is best.",
         candidates=[wild.model_copy(update=update), wild],
     )
-    leaderboard.write(tmp_path / "leaderboard.json", board)
-    run = Run(
-        name="rates",
-        folder=tmp_path,
-        pipeline="compare_schedules",
-        status="succeeded",
-        parameters={},
-        metrics={},
-        validation_metrics={},
-        candidates=[c.model_dump() for c in board.candidates],
-        num_train_steps=None,
-        artifacts={"leaderboard": "leaderboard.json"},
-    )
-    card = run._repr_html_()
+    folder = RunFolder.create(tmp_path, "rates", "compare_schedules", {})
+    leaderboard.write(folder.path / "leaderboard.json", board)
+    folder.record.artifacts["leaderboard"] = "leaderboard.json"
+    folder.save()
+    card = load_run("rates", runs_dir=tmp_path)._repr_html_()
     assert "cosine is best." in card
     rows = [re.findall("<t[hd]>(.*?)</t[hd]>", row) for row in card.split("<tr>")]
     assert rows[-3:] == [
