@@ -28,3 +28,8 @@ def amount_text(value: float) -> str:
     if 1e3 <= abs(value) < 1e6:
         return f"{value:,.0f}"
     return f"{value:.1f}" if 1e2 <= abs(value) < 1e3 else number_text(value)
+
+
+def edge_text(value: float) -> str:
+    """The edge of a range, to four digits: 2.8, 3.893, 123500."""
+    return f"{float(f'{value:.4g}'):g}"

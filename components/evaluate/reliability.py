@@ -23,10 +23,16 @@ def reliability_pictures(calibration: Calibration) -> list[dict[str, Any]]:
     return pictures
 
 
-def raised_error(calibration: Calibration) -> tuple[float, float] | None:
-    """The calibration error without and with the temperature, if it is higher with it."""
+def made_worse(calibration: Calibration) -> list[tuple[str, float, float]]:
+    """What the temperature made worse: its name, and its value with and without the temperature."""
     before, after = calibration.before, calibration.after
-    return (before.ece, after.ece) if after and after.ece > before.ece else None
+    if after is None:
+        return []
+    pairs = [
+        ("the calibration error", after.ece, before.ece),
+        ("the log loss", after.loss, before.loss),
+    ]
+    return [(name, found, was) for name, found, was in pairs if found > was]
 
 
 def _picture(title: str, reliability: Reliability) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from kfp_finetune.components.evaluate.metric_table import (
     tiles,
 )
 from kfp_finetune.components.evaluate.number_charts import number_charts
-from kfp_finetune.components.evaluate.reliability import raised_error, reliability_pictures
+from kfp_finetune.components.evaluate.reliability import made_worse, reliability_pictures
 from kfp_finetune.components.evaluate.reproduction import command, training_facts, try_next
 from kfp_finetune.components.evaluate.training_curves import training_curves
 from kfp_finetune.components.number_text import count_text, percent_text
@@ -75,7 +75,7 @@ def render_report(
         recalls=_recalls(metrics),
         kind=kind,
         calibration=reliability_pictures(metrics.calibration) if metrics.calibration else [],
-        worse=raised_error(metrics.calibration) if metrics.calibration else None,
+        worse=made_worse(metrics.calibration) if metrics.calibration else [],
         slices=_slices(metrics, kind),
         mistakes=_mistakes(metrics),
         doubtful={example.row for example in metrics.suspected_label_errors},

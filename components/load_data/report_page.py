@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kfp_finetune.components.artifacts.data_report import DataReport
 from kfp_finetune.components.counts import counted
-from kfp_finetune.components.number_text import amount_text, count_text, percent_text
+from kfp_finetune.components.number_text import amount_text, count_text, edge_text, percent_text
 from kfp_finetune.components.pages.page import templates
 from kfp_finetune.components.tasks.problem_type import ProblemType
 from kfp_finetune.components.tasks.registry import get_problem_type
@@ -60,7 +60,7 @@ def _labels_tile(report: DataReport, kind: ProblemType) -> tuple[str, str, str]:
     if (numbers := report.numbers) is None:
         return "Labels", count_text(len(report.labels)), kind.label_kind
     mean, deviation = amount_text(numbers.mean), amount_text(numbers.standard_deviation)
-    low, high = f"{numbers.lowest:g}", f"{numbers.highest:g}"
+    low, high = edge_text(numbers.lowest), edge_text(numbers.highest)
     return "Numbers", f"{low} to {high}", f"mean {mean}, standard deviation {deviation}"
 
 
@@ -76,7 +76,11 @@ def _number_bars(report: DataReport) -> list[tuple[str, Mapping[str, int], float
     bins = report.numbers.bins if report.numbers else []
     most = max((part.rows.get("train", 0) for part in bins), default=0)
     return [
-        (f"{part.low:.4g} to {part.high:.4g}", part.rows, part.rows.get("train", 0) / max(most, 1))
+        (
+            f"{edge_text(part.low)} to {edge_text(part.high)}",
+            part.rows,
+            part.rows.get("train", 0) / max(most, 1),
+        )
         for part in bins
     ]
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kfp_finetune.components.artifacts.data_report import DataReport, Example
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
@@ -166,3 +167,36 @@ def synthetic_predictions(
     )
     lengths = np.minimum(random.geometric(1 / 30, count), 128)
     return Predictions(table, labels, logits.astype(np.float32), lengths)
+
+
+def make_data_report(names: list[str], **changes: Any) -> DataReport:
+    """A data report with a warning, overlaps, a source of each split, and examples."""
+    splits = ("train", "validation", "test")
+    values: dict[str, Any] = {
+        "dataset": "/data/a-rather-long-name-of-a-file.csv",
+        "model": "sentence-transformers/all-MiniLM-L6-v2",
+        "rows_read": {"train": 12_345, "validation": 1_234, "test": 1_234},
+        "rows_kept": {"train": 12_300, "validation": 1_234, "test": 1_234},
+        "rows_dropped": {"train": {"empty text": 45}, "validation": {}, "test": {}},
+        "sources": dict.fromkeys(splits, "/data/a-rather-long-name-of-a-file.csv"),
+        "overlaps": {"train, validation": 3, "train, test": 12, "validation, test": 0},
+        "problem_type": SINGLE_LABEL,
+        "labels": {
+            name: {"train": 10_000 // (i + 1), "validation": 900, "test": 1_100}
+            for i, name in enumerate(names)
+        },
+        "columns": {"text": "text", "label": "category"},
+        "max_length": 128,
+        "length_percentiles": {str(p): p for p in (50, 90, 95, 99, 100)},
+        "truncated_share": 0.0123,
+        "max_length_for_1_percent": 130,
+        "unknown_token_share": 0.001,
+        "pieces_per_word": 1.12,
+        "notes": ["using column 'text' as text: the only one with a usual name"],
+        "warnings": ["12 training texts also occur in the test split; --drop-overlap omits them"],
+        "examples": [
+            Example(split=split, row=1_234, text="a message of some words " * 9, label=names[-1])
+            for split in splits
+        ],
+    }
+    return DataReport(**values | changes)

@@ -23,6 +23,9 @@ from kfp_finetune.components.evaluate.confusion import (
     roc_curves,
 )
 from kfp_finetune.components.evaluate.report_page import render_report
+from kfp_finetune.components.load_data.report_page import render_data_report
+from kfp_finetune.components.rank.comparison_page import render_comparison
+from kfp_finetune.components.rank.trials import rank
 from kfp_finetune.components.tasks.text_classification.measure import measure
 from kfp_finetune.components.tasks.text_classification.problem_types import (
     MULTI_LABEL,
@@ -31,7 +34,13 @@ from kfp_finetune.components.tasks.text_classification.problem_types import (
 )
 from kfp_finetune.components.tasks.text_classification.task import TASK
 from tests.evaluate.browser import CHROMIUM, Chromium
-from tests.evaluate.inputs import make_inputs, names_of, synthetic_predictions
+from tests.evaluate.inputs import (
+    make_data_report,
+    make_inputs,
+    names_of,
+    synthetic_predictions,
+)
+from tests.rank.test_leaderboard import training
 
 HOSTILE = "</script><script>alert(\"x\")</script> 'quoted' & <b>bold</b>"
 
@@ -301,13 +310,17 @@ def test_a_temperature_that_does_not_help_is_reported() -> None:
     metrics, *others = make_inputs(names_of(6))
     found = metrics.calibration
     assert found is not None
-    assert found.after is not None
-    sure, unsure = sorted((found.before, found.after), key=lambda one: one.ece)
-    for before, after, expected in ((sure, unsure, True), (unsure, sure, False)):
+    for ece, loss in ((0.2, 0.2), (0.2, 0.6), (0.4, 0.2), (0.4, 0.6)):
+        before = found.before.model_copy(update={"ece": 0.3, "loss": 0.5})
+        after = found.before.model_copy(update={"ece": ece, "loss": loss})
         changed = found.model_copy(update={"before": before, "after": after})
         page = render_report(metrics.model_copy(update={"calibration": changed}), *others)
-        told = f"the calibration error is {after.ece:.3f} with it and {before.ece:.3f} without it"
-        assert (told in Outline(page).text) == expected
+        told = Outline(page).text
+        assert ("the calibration error is 0.400 with it and 0.300 without it" in told) == (
+            ece > 0.3
+        )
+        assert ("the log loss is 0.600 with it and 0.500 without it" in told) == (loss > 0.5)
+        assert ("the temperature does not help" in told) == (ece > 0.3 or loss > 0.5)
 
 
 def test_data_and_environment_are_read_by_people() -> None:
@@ -425,7 +438,10 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.mark.parametrize("width", [1200, 390])
 @pytest.mark.parametrize(
     "kind",
-    ["curve", "6 labels", "77 labels", "150 labels", "28 labels, several", "0 labels, a number"],
+    [
+        *("curve", "data", "comparison"),
+        *("6 labels", "77 labels", "150 labels", "28 labels, several", "0 labels, a number"),
+    ],
 )
 def test_a_browser_finds_no_error_no_request_and_nothing_too_wide(
     chromium: Chromium, tmp_path: Path, kind: str, width: int, dark: bool
@@ -433,6 +449,15 @@ def test_a_browser_finds_no_error_no_request_and_nothing_too_wide(
     if kind == "curve":
         config = OptimizerConfig(schedule=Schedule(num_train_steps=939, warmup_steps=94))
         page = render_curve(config, learning_rates(config.schedule))
+    elif kind == "data":
+        page = render_data_report(make_data_report(names_of(30)))
+    elif kind == "comparison":
+        made = [
+            training(name, 0.9 - i / 9, seed)
+            for i, name in enumerate(names_of(4))
+            for seed in (1, 2)
+        ]
+        page = render_comparison(rank(made), made)
     else:
         problem_type = {"several": MULTI_LABEL, "number": REGRESSION}.get(
             kind.split()[-1], SINGLE_LABEL
@@ -443,7 +468,8 @@ def test_a_browser_finds_no_error_no_request_and_nothing_too_wide(
     file = tmp_path / "page.html"
     file.write_text(page, encoding="utf-8")
     chromium.show(file, width, dark=dark)
-    assert "step" in chromium.hover("[data-chart]", 0.4, 0.5)
+    if "data-chart=" in page:
+        assert "step" in chromium.hover("[data-chart]", 0.4, 0.5)
     if 'id="matrix"' in page:
         assert "true: label_0" in chromium.hover("#matrix svg", 0.003, 0.003, ".corner")
         chromium.run("document.querySelector('[data-order=errors]').click()")

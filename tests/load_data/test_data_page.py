@@ -11,6 +11,7 @@ from kfp_finetune.components.load_data.findings import describe_data
 from kfp_finetune.components.load_data.parameters import Parameters
 from kfp_finetune.components.load_data.report_page import render_data_report
 from tests import tiny
+from tests.evaluate.inputs import make_data_report
 
 
 def text_of(page: str) -> str:
@@ -62,24 +63,11 @@ def test_the_page_shows_numbers_sources_and_texts_in_two_splits(
 def test_the_tag_of_everything_else_has_no_bar() -> None:
     counts = {"O": 5000, "B-person": 50, "I-person": 25}
     page = render_data_report(
-        data_report.DataReport(
-            dataset="tags",
-            model="m",
-            rows_read=dict.fromkeys(("train", "validation", "test"), 9),
-            rows_kept=dict.fromkeys(("train", "validation", "test"), 9),
-            rows_dropped={split: {} for split in ("train", "validation", "test")},
+        make_data_report(
+            list(counts),
             unit="words",
             problem_type="entity_recognition",
             labels={name: {"train": n, "validation": 7, "test": 8} for name, n in counts.items()},
-            columns={"text": "tokens", "label": "tags"},
-            max_length=16,
-            length_percentiles={str(p): 9 for p in (50, 90, 95, 99, 100)},
-            truncated_share=0,
-            max_length_for_1_percent=9,
-            unknown_token_share=0,
-            notes=[],
-            warnings=["--drop-duplicates omits them"],
-            examples=[],
         )
     )
     assert re.findall(r'width:([\d.]+)%"></i></span> ([\d,]+)', page) == [
@@ -87,7 +75,7 @@ def test_the_tag_of_everything_else_has_no_bar() -> None:
         ("50.0", "25"),
     ]
     assert "is not drawn: 5,000 training, 7 validation and 8 test words" in text_of(page)
-    assert '<span class="whole">--drop-duplicates</span>' in page
+    assert '<span class="whole">--drop-overlap</span>' in page
 
 
 def test_a_tokenizer_that_splits_words_into_many_pieces_is_questioned(

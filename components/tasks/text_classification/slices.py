@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from kfp_finetune.components.artifacts.metrics import Slice
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import slice_name
+from kfp_finetune.components.number_text import edge_text
 from kfp_finetune.components.tasks.predictions import Predictions
 from kfp_finetune.components.tasks.scores.slices import (
     LABEL,
@@ -64,6 +65,6 @@ def _by_label(scored: Tally, predictions: Predictions, model: ModelManifest) -> 
         return by_group(scored, LABEL, labels, model.label_names)
     values = labels[:, 0]
     edges = np.unique(np.quantile(values, np.linspace(0, 1, _QUARTERS + 1)))
-    names = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    names = [f"{edge_text(low)} to {edge_text(high)}" for low, high in pairwise(edges)]
     quarters = np.searchsorted(edges[1:-1], values)
-    return by_group(scored, LABEL, quarters, names or [f"{edges[0]:g}"])
+    return by_group(scored, LABEL, quarters, names or [edge_text(edges[0])])
