@@ -2,7 +2,7 @@
 
     from kfp_finetune import finetune, predict
 
-    run = finetune("reviews.csv", learning_rate=5e-5)
+    run = finetune("reviews.csv", model="sentence-transformers/all-MiniLM-L6-v2")
     print(run.metrics)
     predict(run, ["a text"])
 

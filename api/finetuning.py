@@ -22,6 +22,7 @@ RUNS = "runs"
 def finetune(
     dataset: str | Path | None = None,
     *,
+    preset: str | None = None,
     runs_dir: str | Path = RUNS,
     name: str | None = None,
     config: str | Path | None = None,
@@ -40,6 +41,8 @@ def finetune(
     Args:
         dataset: The training data: a file, a folder, a URI or a Hub id; None for the bundled
             sample.
+        preset: Named settings, which arguments override: "course", 5e-5 decaying to 0 over 3
+            epochs.
         runs_dir: The folder of runs.
         name: The run's name; None for the dataset's name and the time.
         config: A YAML file of parameters; arguments override it.
@@ -64,6 +67,7 @@ def finetune(
                 catalog.PIPELINES["finetune"],
                 _given("finetune", "finetune", dataset, settings),
                 config=_path(config),
+                preset=preset,
                 runs_dir=Path(runs_dir),
                 name=name,
                 use_cache=use_cache,

@@ -86,7 +86,7 @@ _METRICS = {
     "untuned_micro_f1": "Micro-F1 with a threshold of 0.5 for every label.",
     "weighted_f1": "Mean F1 over labels, weighted by their frequency.",
 }
-_VALUES = {"NUMBER_INTEGER": "int", "STRUCT": "dict"}
+_VALUES = {"NUMBER_DOUBLE": "float", "NUMBER_INTEGER": "int", "STRUCT": "dict"}
 _EXIT_CODES = (
     ("0", "Success."),
     ("1", "Any other failure; the message names the log."),
@@ -187,7 +187,8 @@ def _parameters() -> Iterator[str]:
     yield (
         "Options of `run`, keys of `--config` files (with `_` for `-`) and inputs of the compiled"
         ' pipelines.\nAn empty text, and 0 where a description says so, mean "not given" in a'
-        " compiled pipeline.\n"
+        " compiled pipeline.\nA default that is chosen is printed with its reason; 0 also means"
+        " chosen.\n"
     )
     both = _all_parameters()
     steps = parameters.steps(PIPELINES["finetune"].definition)
@@ -214,12 +215,7 @@ def _parameters() -> Iterator[str]:
 def _default(parameter: parameters.Parameter) -> str:
     if parameter.required:
         return "required"
-    if parameter.default in (None, "", []):
-        return ""
-    if parameter.type is list:
-        return "preset `course`"
-    value = parameter.default
-    return str(value).lower() if isinstance(value, bool) else f"{value}"
+    return "preset `course`" if parameter.type is list else parameter.default_text
 
 
 def _components() -> Iterator[str]:

@@ -12,19 +12,22 @@ from kfp_finetune.components.build_optimizer.parameters import (
     Parameters,
     build_optimizer_config,
 )
+from kfp_finetune.components.chosen import CHOSEN
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import parameters as finetune
 from kfp_finetune.components.finetune.selection import Selection
 from kfp_finetune.components.load_data import checks as load_data
 from kfp_finetune.components.load_data.readers.formats import format_of
 from kfp_finetune.components.load_data.steps import MOST_STEPS, check_step_parameters
-from kfp_finetune.components.not_given import ZERO_IS_NOT_GIVEN
+from kfp_finetune.components.not_given import ZERO_IS_NOT_GIVEN, is_given
 from kfp_finetune.components.tasks.registry import TASKS
 from kfp_finetune.pipelines import catalog
 from kfp_finetune.pipelines.parameters import defaults
 
 # The steps are counted from the data; until then a run is as long as can be.
 _NUM_TRAIN_STEPS = MOST_STEPS
+# And a chosen learning rate is as high as can be.
+_HIDDEN_SIZE = 1
 _TEMPLATE = re.compile(r"\{\{|\[\[(?:RunUUID|CurrentTime|ScheduledTime|Index)\b")
 _STEP_PARAMETERS = (
     "batch_size",
@@ -102,7 +105,7 @@ def find_problems(pipeline: str, parameters: Mapping[str, Any]) -> list[InputErr
     if pipeline == "compare_schedules":
         standard = defaults(catalog.PIPELINES["finetune"].definition)
         for candidate in parameters["candidates"]:
-            own = {name: value for name, value in candidate.items() if name != "name"}
+            own = {n: v for n, v in candidate.items() if n != "name" and is_given(n, v)}
             problems += find_problems("finetune", {**standard, **parameters, **own})
     if pipeline == "finetune":
         problems += _of_finetune(parameters)
@@ -120,7 +123,7 @@ def _of_finetune(parameters: Mapping[str, Any]) -> list[InputError]:
     planned = max(parameters["max_steps"] or 0, 0) or _NUM_TRAIN_STEPS
     checks: list[Callable[[], Any]] = [
         lambda: check_step_parameters(**steps),
-        lambda: build_optimizer_config(num_train_steps=planned, **optimizer),
+        lambda: build_optimizer_config(planned, _HIDDEN_SIZE, **optimizer),
     ]
     problems = [
         *load_data.check_parameters(parameters),
@@ -169,6 +172,6 @@ def _zeros(parameters: Mapping[str, Any]) -> list[InputError]:
             expected="a number above 0",
             remedy=f"omit --{name.replace('_', '-')}",
         )
-        for name in sorted(ZERO_IS_NOT_GIVEN)
+        for name in sorted(ZERO_IS_NOT_GIVEN - set(CHOSEN))
         if parameters.get(name) == 0
     ]

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from kfp_finetune.components.chosen import CHOSEN
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
 
@@ -66,8 +67,9 @@ _TYPE_NAMES = {
     bool: "true or false",
     list: "a list",
 }
-# What a description says of 0 where it means "not given".
+# What a description says of 0 where it means "not given", and where the step then chooses.
 _ZERO = re.compile(r"[;.] 0: [^.;]*\.$")
+_CHOSEN = re.compile(r"[;.] 0: (chosen from [^.;]*)\.$")
 # KFP carries every number as a double.
 _LARGEST_INTEGER = 2**53
 
@@ -84,6 +86,7 @@ class Parameter:
         description: One or more sentences.
         step: The first step that takes it.
         choices: The words that it may be; empty if it may be anything of its type.
+        chosen: What the default is chosen from by the step, as "chosen from ..."; "" if it is not.
     """
 
     name: str
@@ -93,6 +96,14 @@ class Parameter:
     description: str
     step: str
     choices: tuple[str, ...] = ()
+    chosen: str = ""
+
+    @property
+    def default_text(self) -> str:
+        """The default as help shows it; "" if there is none."""
+        if self.default in (None, ""):
+            return self.chosen
+        return str(self.default).lower() if self.type is bool else f"{self.default}"
 
     @property
     def group(self) -> str:
@@ -189,6 +200,7 @@ def _parameter(name: str, declared: Mapping[str, Any], step: str) -> Parameter:
     kind = _TYPES[declared["parameterType"]]
     default = declared.get("defaultValue")
     description = " ".join(str(declared.get("description", "")).split())
+    found = _CHOSEN.search(description)
     if default is not None and not is_given(name, default):
         default = None  # here, what is not given is left out
         description = _ZERO.sub(".", description)
@@ -200,6 +212,7 @@ def _parameter(name: str, declared: Mapping[str, Any], step: str) -> Parameter:
         description=description,
         step=step,
         choices=tuple(declared.get("literals", ())),
+        chosen=found[1] if found else "",
     )
 
 
@@ -296,6 +309,7 @@ def complete(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> dict
             remedy="give " + " and ".join(f"{p.option} {p.name.upper()}" for p in missing),
         )
     full = {p.name: values.get(p.name, p.default) for p in parameters if p.name not in FILLED_IN}
+    full |= {name: full[name] or None for name in CHOSEN if name in full}
     for name, value in full.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(

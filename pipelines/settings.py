@@ -1,4 +1,4 @@
-"""Where a run's settings come from: flags over the config file over the defaults."""
+"""Where a run's settings come from: flags over a preset over the config file over the defaults."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kfp_finetune.components.storage import uris
 from kfp_finetune.components.tasks.registry import task_of_layout
 from kfp_finetune.pipelines import parameters, paths
 from kfp_finetune.pipelines.catalog import Pipeline
+from kfp_finetune.pipelines.presets import PRESETS
 
 # The sample has its own of these.
 _NOT_WITH_THE_SAMPLE = (
@@ -46,7 +47,7 @@ def settings(
         pipeline: Whose parameters.
         flags: What was given on the command line; relative paths are the working folder's.
         config: A YAML file of parameter names and values; relative paths are the file's.
-        preset: Which candidates, where the pipeline compares some; None: the config file's.
+        preset: The name of settings; of candidates, where the pipeline compares some.
         seeds: Numbers with commas between them, with each of which every candidate is trained.
 
     Returns:
@@ -56,9 +57,11 @@ def settings(
         InputError: If the file cannot be read, a name or type is wrong, or something is missing.
     """
     known = parameters.load(pipeline.definition)
-    values = given(pipeline, flags, config)
+    compares = any(p.name == "candidates" for p in known)
+    named = {} if compares or preset is None else _preset(preset)
+    values = given(pipeline, {**named, **flags}, config)
     if others := [name for name in flags if name not in {p.name for p in known}]:
-        varied = any(p.name == "candidates" for p in known) and "seed" not in others
+        varied = compares and "seed" not in others
         raise InputError(
             f"{pipeline.name} has no " + ", ".join("--" + n.replace("_", "-") for n in others),
             where="the command line",
@@ -68,32 +71,50 @@ def settings(
             else "omit it",
         )
     full = parameters.complete(known, values)
-    if full.get("candidates") is not None:
+    if compares:
         full["candidates"] = _candidates(full["candidates"], preset, seeds, config)
-    elif preset is not None or seeds is not None:
+    elif seeds is not None:
         raise InputError(
             f"{pipeline.name} trains once",
-            where="--preset" if preset is not None else "--seeds",
+            where="--seeds",
             expected="a pipeline that compares",
             remedy="--pipeline compare_schedules",
         )
     return full
 
 
+def _preset(name: str) -> dict[str, Any]:
+    """The settings that a preset of the pipeline finetune names."""
+    from kfp_finetune.pipelines.compare_schedules.candidates import PRESETS as OF_CANDIDATES
+
+    if name in PRESETS:
+        return PRESETS[name]
+    compared = name in OF_CANDIDATES
+    raise InputError(
+        f"preset '{name}' is one of candidates" if compared else f"unknown preset '{name}'",
+        where="--preset",
+        expected="one of: " + ", ".join(PRESETS) + ", or the pipeline compare_schedules" * compared,
+        remedy=f"--pipeline compare_schedules --preset {name}"
+        if compared
+        else f"--preset {next(iter(PRESETS))}",
+    )
+
+
 def _candidates(
     candidates: list[Any], preset: str | None, seeds: str | None, config: Path | None
 ) -> list[dict[str, Any]]:
-    from kfp_finetune.pipelines.compare_schedules.candidates import PRESETS, expand
+    from kfp_finetune.pipelines.compare_schedules.candidates import PRESETS as OF_CANDIDATES
+    from kfp_finetune.pipelines.compare_schedules.candidates import expand
 
     if preset is not None:
-        if preset not in PRESETS:
+        if preset not in OF_CANDIDATES:
             raise InputError(
                 f"unknown preset '{preset}'",
                 where="--preset",
-                expected="one of: " + ", ".join(PRESETS),
+                expected="one of: " + ", ".join(OF_CANDIDATES),
                 remedy="or candidates of your own in a --config file",
             )
-        candidates = PRESETS[preset]
+        candidates = OF_CANDIDATES[preset]
     numbers = [part.strip() for part in (seeds or "").split(",")] if seeds is not None else []
     if not all(number.isascii() and number.isdecimal() for number in numbers):
         raise InputError(

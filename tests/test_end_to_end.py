@@ -22,7 +22,7 @@ from kfp_finetune.local.execution import _environment
 from tests import tiny
 from tests.commands import call
 
-DATA = ["--dataset", "train.csv", "--model", "model", "--max-length", "16"]
+DATA = ["--dataset", "train.csv", "--model", "model"]
 FIRST = [*DATA, "--num-train-epochs", "10", "--batch-size", "8", "--learning-rate", "1e-2"]
 STEPS = ["load_data", "count_steps", "build_optimizer", "finetune", "evaluate"]
 
@@ -59,6 +59,10 @@ def test_from_data_to_report(work: Path, first: subprocess.CompletedProcess[str]
     assert made["status"] == "succeeded"
     assert list(made["steps"]) == STEPS
     assert made["outputs"] == {
+        "hidden_size": 16,
+        "learning_rate": 1e-2,
+        "max_length": 40,
+        "num_train_epochs": 10.0,
         "num_train_examples": 96,
         "num_validation_examples": 12,
         "num_test_examples": 12,
@@ -130,7 +134,12 @@ def test_a_trained_model_is_exported_and_trained_further(
     further = run(work, *DATA, *more)
     assert further.returncode == 0, further.stderr
     assert "new weights" in first.stdout and "new weights" not in further.stdout
-    assert record(work, "further")["parameters"]["model"] == str(model)
+    made = record(work, "further")
+    assert made["parameters"]["model"] == str(model)
+    # As many tokens as the model reads, and the highest rate, because the model is small.
+    assert made["chosen"] == {"max_length": 40, "learning_rate": 5e-4}
+    report = (work / "runs" / "further" / "report.html").read_text()
+    assert "0.0005, the default for hidden size 16" in report
 
     shutil.move(work / "runs" / "further", work / "moved")
     said = call(work, "predict", "moved", "parcel late")
@@ -151,7 +160,7 @@ WRONG = {
     "an unknown column": (["--label-column", "lable"], "there is no column 'lable'"),
     "no tokenizer": (["--model", "bare"], "no tokenizer"),
     "batch size 0": (["--batch-size", "0"], "batch_size is 0"),
-    "0 epochs": (["--num-train-epochs", "0"], "num_train_epochs is 0"),
+    "negative epochs": (["--num-train-epochs", "-1"], "num_train_epochs is -1"),
     "a negative rate": (["--learning-rate", "-1e-5"], "learning_rate is -1e-05"),
     "warmup over all steps": (["--warmup-steps", "999"], "warmup takes 999 of 36 steps"),
     "an unknown schedule": (
@@ -161,7 +170,13 @@ WRONG = {
 }
 
 # Found before data is loaded: there is no run.
-NO_RUN = {"a missing file", "batch size 0", "0 epochs", "a negative rate", "an unknown schedule"}
+NO_RUN = {
+    "a missing file",
+    "batch size 0",
+    "negative epochs",
+    "a negative rate",
+    "an unknown schedule",
+}
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -170,7 +185,7 @@ def test_wrong_input_is_said_once_and_leaves_nothing(case: str, work: Path) -> N
     (work / "bare" / "config.json").write_text((work / "model" / "config.json").read_text())
     arguments, message = WRONG[case]
     defaults = {"--dataset": "train.csv", "--model": "model", "--max-length": "16"}
-    defaults |= {"--batch-size": "8", "--name": case.replace(" ", "-")}
+    defaults |= {"--batch-size": "8", "--num-train-epochs": "3", "--name": case.replace(" ", "-")}
     defaults |= dict(zip(arguments[::2], arguments[1::2], strict=True))
     done = run(work, *(part for pair in defaults.items() for part in pair))
     assert done.returncode == 2, done.stdout + done.stderr

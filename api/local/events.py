@@ -12,7 +12,7 @@ from kfp_finetune.components.runtime import ERROR_LINE, parse_line
 from kfp_finetune.progress.lines import Screen, clean, duration
 from kfp_finetune.progress.trials import Trials
 from kfp_finetune.runs.folder import RunFolder, StepRecord
-from kfp_finetune.runs.results import collect
+from kfp_finetune.runs.results import collect, note_chosen
 
 # Given the outputs of load_data, a sentence to show before training.
 Announce = Callable[[Mapping[str, Any]], str]
@@ -101,6 +101,7 @@ class Follower:
             record.artifacts[key] = Path(path).relative_to(self._folder.path).as_posix()
         if not in_trial:
             record.outputs |= fields["outputs"]
+            note_chosen(record, fields["outputs"])
             collect(self._folder, fields["artifacts"])
         self._folder.save()
         title = self._trials.title(step)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.artifacts import model as model_artifact
+from kfp_finetune.components.chosen import choose_learning_rate
 from kfp_finetune.components.load_data.steps import count_steps
 from kfp_finetune.components.not_given import given
 from kfp_finetune.components.repeating import EXECUTION_PARAMETERS, as_options
@@ -104,9 +104,9 @@ def _test(
     )
     model = folder.path / folder.record.artifacts["model"]
     records = list(model_artifact.read_training_log(model))
-    constant = model_artifact.read(model).constant_loss
-    test = read_range_test(records, constant or 0.0, values["optimizer"])
-    default = _default_rate(model, defaults["learning_rate"])
+    manifest = model_artifact.read(model)
+    test = read_range_test(records, manifest.constant_loss or 0.0, values["optimizer"])
+    default = choose_learning_rate(manifest.hidden_size, values["optimizer"])
     rate = default if test.learning_rate is None else test.learning_rate
     command = _command(values, defaults, rate)
     write_text(folder.path / PAGE, render_range_test(test, default, command))
@@ -123,18 +123,12 @@ def _cost(values: Mapping[str, Any], steps: int, outputs: Mapping[str, Any]) -> 
         outputs: Of load_data.
     """
     plan = given(**{name: values[name] for name in _PLAN})
-    served = count_steps(outputs["num_train_examples"], **plan).num_train_steps
+    rows, labels = outputs["num_train_examples"], outputs["num_labels"]
+    served = count_steps(rows, num_labels=labels, **plan).num_train_steps
     return (
         f"range test: {steps} updates, {steps / served:.0%} of the {served:,} updates of a training"
         " with these settings"
     )
-
-
-def _default_rate(model: Path, of_base: float) -> float:
-    """The default peak of a model's size: that of BERT-base, and more for a narrower model."""
-    config = json.loads((model / "config.json").read_text("utf-8"))
-    width = config.get("hidden_size") or 768
-    return float(f"{min(of_base * (768 / width) ** 2, 5e-4):.0e}")
 
 
 def _command(values: Mapping[str, Any], defaults: Mapping[str, Any], rate: float) -> list[str]:

@@ -32,8 +32,8 @@ def start(
     Args:
         pipeline: The pipeline.
         given: The given parameters; `learning_rate` may be "auto".
-        config: A YAML file of parameters; the given ones override it.
-        preset: A set of candidates, for a pipeline that compares.
+        config: A YAML file of parameters; the preset and the given ones override it.
+        preset: Named settings, or a set of candidates for a pipeline that compares.
         seeds: Numbers separated by commas; every candidate is trained with each of them.
         runs_dir: The folder of runs.
         name: The run's name; None for the dataset's name and the time.

@@ -83,6 +83,9 @@ class RunRecord(BaseModel):
     runner: Runner = "subprocess"
     image: str | None = Field(default=None, description="image of the steps, with --runner docker")
     outputs: dict[str, Any] = Field(default_factory=dict, description="counts from the steps")
+    chosen: dict[str, int | float] = Field(
+        default_factory=dict, description="parameters that were not given, as the steps chose them"
+    )
     stopped_at: StoppedAt | None = None
     resumed_at: list[int] = Field(
         default_factory=list, description="steps after which training was resumed"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from kfp_finetune.components.artifacts import leaderboard, metrics, model
-from kfp_finetune.runs.folder import RunFolder
+from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.not_given import left_to_choose
+from kfp_finetune.runs.folder import RunFolder, RunRecord
 from kfp_finetune.runs.links import link_or_copy
 
 # Pages get readable names with a suffix for browsers; KFP's artifacts have none.
@@ -14,6 +17,26 @@ PAGES = {
     "learning_rate_curve": "learning_rate.html",
     "report": "report.html",
 }
+
+
+def used(manifest: ModelManifest) -> dict[str, int | float]:
+    """The values of the parameters that are chosen where they are not given."""
+    return {
+        "max_length": manifest.max_length,
+        "num_train_epochs": manifest.num_train_epochs,
+        "learning_rate": manifest.optimizer.schedule.learning_rate,
+    }
+
+
+def note_chosen(record: RunRecord, values: Mapping[str, Any]) -> None:
+    """Record which of these values were chosen by a step.
+
+    Args:
+        record: The run's record.
+        values: What a step returned or used, by name.
+    """
+    names = left_to_choose(record.parameters)
+    record.chosen |= {name: values[name] for name in names if name in values}
 
 
 def collect(folder: RunFolder, artifacts: Iterable[str]) -> None:
@@ -38,6 +61,8 @@ def collect(folder: RunFolder, artifacts: Iterable[str]) -> None:
             record.environment |= manifest.environment
             # A fetched run has only the artifacts, not the values that its steps returned.
             record.outputs = {"num_train_steps": manifest.num_train_steps} | record.outputs
+            if record.pipeline == "finetune":
+                note_chosen(record, used(manifest))
         elif name == "leaderboard":
             record.candidates = [c.model_dump() for c in leaderboard.read(path).candidates]
         elif name == "metrics_json":

@@ -68,6 +68,7 @@ def _run(folder: Path, train: str, held_out: str) -> list[str]:
         "text_column": "text",
         "label_column": "label",
         "problem_type": "single_label_classification",
+        "preset": "course",
         "num_train_epochs": EPOCHS,
         "runs_dir": folder / "runs",
     }.items():

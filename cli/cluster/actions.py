@@ -147,7 +147,7 @@ def cluster_runs(connection: Connection) -> Sequence[dict[str, Any]]:
                 "status": status_of(run),
                 "dataset": without_secrets(str(given.get("dataset") or "")),
                 "model": without_secrets(str(given.get("model") or "")),
-                "schedule": " ".join(str(part) for part in (scheduler, rate) if part is not None),
+                "schedule": " ".join(str(part) for part in (scheduler, rate) if part),
                 "created_at": run.created_at,
                 "seconds": _seconds(run) if is_over(run) else None,
                 "started_by": cluster.schedules.name_of(run),

@@ -8,20 +8,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from kfp_finetune.cli.cluster import submit as submitting
 from kfp_finetune.cli.cluster.actions import start
 from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.connection import Connection
 from kfp_finetune.cli.cluster.observed import ObservedRun, find
+from kfp_finetune.cli.cluster.outputs import Outputs
 from kfp_finetune.cli.cluster.platform import Platform
+from kfp_finetune.cli.cluster.sources import Sources
 from kfp_finetune.cli.cluster.submit import EXPERIMENT, Spec, Submission
-from kfp_finetune.cli.pipeline.changes import changed, earlier_runs, print_reused
+from kfp_finetune.cli.pipeline.changes import (
+    changed,
+    earlier_runs,
+    kept_choices,
+    print_kept,
+    print_reused,
+)
+from kfp_finetune.components.artifacts.model import MANIFEST, ModelManifest
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
 from kfp_finetune.pipelines import catalog
 from kfp_finetune.pipelines.catalog import Pipeline
 from kfp_finetune.progress.display import make_screen
 from kfp_finetune.runs.folder import RECORD, RunFolder
+from kfp_finetune.runs.results import used
 
 _NUMBERED = re.compile(r"(.+)-\d{1,2}")
 
@@ -72,6 +84,16 @@ def rerun(
     if record is not None:
         after |= earlier_runs(record, changes, pipeline)
     arguments = submitting.prepare(pipeline, after, platform, submission, screen.heading)
+    kept = kept_choices(
+        lambda: record.chosen if record is not None else _chosen(cluster, run, screen.heading),
+        before,
+        after,
+        changes,
+        pipeline,
+        lambda: arguments.get("dataset_fingerprint", ""),
+    )
+    print_kept(kept)
+    arguments |= kept
     if spec.version is not None and not _is_registered(cluster, *spec.version):
         spec = replace(spec, version=None)
     if keeps:
@@ -94,6 +116,28 @@ def _pipeline(run: ObservedRun) -> Pipeline:
             remedy="clone it in Kubeflow's UI" if name else "submit it again with kfp-finetune",
         )
     return catalog.PIPELINES[name]
+
+
+def _chosen(
+    cluster: Cluster, run: ObservedRun | None, say: Callable[[str], None]
+) -> dict[str, int | float]:
+    """The values that a run used where none were given, from its model; empty if unknown."""
+    if run is None:
+        return {}
+    sources = Sources(cluster)
+    try:
+        trained = (step.uris.get("model") for step in Outputs(cluster, run, sources).all())
+        uri = next(filter(None, trained), None)
+        text = sources.read(f"{uri}/{MANIFEST}") if uri else None
+        if text is not None:
+            return used(ModelManifest.model_validate_json(text))
+        why = "it has left no model"
+    except ValidationError:
+        why = "another version wrote its model"
+    except InputError as error:
+        why = error.found
+    say(f"values that run {run.name} chose are chosen anew: {why}")
+    return {}
 
 
 def _as_before(cluster: Cluster, run: ObservedRun, submission: Submission) -> Submission:

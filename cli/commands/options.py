@@ -56,7 +56,9 @@ PipelineOption = Annotated[
 PresetOption = Annotated[
     str | None,
     typer.Option(
-        "--preset", help="Candidates that compare_schedules trains: course, shapes or rates."
+        "--preset",
+        help="Named settings, which options override: course (5e-5 decaying to 0 over 3 epochs,"
+        " 128 tokens). With compare_schedules, the candidates: course, shapes or rates.",
     ),
 ]
 SeedsOption = Annotated[

@@ -97,9 +97,7 @@ def _option(parameter: Parameter, description: str, *, auto: bool) -> Any:
         words = "|".join(parameter.choices)
         metavar = f"<{words}>" if len(words) <= _WIDEST_CHOICE else "<choice>"
         complete = _completion(parameter.choices)
-    default = parameter.default
-    if default not in (None, ""):
-        shown = str(default).lower() if isinstance(default, bool) else f"{default}"
+    if shown := parameter.default_text:
         description += f"  [default: {shown}]"
     return typer.Option(
         names,

@@ -111,6 +111,7 @@ def _report(values: Mapping[str, Any]) -> DataReport:
         values["max_steps"],
         values["gradient_accumulation_steps"],
         values["drop_remainder"],
+        len(report.labels),
     )
     return report.model_copy(
         update={

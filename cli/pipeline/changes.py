@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.artifacts.verdict import write_tried
+from kfp_finetune.components.chosen import CHOSEN
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.not_given import is_given
+from kfp_finetune.components.not_given import is_given, left_to_choose
 from kfp_finetune.pipelines import parameters as pipeline_parameters
 from kfp_finetune.pipelines.parameters import EARLIER_RUNS, FILLED_IN, in_order
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from kfp_finetune.pipelines.catalog import Pipeline
     from kfp_finetune.runs.folder import RunRecord
 
+_OF_MODEL = ("model", "model_revision")
 # A revision belongs to its dataset or model.
 _REVISED = ("dataset", "model")
 
@@ -78,6 +80,57 @@ def earlier_runs(
     if EARLIER_RUNS not in steps or record.verdict is None or reads & set(changes):
         return {}
     return {EARLIER_RUNS: write_tried(record.verdict.as_tried())}
+
+
+def kept_choices(
+    chosen: Callable[[], Mapping[str, Any]],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    pipeline: Pipeline,
+    fingerprint: Callable[[], str],
+) -> dict[str, Any]:
+    """What the repeated run has chosen, where its repetition on other data might choose otherwise.
+
+    On the same data the steps choose the same again; that is left to them, so that the cache has
+    their results. For another model, what depends on it is chosen anew.
+
+    Args:
+        chosen: Returns the values that the repeated run has chosen, by name.
+        before: Its parameters, fingerprints included.
+        after: Those of the repetition.
+        changes: Those that were changed; 0 asks for a new choice.
+        pipeline: Whose parameters.
+        fingerprint: Returns the fingerprint of the repetition's data; "" if unknown.
+    """
+    known = pipeline_parameters.load(pipeline.definition)
+    of_data = {p.name for p in known if p.step == "load_data"} - {*_OF_MODEL, *CHOSEN}
+
+    def differ(names: Iterable[str]) -> bool:
+        return any((before.get(n) or None) != (after.get(n) or None) for n in names)
+
+    anew = set(changes)
+    if differ(_OF_MODEL):
+        anew |= {"max_length", "learning_rate"}
+    if differ(["optimizer"]):
+        anew.add("learning_rate")
+    names = [name for name in left_to_choose(after) if name in after and name not in anew]
+    if not names or not (differ(of_data - {*FILLED_IN}) or fingerprint() != _content(before)):
+        return {}
+    found = chosen()
+    return {name: found[name] for name in names if name in found}
+
+
+def _content(parameters: Mapping[str, Any]) -> str | None:
+    """The fingerprint of a run's data; None if it is unknown, which equals no other."""
+    return parameters.get("dataset_fingerprint") or None
+
+
+def print_kept(kept: Mapping[str, Any]) -> None:
+    """Print which choices of the repeated run are kept."""
+    if kept:
+        values = ", ".join(f"{name} {value:g}" for name, value in kept.items())
+        print(f"kept from the repeated run: {values} (0 chooses anew)", flush=True)
 
 
 def steps_reused(

@@ -150,7 +150,7 @@ def _described(folder: RunFolder) -> dict[str, Any]:
         "dataset": without_secrets(str(parameters.get("dataset"))),
         "model": without_secrets(str(parameters.get("model"))),
         "lr_scheduler_type": parameters.get("lr_scheduler_type"),
-        "learning_rate": parameters.get("learning_rate"),
+        "learning_rate": parameters.get("learning_rate") or record.chosen.get("learning_rate"),
         "candidates": record.candidates,
         "num_train_steps": record.outputs.get("num_train_steps"),
         "stopped_at": record.stopped_at and record.stopped_at.model_dump(),

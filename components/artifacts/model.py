@@ -45,6 +45,7 @@ class ModelManifest(BaseModel):
     problem_type: str
     label_names: list[str]
     max_length: int
+    hidden_size: int = Field(default=0, ge=0, description="width of the encoder; 0: not recorded")
     text_column: str = Field(default="", description="text column of the training data")
     text_pair_column: str | None = Field(default=None, description="second text column of pairs")
     base_model: str

@@ -60,6 +60,7 @@ class TokenizedDatasetManifest(BaseModel):
     label_column: str
     slice_columns: list[str] = Field(default_factory=list, description="columns for slices")
     max_length: int = Field(gt=0, description="tokens per example, including special tokens")
+    hidden_size: int = Field(default=0, ge=0, description="width of the model; 0: not recorded")
     pad_token_id: int
     vocab_size: int = Field(description="larger than every token id")
     has_token_type_ids: bool = Field(description="whether there is a token_type_ids column")

@@ -13,8 +13,9 @@ def build_optimizer(
     num_train_steps: int,
     optimizer_config: dsl.Output[dsl.Artifact],
     learning_rate_curve: dsl.Output[dsl.HTML],
+    hidden_size: int = 0,
     optimizer: str = "adam",
-    learning_rate: float = 5e-5,
+    learning_rate: float = 0.0,
     lr_scheduler_type: str = "polynomial",
     end_learning_rate: float = 0.0,
     power: float = 1.0,
@@ -30,13 +31,14 @@ def build_optimizer(
     adam_beta2: float = 0.999,
     adam_epsilon: float = 1e-7,
     max_grad_norm: float = 0.0,
-) -> NamedTuple("Uris", [("artifact_uris", dict)]):
+) -> NamedTuple("Built", [("learning_rate", float), ("artifact_uris", dict)]):
     """Build the learning-rate schedule and the optimizer for a run of num_train_steps steps.
 
     Args:
         num_train_steps: Optimizer steps of the run, as counted by count_steps.
+        hidden_size: Width of the model's encoder, as returned by load_data; 0: unknown.
         optimizer: adam, adamw (decoupled weight decay), sgd or lion.
-        learning_rate: Peak learning rate.
+        learning_rate: Peak learning rate. 0: chosen from the model's hidden size.
         lr_scheduler_type: polynomial, linear, cosine, cosine_with_restarts, inverse_sqrt,
             exponential, piecewise_constant, warmup_stable_decay or constant.
         end_learning_rate: Learning rate at the end of the decay, for polynomial, linear, cosine,
@@ -60,6 +62,7 @@ def build_optimizer(
     Returns:
         optimizer_config: The optimizer and its schedule as validated JSON.
         learning_rate_curve: A picture of the learning rate of every step.
+        learning_rate: Peak learning rate, as given or chosen.
         artifact_uris: URIs of the artifacts by output, which KFP's cache keeps.
     """
     from kfp_finetune.components import runtime
@@ -71,6 +74,7 @@ def build_optimizer(
 
         parameters = given(
             num_train_steps=num_train_steps,
+            hidden_size=hidden_size,
             optimizer=optimizer,
             learning_rate=learning_rate,
             lr_scheduler_type=lr_scheduler_type,
@@ -95,4 +99,4 @@ def build_optimizer(
             **parameters,
         )
         optimizer_config.metadata.update(metadata.of(config.model_dump()))
-    return (uris,)
+    return config.schedule.learning_rate, uris

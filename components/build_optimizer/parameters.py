@@ -7,7 +7,7 @@ it in `schedules.py` or `optimizers.py`.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, make_dataclass
+from dataclasses import asdict, dataclass, field, make_dataclass, replace
 from typing import Any
 
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
@@ -17,6 +17,7 @@ from kfp_finetune.components.build_optimizer.checks import (
     check_parameters,
     read_boundaries,
 )
+from kfp_finetune.components.chosen import choose_learning_rate
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.repeating import changed
 
@@ -27,6 +28,7 @@ class _Own:
 
     Attributes:
         optimizer: One of `OPTIMIZERS`.
+        learning_rate: The peak; None: chosen from the model's hidden size.
         lr_scheduler_type: One of `SCHEDULES`.
         num_cycles: Cosine decays of cosine_with_restarts. Transformers' default, 1, has no restart.
         decay_ratio: Share of the steps in the decay of warmup_stable_decay, rounded down, but at
@@ -37,6 +39,7 @@ class _Own:
     """
 
     optimizer: str = "adam"
+    learning_rate: float | None = None
     lr_scheduler_type: str = "polynomial"
     num_cycles: int = 2
     decay_ratio: float = 0.1
@@ -69,11 +72,14 @@ _SHAPE = {
 }
 
 
-def build_optimizer_config(num_train_steps: int, **parameters: Any) -> OptimizerConfig:
+def build_optimizer_config(
+    num_train_steps: int, hidden_size: int = 0, **parameters: Any
+) -> OptimizerConfig:
     """Describe the optimizer and the schedule of a run of `num_train_steps` steps.
 
     Args:
         num_train_steps: Number of optimizer steps, as `count_steps` returned it.
+        hidden_size: Width of the model, from which the rate is chosen if none is given; 0: unknown.
         **parameters: Fields of `Parameters`.
 
     Raises:
@@ -81,6 +87,8 @@ def build_optimizer_config(num_train_steps: int, **parameters: Any) -> Optimizer
             although the chosen schedule or optimizer does not use it.
     """
     p = Parameters(**parameters)
+    if p.learning_rate is None:
+        p = replace(p, learning_rate=choose_learning_rate(hidden_size, p.optimizer))
     values = {**asdict(p), "num_train_steps": num_train_steps}
     problems = check_parameters(values, DEFAULTS)
     if _SHAPE.isdisjoint(name for problem in problems for name in problem.where.split(", ")):

@@ -7,9 +7,10 @@ from typing import Any
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.verdict import Verdict
 from kfp_finetune.components.build_optimizer.curve import describe, settings
+from kfp_finetune.components.chosen import defaults_used
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.evaluate.environment import environment_facts, instruction_sets
-from kfp_finetune.components.number_text import count_text, number_text
+from kfp_finetune.components.number_text import count_text, number_text, rate_text
 from kfp_finetune.components.repeating import as_options
 from kfp_finetune.components.tasks.registry import get_problem_type
 
@@ -20,10 +21,14 @@ def training_facts(model: ModelManifest) -> dict[str, Any]:
     at = " at threshold 0.5" if model.thresholds else ""  # those of the test split are fitted
     names = {kind.metric: kind.metric_name + at}
     done = count_text(model.updates_done)
+    rate, defaults = model.optimizer.schedule.learning_rate, defaults_used(model)
     facts = [
         ("Base model", model.base_model),
         ("Task", f"{model.task}, {model.problem_type}"),
         ("Steps", f"{done} of {count_text(model.num_train_steps)} planned"),
+        ("Peak learning rate", _with(rate_text(rate), defaults.get("learning_rate"))),
+        ("Epochs", _with(f"{model.num_train_epochs:.4g}", defaults.get("num_train_epochs"))),
+        ("Most tokens per example", count_text(model.max_length)),
         ("Batch size", count_text(model.batch_size)),
         ("Gradient accumulation", count_text(model.gradient_accumulation_steps)),
         ("Seed", str(model.seed)),
@@ -46,6 +51,10 @@ def training_facts(model: ModelManifest) -> dict[str, Any]:
             *instruction_sets(model.environment),
         ],
     }
+
+
+def _with(value: str, reason: str | None) -> str:
+    return f"{value}, {reason}" if reason else value
 
 
 def _if(name: str, value: str) -> list[tuple[str, str]]:

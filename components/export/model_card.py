@@ -13,6 +13,7 @@ from kfp_finetune.components.artifacts.data_report import DataReport
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.build_optimizer.curve import describe
+from kfp_finetune.components.chosen import defaults_used
 from kfp_finetune.components.inert import inert
 from kfp_finetune.components.load_data.readers.locations import is_hub_id
 from kfp_finetune.components.number_text import number_text
@@ -78,6 +79,7 @@ def render_model_card(
         base_model=_public(model.base_model),
         dataset=_public(model.dataset),
         optimizer=describe(model.optimizer),
+        defaults=defaults_used(model),
         label_thresholds=list(zip(model.label_names, model.thresholds or (), strict=False)),
         scores=_scores(metrics) if metrics else [],
         metrics=metrics,

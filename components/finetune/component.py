@@ -19,7 +19,7 @@ def finetune(
     mlpipeline_ui_metadata: dsl.Output[dsl.Artifact],
     model_revision: str = "",
     batch_size: int = 32,
-    num_train_epochs: float = 3.0,
+    num_train_epochs: float = 0.0,
     max_steps: int = 0,
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
@@ -51,7 +51,8 @@ def finetune(
         base_model: Base model: a folder or a Hub id.
         model_revision: Revision of a Hub model.
         batch_size: Examples per batch, over all devices.
-        num_train_epochs: Passes over the training rows; may be fractional.
+        num_train_epochs: Passes over the training rows; may be fractional. 0: as many as the
+            schedule has steps for.
         max_steps: Number of optimizer steps, regardless of the epochs; 0: num_train_epochs decides.
         gradient_accumulation_steps: Batches per optimizer step.
         drop_remainder: Drop the last, smaller batch of an epoch.

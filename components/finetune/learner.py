@@ -92,11 +92,14 @@ def plan_run(
     """
     data = tokenized_dataset.read(tokenized_dataset_path)
     optimizer = optimizer_artifact.read(optimizer_config_path)
+    max_steps = parameters.max_steps
+    if parameters.num_train_epochs is None and max_steps is None:
+        max_steps = optimizer.schedule.num_train_steps
     plan = count_steps(
         data.splits["train"].rows,
         parameters.batch_size,
         parameters.num_train_epochs,
-        parameters.max_steps,
+        max_steps,
         parameters.gradient_accumulation_steps,
         parameters.drop_remainder,
     )

@@ -47,7 +47,7 @@ class Parameters:
     base_model: str
     model_revision: str | None = None
     batch_size: int = 32
-    num_train_epochs: float = 3.0
+    num_train_epochs: float | None = None
     max_steps: int | None = None
     gradient_accumulation_steps: int = 1
     drop_remainder: bool = False
@@ -107,11 +107,15 @@ class Parameters:
     def all_changed(self, data: Mapping[str, Any], optimizer: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters of a whole run that differ from their defaults, by the pipeline's names.
 
+        What was chosen is among them, so that they repeat the run with any version.
+
         Args:
             data: The parameters of load_data that differ from their defaults.
             optimizer: The parameters of build_optimizer that differ from their defaults.
         """
         own = changed(asdict(self), Parameters)
+        if self.max_steps is not None:  # whatever number of epochs that is
+            own.pop("num_train_epochs", None)
         names = {field.name for field in fields(Parameters)}
         data = {name: value for name, value in data.items() if name not in names}
         return data | {"model": own.pop("base_model")} | dict(optimizer) | own

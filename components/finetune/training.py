@@ -283,6 +283,7 @@ def describe(
         problem_type=data.problem_type,
         label_names=data.label_names,
         max_length=data.max_length,
+        hidden_size=data.hidden_size,
         text_column=data.text_column,
         text_pair_column=data.text_pair_column,
         base_model=parameters.base_model,

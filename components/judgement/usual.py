@@ -6,9 +6,8 @@ import json
 import math
 from pathlib import Path
 
-from kfp_finetune.components.artifacts.optimizer_config import USUAL_RATES
+from kfp_finetune.components.chosen import choose_learning_rate
 
-_BASE_RATE, _BASE_WIDTH, _HIGHEST = 5e-5, 768, 5e-4  # of a BERT-base-sized model
 _FEWEST_EPOCHS, _MOST_EPOCHS, _STEPS = 3, 20, 3000
 # Names of the width in config.json, in Transformers' families.
 _WIDTHS = ("hidden_size", "dim", "n_embd", "d_model")
@@ -21,10 +20,7 @@ def usual_rate(optimizer: str, width: int | None) -> float:
         optimizer: Its name.
         width: The model's hidden size; None: it is not known.
     """
-    rate = min(_HIGHEST, _BASE_RATE * (_BASE_WIDTH / (width or _BASE_WIDTH)) ** 2)
-    usual = USUAL_RATES[optimizer]
-    # Two digits, as people write rates.
-    return float(f"{min(usual.highest, max(usual.lowest, rate * usual.of_adam)):.1e}")
+    return choose_learning_rate(width or 0, optimizer)
 
 
 def usual_epochs(steps_per_epoch: int) -> int:

@@ -41,7 +41,7 @@ def load_data(
     drop_overlap: bool = False,
     max_train_samples: int = 0,
     model_revision: str = "",
-    max_length: int = 128,
+    max_length: int = 0,
     seed: int = 42,
     dataset_fingerprint: str = "",
     model_fingerprint: str = "",
@@ -52,6 +52,8 @@ def load_data(
         ("num_validation_examples", int),
         ("num_test_examples", int),
         ("num_labels", int),
+        ("hidden_size", int),
+        ("max_length", int),
         ("artifact_uris", dict),
     ],
 ):
@@ -95,7 +97,8 @@ def load_data(
         max_train_samples: Train on at most this many rows; 0: not limited.
         model_revision: Revision of a Hub model.
         max_length: Maximum tokens per example, including special tokens; longer texts are
-            truncated, and longer sentences of tagged words are split.
+            truncated, and longer sentences of tagged words are split. 0: chosen from the longest
+            text.
         seed: Seed for the splits, the new head's weights, dropout and the order of the rows.
         dataset_fingerprint: Hash of the data, to detect changes; filled in by kfp-finetune and
             verified after reading.
@@ -107,7 +110,9 @@ def load_data(
         num_train_examples: Number of training rows.
         num_validation_examples: Number of validation rows.
         num_test_examples: Number of test rows.
-        num_labels: Number of labels.
+        num_labels: Number of labels; 0 for regression.
+        hidden_size: Width of the model's encoder.
+        max_length: Maximum tokens per example, as given or chosen.
         artifact_uris: The URI of each output artifact, by name; KFP's cache keeps them.
     """
     from kfp_finetune.components import runtime
@@ -157,25 +162,32 @@ def load_data(
         )
         rows = {split: counts.rows for split, counts in manifest.splits.items()}
         tokenized_dataset.metadata.update(rows=rows, num_labels=len(manifest.label_names))
-    return rows["train"], rows["validation"], rows["test"], len(manifest.label_names), uris
+    sizes = len(manifest.label_names), manifest.hidden_size, manifest.max_length
+    return rows["train"], rows["validation"], rows["test"], *sizes, uris
 
 
 @versioned
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def count_steps(
     num_train_examples: int,
+    num_labels: int = 0,
     batch_size: int = 32,
-    num_train_epochs: float = 3.0,
+    num_train_epochs: float = 0.0,
     max_steps: int = 0,
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
-) -> NamedTuple("Steps", [("steps_per_epoch", int), ("num_train_steps", int)]):
+) -> NamedTuple(
+    "Steps",
+    [("steps_per_epoch", int), ("num_train_steps", int), ("num_train_epochs", float)],
+):
     """Count the optimizer steps of the run, which is the length of the schedule.
 
     Args:
         num_train_examples: Number of training rows.
+        num_labels: Number of labels; 0 for regression, or if unknown.
         batch_size: Examples per batch, over all devices.
-        num_train_epochs: Passes over the training rows; may be fractional.
+        num_train_epochs: Passes over the training rows; may be fractional. 0: chosen from the
+            numbers of rows and labels.
         max_steps: Number of optimizer steps, regardless of the epochs; 0: num_train_epochs decides.
         gradient_accumulation_steps: Batches per optimizer step.
         drop_remainder: Drop the last, smaller batch of an epoch.
@@ -183,6 +195,7 @@ def count_steps(
     Returns:
         steps_per_epoch: Optimizer steps in one pass over the training rows.
         num_train_steps: Optimizer steps of the whole run.
+        num_train_epochs: Passes over the training rows, as given or chosen.
     """
     from kfp_finetune.components import runtime
 
@@ -192,12 +205,12 @@ def count_steps(
 
         parameters = given(
             num_train_examples=num_train_examples,
+            num_labels=num_labels,
             batch_size=batch_size,
             num_train_epochs=num_train_epochs,
             max_steps=max_steps,
             gradient_accumulation_steps=gradient_accumulation_steps,
             drop_remainder=drop_remainder,
         )
-        plan = steps.count_steps(**parameters)
-        runtime.emit("note", "count_steps", text=str(plan))
-    return plan.steps_per_epoch, plan.num_train_steps
+        plan = steps.plan_steps(**parameters)
+    return plan.steps_per_epoch, plan.num_train_steps, float(plan.num_train_epochs)

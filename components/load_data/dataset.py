@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,11 @@ from kfp_finetune.components.artifacts.tokenized_dataset import (
     SPLITS,
     SplitCounts,
     TokenizedDatasetManifest,
+)
+from kfp_finetune.components.chosen import (
+    choose_max_length,
+    longest_max_length,
+    max_length_note,
 )
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.load_data import model_location, pretrained
@@ -56,10 +62,10 @@ def load_data(
     Raises:
         InputError: If anything about the data, the columns or the model is wrong.
     """
-    tokenizer, notes = _open_tokenizer(parameters)
+    base = _open_model(parameters)
     data = understand(parameters)
-    data.notes.extend(notes)
-    return _write(parameters, tokenizer, data, output_path, report_path)
+    data.notes.extend(base.notes)
+    return _write(parameters, base, data, output_path, report_path)
 
 
 def load_evaluation_data(
@@ -90,23 +96,40 @@ def load_evaluation_data(
         InputError: If anything about the data, the columns or the tokenizer is wrong, or a label is
             not one of the model's.
     """
-    tokenizer, _ = _open_tokenizer(parameters)
+    base = _open_model(parameters)
     data = understand_for_evaluation(parameters, label_names, problem_type)
-    return _write(parameters, tokenizer, data, output_path, report_path)
+    return _write(parameters, base, data, output_path, report_path)
+
+
+@dataclass(frozen=True)
+class _Base:
+    """The base model, as far as load_data knows it.
+
+    Attributes:
+        tokenizer: Its tokenizer.
+        hidden_size: Width of its encoder.
+        longest: The most tokens that examples may have: max_length, or the most that it could be.
+        notes: What a person should know about the tokenizer.
+    """
+
+    tokenizer: PreTrainedTokenizerFast
+    hidden_size: int
+    longest: int
+    notes: list[str]
 
 
 def _write(
     parameters: Parameters,
-    tokenizer: PreTrainedTokenizerFast,
+    base: _Base,
     data: Understood,
     output_path: str,
     report_path: str,
 ) -> TokenizedDatasetManifest:
     """Tokenize the rows, and write them and the report."""
-    task = get_task(parameters.task)
+    task, tokenizer = get_task(parameters.task), base.tokenizer
     tokenize = task.row_tokenizer(
         tokenizer,
-        parameters.max_length,
+        base.longest,
         pairs=data.columns.text_pair is not None,
         labels=data.targets.labels,
     )
@@ -118,6 +141,7 @@ def _write(
     writer = DatasetWriter(task, tokenize, data.columns, data.targets, progress)
     writer.write(out, data.parts.values())
     check_unchanged(vars(parameters))  # only now has everything been read
+    max_length = parameters.max_length or choose_max_length(tokenize.longest, base.longest)
     manifest = TokenizedDatasetManifest(
         task=parameters.task,
         problem_type=data.targets.labels.problem_type,
@@ -126,7 +150,8 @@ def _write(
         text_pair_column=data.columns.text_pair,
         label_column=",".join(data.columns.labels),
         slice_columns=list(data.columns.slices),
-        max_length=parameters.max_length,
+        max_length=max_length,
+        hidden_size=base.hidden_size,
         pad_token_id=tokenizer.pad_token_id,
         vocab_size=highest_id(tokenizer) + 1,
         has_token_type_ids=tokenize.has_token_type_ids,
@@ -137,10 +162,12 @@ def _write(
         dataset_fingerprint=parameters.dataset_fingerprint,
         model_fingerprint=parameters.model_fingerprint,
         splits={split: _counts(writer, data, split) for split in SPLITS},
-        parameters=changed(vars(parameters), Parameters),
+        parameters=changed({**vars(parameters), "max_length": max_length}, Parameters),
     )
     report = describe_data(manifest, writer.labels, tokenize, writer.shown)
     notes = [*data.notes, *tokenize.notes]
+    if parameters.max_length is None:
+        notes.append(max_length_note(tokenize.longest, max_length, tokenize.truncated_share))
     report.notes.extend(notes)
     report.numbers = distribution(writer.numbers)
     report.overlaps, shared = count_overlaps(data.parts)
@@ -164,18 +191,21 @@ def _counts(writer: DatasetWriter, data: Understood, split: str) -> SplitCounts:
     )
 
 
-def _open_tokenizer(parameters: Parameters) -> tuple[PreTrainedTokenizerFast, list[str]]:
-    """Open the model's tokenizer; also return notes for the user."""
+def _open_model(parameters: Parameters) -> _Base:
+    """Read the base model's configuration and open its tokenizer."""
     folder = model_location.resolve(parameters.model, parameters.model_revision, weights=False)
     config = pretrained.read_config(folder)
     check_against_weights(config, folder)  # finds a wrong size before training starts
     tokenizer = pretrained.load_tokenizer(folder)
-    check_max_length(parameters.max_length, pretrained.longest(config, tokenizer), tokenizer)
-    limit = tokenizer.init_kwargs.get("model_max_length", parameters.max_length)
+    limit = pretrained.longest(config, tokenizer)
+    longest = parameters.max_length or longest_max_length(limit)
+    check_max_length(longest, limit, tokenizer)
+    said = tokenizer.init_kwargs.get("model_max_length")
     notes = []
-    if limit is not None and not pretrained.is_length(limit, tokenizer):
-        notes.append(f"ignored the tokenizer's model_max_length: {limit!r} is not a valid length")
-    return tokenizer, notes
+    if said is not None and not pretrained.is_length(said, tokenizer):
+        notes.append(f"ignored the tokenizer's model_max_length: {said!r} is not a valid length")
+    hidden_size = int(getattr(config, "hidden_size", 0))
+    return _Base(tokenizer, hidden_size, longest, notes)
 
 
 def _summary(manifest: TokenizedDatasetManifest) -> str:

@@ -48,7 +48,7 @@ class Parameters:
     drop_overlap: bool = False
     max_train_samples: int | None = None
     model_revision: str | None = None
-    max_length: int = 128
+    max_length: int | None = None
     seed: int = 42
     dataset_fingerprint: str = ""
     model_fingerprint: str = ""

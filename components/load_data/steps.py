@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
+from kfp_finetune.components.chosen import choose_num_train_epochs, num_train_epochs_note
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.runtime import emit
 
 # Beyond these no training comes to an end: a billion steps take eleven days at a thousand a second.
 MOST_STEPS = 10**9
@@ -66,15 +69,15 @@ class StepPlan:
 
 def check_step_parameters(
     batch_size: int,
-    num_train_epochs: float,
+    num_train_epochs: float | None,
     max_steps: int | None = None,
     gradient_accumulation_steps: int = 1,
 ) -> None:
     """Check what can be checked before the data is read.
 
     Raises:
-        InputError: With all that are not positive (`num_train_epochs` also: not finite), or are
-            beyond `MOST_STEPS` and `MOST_EPOCHS`.
+        InputError: With all that are given and not positive (`num_train_epochs` also: not finite),
+            or are beyond `MOST_STEPS` and `MOST_EPOCHS`.
     """
     problems = [
         InputError(
@@ -94,7 +97,9 @@ def check_step_parameters(
         )
         if value is not None and value < 1
     ]
-    if max_steps is None and not (num_train_epochs > 0 and math.isfinite(num_train_epochs)):
+    if max_steps is not None or num_train_epochs is None:
+        pass
+    elif not (num_train_epochs > 0 and math.isfinite(num_train_epochs)):
         problems.append(
             InputError(
                 f"num_train_epochs is {num_train_epochs:g}",
@@ -103,7 +108,7 @@ def check_step_parameters(
                 remedy="--num-train-epochs 3",
             )
         )
-    elif max_steps is None and num_train_epochs > MOST_EPOCHS:
+    elif num_train_epochs > MOST_EPOCHS:
         problems.append(_too_many_epochs(num_train_epochs))
     if max_steps is not None and max_steps > MOST_STEPS:
         problems.append(_too_many_steps(max_steps, "max_steps", f"--max-steps {MOST_STEPS}"))
@@ -132,10 +137,11 @@ def _too_many_steps(steps: int, where: str, remedy: str) -> InputError:
 def count_steps(
     num_train_examples: int,
     batch_size: int = 32,
-    num_train_epochs: float = 3,
+    num_train_epochs: float | None = None,
     max_steps: int | None = None,
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
+    num_labels: int = 0,
 ) -> StepPlan:
     """Count the optimizer updates of a run.
 
@@ -145,10 +151,12 @@ def count_steps(
     Args:
         num_train_examples: Examples in the training split, after everything that drops any.
         batch_size: Examples per batch over all devices.
-        num_train_epochs: Passes over the training split; may be fractional.
+        num_train_epochs: Passes over the training split; may be fractional. None: chosen from the
+            numbers of examples and labels.
         max_steps: Updates to make, whatever the number of epochs.
         gradient_accumulation_steps: Batches per update.
         drop_remainder: Leave out the last batch of an epoch where it is smaller.
+        num_labels: Number of labels; 0 for regression, or if unknown.
 
     Raises:
         InputError: If a number is not positive, `drop_remainder` leaves no batch, or the steps or
@@ -166,6 +174,8 @@ def count_steps(
         )
     steps_per_epoch = math.ceil(batches / gradient_accumulation_steps)
     if max_steps is None:
+        if num_train_epochs is None:
+            num_train_epochs = choose_num_train_epochs(num_train_examples, num_labels)
         # Rounded first: 0.1 × 30 is 3.0000000000000004, which is not a fourth step.
         steps = max(1, math.ceil(round(num_train_epochs * steps_per_epoch, 9)))
         epochs = num_train_epochs
@@ -186,3 +196,21 @@ def count_steps(
         num_train_epochs=epochs,
         num_train_steps=steps,
     )
+
+
+def plan_steps(num_labels: int = 0, **parameters: Any) -> StepPlan:
+    """Count the updates, and print the plan.
+
+    Args:
+        num_labels: Number of labels; 0 for regression, or if unknown.
+        **parameters: As `count_steps` takes them.
+
+    Raises:
+        InputError: As `count_steps`.
+    """
+    plan = count_steps(num_labels=num_labels, **parameters)
+    if parameters.keys().isdisjoint(("num_train_epochs", "max_steps")):
+        note = num_train_epochs_note(plan.num_train_examples, num_labels, plan.num_train_epochs)
+        emit("note", "count_steps", text=note)
+    emit("note", "count_steps", text=str(plan))
+    return plan

@@ -57,7 +57,7 @@ def read_trials(
         candidates, models, metrics, seconds, strict=True
     ):
         model = model_artifact.read(model_path)
-        settings = _settings(candidate)
+        settings = _settings(candidate, model)
         asked_for = build_optimizer_config(model.num_train_steps, **settings), candidate["seed"]
         if (model.optimizer, model.seed) != asked_for:
             raise RuntimeError(
@@ -127,7 +127,7 @@ def _candidate(
     diverged = ranked[0].diverged_at is not None
     return Candidate(
         name=name,
-        settings=_settings(best.candidate),
+        settings=_settings(best.candidate, best.model),
         mean=statistics.mean(values) if values else None,
         spread=statistics.stdev(values) if len(values) > 1 else None,
         test_mean=statistics.mean(tests) if tests else None,
@@ -191,6 +191,8 @@ def _counts(trial: RankedTrial) -> bool:
     return trial.value is not None and trial.diverged_at is None
 
 
-def _settings(candidate: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of build_optimizer."""
-    return {key: value for key, value in candidate.items() if key not in ("name", "seed")}
+def _settings(candidate: Mapping[str, Any], model: ModelManifest) -> dict[str, Any]:
+    """The parameters of build_optimizer, with the learning rate that it chose if none was given."""
+    found = {key: value for key, value in candidate.items() if key not in ("name", "seed")}
+    rate = found.get("learning_rate") or model.optimizer.schedule.learning_rate
+    return found | {"learning_rate": rate}

@@ -138,6 +138,11 @@ class RowTokenizer(ABC):
         total = int(self.lengths.sum())
         return float(self.lengths[self.max_length + 1 :].sum() / total) if total else 0.0
 
+    @property
+    def longest(self) -> int:
+        """The tokens of the longest text before truncation; 0 without texts."""
+        return int(np.flatnonzero(self.lengths).max(initial=0))
+
     def percentile(self, share: float) -> int:
         """The smallest number of tokens that is enough for at least this share of the texts."""
         cumulated = np.cumsum(self.lengths)

@@ -18,9 +18,11 @@ _SHARED = (
     *("adam_beta1", "adam_beta2", "adam_epsilon"),
 )
 # The parameters of build_optimizer that can be compared, with their defaults; `seed` is finetune's,
-# for the head's weights, dropout and the order of the rows.
+# for the head's weights, dropout and the order of the rows. A rate of 0 is chosen by the step.
 COMPARED = {
-    name: default for name, default in BUILD_OPTIMIZER_DEFAULTS.items() if name not in _SHARED
+    name: default
+    for name, default in (BUILD_OPTIMIZER_DEFAULTS | {"learning_rate": 0.0}).items()
+    if name not in _SHARED
 }
 DEFAULTS: dict[str, Any] = {"name": "", **COMPARED, "seed": 42}
 
@@ -122,10 +124,12 @@ def _complete(candidate: Mapping[str, Any]) -> dict[str, Any]:
 def _name(candidate: Mapping[str, Any]) -> str:
     """A name from the keys that differ from their defaults: "cosine 0.0001, warmup_ratio 0.1"."""
     shape = candidate["lr_scheduler_type"].replace("_", " ")
+    if candidate["learning_rate"]:
+        shape += f" {candidate['learning_rate']:g}"
     rest = [
         f"{key} {value:g}" if isinstance(value, int | float) else str(value)
         for key, value in candidate.items()
         if key not in ("name", "seed", "lr_scheduler_type", "learning_rate")
         and value != DEFAULTS[key]
     ]
-    return ", ".join([f"{shape} {candidate['learning_rate']:g}", *rest])
+    return ", ".join([shape, *rest])

@@ -18,7 +18,7 @@ from kfp_finetune.pipelines.descriptions import described_by
     description="Fine-tune a Transformers model with several learning-rate schedules on the same"
     " data, and report which is best and whether the difference is more than noise.",
 )
-@described_by(load_data, build_optimizer, finetune, evaluate)
+@described_by(load_data, count_steps, build_optimizer, finetune, evaluate)
 def compare_schedules(
     dataset: str,
     model: str,
@@ -50,10 +50,10 @@ def compare_schedules(
     drop_overlap: bool = False,
     max_train_samples: int = 0,
     model_revision: str = "",
-    max_length: int = 128,
+    max_length: int = 0,
     seed: int = 42,
     batch_size: int = 32,
-    num_train_epochs: float = 3.0,
+    num_train_epochs: float = 0.0,
     max_steps: int = 0,
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
@@ -125,15 +125,20 @@ def compare_schedules(
     )
     plan = {
         "batch_size": batch_size,
-        "num_train_epochs": num_train_epochs,
         "max_steps": max_steps,
         "gradient_accumulation_steps": gradient_accumulation_steps,
         "drop_remainder": drop_remainder,
     }
-    steps = count_steps(num_train_examples=data.outputs["num_train_examples"], **plan)
+    steps = count_steps(
+        num_train_examples=data.outputs["num_train_examples"],
+        num_labels=data.outputs["num_labels"],
+        num_train_epochs=num_train_epochs,
+        **plan,
+    )
     with dsl.ParallelFor(candidates) as candidate:
         built = build_optimizer(
             num_train_steps=steps.outputs["num_train_steps"],
+            hidden_size=data.outputs["hidden_size"],
             **{name: getattr(candidate, name) for name in COMPARED},
         )
         trained = finetune(
@@ -159,6 +164,7 @@ def compare_schedules(
             checkpoints_to_keep=checkpoints_to_keep,
             resume_from_checkpoint=resume_from_checkpoint,
             model_fingerprint=model_fingerprint,
+            num_train_epochs=steps.outputs["num_train_epochs"],
             **plan,
         )
         evaluated = evaluate(

@@ -16,7 +16,7 @@ from kfp_finetune.pipelines.descriptions import described_by
     description="Fine-tune a Transformers model on TensorFlow with a learning rate that decays over"
     " exactly the steps that the data makes.",
 )
-@described_by(load_data, build_optimizer, finetune_model, evaluate)
+@described_by(load_data, count_steps, build_optimizer, finetune_model, evaluate)
 def finetune(
     dataset: str,
     model: str,
@@ -47,15 +47,15 @@ def finetune(
     drop_overlap: bool = False,
     max_train_samples: int = 0,
     model_revision: str = "",
-    max_length: int = 128,
+    max_length: int = 0,
     seed: int = 42,
     batch_size: int = 32,
-    num_train_epochs: float = 3.0,
+    num_train_epochs: float = 0.0,
     max_steps: int = 0,
     gradient_accumulation_steps: int = 1,
     drop_remainder: bool = False,
     optimizer: str = "adam",
-    learning_rate: float = 5e-5,
+    learning_rate: float = 0.0,
     lr_scheduler_type: str = "polynomial",
     end_learning_rate: float = 0.0,
     power: float = 1.0,
@@ -137,14 +137,19 @@ def finetune(
     )
     plan = {
         "batch_size": batch_size,
-        "num_train_epochs": num_train_epochs,
         "max_steps": max_steps,
         "gradient_accumulation_steps": gradient_accumulation_steps,
         "drop_remainder": drop_remainder,
     }
-    steps = count_steps(num_train_examples=data.outputs["num_train_examples"], **plan)
+    steps = count_steps(
+        num_train_examples=data.outputs["num_train_examples"],
+        num_labels=data.outputs["num_labels"],
+        num_train_epochs=num_train_epochs,
+        **plan,
+    )
     built = build_optimizer(
         num_train_steps=steps.outputs["num_train_steps"],
+        hidden_size=data.outputs["hidden_size"],
         optimizer=optimizer,
         learning_rate=learning_rate,
         lr_scheduler_type=lr_scheduler_type,
@@ -186,6 +191,7 @@ def finetune(
         resume_from_checkpoint=resume_from_checkpoint,
         tensorboard_dir=tensorboard_dir,
         model_fingerprint=model_fingerprint,
+        num_train_epochs=steps.outputs["num_train_epochs"],
         **plan,
     )
     evaluated = evaluate(

@@ -42,7 +42,8 @@ def test_help_names_every_option_whole() -> None:
     for option in ("--dataset", "--gradient-accumulation-steps", "--learning-rate", "--config"):
         assert f"{option} <" in out
     assert "fingerprint" not in out
-    assert "[default: 5e-05]" in out
+    assert "[default: chosen from the longest text]" in " ".join(out.split())
+    assert "[default: 0.1]" in out
 
 
 def test_an_unknown_option_is_wrong_input() -> None:

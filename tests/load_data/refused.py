@@ -109,7 +109,7 @@ def _follow(remedy: str, parameters: dict[str, Any], found: str, tmp_path: Path)
     changed = {key: value for key, value in parameters.items() if key != name}
     if option[3]:
         default = _FIELDS[name].default
-        number = name in ("max_train_samples",) or isinstance(default, int | float)
+        number = name in ("max_train_samples", "max_length") or isinstance(default, int | float)
         changed[name] = (
             (float if isinstance(default, float) else int)(option[3])
             if number

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.not_given import is_given
 from kfp_finetune.pipelines.catalog import find
 from kfp_finetune.pipelines.checks import check_settings
 from kfp_finetune.pipelines.compare_schedules.candidates import DEFAULTS, PRESETS, expand
@@ -28,13 +29,14 @@ def test_a_preset_can_be_trained(preset: str) -> None:
 def test_the_defaults_are_those_of_the_steps() -> None:
     of_finetune = {p.name: p.default for p in load(find("finetune").definition)}
     assert {n: of_finetune[n] for n in DEFAULTS if n != "name"} == {
-        n: v for n, v in DEFAULTS.items() if n != "name"
+        n: v if is_given(n, v) else None for n, v in DEFAULTS.items() if n != "name"
     }
 
 
 def test_candidates_are_named_by_what_they_differ_in() -> None:
-    names = [c["name"] for c in expand([{}, {"learning_rate": "1e-4", "warmup_ratio": 0.1}])]
-    assert names == ["polynomial 5e-05", "polynomial 0.0001, warmup_ratio 0.1"]
+    rate = {"learning_rate": "1e-4"}
+    names = [c["name"] for c in expand([{}, rate, {**rate, "warmup_ratio": 0.1}])]
+    assert names == ["polynomial", "polynomial 0.0001", "polynomial 0.0001, warmup_ratio 0.1"]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_candidates_are_named_by_what_they_differ_in() -> None:
         ([{}, {"rate": 1}], "candidate 2 has rate"),
         ([{"learning_rate": "fast"}], "candidate 1 has learning_rate: 'fast'"),
         ([{"seed": 1.5}], "candidate 1 has seed: 1.5"),
-        ([{}, {"learning_rate": 5e-5}], "several candidates are called 'polynomial 5e-05'"),
+        ([{}, {"learning_rate": 0}], "several candidates are called 'polynomial'"),
     ],
 )
 def test_wrong_candidates(candidates: list[Any], message: str) -> None:
@@ -61,7 +63,8 @@ def test_wrong_candidates(candidates: list[Any], message: str) -> None:
          "compare_schedules has no --learning-rate"),
         ("compare_schedules", {}, "curse", None, "unknown preset 'curse'"),
         ("compare_schedules", {}, "course", "1,x", "--seeds is '1,x'"),
-        ("finetune", {}, "course", None, "finetune trains once"),
+        ("finetune", {}, "curse", None, "unknown preset 'curse'"),
+        ("finetune", {}, "rates", None, "preset 'rates' is one of candidates"),
         ("finetune", {}, None, "1,2", "finetune trains once"),
     ],
 )  # fmt: skip

@@ -120,9 +120,12 @@ def test_build_optimizer_leaves_what_the_launcher_keeps(
     parameters: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     made = outputs(COMPONENTS["build_optimizer"], tmp_path_factory.mktemp("built"))
-    (uris,) = COMPONENTS["build_optimizer"].python_func(50, **made, **parameters)
+    rate, uris = COMPONENTS["build_optimizer"].python_func(50, **made, **parameters)
     component = spec_of("finetune")["components"]["comp-build-optimizer"]
-    assert problems_of_output(component, *left(made, {"artifact_uris": uris})) == []
+    assert (
+        problems_of_output(component, *left(made, {"learning_rate": rate, "artifact_uris": uris}))
+        == []
+    )
 
 
 def test_every_step_leaves_what_the_launcher_keeps(readme_run: Path) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset as data_artifact
+from kfp_finetune.components.chosen import CHOSEN
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import ZERO_IS_NOT_GIVEN, is_given
 from kfp_finetune.pipelines.catalog import PIPELINES
 from kfp_finetune.pipelines.checks import check_settings
-from kfp_finetune.pipelines.parameters import load
+from kfp_finetune.pipelines.parameters import complete, load
 from tests import tiny
 from tests.components import COMPONENTS, outputs, parameters
 
@@ -64,7 +65,7 @@ def csv_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def loaded(folder: Path, dataset: Path, model: Path, **values: Any) -> dict[str, Any]:
     component = COMPONENTS["load_data"]
     made = outputs(component, folder)
-    component.python_func(str(dataset), str(model), max_length=16, **made, **values)
+    component.python_func(str(dataset), str(model), **made, **values)
     return data_artifact.read(folder / "tokenized_dataset").model_dump()
 
 
@@ -89,8 +90,8 @@ def test_load_data_takes_what_is_empty_for_not_given(
 
 def test_count_steps_takes_what_is_empty_for_not_given() -> None:
     count = COMPONENTS["count_steps"].python_func
-    assert empty("count_steps") == {"max_steps": 0}
-    assert count(103, max_steps=0) == count(103)
+    assert empty("count_steps") == {"max_steps": 0, "num_train_epochs": 0}
+    assert count(103, max_steps=0, num_train_epochs=0) == count(103)
     assert count(103, max_steps=1)[1] == 1
 
 
@@ -119,7 +120,7 @@ def test_finetune_takes_what_is_empty_for_not_given(
         built["optimizer_config"],
         str(tiny_model),
         **outputs(component, tmp_path),
-        **{"batch_size": 103, "num_train_epochs": 2.0, **empty("finetune")},
+        **{"batch_size": 103, **empty("finetune")},
     )
     manifest = model_artifact.read(tmp_path / "model")
     assert manifest.updates_done == manifest.num_train_steps == 2
@@ -152,7 +153,7 @@ def test_an_empty_data_set_or_model_is_refused(
     assert missing[name] in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("name", sorted(ZERO_IS_NOT_GIVEN))
+@pytest.mark.parametrize("name", sorted(ZERO_IS_NOT_GIVEN - set(CHOSEN)))
 def test_a_0_that_is_typed_is_refused_before_anything_starts(name: str) -> None:
     finetune = {p.name: p.default for p in load(PIPELINES["finetune"].definition)}
     assert finetune[name] is None
@@ -162,6 +163,17 @@ def test_a_0_that_is_typed_is_refused_before_anything_starts(name: str) -> None:
     assert error.value.found == f"{name} is 0"
     flag = f"--{name.replace('_', '-')}"
     assert error.value.remedy.startswith((f"omit {flag}", f"{flag} 128"))
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_0_that_is_typed_for_a_value_that_can_be_chosen_asks_for_the_choice(name: str) -> None:
+    known = load(PIPELINES[name].definition)
+    asked = [p.name for p in known if p.name in CHOSEN]
+    given = {"dataset": "a/b", "model": "c/d"}
+    full = complete(known, given | dict.fromkeys(asked, 0))
+    assert full == complete(known, given)
+    assert asked and all(full[one] is None for one in asked)
+    check_settings(name, full)
 
 
 def test_what_is_0_or_false_is_given_elsewhere() -> None:

@@ -15,7 +15,7 @@ COMPARISON = PIPELINES["compare_schedules"].definition
 # Where a component or a pipeline has its own meaning of a parameter.
 OWN = {
     "load_data": {"model", "dataset_fingerprint", "model_fingerprint"},
-    "finetune": {"seed", "model_fingerprint"},
+    "finetune": {"seed", "model_fingerprint", "num_train_epochs"},
     "evaluate": {"precision"},
     "compare_schedules": {"seed", "checkpoint_dir", "checkpoints_to_keep"},
 }

@@ -16,6 +16,7 @@ from kfp_finetune.components.artifacts.model import StoppedAt
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.judgement.facts import Facts
 from kfp_finetune.components.judgement.judge import judge
+from kfp_finetune.components.not_given import given
 from kfp_finetune.components.rank.comparison_page import render_comparison
 from kfp_finetune.components.rank.trials import Trial, rank, read_trials
 from kfp_finetune.components.tasks.scores.tally import Tally, stack
@@ -216,8 +217,10 @@ def test_trials_are_matched_with_their_candidates(tmp_path: Path, preset: str) -
     made = [training(c["name"], 0.5, c["seed"]) for c in candidates]
     paths: list[tuple[str, str]] = []
     for i, (each, candidate) in enumerate(zip(made, candidates, strict=True)):
-        given = {name: value for name, value in candidate.items() if name not in ("name", "seed")}
-        each.model.optimizer = build_optimizer_config(each.model.num_train_steps, **given)
+        own = {name: value for name, value in candidate.items() if name not in ("name", "seed")}
+        each.model.optimizer = build_optimizer_config(
+            each.model.num_train_steps, 384, **given(**own)
+        )
         folder = tmp_path / str(i)
         folder.mkdir()
         model_artifact.write(folder, each.model)

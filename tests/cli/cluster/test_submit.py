@@ -311,14 +311,24 @@ def test_a_cluster_run_again(kubeflow: Kubeflow, cli: Cli, data: Any, s3: Bucket
     differing = {n for n in before.keys() | after.keys() if before.get(n) != after.get(n)}
     assert differing == {"learning_rate"}
     assert second.pipeline_spec == first.pipeline_spec
+    # Other data, and nobody knows what the first run chose.
+    code, out, err = cli("rerun", "first", "--validation-fraction", "0.2", "--name", "third")
+    assert (code, err) == (0, "")
+    assert "values that run first chose are chosen anew: " in out
+    third = list(kubeflow.runs.values())[2].runtime_config.parameters
+    assert not third.keys() & {"learning_rate", "num_train_epochs", "max_length"}
 
 
 def test_a_local_run_on_the_cluster(kubeflow: Kubeflow, cli: Cli, tmp_path: Path) -> None:
     given = {"dataset": "a/b", "model": "c/d", "dataset_revision": "old", "learning_rate": 1e-3}
-    RunFolder.create(tmp_path / "runs", "here", "finetune", given)
-    code, _, err = cli("rerun", "here", "--dataset", "e/f")
+    folder = RunFolder.create(tmp_path / "runs", "here", "finetune", given)
+    folder.record.chosen = {"num_train_epochs": 10.0, "max_length": 136}
+    folder.save()
+    code, out, err = cli("rerun", "here", "--dataset", "e/f")
     assert (code, err) == (0, "")
     after = only(kubeflow.runs).runtime_config.parameters
+    assert "kept from the repeated run: max_length 136, num_train_epochs 10 " in out
+    assert (after["num_train_epochs"], after["max_length"]) == (10.0, 136)
     assert (after["dataset"], after["model"], after["learning_rate"]) == ("e/f", "c/d", 1e-3)
     assert "dataset_revision" not in after  # that was of the other dataset
 

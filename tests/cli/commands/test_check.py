@@ -64,7 +64,7 @@ def test_the_report_for_people(data: Path, tiny_model: Path, tmp_path: Path) -> 
     assert "  - using column 'label' as label: the only one with a usual name" in lines
     assert any(line.endswith(" truncates fewer than 1 % of them") for line in lines)
     assert lines[-2:] == [
-        "plan: 83 examples ÷ 10 = 9 steps × 3 epochs = 27 steps (last batch 3)",
+        "plan: 83 examples ÷ 10 = 9 steps × 20 epochs = 180 steps (last batch 3)",
         "save this report as a page, with every label: -o FILE.html",
     ]
     assert "KFP_FINETUNE" not in out
@@ -130,7 +130,7 @@ def test_texts_and_labels_are_inert_everywhere(tiny_model: Path, tmp_path: Path)
 
 def test_a_runs_config_is_a_checks_config(data: Path, tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(
-        f"dataset: data.csv\nmodel: {tiny_model}\nlearning_rate: 1e-3\nbatch_size: 50\n"
+        f"dataset: data.csv\nmodel: {tiny_model}\nnum_train_epochs: 3\nbatch_size: 50\n"
     )
     assert as_json(tmp_path, "--config", "run.yaml")["num_train_steps"] == 6
     assert as_json(tmp_path, "--config", "run.yaml", "--batch-size", "83")["num_train_steps"] == 3

@@ -1,0 +1,129 @@
+"""What is chosen where max_length, num_train_epochs or learning_rate is not given.
+
+The recipe of the Hugging Face course (Adam, 5e-5 decaying linearly to 0 over 3 epochs, 128 tokens)
+is made for BERT-base and tens of thousands of rows. There, these are the values chosen here too.
+A smaller model gets a higher rate, little data more epochs, and longer texts a larger max_length.
+The shape of the schedule does not change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kfp_finetune.components.artifacts.optimizer_config import USUAL_RATES
+from kfp_finetune.components.counts import counted
+from kfp_finetune.components.number_text import rate_text
+
+if TYPE_CHECKING:
+    from kfp_finetune.components.artifacts.model import ModelManifest
+
+CHOSEN = ("max_length", "num_train_epochs", "learning_rate")
+LEARNING_RATE, NUM_TRAIN_EPOCHS, MAX_LENGTH = 5e-5, 3, 128
+
+_LONGEST = 512
+_MOST_EPOCHS = 20
+_FEWEST_EXAMPLES, _MOST_EXAMPLES, _EXAMPLES_PER_LABEL = 30_000, 90_000, 1_200
+_BASE_WIDTH = 768
+_LOWEST_RATE, _HIGHEST_RATE = 2e-5, 5e-4
+
+
+def choose_max_length(longest_text: int, limit: int | None) -> int:
+    """Choose max_length so that no text is cut, within what the model reads and 512.
+
+    It is at least 128: batches are as wide as their longest text, so a larger max_length costs
+    nothing until a text needs it, and texts that are predicted later may be longer than those seen
+    in training. It is at most 512, which is what BERT reads: attention takes memory and time with
+    the square of the length, and a batch of 32 texts of 512 tokens fits a GPU of 16 GB.
+
+    Args:
+        longest_text: Tokens of the longest text, including special tokens.
+        limit: The most tokens that the model reads; None: any number.
+    """
+    rounded = -(-longest_text // 8) * 8  # GPUs compute multiples of 8 fastest
+    return min(max(MAX_LENGTH, rounded), longest_max_length(limit))
+
+
+def longest_max_length(limit: int | None) -> int:
+    """The largest value that `choose_max_length` returns.
+
+    Args:
+        limit: The most tokens that the model reads; None: any number.
+    """
+    return min(limit or _LONGEST, _LONGEST)
+
+
+def choose_num_train_epochs(num_train_examples: int, num_labels: int = 0) -> int:
+    """Choose the epochs so that enough examples are seen in all: from 3 to 20.
+
+    What counts is the number of updates, not of passes (Mosbach et al., 2006.04884: 20 epochs
+    instead of 3 make BERT stable on small data; Zhang et al., 2006.05987, find the same). Each
+    label gets 1,200 examples, all together at least 30,000 and at most 90,000. That is 10 epochs of
+    BANKING77's 9,003 training rows, with which docs/guide.md measures 92.9 % on the test file; two
+    labels need far fewer.
+
+    Args:
+        num_train_examples: Examples in the training split.
+        num_labels: Number of labels; 0 for regression, or if unknown.
+    """
+    wanted = min(max(_FEWEST_EXAMPLES, _EXAMPLES_PER_LABEL * num_labels), _MOST_EXAMPLES)
+    return min(max(NUM_TRAIN_EPOCHS, round(wanted / max(1, num_train_examples))), _MOST_EPOCHS)
+
+
+def choose_learning_rate(hidden_size: int, optimizer: str = "adam") -> float:
+    """Choose the peak learning rate from the width of the model, to one digit.
+
+    For Adam and AdamW it is 5e-5 × (768 / hidden size)², from 2e-5 to 5e-4. Small models need
+    higher rates (Turc et al., 1908.08962, tune BERTs of 128 to 512 with rates up to 3e-4; MiniLM of
+    384 does best at 2e-4 on BANKING77), large ones lower rates (RoBERTa-large, 1907.11692: 1e-5 to
+    3e-5). Lion and SGD take the multiples of it in `USUAL_RATES`: a fifth, and 200 times, which is
+    SGD's default in Keras, 0.01, for BERT-base.
+
+    Args:
+        hidden_size: Width of the encoder; 0: unknown, which is taken for BERT-base's 768.
+        optimizer: One of `USUAL_RATES`; an unknown one, which will be refused, is taken for Adam.
+    """
+    rate = LEARNING_RATE * (_BASE_WIDTH / (hidden_size or _BASE_WIDTH)) ** 2
+    rate = min(max(_LOWEST_RATE, rate), _HIGHEST_RATE)
+    return float(f"{rate * USUAL_RATES.get(optimizer, USUAL_RATES['adam']).of_adam:.0e}")
+
+
+def max_length_note(longest_text: int, max_length: int, truncated_share: float) -> str:
+    """The choice of max_length and its reason, in one line."""
+    cut = f"; {truncated_share:.2%} of the texts are cut" if truncated_share else ""
+    return f"longest text {counted(longest_text, 'token')}: max_length {max_length}{cut}"
+
+
+def num_train_epochs_note(num_train_examples: int, num_labels: int, epochs: float) -> str:
+    """The choice of num_train_epochs and its reason, in one line."""
+    labels = f", {counted(num_labels, 'label')}" if num_labels else ""
+    return f"{counted(num_train_examples, 'row')}{labels}: {counted(float(epochs), 'epoch')}"
+
+
+def learning_rate_note(hidden_size: int, optimizer: str, rate: float) -> str:
+    """The choice of learning_rate and its reason, in one line."""
+    of_model = f"hidden size {hidden_size}" if hidden_size else "model of unknown size"
+    of_optimizer = "" if optimizer.startswith("adam") else f", {optimizer}"
+    return f"{of_model}{of_optimizer}: peak {rate_text(rate)}"
+
+
+def defaults_used(model: ModelManifest) -> dict[str, str]:
+    """The values of a trained model that are the defaults for its data and size, with the reason.
+
+    Whether they were given or chosen is not told apart: they are the same values.
+
+    Args:
+        model: The model's manifest.
+
+    Returns:
+        Reasons such as "the default for hidden size 384", by parameter.
+    """
+    labels, optimizer = len(model.label_names), model.optimizer
+    found = {}
+    if model.num_train_epochs == choose_num_train_epochs(model.num_train_examples, labels):
+        rows = counted(model.num_train_examples, "example")
+        of_labels = f" and {counted(labels, 'label')}" if labels else ""
+        found["num_train_epochs"] = f"the default for {rows}{of_labels}"
+    rate = choose_learning_rate(model.hidden_size, optimizer.name)
+    if model.hidden_size and optimizer.schedule.learning_rate == rate:
+        found["learning_rate"] = f"the default for hidden size {model.hidden_size}"
+    return found
