@@ -35,6 +35,7 @@ from kfp_finetune.components.build_optimizer.range_test import (
     read_range_test,
     rising_rate,
 )
+from kfp_finetune.components.chosen import choose_learning_rate
 
 GRID = (5e-5, 2e-4, 5e-4, 1e-3)
 BATCH_SIZE, TEST_ROWS = 32, 1000
@@ -206,7 +207,7 @@ def main() -> None:
         for study in studies:
             with tempfile.TemporaryDirectory() as work:
                 run(study, given.source, given.model, Path(work))
-    print_tables(studies)
+    print_tables(studies, default_rate(given.model))
 
 
 def _arguments() -> argparse.Namespace:
@@ -244,20 +245,21 @@ def run(study: Study, source: Path, model: Path, work: Path) -> None:
     for steps in (STEPS, LONGER_STEPS):
         if (found := study.range_test()) is None or found.learning_rate is None:
             once("range_test", steps, partial(bench.range_test, steps))
-    for rate in dict.fromkeys([*GRID, default_rate(model), auto_rate(study, model)]):
+    default = default_rate(model)
+    for rate in dict.fromkeys([*GRID, default, auto_rate(study, default)]):
         once("rate", rate, partial(bench.rate, rate))
 
 
 def default_rate(model: Path) -> float:
     """The default peak of a model."""
     hidden = json.loads((model / "config.json").read_text("utf-8"))["hidden_size"]
-    return min(5e-5 * (768 / hidden) ** 2, 5e-4)
+    return choose_learning_rate(hidden)
 
 
-def auto_rate(study: Study, model: Path) -> float:
+def auto_rate(study: Study, default: float) -> float:
     """The rate that `--learning-rate auto` trains with."""
     found = study.range_test()
-    return default_rate(model) if found is None else found.learning_rate or default_rate(model)
+    return default if found is None or found.learning_rate is None else found.learning_rate
 
 
 def with_layers(model: Path, layers: int, folder: Path) -> Path:
@@ -280,7 +282,7 @@ def with_layers(model: Path, layers: int, folder: Path) -> Path:
     return folder
 
 
-def print_tables(studies: list[Study]) -> None:
+def print_tables(studies: list[Study], default: float) -> None:
     """Print the scores of every rate, and what each rule would have suggested."""
     print("| " + " | ".join(HEAD) + " | auto - best of the four |")
     print("|---" * (len(HEAD) + 1) + "|")
@@ -288,14 +290,14 @@ def print_tables(studies: list[Study]) -> None:
     for study in studies:
         groups.setdefault((study.name, study.layers), []).append(study)
     for (name, layers), group in groups.items():
-        rates = [auto_of(study) for study in group]
+        rates = [auto_rate(study, default) for study in group]
         grid = [mean([study.score(rate) for study in group]) for rate in GRID]
-        default = mean([study.score(2e-4) for study in group])
+        chosen = mean([study.score(default) for study in group])
         auto = mean([study.score(rate) for study, rate in zip(group, rates, strict=True)])
         best = None if None in grid else max(score for score in grid if score is not None)
         shown = ", ".join(f"{rate:.0e}" for rate in dict.fromkeys(rates))
         gap = "" if auto is None or best is None else f"{auto - best:+.1f}"
-        cells = [*map(text, grid), text(default), shown, text(auto), gap]
+        cells = [*map(text, grid), text(chosen), shown, text(auto), gap]
         print("| " + " | ".join([name, str(layers), *cells]) + " |")
     print("\n| set | layers | seed | lowest loss | constant | " + " | ".join(RULES) + " |")
     print("|---" * (5 + len(RULES)) + "|")
@@ -305,12 +307,6 @@ def print_tables(studies: list[Study]) -> None:
             cells = [study.name, str(study.layers), str(study.seed)]
             cells += [f"{test.smooth[test.best]:.3f}", f"{test.constant_loss:.3f}", *suggested]
             print("| " + " | ".join(cells) + " |")
-
-
-def auto_of(study: Study) -> float:
-    """The rate of `auto`, without the model at hand."""
-    found = study.range_test()
-    return 2e-4 if found is None or found.learning_rate is None else found.learning_rate
 
 
 def mean(scores: list[float | None]) -> float | None:
