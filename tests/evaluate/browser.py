@@ -103,7 +103,8 @@ class Chromium:
             """
             const shown = [...document.querySelectorAll("main *")].filter(e => !e.closest("svg"));
             const hidden = e => ["hidden", "clip"].includes(getComputedStyle(e).overflowX);
-            const wide = shown.filter(e => e.scrollWidth > e.clientWidth + 1 && hidden(e));
+            const seen = shown.filter(e => e.clientWidth > 1);  // 1: only for screen readers
+            const wide = seen.filter(e => e.scrollWidth > e.clientWidth + 1 && hidden(e));
             const broken = [...document.querySelectorAll(".whole")].filter(
               e => e.getClientRects().length > 1);
             const beside = [...document.querySelectorAll(".scroll:not(.matrix-box)")].filter(
