@@ -61,10 +61,10 @@ PIPELINES = {
 
 
 def called_by(kubeflow: str) -> str:
-    """What `--pipeline` calls a pipeline; the name that is given if it is none of these.
+    """The name of a pipeline for `--pipeline`; an unknown name is returned unchanged.
 
     Args:
-        kubeflow: The name that Kubeflow knows it by: "kfp-finetune-compare-schedules".
+        kubeflow: The pipeline's name in Kubeflow: "kfp-finetune-compare-schedules".
     """
     from kfp_finetune.pipelines.parameters import read_spec
 
@@ -73,7 +73,7 @@ def called_by(kubeflow: str) -> str:
 
 
 def find(name: str) -> Pipeline:
-    """The pipeline of that name.
+    """The pipeline with this name.
 
     Raises:
         InputError: If there is none.
@@ -85,5 +85,5 @@ def find(name: str) -> Pipeline:
         f"unknown pipeline '{name}'",
         where="--pipeline",
         expected="one of: " + ", ".join(PIPELINES),
-        remedy=f"--pipeline {near[0]}" if near else "leave --pipeline away",
+        remedy=f"--pipeline {near[0]}" if near else "omit --pipeline",
     )

@@ -1,4 +1,4 @@
-"""What can be known to be wrong before anything starts."""
+"""Checks before a pipeline starts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kfp_finetune.components.tasks.registry import TASKS
 from kfp_finetune.pipelines import catalog
 from kfp_finetune.pipelines.parameters import defaults
 
-# The steps are counted from the data; until then a run is as long as can be.
+# The steps are counted from the data; until then, assume the longest possible run.
 _NUM_TRAIN_STEPS = MOST_STEPS
 # And a chosen learning rate is as high as can be.
 _HIDDEN_SIZE = 1
@@ -38,31 +38,31 @@ _STEP_PARAMETERS = (
 
 
 def check_installed() -> None:
-    """Check that what the steps need is there.
+    """Check that the packages of the steps are installed.
 
     Raises:
-        InputError: If this is the client alone.
+        InputError: If only the client is installed.
     """
     if find_spec("tensorflow") is None:
         raise InputError(
             "TensorFlow is not installed: this is the client, which compiles and submits",
             where="this Python environment",
-            expected="what the steps need, to run them here",
+            expected="the packages that run the steps on this machine",
             remedy="pip install 'kfp-finetune[train]'",
         )
 
 
 def check_templates(values: Mapping[str, Any], where: str = "") -> None:
-    """Refuse what a runner would replace.
+    """Refuse text that a runner would replace.
 
     Argo replaces `{{workflow.name}}`, KFP's local runner `{{$…}}`, its server `[[RunUUID]]`.
 
     Args:
-        values: Names to values, lists and mappings among them.
-        where: Where they are from; "" for the options of these names.
+        values: Values by name, including lists and mappings.
+        where: The source of the values; "" for the options with these names.
 
     Raises:
-        InputError: If one of them contains such a thing.
+        InputError: If a value contains such text.
     """
     found = {name: part for name, value in values.items() if (part := _template_in(value))}
     if found:
@@ -70,13 +70,13 @@ def check_templates(values: Mapping[str, Any], where: str = "") -> None:
             "; ".join(f"{name} contains {part}" for name, part in found.items()),
             where=where or ", ".join("--" + name.replace("_", "-") for name in found),
             expected="text without {{ and [[RunUUID]], [[CurrentTime]], [[ScheduledTime]] or"
-            " [[Index]]: Kubeflow Pipelines puts values of its own there",
-            remedy="rename the column, label or file, and give its new name",
+            " [[Index]], which Kubeflow Pipelines would replace",
+            remedy="rename the column, label or file",
         )
 
 
 def _template_in(value: Any) -> str:
-    """What would be replaced in a value; "" if nothing."""
+    """The text in a value that would be replaced; "" if there is none."""
     if isinstance(value, Mapping):
         value = [part for pair in value.items() for part in pair]
     if isinstance(value, list | tuple):
@@ -93,7 +93,7 @@ def check_settings(pipeline: str, parameters: Mapping[str, Any]) -> None:
         parameters: A value for every parameter of the pipeline.
 
     Raises:
-        InputError: With everything that is wrong, in the order of the pipeline's parameters.
+        InputError: Listing every problem, in the order of the pipeline's parameters.
     """
     if problems := find_problems(pipeline, parameters):
         raise InputError.of_all(problems)
@@ -116,7 +116,7 @@ def find_problems(pipeline: str, parameters: Mapping[str, Any]) -> list[InputErr
 
 
 def _of_finetune(parameters: Mapping[str, Any]) -> list[InputError]:
-    """What the steps' own checks find, and what only all parameters together show."""
+    """The results of the steps' own checks, and of checks across steps."""
     task = parameters["task"]
     optimizer = {field.name: parameters[field.name] for field in fields(Parameters)}
     steps = {name: parameters[name] for name in _STEP_PARAMETERS}
@@ -137,13 +137,13 @@ def _of_finetune(parameters: Mapping[str, Any]) -> list[InputError]:
 
 
 def _of_selection(parameters: Mapping[str, Any]) -> list[InputError]:
-    """Early stopping and the best model where there surely is no validation split."""
+    """Refuse early stopping and the best model if there is certainly no validation split."""
     patience, metric = parameters["early_stopping_patience"], parameters["metric_for_best_model"]
     load_best = parameters["load_best_model_at_end"]
     if metric != "loss" and not load_best and not patience:
         return [
             InputError(
-                f"metric_for_best_model is '{metric}', and nothing uses it",
+                f"metric_for_best_model is '{metric}', but nothing uses it",
                 where="metric_for_best_model",
                 expected="--load-best-model-at-end, --early-stopping-patience, or both",
                 remedy="--load-best-model-at-end, or omit --metric-for-best-model",
@@ -164,7 +164,7 @@ def _of_selection(parameters: Mapping[str, Any]) -> list[InputError]:
 
 
 def _zeros(parameters: Mapping[str, Any]) -> list[InputError]:
-    """A 0 that a person typed, which the component would take for "not given"."""
+    """Refuse a 0 typed by a person, which the component would read as "not given"."""
     return [
         InputError(
             f"{name} is 0",

@@ -1,7 +1,7 @@
 """The parameters of a pipeline: name, type, default, choices, description and group of each.
 
 They are read from the compiled pipeline's YAML. The command line, config files, the Python API and
-the reference take them from here, so that none of them can differ from the pipeline.
+the reference get them from here, so that none of them can differ from the pipeline.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kfp_finetune.components.chosen import CHOSEN
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given
 
-# A learning rate that is found before the run begins.
+# A learning rate that find-lr determines before the run.
 AUTO = "auto"
 MOST_USED_TITLE = "Most used"
 # Shown first in help, in this order.
@@ -39,7 +39,7 @@ MOST_USED = (
     "warmup_ratio",
     "seed",
 )
-# Titles of the other parameters in help, by the first step that takes them.
+# Titles of the other parameters in help, by the first step that uses them.
 GROUPS = {
     "load_data": "Data (load_data)",
     "count_steps": "Length of training (count_steps)",
@@ -47,11 +47,11 @@ GROUPS = {
     "finetune": "Training (finetune)",
     "evaluate": "Evaluation (evaluate)",
 }
-# Filled in where a run starts, from the content of the data and of the model.
+# Filled in at the start of a run, from the content of the data and the model.
 FINGERPRINTS = ("dataset_fingerprint", "model_fingerprint")
-# Verdicts on the runs that a run repeats with changes.
+# Verdicts on the runs that this run repeats with changes.
 EARLIER_RUNS = "earlier_runs"
-# The parameters that nobody gives.
+# The parameters that users never give.
 FILLED_IN = (*FINGERPRINTS, EARLIER_RUNS)
 _TYPES: dict[str, type] = {
     "STRING": str,
@@ -67,10 +67,10 @@ _TYPE_NAMES = {
     bool: "true or false",
     list: "a list",
 }
-# What a description says of 0 where it means "not given", and where the step then chooses.
+# The part of a description about 0 if it means "not given", and if the step then chooses a value.
 _ZERO = re.compile(r"[;.] 0: [^.;]*\.$")
 _CHOSEN = re.compile(r"[;.] 0: (chosen from [^.;]*)\.$")
-# KFP carries every number as a double.
+# KFP passes every number as a double.
 _LARGEST_INTEGER = 2**53
 
 
@@ -79,14 +79,14 @@ class Parameter:
     """One parameter of a pipeline.
 
     Args:
-        name: Its name, as `--config` files have it.
+        name: The name in `--config` files.
         type: str, int, float, bool or list.
-        default: Its default; None where it is unset or required.
+        default: The default; None if it is unset or required.
         required: Whether it must be given.
         description: One or more sentences.
-        step: The first step that takes it.
-        choices: The words that it may be; empty if it may be anything of its type.
-        chosen: What the default is chosen from by the step, as "chosen from ..."; "" if it is not.
+        step: The first step that uses it.
+        choices: The allowed values; empty if any value of the type is allowed.
+        chosen: The basis of the step's choice, as "chosen from ..."; "" if it has a fixed default.
     """
 
     name: str
@@ -107,18 +107,18 @@ class Parameter:
 
     @property
     def group(self) -> str:
-        """The title that help shows it under."""
+        """The title of its group in help."""
         return MOST_USED_TITLE if self.name in MOST_USED else GROUPS.get(self.step, self.step)
 
     @property
     def option(self) -> str:
-        """Its name on the command line."""
+        """The option on the command line."""
         return "--" + self.name.replace("_", "-")
 
 
 @cache
 def read_spec(definition: Path) -> dict[str, Any]:
-    """Read a compiled pipeline; of its documents, that which is not the platform's.
+    """Read a compiled pipeline, without the document of the platform.
 
     Raises:
         InputError: If the pipeline has not been compiled.
@@ -141,8 +141,8 @@ def read_spec(definition: Path) -> dict[str, Any]:
 def load(definition: Path) -> tuple[Parameter, ...]:
     """Read the parameters of a compiled pipeline.
 
-    KFP sorts them by name when it compiles. They come back by the step that takes them first,
-    steps in the order in which they run; within a step the required ones first, then by name.
+    KFP sorts them by name. They are returned by the first step that uses them, in the order in
+    which the steps run; within a step, required ones come first, then by name.
 
     Raises:
         InputError: If the pipeline has not been compiled.
@@ -172,7 +172,7 @@ def defaults(definition: Path) -> dict[str, Any]:
 
 
 def steps(definition: Path) -> list[str]:
-    """The steps of a compiled pipeline, in an order in which they can run; a loop's once."""
+    """The steps of a compiled pipeline in execution order; those of a loop once."""
     spec = read_spec(definition)
 
     def of(graph: Mapping[str, Any]) -> Iterator[str]:
@@ -185,7 +185,7 @@ def steps(definition: Path) -> list[str]:
 
 
 def in_order(tasks: Mapping[str, Any]) -> Iterator[str]:
-    """The names of a compiled pipeline's tasks, in an order in which they can run."""
+    """The names of a compiled pipeline's tasks, in execution order."""
     waiting = dict(tasks)
     while waiting:
         ready = [
@@ -202,12 +202,12 @@ def _parameter(name: str, declared: Mapping[str, Any], step: str) -> Parameter:
     description = " ".join(str(declared.get("description", "")).split())
     found = _CHOSEN.search(description)
     if default is not None and not is_given(name, default):
-        default = None  # here, what is not given is left out
+        default = None  # parameters that are not given are omitted
         description = _ZERO.sub(".", description)
     return Parameter(
         name=name,
         type=kind,
-        default=default if default is None else kind(default),  # KFP writes 32 as 32.0
+        default=default if default is None else kind(default),  # KFP writes 32.0 for 32
         required="defaultValue" not in declared,
         description=description,
         step=step,
@@ -217,7 +217,7 @@ def _parameter(name: str, declared: Mapping[str, Any], step: str) -> Parameter:
 
 
 def _steps_of_parameters(tasks: Mapping[str, Any]) -> dict[str, str]:
-    """The first step that takes each parameter, steps in the order in which they run."""
+    """The first step that uses each parameter, in execution order."""
     steps: dict[str, str] = {}
     for task in in_order(tasks):
         for source in tasks[task].get("inputs", {}).get("parameters", {}).values():
@@ -228,7 +228,7 @@ def _steps_of_parameters(tasks: Mapping[str, Any]) -> dict[str, str]:
 
 
 def ascii_number(value: Any) -> Any:
-    """The same; a text that Python would read as a number, and other programs would not, quoted."""
+    """Format a value; quote text that Python but no other program would read as a number."""
     if isinstance(value, str) and not (value.isascii() and "_" not in value):
         return f"{value!r}"
     return value
@@ -243,13 +243,13 @@ def check(
     """Check names and types of values from a config file, or from a call.
 
     Args:
-        parameters: What is known.
-        values: Names to values, as YAML read them.
+        parameters: The known parameters.
+        values: Values by name, as read from YAML.
         where: The file or the call, for messages.
         listed: The command or call that lists the parameters.
 
     Returns:
-        The values in the parameters' types, without those that are null.
+        The values in the types of the parameters, without null values.
 
     Raises:
         InputError: For an unknown name or a wrong type.
@@ -273,7 +273,7 @@ def check(
 def _check_value(parameter: Parameter, value: Any, where: str) -> Any:
     kind = parameter.type
     if kind is float and type(value) in (int, str):
-        # YAML 1.1 reads 5e-5 as text: it wants 5.0e-5.
+        # YAML 1.1 reads 5e-5 as text, but 5.0e-5 as a number.
         try:
             return float(ascii_number(value))
         except (ValueError, OverflowError):
@@ -293,10 +293,10 @@ def complete(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> dict
     """Add the defaults.
 
     Returns:
-        A value for every parameter that is not filled in; None for what is unset.
+        A value for every parameter that is not filled in; None if it is unset.
 
     Raises:
-        InputError: If a required one is missing or a number cannot be carried by KFP.
+        InputError: If a required parameter is missing, or a number is too large for KFP.
     """
     missing = [p for p in parameters if p.required and p.name not in values]
     if missing:
@@ -322,7 +322,7 @@ def complete(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> dict
             raise InputError(
                 f"{name} is {value}",
                 where="--" + name.replace("_", "-"),
-                expected=f"at most 2^53 = {_LARGEST_INTEGER}: KFP carries numbers as doubles",
+                expected=f"at most 2^53 = {_LARGEST_INTEGER}: KFP passes numbers as doubles",
                 remedy="use a smaller number",
             )
     return full

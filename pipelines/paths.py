@@ -1,4 +1,4 @@
-"""Telling paths from Hub ids, and resolving them."""
+"""Distinguish paths from Hub ids, and resolve relative paths."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _ALWAYS_PATHS = ("label_names", "checkpoint_dir", "tensorboard_dir")
 
 
 def on_this_disk(value: str) -> str | None:
-    """The path that a value names here; None if it is a URI, a Hub id or nothing.
+    """The local path that a value names; None for a URI, a Hub id or no value.
 
     Args:
-        value: Of one of `PATH_PARAMETERS`, relative paths made absolute.
+        value: The value of one of `PATH_PARAMETERS`, with an absolute path.
     """
     if value.lower().startswith("file://"):
         return str(local_path(value))
@@ -33,12 +33,12 @@ def on_this_disk(value: str) -> str | None:
 
 
 def is_url(value: str) -> bool:
-    """Whether it names a place elsewhere: s3://, https://, hf:// ..."""
+    """Return True for a remote location: s3://, https://, hf:// ..."""
     return "://" in value
 
 
 def looks_like_path(value: str) -> bool:
-    """Whether it can only be a path, though nothing may be there.
+    """Return True if the value can only be a path, even if it does not exist.
 
     A Hub id is "name" or "owner/name": it has no leading dot or slash, at most one slash, and is
     not named like a data file.
@@ -51,7 +51,7 @@ def looks_like_path(value: str) -> bool:
 
 
 def exists(path: Path) -> bool:
-    """Whether something is there; a name that cannot be a path is not."""
+    """Return True if a path exists; False for a name that cannot be a path."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -59,16 +59,16 @@ def exists(path: Path) -> bool:
 
 
 def absolute(parameter: str, value: str, base: Path) -> str:
-    """The value with a relative path made absolute.
+    """Make a relative path absolute.
 
     Args:
         parameter: One of `PATH_PARAMETERS`.
         value: A path, a URL or a Hub id.
-        base: The folder that a relative path is relative to.
+        base: The folder for relative paths.
 
     Returns:
-        The absolute path if something is there or the value can only be a path; else the value,
-        which is a Hub id or a URL.
+        The absolute path if it exists or the value can only be a path; otherwise the value, which
+        is a Hub id or a URL.
     """
     if not value or is_url(value):
         return value

@@ -1,4 +1,4 @@
-"""Where a run's settings come from: flags over a preset over the config file over the defaults."""
+"""The settings of a run: flags override a preset, which overrides the config file and defaults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kfp_finetune.pipelines import parameters, paths
 from kfp_finetune.pipelines.catalog import Pipeline
 from kfp_finetune.pipelines.presets import PRESETS
 
-# The sample has its own of these.
+# The sample sets these itself.
 _NOT_WITH_THE_SAMPLE = (
     "model",
     "model_revision",
@@ -39,19 +39,19 @@ def settings(
     preset: str | None = None,
     seeds: str | None = None,
 ) -> dict[str, Any]:
-    """The value of every parameter of a run, paths made absolute.
+    """The value of every parameter of a run, with absolute paths.
 
-    Without a dataset or a config file, the settings of the bundled sample stand in for the latter.
+    Without a dataset or a config file, the settings of the bundled sample are used.
 
     Args:
-        pipeline: Whose parameters.
-        flags: What was given on the command line; relative paths are the working folder's.
-        config: A YAML file of parameter names and values; relative paths are the file's.
-        preset: The name of settings; of candidates, where the pipeline compares some.
-        seeds: Numbers with commas between them, with each of which every candidate is trained.
+        pipeline: The pipeline.
+        flags: The given options; paths are relative to the working folder.
+        config: A YAML file of parameter names and values; paths are relative to the file.
+        preset: The name of a set of settings or, if the pipeline compares some, of candidates.
+        seeds: Numbers separated by commas; every candidate is trained with each of them.
 
     Returns:
-        A value for every parameter but the fingerprints; None for what is unset.
+        A value for every parameter except the fingerprints; None if it is unset.
 
     Raises:
         InputError: If the file cannot be read, a name or type is wrong, or something is missing.
@@ -112,7 +112,7 @@ def _candidates(
                 f"unknown preset '{preset}'",
                 where="--preset",
                 expected="one of: " + ", ".join(OF_CANDIDATES),
-                remedy="or candidates of your own in a --config file",
+                remedy="or your own candidates in a --config file",
             )
         candidates = OF_CANDIDATES[preset]
     numbers = [part.strip() for part in (seeds or "").split(",")] if seeds is not None else []
@@ -120,7 +120,7 @@ def _candidates(
         raise InputError(
             f"--seeds is '{seeds}'",
             where="--seeds",
-            expected="whole numbers with commas between them",
+            expected="whole numbers separated by commas",
             remedy="such as --seeds 1,2,3",
         )
     return expand(
@@ -131,7 +131,7 @@ def _candidates(
 
 
 def given(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
-    """The same without the defaults."""
+    """The settings without the defaults."""
     known = parameters.load(pipeline.definition)
     if config is None and "dataset" not in flags:
         _check_nothing_of_own(flags)
@@ -144,20 +144,20 @@ def given(pipeline: Pipeline, flags: Mapping[str, Any], config: Path | None) -> 
 
 
 def _check_nothing_of_own(flags: Mapping[str, Any]) -> None:
-    """Refuse a model or data to be combined with the sample's dataset, which nobody asked for."""
+    """Refuse to combine a model or data with the sample's dataset."""
     if own := [name for name in _NOT_WITH_THE_SAMPLE if name in flags]:
         options = ["--" + name.replace("_", "-") for name in own]
         raise InputError(
             f"{' and '.join(options)} without --dataset",
             where="the command line",
-            expected="--dataset: the training data; only without any of these is the bundled sample"
-            " used",
-            remedy="give --dataset DATASET",
+            expected="--dataset, the training data; the bundled sample is used only without these"
+            " options",
+            remedy="add --dataset DATASET",
         )
 
 
 def _with_task(values: dict[str, Any]) -> dict[str, Any]:
-    """The same with the task that the dataset's format leaves no doubt about, if none is named."""
+    """The settings with the task that the dataset's format implies, if none is given."""
     found = format_of(str(values.get("dataset") or ""))
     if found and found.layout and "task" not in values:
         return {**values, "task": task_of_layout(found.layout).name}
@@ -165,11 +165,11 @@ def _with_task(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_paths(values: Mapping[str, Any], base: Path) -> dict[str, Any]:
-    """The same with relative paths made absolute, and URIs without secrets.
+    """The settings with absolute paths, and URIs without secrets.
 
     Args:
-        values: Of parameters.
-        base: What relative paths are relative to.
+        values: The values of parameters.
+        base: The folder for relative paths.
     """
     return {
         name: uris.hide(paths.absolute(name, value, base))
@@ -183,7 +183,7 @@ def read(path: Path) -> dict[str, Any]:
     """Read a config file.
 
     Raises:
-        InputError: If it is not there, is not UTF-8 YAML, or is not a mapping.
+        InputError: If it does not exist, is not UTF-8 YAML, or is not a mapping.
     """
     try:
         with path.open("rb") as file:
@@ -209,16 +209,16 @@ def read(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise InputError(
-            f"the config file holds a {type(values).__name__}",
+            f"the config file contains a {type(values).__name__}",
             where=str(path),
             expected="a mapping of parameter names to values, such as `learning_rate: 5e-5`",
-            remedy="write one `name: value` a line",
+            remedy="write one `name: value` per line",
         )
     return values
 
 
 def _check_size(root: Any) -> None:
-    """Refuse a document that is more than a million values when all aliases are written out."""
+    """Refuse a document with more than a million values after expanding all aliases."""
     sizes: dict[int, int] = {}
 
     def size(node: Any, depth: int) -> int:
@@ -226,20 +226,20 @@ def _check_size(root: Any) -> None:
             return sizes[id(node)]
         if depth > _DEEPEST:
             raise yaml.YAMLError("it is nested too deeply")
-        sizes[id(node)] = _MOST_VALUES + 1  # an alias of what it stands in itself
+        sizes[id(node)] = _MOST_VALUES + 1  # an alias of a value that contains it
         below = node.value if isinstance(node, yaml.CollectionNode) else []
         flat = [n for part in below for n in (part if isinstance(part, tuple) else (part,))]
         sizes[id(node)] = min(1 + sum(size(n, depth + 1) for n in flat), _MOST_VALUES + 1)
         return sizes[id(node)]
 
     if root is not None and size(root, 0) > _MOST_VALUES:
-        raise yaml.YAMLError("its aliases stand for more than a million values")
+        raise yaml.YAMLError("its aliases expand to more than a million values")
 
 
 class _NoDuplicates(yaml.SafeLoader):
-    """YAML forbids a key given twice; PyYAML silently takes the last one.
+    """Refuses repeated keys, which YAML forbids and PyYAML silently overrides.
 
-    And what aliases multiply is counted before it is made: ten lines can stand for a billion.
+    Expanded aliases are counted before they are built: ten lines can expand to a billion values.
     """
 
     def get_single_node(self) -> Any:

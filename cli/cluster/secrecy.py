@@ -28,6 +28,6 @@ _VALUE = re.compile(
 
 
 def looks_secret(name: str, value: str) -> bool:
-    """Whether an environment variable holds a secret, by its name or by its value."""
+    """Return True if an environment variable holds a secret, by its name or by its value."""
     by_name = bool(_NAME.search(name)) and not _NAMES_A_PLACE.search(name)
     return by_name or bool(_VALUE.search(value)) or without_secrets(value) != value

@@ -48,7 +48,7 @@ class ReliabilityBin(_Part):
 
 
 class Reliability(_Part):
-    """How reliable probabilities are."""
+    """The reliability of probabilities."""
 
     ece: float = Field(description="expected calibration error: mean |confidence - accuracy|")
     loss: float = Field(description="mean negative log-likelihood, in nats")

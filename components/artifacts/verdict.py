@@ -58,12 +58,12 @@ class Verdict(_Part):
 
     @property
     def is_fine(self) -> bool:
-        """Whether nothing is known to be wrong."""
+        """Return True if nothing is known to be wrong."""
         return self.kind in FINE
 
     @property
     def is_lost(self) -> bool:
-        """Whether the model is useless."""
+        """Return True if the model is useless."""
         return self.kind in ("diverged", "nothing learned")
 
     def as_tried(self) -> list[Tried]:

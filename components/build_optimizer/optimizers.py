@@ -177,7 +177,7 @@ class Lion(Recording, keras.optimizers.Lion):
 
 
 def is_decayed(variable: Any) -> bool:
-    """Whether weight decay applies to a variable: not to biases and layer norms, as in BERT.
+    """Return True if weight decay applies to a variable: not to biases and layer norms, as in BERT.
 
     These are recognised by their rank, 1, because their names differ between families; a bias of
     higher rank (MPNet's relative attention bias) is recognised by its name.

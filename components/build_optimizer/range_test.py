@@ -127,7 +127,7 @@ def _deviation(updates: int) -> float:
 
 
 def margin(losses: np.ndarray, smooth: np.ndarray, best: int, constant_loss: float) -> float:
-    """How far below a constant answer's loss the lowest smoothed loss must be to count.
+    """The required distance of the lowest smoothed loss below a constant answer's loss.
 
     Args:
         losses: The losses, shape [updates].

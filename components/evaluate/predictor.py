@@ -113,7 +113,7 @@ class Predictor:
         return [prediction for _, prediction in self.stream(texts, batch_size)]
 
     def _is_one(self, texts: Any) -> bool:
-        """Whether this is one text or pair; a text is also a sequence of characters."""
+        """Return True if this is one text or pair; a text is also a sequence of characters."""
         if isinstance(texts, str):
             return True
         pair = self.pairs and isinstance(texts, tuple) and len(texts) == 2

@@ -78,7 +78,7 @@ class Parameters:
 
     @property
     def selection(self) -> Selection:
-        """How the validation split decides which weights are kept and when training stops."""
+        """The settings of model selection and early stopping."""
         return Selection(
             metric=self.metric_for_best_model,
             patience=self.early_stopping_patience,
@@ -86,7 +86,7 @@ class Parameters:
         )
 
     def checkpointing(self, optimizer: OptimizerConfig, owner: str) -> Checkpointing:
-        """How this run is saved.
+        """The settings for saving this run.
 
         Args:
             optimizer: The optimizer and schedule, which name a trial's folder.

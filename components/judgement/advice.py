@@ -21,7 +21,7 @@ _WARMUP, _NORM, _PATIENCE = 0.1, 1.0, 3
 
 @dataclass(frozen=True)
 class Advice:
-    """What to try next.
+    """The advice for the next training.
 
     Attributes:
         sentence: As a sentence; empty if nothing is to be changed.

@@ -60,7 +60,7 @@ class Curves:
 
     @property
     def has_enough(self) -> bool:
-        """Whether there are enough steps to compare parts of the run."""
+        """Return True if there are enough steps to compare parts of the run."""
         return len(self.losses) >= FEWEST_STEPS
 
     @property

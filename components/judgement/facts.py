@@ -91,7 +91,7 @@ class Facts:
 
     @property
     def has_kept_best(self) -> bool:
-        """Whether the weights are those of an evaluation before the last one."""
+        """Return True if the weights are those of an evaluation before the last one."""
         checks = self.curves.checks
         return bool(checks) and self.model.best_step not in (None, checks[-1][0])
 
@@ -103,7 +103,7 @@ class Facts:
 
     @property
     def longer_was_worse(self) -> bool:
-        """Whether a run that this one repeats overfitted with more steps."""
+        """Return True if a run that this one repeats overfitted with more steps."""
         return any(
             run.kind == "overfitted" and run.num_train_steps > self.model.num_train_steps
             for run in self.tried

@@ -149,7 +149,7 @@ def _overfitted(facts: Facts) -> _Found | None:
 
 
 def _gained(facts: Facts, best: Mapping[str, float], last: Mapping[str, float]) -> bool:
-    """Whether the headline metric rose by more than noise after the lowest validation loss."""
+    """Return True if the headline metric rose beyond noise after the lowest validation loss."""
     metric = facts.kind.metric
     if metric not in best or metric not in last:
         return False

@@ -1,6 +1,6 @@
-"""How many optimizer updates a run makes: counted once, here, from the data.
+"""Count the optimizer steps of a run from the data.
 
-The learning-rate schedule ends where this says, and training fails if it ends anywhere else.
+The learning-rate schedule has exactly this length, and training fails if it ends anywhere else.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.runtime import emit
 
-# Beyond these no training comes to an end: a billion steps take eleven days at a thousand a second.
+# Longer trainings would never end: a billion steps take eleven days at a thousand per second.
 MOST_STEPS = 10**9
-# Every epoch ends with an evaluation, and what each measured is held in memory: about 1 KB.
+# Every epoch ends with an evaluation, whose results (about 1 KB) are kept in memory.
 MOST_EPOCHS = 10**6
 
 

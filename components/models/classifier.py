@@ -70,7 +70,7 @@ class Classifier(keras.Model):
 
     @property
     def gradient_checkpointing(self) -> bool:
-        """Whether training saves memory and takes longer; see `Encoder`. Set it before training."""
+        """True to save memory in slower training; see `Encoder`. Set it before training."""
         return self.encoder.gradient_checkpointing
 
     @gradient_checkpointing.setter

@@ -294,7 +294,7 @@ def _is_free(
     height: int,
     taken: list[_Box],
 ) -> bool:
-    """Whether a box is inside the plot and touches neither the curve nor another box."""
+    """Return True if a box is inside the plot and touches neither the curve nor another box."""
     left, low, right, high = box
     if left < -1 or right > width + 4 or low < 0 or high > height:
         return False

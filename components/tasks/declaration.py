@@ -218,7 +218,7 @@ class TaskDeclaration:
         )
 
     def recognizes(self, values: Collection[str]) -> bool:
-        """Whether distinct values are evidently labels of this task, not texts."""
+        """Return True if distinct values are evidently labels of this task, not texts."""
         return False
 
     def _types_with(self, has: Callable[[ProblemType], bool]) -> str:

@@ -77,7 +77,7 @@ def name_of(value: Any, listed: Sequence[str], where: str, known: Sequence[str] 
 
 
 def is_whole(name: str) -> bool:
-    """Whether a name is a whole number."""
+    """Return True if a name is a whole number."""
     return name.removeprefix("-").isdigit()
 
 

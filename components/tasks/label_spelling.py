@@ -13,7 +13,7 @@ _SHOWN = 3
 
 
 def is_missing_mark(value: Any) -> bool:
-    """Whether a value commonly marks a missing one: NA, N/A, NaN, null, None, - and similar."""
+    """Return True for a usual mark of a missing value: NA, N/A, NaN, null, None, - and similar."""
     return isinstance(value, str) and value.strip().lower() in _MISSING
 
 

@@ -94,12 +94,12 @@ class Labels:
 
     @property
     def several(self) -> bool:
-        """Whether a value stands for any number of labels."""
+        """Return True if a value stands for any number of labels."""
         return any(isinstance(target, list) for target in self.targets)
 
     @property
     def numeric(self) -> bool:
-        """Whether the labels are numbers to predict."""
+        """Return True if the labels are numbers to predict."""
         return not self.names and not self.several
 
 

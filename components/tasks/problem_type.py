@@ -90,12 +90,12 @@ class ProblemType:
 
     @property
     def less_is_better(self) -> bool:
-        """Whether a smaller value of the headline metric is better."""
+        """Return True if a smaller value of the headline metric is better."""
         return self.metric in LESS_IS_BETTER
 
     @property
     def has_probabilities(self) -> bool:
-        """Whether logits stand for probabilities."""
+        """Return True if logits stand for probabilities."""
         return self.activation != "none"
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.floating]:

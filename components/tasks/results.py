@@ -30,7 +30,7 @@ class Result:
 
 
 def beats(metrics: Metrics, name: str, constant: float) -> bool:
-    """Whether a score is better than a constant answer's: its whole interval is.
+    """Return True if a score is better than a constant answer's: its whole interval is.
 
     Args:
         metrics: Of the split.
@@ -47,7 +47,7 @@ def beats(metrics: Metrics, name: str, constant: float) -> bool:
 
 
 def beats_baseline(metrics: Metrics, *names: str) -> bool:
-    """Whether one of these scores is better than the constant-answer baseline's."""
+    """Return True if one of these scores is better than the constant-answer baseline's."""
     return any(
         name in metrics.baseline and beats(metrics, name, metrics.baseline[name]) for name in names
     )

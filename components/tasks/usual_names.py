@@ -57,6 +57,6 @@ def pair_among(names: list[str]) -> tuple[str, str] | None:
 
 
 def is_usual(name: str) -> bool:
-    """Whether this is a usual name of a column of texts, labels, words or tags."""
+    """Return True if this is a usual name of a column of texts, labels, words or tags."""
     groups = (*TEXTS, *LABELS, *WORDS, *TAGS, *PAIRS)
     return any(name.strip().lower() in group for group in groups)

@@ -1,1 +1,1 @@
-"""A comparison of learning-rate schedules on the same data, which picks the best."""
+"""The pipeline that compares learning-rate schedules on the same data and picks the best."""

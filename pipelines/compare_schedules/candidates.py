@@ -63,7 +63,7 @@ def expand(
 
     Args:
         candidates: Dictionaries with some of the keys of `DEFAULTS`.
-        seeds: Seeds for each candidate; empty: each has its own.
+        seeds: Seeds for each candidate; empty to use each candidate's own seed.
         where: The source of the candidates, for messages.
 
     Raises:
@@ -86,7 +86,7 @@ def expand(
     seen = [(c["name"], c["seed"]) for c in found]
     if twice := sorted({f"'{n}' with seed {s}" for n, s in seen if seen.count((n, s)) > 1}):
         raise InputError(
-            "several candidates are called " + " and ".join(twice),
+            "several candidates are named " + " and ".join(twice),
             where=where,
             expected="candidates that differ in name or seed",
             remedy="give them different names, or remove one",

@@ -47,7 +47,7 @@ def test_candidates_are_named_by_what_they_differ_in() -> None:
         ([{}, {"rate": 1}], "candidate 2 has rate"),
         ([{"learning_rate": "fast"}], "candidate 1 has learning_rate: 'fast'"),
         ([{"seed": 1.5}], "candidate 1 has seed: 1.5"),
-        ([{}, {"learning_rate": 0}], "several candidates are called 'polynomial'"),
+        ([{}, {"learning_rate": 0}], "several candidates are named 'polynomial'"),
     ],
 )
 def test_wrong_candidates(candidates: list[Any], message: str) -> None:

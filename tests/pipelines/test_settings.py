@@ -98,7 +98,7 @@ def test_urls_and_what_can_only_be_a_path(tmp_path: Path) -> None:
          '  expected: text\n  remedy:   put it in quotes: text_column: "False"'),
         ("text_column: [a]", "text_column is ['a']"),
         ("max_length: 9007199254740993", "max_length is 9007199254740993\n"),
-        ("- a", "the config file holds a list"),
+        ("- a", "the config file contains a list"),
         ("? [a]\n: 1", "the config file is not valid YAML: while constructing a mapping"),
         ("a: b: c", "the config file is not valid YAML: mapping values are not allowed here"),
         ("shout: true\nshout: false", "the config file is not valid YAML: 'shout' is given twice"),
@@ -125,9 +125,9 @@ MERGED = "\n".join(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (BOMB, "its aliases stand for more than a million values"),
-        (MERGED, "its aliases stand for more than a million values"),
-        ("a: &a [*a]", "its aliases stand for more than a million values"),
+        (BOMB, "its aliases expand to more than a million values"),
+        (MERGED, "its aliases expand to more than a million values"),
+        ("a: &a [*a]", "its aliases expand to more than a million values"),
         ("a: " + "[" * 60 + "]" * 60, "it is nested too deeply"),
         ("a: " + "[" * 100_000, ""),
         ("#" * (5 << 20), "it is larger than 4 MB"),
@@ -168,7 +168,7 @@ def test_the_sample_is_not_combined_with_a_model_or_data_of_ones_own(
     with pytest.raises(InputError) as caught:
         settings(toy, {own: "mine"}, None)
     assert caught.value.found == f"{option} without --dataset"
-    assert caught.value.remedy == "give --dataset DATASET"
+    assert caught.value.remedy == "add --dataset DATASET"
     config.write_text("dataset: data.csv\n")
     assert settings(toy, {"model": "mine"}, config)["dataset"].endswith("data.csv")
 

@@ -31,7 +31,7 @@ _NOT_FOR_FILES = {"unicode-escape", "raw-unicode-escape", "idna", "punycode", "u
 
 @dataclass(frozen=True)
 class Text:
-    """How a file's bytes are decoded to text.
+    """The encoding and line ends of a text file.
 
     Attributes:
         file: The file.

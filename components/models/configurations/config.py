@@ -101,7 +101,7 @@ class Config:
 
     @property
     def takes_token_types(self) -> bool:
-        """Whether token types distinguish the two texts of a pair."""
+        """Return True if token types distinguish the two texts of a pair."""
         return self.TOKEN_TYPES and getattr(self, "type_vocab_size", 0) > 1
 
 

@@ -50,7 +50,7 @@ class DebertaV2Config(DebertaConfig):
 
     @property
     def normed_positions(self) -> bool:
-        """Whether the embeddings of relative positions are normalized."""
+        """Return True if the embeddings of relative positions are normalized."""
         return self.norm_rel_ebd.lower().strip() == "layer_norm"
 
     def problems(self) -> dict[str, str]:

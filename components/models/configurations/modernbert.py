@@ -127,7 +127,7 @@ class ModernBertConfig(Config):
 
     @property
     def local_layers(self) -> list[bool]:
-        """Whether each layer attends within the window only."""
+        """Return True if each layer attends within the window only."""
         return [kind == "sliding_attention" for kind in self.layer_types or ()]
 
     def rope(self, local: bool) -> rope.Rope:

@@ -1,4 +1,4 @@
-"""How well scores rank the examples with a label before those without it."""
+"""Ranking metrics: do scores rank the examples with a label before those without it?"""
 
 from __future__ import annotations
 

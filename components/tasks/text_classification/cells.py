@@ -152,7 +152,7 @@ def _read_numbers(cells: Cells, problem_type: str, context: LabelContext) -> Non
 def _are_decimals(
     cells: Cells, commas: dict[int, str], problem_type: str, context: LabelContext
 ) -> bool:
-    """Whether texts such as 3,5 are numbers with a decimal comma rather than two labels."""
+    """Return True if texts such as 3,5 are numbers with a decimal comma rather than two labels."""
     positions, example = list(commas), next(iter(commas.values()))
     if problem_type == REGRESSION:
         if not context.decimal_comma and all(map(_THOUSANDS.fullmatch, commas.values())):

@@ -54,7 +54,7 @@ def regression(labels: np.ndarray, predicted: np.ndarray, split: str) -> Metrics
 
 
 def _differ(values: np.ndarray) -> bool:
-    """Whether numbers differ by more than rounding; otherwise a correlation is meaningless."""
+    """Return True if numbers differ beyond rounding; otherwise a correlation is meaningless."""
     return bool(np.ptp(values) > 1e-12 * np.abs(values).max())
 
 

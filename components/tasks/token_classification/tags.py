@@ -43,12 +43,12 @@ def canonical(tag: str) -> str:
 
 
 def is_foreign(tag: str) -> bool:
-    """Whether a tag belongs to no scheme."""
+    """Return True if a tag belongs to no scheme."""
     return tag != OUTSIDE and parse(tag)[0] == OUTSIDE
 
 
 def mark_entities(tags: Iterable[str]) -> bool:
-    """Whether these distinct tags mark entities, in any spelling.
+    """Return True if these distinct tags mark entities, in any spelling.
 
     All except O consist of a letter and a type. In other spellings than the usual one there must be
     a tag for O, or letters that begin and continue an entity, because other tags may look similar.
@@ -66,7 +66,7 @@ def mark_entities(tags: Iterable[str]) -> bool:
 
 
 def are_types(tags: Iterable[str]) -> bool:
-    """Whether these distinct tags are O and types without letters: PER, LOC.
+    """Return True if these distinct tags are O and types without letters: PER, LOC.
 
     Single characters are not types: some part-of-speech tags are single characters, including O.
     """

@@ -52,7 +52,7 @@ class TokenClassification(Task):
     )
 
     def recognizes(self, values: Collection[str]) -> bool:
-        """Whether the values are tags of entities."""
+        """Return True if the values are tags of entities."""
         return mark_entities(values)
 
     def check_columns(self, labels: Sequence[str], text_pair: str | None) -> None:

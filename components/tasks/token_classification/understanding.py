@@ -181,7 +181,7 @@ def _out_of_order(
 
 
 def _mostly_outside(values: TagSets) -> bool:
-    """Whether most sentences have a word outside of all entities."""
+    """Return True if most sentences have a word outside of all entities."""
     rows = [
         n if value and OUTSIDE in value[0] else -n
         for n, value in zip(values.rows, values.values, strict=True)
