@@ -289,6 +289,11 @@ def _check_value(parameter: Parameter, value: Any, where: str) -> Any:
     )
 
 
+def _phrase(description: str) -> str:
+    """A description within a sentence."""
+    return description[:1].lower() + description[1:].rstrip(".")
+
+
 def complete(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
     """Add the defaults.
 
@@ -301,12 +306,14 @@ def complete(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> dict
     missing = [p for p in parameters if p.required and p.name not in values]
     if missing:
         raise InputError(
-            "not given: " + ", ".join(p.option for p in missing),
+            ", ".join(p.option for p in missing)
+            + (" are" if len(missing) > 1 else " is")
+            + " missing",
             where="the command line",
             expected="; ".join(
-                f"{p.option}: {p.description or _TYPE_NAMES[p.type]}" for p in missing
+                f"{p.option}, {_phrase(p.description) or _TYPE_NAMES[p.type]}" for p in missing
             ),
-            remedy="give " + " and ".join(f"{p.option} {p.name.upper()}" for p in missing),
+            remedy="add " + " ".join(f"{p.option} {p.name.upper()}" for p in missing),
         )
     full = {p.name: values.get(p.name, p.default) for p in parameters if p.name not in FILLED_IN}
     full |= {name: full[name] or None for name in CHOSEN if name in full}

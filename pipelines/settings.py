@@ -200,8 +200,8 @@ def read(path: Path) -> dict[str, Any]:
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(
-            "the config file is not valid YAML: " + " ".join(str(error).split()),
-            where=str(path),
+            f"the config file is not valid YAML: {_reason(error)}",
+            where=f"{path}{_line(error)}",
             expected="lines such as `learning_rate: 5e-5`, in UTF-8",
             remedy="correct that line",
         ) from None
@@ -215,6 +215,17 @@ def read(path: Path) -> dict[str, Any]:
             remedy="write one `name: value` per line",
         )
     return values
+
+
+def _reason(error: Exception) -> str:
+    """The problem in a YAML file, without its position."""
+    return getattr(error, "problem", None) or " ".join(str(error).split())
+
+
+def _line(error: Exception) -> str:
+    """The position of the problem in a YAML file; "" if it is unknown."""
+    mark = getattr(error, "problem_mark", None)
+    return f", line {mark.line + 1:,}" if mark else ""
 
 
 def _check_size(root: Any) -> None:

@@ -120,7 +120,7 @@ def _cost(values: Mapping[str, Any], steps: int, outputs: Mapping[str, Any]) -> 
     Args:
         values: The parameters of that training.
         steps: Updates of the test.
-        outputs: Of load_data.
+        outputs: The outputs of load_data.
     """
     plan = given(**{name: values[name] for name in _PLAN})
     rows, labels = outputs["num_train_examples"], outputs["num_labels"]

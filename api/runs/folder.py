@@ -341,8 +341,10 @@ def find(name: str, runs_dir: Path) -> Path:
     raise InputError(
         f"there is no run '{name}'",
         where=str(runs_dir),
-        expected="one of: " + ", ".join(known[-10:]) if known else "a folder of runs",
-        remedy="list the runs with kfp-finetune runs, or use another --runs-dir",
+        expected="one of: " + ", ".join(known[-10:]) if known else "a folder with runs",
+        remedy="check the name, or use another --runs-dir"
+        if known
+        else "start a run with kfp-finetune run, or use another --runs-dir",
     )
 
 

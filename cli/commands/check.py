@@ -28,7 +28,7 @@ def check(
         typer.Option("-o", "--output", help="Also save the report as this HTML page."),
     ] = None,
 ) -> None:
-    """Report a dataset's columns, labels and lengths, and the steps a training would take."""
+    """Report a dataset's columns, labels and lengths, and the number of training steps."""
     from kfp_finetune.cli.local.data_check import check_data
 
     if source is not None:

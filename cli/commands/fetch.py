@@ -24,7 +24,7 @@ def fetch(
         bool, typer.Option("--all", help="Also download the tokenized data.")
     ] = False,
 ) -> None:
-    """Download a cluster run: metrics, report, TensorBoard logs, model; resumes a partial one."""
+    """Download a cluster run (metrics, report, TensorBoard logs, model), or the rest of it."""
     from kfp_finetune.cli.cluster import actions
 
     actions.fetch(run, connection, output, pipeline_root, everything=everything)

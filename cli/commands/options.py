@@ -191,7 +191,7 @@ class SubmissionFlags:
     pipeline_root: Annotated[
         str | None,
         typer.Option(
-            help="Where to store the artifacts; by default where the cluster is configured to.",
+            help="Folder to store the artifacts in; by default the pipeline root of the cluster.",
             rich_help_panel=_SUBMISSION,
         ),
     ] = None
@@ -206,7 +206,7 @@ class SubmissionFlags:
         bool,
         typer.Option(
             "--upload",
-            help="Register this version of the pipeline and run that.",
+            help="Register this version of the pipeline first, and run it.",
             rich_help_panel=_SUBMISSION,
         ),
     ] = False

@@ -33,7 +33,7 @@ def rerun(
     ],
     runs_dir: RunsDirOption = Path("runs"),
 ) -> None:
-    """Repeat a run with the options you change; here, or with --host on a cluster."""
+    """Repeat a run with the options you change, on this machine or, with --host, on a cluster."""
     from kfp_finetune.pipelines.settings import with_paths
     from kfp_finetune.runs.trained_models import base_model
 

@@ -31,10 +31,12 @@ def runs(
         bool,
         typer.Option("--prune", help="Remove failed and interrupted runs, after confirmation."),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --prune: do not ask.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --prune: do not ask for confirmation.")
+    ] = False,
     runs_dir: RunsDirOption = Path("runs"),
 ) -> None:
-    """Compare the runs of each task and data set, best first; with --host a cluster's runs."""
+    """Compare the runs of each task and data set, best first; --host shows a cluster's runs."""
     from kfp_finetune.cli.runs import pruning, table
 
     if connection.host is not None:

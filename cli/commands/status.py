@@ -8,7 +8,7 @@ from kfp_finetune.cli.commands.options import ClusterRunArgument, takes
 
 @takes(connection=Connection)
 def status(connection: Connection, run: ClusterRunArgument) -> None:
-    """Show the progress of a cluster run, why it waits and why it failed."""
+    """Show the progress of a cluster run, and why it is waiting or failed."""
     from kfp_finetune.cli.cluster import status
     from kfp_finetune.cli.cluster.client import Cluster
 

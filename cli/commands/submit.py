@@ -33,7 +33,7 @@ def submit(
     seeds: SeedsOption = None,
     runs_dir: RunsDirOption = Path("runs"),
 ) -> None:
-    """Fine-tune a model on a Kubeflow cluster; takes the parameters of run."""
+    """Fine-tune a model on a Kubeflow cluster, with the same parameters as run."""
     from kfp_finetune.cli.cluster import actions
     from kfp_finetune.pipelines.settings import settings
     from kfp_finetune.runs.trained_models import base_model

@@ -102,7 +102,7 @@ def _unknown_command(error: Any, commands: Any) -> InputError:
     return InputError(
         f"there is no command '{name}'" if name else "no command is given",
         where="kfp-finetune",
-        expected=f"{near[0]}?" if near else "one of: " + ", ".join(commands),
+        expected=f"a command, such as {near[0]}" if near else "one of: " + ", ".join(commands),
         remedy="kfp-finetune --help",
     )
 

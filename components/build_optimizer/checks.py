@@ -206,7 +206,7 @@ def _unused(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Inpu
             continue
         problems.append(
             InputError(
-                f"{name} is {_text(values[name])}, and {chosen} does not use it",
+                f"{name} is {_text(values[name])}, but {chosen} does not use it",
                 where=name,
                 expected=f"the {chooser} that uses it: {' or '.join(users)}",
                 remedy=f"omit {_flag(name)}, or {_flag(chooser)} {users[0]}",
@@ -249,7 +249,7 @@ def check_lengths(
     if cycles > total - warmup:
         return [
             InputError(
-                f"num_cycles is {cycles:,}, and {total - warmup:,} steps follow the warmup",
+                f"num_cycles is {cycles:,}, but only {total - warmup:,} steps follow the warmup",
                 where="num_cycles",
                 expected="at least one step per cycle",
                 remedy="a smaller --num-cycles, or more epochs",
@@ -258,7 +258,7 @@ def check_lengths(
     if starts and starts[0] <= warmup:
         return [
             InputError(
-                f"warmup takes {warmup:,} steps, and the first boundary is at step {starts[0]:,}",
+                f"warmup takes {warmup:,} steps, but the first boundary is at step {starts[0]:,}",
                 where="lr_boundaries, warmup_steps, warmup_ratio",
                 expected="a first boundary after the warmup",
                 remedy="a shorter warmup, or later boundaries",

@@ -75,8 +75,8 @@ def finetune(
         load_best_model_at_end: Keep the weights of the best evaluation instead of the last ones.
         early_stopping_patience: Stop after this many evaluations without improvement; the schedule
             does not change. 0: do not stop early.
-        on_divergence: fail, or report: stop training, report the step, and keep the weights of the
-            last evaluation with a finite loss, or the initial ones.
+        on_divergence: fail: end the run with an error; report: stop training, report the step, and
+            keep the weights of the last evaluation with a finite loss, or the initial ones.
         checkpoint_dir: Folder, mounted volume or URI (s3://, gs://) to save checkpoints in, so that
             training can be resumed; by default none are saved.
         checkpoint_per_trial: Use a folder of checkpoint_dir named after schedule, rate and seed, so
@@ -84,9 +84,9 @@ def finetune(
         checkpoint_every_steps: Steps between two checkpoints; 0: checkpoint_every_minutes decides.
         checkpoint_every_minutes: Minutes between two checkpoints.
         checkpoints_to_keep: Number of checkpoints to keep in checkpoint_dir.
-        resume_from_checkpoint: Which checkpoints to continue from: retry (only this run's own),
-            exact (of any run that is identical), any (even if something differs; the result is then
-            not bit-identical).
+        resume_from_checkpoint: Checkpoints to continue from: retry (only those of this run), exact
+            (those of an identical run), any (even if something differs; the result is then not
+            bit-identical).
         tensorboard_dir: Folder, mounted volume or URI (s3://, gs://) to write event files to during
             training, in a folder named after the run, for live curves.
         model_fingerprint: Content of the model, so that a changed model is noticed; filled in by

@@ -24,7 +24,7 @@ class Facts:
     """A training and its scores.
 
     Attributes:
-        metrics: Of the test split.
+        metrics: The metrics of the test split.
         model: The model's manifest.
         records: The training log.
         width: The model's hidden size; None: it is not known.

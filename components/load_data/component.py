@@ -91,7 +91,7 @@ def load_data(
             characters).
         encoding: Encoding of text files; by default UTF-8, or what the byte order mark indicates.
         on_bad_row: Rows without text or label: error stops, drop omits them; for tagged words,
-            repair also repairs out-of-order tags and omits empty words (mend: its former name).
+            repair also repairs out-of-order tags and omits empty words (formerly mend).
         drop_duplicates: Drop rows that repeat the text and label of an earlier row.
         drop_overlap: Drop training rows whose text also occurs in another split.
         max_train_samples: Train on at most this many rows; 0: not limited.

@@ -112,7 +112,7 @@ class TaskDeclaration:
         if parameters["label_all_tokens"] and not self.per_token:
             problems.append(
                 InputError(
-                    f"label_all_tokens is true, and {self.name} does not use it",
+                    f"label_all_tokens is true, but {self.name} does not use it",
                     where="label_all_tokens",
                     expected="a task in which every word has a label",
                     remedy="omit --label-all-tokens",
@@ -183,7 +183,7 @@ class TaskDeclaration:
         elif label_smoothing_factor and not any(kind.label_smoothing for kind in types):
             problems.append(
                 InputError(
-                    f"label_smoothing_factor is {label_smoothing_factor:g}, and {types[0].name}"
+                    f"label_smoothing_factor is {label_smoothing_factor:g}, but {types[0].name}"
                     " has no labels to smooth",
                     where="label_smoothing_factor",
                     expected=self._types_with(lambda kind: kind.label_smoothing),

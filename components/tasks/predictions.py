@@ -38,7 +38,8 @@ class Prediction:
     Attributes:
         labels: The most probable label; with several labels per text, those above their thresholds,
             the most probable first; empty for numbers and tags.
-        probabilities: Of every label, the most probable first; empty for numbers and tags.
+        probabilities: The probabilities of all labels, in descending order; empty for numbers and
+            tags.
         value: The predicted number; None for labels and tags.
         spans: The entities, or all words with their tags; None for labels and numbers.
     """

@@ -33,7 +33,7 @@ def beats(metrics: Metrics, name: str, constant: float) -> bool:
     """Return True if a score is better than a constant answer's: its whole interval is.
 
     Args:
-        metrics: Of the split.
+        metrics: The metrics of the split.
         name: The metric; one that was not measured is not better.
         constant: The value that a constant answer reaches.
     """
@@ -60,7 +60,7 @@ def accuracy_result(metrics: Metrics, *, unit: str, labelled: str, label: str) -
     always answers with the most frequent label, and so has one that is correlated with the labels.
 
     Args:
-        metrics: Of the split.
+        metrics: The metrics of the split.
         unit: The unit that has a label, in the plural.
         labelled: The verb for a unit with a label.
         label: The word for a label.

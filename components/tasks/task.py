@@ -148,7 +148,7 @@ class Task(TaskDeclaration, ABC):
             problem_type: One of the task's.
             label_smoothing_factor: A share of at least 0 and below 1.
             class_weights: As `class_weights.named_weights` takes it.
-            targets: Of the training split, as `targets` returns them.
+            targets: The targets of the training split, as `targets` returns them.
             label_names: The label of id i is `label_names[i]`.
         """
 
@@ -167,7 +167,7 @@ class Task(TaskDeclaration, ABC):
             problem_type: One of the task's.
             label_smoothing_factor: As `training_loss` takes it.
             class_weights: As `training_loss` takes it.
-            targets: Of the training split, as `targets` returns them; at least one.
+            targets: The targets of the training split, as `targets` returns them; at least one.
             label_names: As `training_loss` takes it.
         """
 
@@ -195,7 +195,7 @@ class Task(TaskDeclaration, ABC):
 
         Args:
             problem_type: One of the task's.
-            predictions: Of a split.
+            predictions: The predictions of a split.
             label_names: The label of id i is `label_names[i]`.
         """
 
@@ -214,7 +214,7 @@ class Task(TaskDeclaration, ABC):
         """The predictions among the logits of one example, shape [predictions, labels].
 
         Args:
-            logits: Of the example.
+            logits: The logits of the example.
             label: Its label, as the row tokenizer made it.
         """
 
@@ -245,7 +245,7 @@ class Task(TaskDeclaration, ABC):
         """Measure a split: scores, slices and mistakes.
 
         Args:
-            predictions: Of the split.
+            predictions: The predictions of the split.
             train: The training split; may be empty.
             model: The model's manifest.
             data: The manifest of the data.

@@ -121,14 +121,14 @@ def test_a_description_reads_back_as_it_was_written(tmp_path: Path) -> None:
         ),
         (
             {"weight_decay": 0.01},
-            "weight_decay is 0.01, and adam does not use it\n"
+            "weight_decay is 0.01, but adam does not use it\n"
             "  where:    weight_decay\n"
             "  expected: the optimizer that uses it: adamw or lion\n"
             "  remedy:   omit --weight-decay, or --optimizer adamw",
         ),
         (
             {"lr_scheduler_type": "inverse_sqrt", "end_learning_rate": 1e-6},
-            "end_learning_rate is 1e-06, and inverse_sqrt does not use it\n"
+            "end_learning_rate is 1e-06, but inverse_sqrt does not use it\n"
             "  where:    end_learning_rate\n"
             "  expected: the lr_scheduler_type that uses it: linear or polynomial or cosine or"
             " cosine_with_restarts or warmup_stable_decay\n"
@@ -136,7 +136,7 @@ def test_a_description_reads_back_as_it_was_written(tmp_path: Path) -> None:
         ),
         (
             {"lr_boundaries": "0.5:1e-5"},
-            "lr_boundaries is 0.5:1e-5, and polynomial does not use it\n"
+            "lr_boundaries is 0.5:1e-5, but polynomial does not use it\n"
             "  where:    lr_boundaries\n"
             "  expected: the lr_scheduler_type that uses it: piecewise_constant\n"
             "  remedy:   omit --lr-boundaries, or --lr-scheduler-type piecewise_constant",
@@ -180,7 +180,7 @@ def test_a_description_reads_back_as_it_was_written(tmp_path: Path) -> None:
         ),
         (
             {"lr_scheduler_type": "cosine_with_restarts", "warmup_steps": 90, "num_cycles": 11},
-            "num_cycles is 11, and 10 steps follow the warmup\n"
+            "num_cycles is 11, but only 10 steps follow the warmup\n"
             "  where:    num_cycles\n"
             "  expected: at least one step per cycle\n"
             "  remedy:   a smaller --num-cycles, or more epochs",
@@ -191,7 +191,7 @@ def test_a_description_reads_back_as_it_was_written(tmp_path: Path) -> None:
                 "lr_boundaries": "0.1:1e-5",
                 "warmup_ratio": 0.1,
             },
-            "warmup takes 10 steps, and the first boundary is at step 10\n"
+            "warmup takes 10 steps, but the first boundary is at step 10\n"
             "  where:    lr_boundaries, warmup_steps, warmup_ratio\n"
             "  expected: a first boundary after the warmup\n"
             "  remedy:   a shorter warmup, or later boundaries",
@@ -268,7 +268,7 @@ def test_a_parameter_is_used_by_those_that_are_said_to_use_it(name: str) -> None
                 )
             assert one != two
         elif name not in given:
-            with pytest.raises(InputError, match=f"{name} is .*, and {chosen} does not use it"):
+            with pytest.raises(InputError, match=f"{name} is .*, but {chosen} does not use it"):
                 build_optimizer_config(40, **given, **{name: other[name]})
 
 

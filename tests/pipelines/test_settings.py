@@ -99,11 +99,12 @@ def test_urls_and_what_can_only_be_a_path(tmp_path: Path) -> None:
         ("text_column: [a]", "text_column is ['a']"),
         ("max_length: 9007199254740993", "max_length is 9007199254740993\n"),
         ("- a", "the config file contains a list"),
-        ("? [a]\n: 1", "the config file is not valid YAML: while constructing a mapping"),
-        ("a: b: c", "the config file is not valid YAML: mapping values are not allowed here"),
+        ("? [a]\n: 1", "the config file is not valid YAML: found unhashable key\n"),
+        ("a: b: c", "the config file is not valid YAML: mapping values are not allowed here\n"
+         "  where:    {file}, line 3\n"),
         ("shout: true\nshout: false", "the config file is not valid YAML: 'shout' is given twice"),
         ("!!python/object/apply:os.system [ls]: 1", "the config file is not valid YAML: could not"),
-        ("text_column: x", "not given: --dataset, --model\n"),
+        ("text_column: x", "--dataset, --model are missing\n"),
     ],
 )  # fmt: skip
 def test_wrong_configs(toy: Pipeline, config: Path, text: str, message: str) -> None:

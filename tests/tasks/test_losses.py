@@ -127,11 +127,11 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
             0.1,
             "balanced",
             REGRESSION,
-            "label_smoothing_factor is 0.1, and regression has no labels to smooth\n"
+            "label_smoothing_factor is 0.1, but regression has no labels to smooth\n"
             "  where:    label_smoothing_factor\n"
             "  expected: single_label_classification or multi_label_classification\n"
             "  remedy:   omit --label-smoothing-factor\n"
-            "class_weights is balanced, and in regression a row does not have exactly one class\n"
+            "class_weights is balanced, but in regression a row does not have exactly one class\n"
             "  where:    class_weights\n"
             "  expected: single_label_classification\n"
             "  remedy:   omit --class-weights",
@@ -140,7 +140,7 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
             0.1,
             "balanced",
             MULTI_LABEL,
-            "class_weights is balanced, and in multi_label_classification a row does not have"
+            "class_weights is balanced, but in multi_label_classification a row does not have"
             " exactly one class\n"
             "  where:    class_weights\n"
             "  expected: single_label_classification\n"

@@ -32,7 +32,7 @@ def by_column(scored: Tally, column: str, values: Sequence[str | None]) -> list[
     Args:
         scored: The contribution of every example to the scores.
         column: The column.
-        values: Of each example.
+        values: The values of each example.
     """
     return by_group(scored, column, *_values(values))
 
@@ -44,7 +44,7 @@ def by_group(scored: Tally, by: str, groups: np.ndarray, names: list[str]) -> li
         scored: The contribution of every example to the scores.
         by: Name of the grouping.
         groups: Each example's group, shape [examples].
-        names: Of the groups.
+        names: The names of the groups.
     """
     members = csr_array(
         (np.ones(len(groups)), (groups, np.arange(len(groups)))), shape=(len(names), len(groups))
@@ -59,7 +59,7 @@ def by_membership(scored: Tally, by: str, members: csr_array, names: list[str]) 
         scored: The contribution of every example to the scores.
         by: Name of the grouping.
         members: 1 if an example is in a slice, shape [slices, examples].
-        names: Of the slices.
+        names: The names of the slices.
     """
     sizes = members.sum(axis=1).astype(int)
     kept = np.flatnonzero(sizes)  # the mean of no examples is undefined

@@ -55,7 +55,7 @@ def training_loss(
             Multi-label: the target is 1 - s / 2 or s / 2, as in Keras.
         class_weights: Single-label: see `training_cross_entropy`. Multi-label: weights by name
             multiply the loss of the examples that have the label, as `pos_weight` in PyTorch.
-        targets: Of the training split.
+        targets: The targets of the training split.
         label_names: The label of id i is `label_names[i]`.
     """
     if problem_type == SINGLE_LABEL:

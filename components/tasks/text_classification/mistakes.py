@@ -30,7 +30,7 @@ def find_mistakes(
     of the data has a probability above its mean probability on its own examples.
 
     Args:
-        predictions: Of the split.
+        predictions: The predictions of the split.
         model: The model's manifest.
         with_texts: Whether examples are shown with their texts.
 

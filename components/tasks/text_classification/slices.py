@@ -35,7 +35,7 @@ def score_slices(
     """Score every slice with at least one example.
 
     Args:
-        predictions: Of the split.
+        predictions: The predictions of the split.
         model: The model's manifest.
         columns: The slice columns of the split.
         max_length: Tokens at which texts were truncated.
