@@ -202,7 +202,7 @@ class TaskDeclaration:
         ):
             return
         raise InputError(
-            f"class_weights is {class_weights}, and "
+            f"class_weights is {class_weights}, but "
             + (
                 f"{types[0].name} has no labels to weight"
                 if named

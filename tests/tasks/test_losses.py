@@ -150,7 +150,7 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
             0.0,
             "a=2",
             REGRESSION,
-            "class_weights is a=2, and regression has no labels to weight\n"
+            "class_weights is a=2, but regression has no labels to weight\n"
             "  where:    class_weights\n"
             "  expected: single_label_classification or multi_label_classification\n"
             "  remedy:   omit --class-weights",
