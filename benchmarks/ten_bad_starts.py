@@ -209,7 +209,7 @@ def judged(trained: Mapping[str, Any], tried: Sequence[Any]) -> Any:
 
     metrics = Metrics(per_class=[], confusion_matrix=[], **trained["metrics"])
     model = ModelManifest(**trained["manifest"])
-    return judge(Facts(metrics, model, trained["log"], width=384, tried=tuple(tried)))
+    return judge(Facts(metrics, model, trained["log"], tried=tuple(tried)))
 
 
 def follow(

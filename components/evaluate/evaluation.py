@@ -14,7 +14,6 @@ from kfp_finetune.components.evaluate.split_logits import predict_split
 from kfp_finetune.components.evaluate.summary import render_summary
 from kfp_finetune.components.judgement.facts import Facts
 from kfp_finetune.components.judgement.judge import judge
-from kfp_finetune.components.judgement.usual import width_of
 from kfp_finetune.components.storage.files import write_text
 from kfp_finetune.components.tasks.registry import get_task
 
@@ -63,7 +62,6 @@ def evaluate(
         metrics,
         model,
         log,
-        width=width_of(model_path),
         tried=tuple(read_tried(earlier_runs)),
         on_other_data=not data.splits["train"].rows,
     )

@@ -139,8 +139,7 @@ def open_log(run: Run, learner: Learner, history: History, log_dir: Path | None)
         log_dir: The folder for TensorBoard's event files; None: another worker writes them.
     """
     seed, base_model = run.parameters.seed, run.parameters.base_model
-    width = getattr(learner.trainer.network.config, "hidden_size", None)
-    calmer = as_options(after_divergence(run.optimizer, width))
+    calmer = as_options(after_divergence(run.optimizer, run.data.hidden_size))
     return TrainingLog(
         log_dir,
         history,

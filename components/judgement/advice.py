@@ -9,8 +9,8 @@ from typing import Any
 
 from kfp_finetune.components.artifacts.optimizer_config import USUAL_RATES, OptimizerConfig
 from kfp_finetune.components.artifacts.verdict import Tried
+from kfp_finetune.components.chosen import choose_learning_rate
 from kfp_finetune.components.judgement.facts import Facts
-from kfp_finetune.components.judgement.usual import usual_rate
 from kfp_finetune.components.repeating import as_options
 
 # Beyond these multiples of the usual rate, advice goes to the usual rate at once.
@@ -53,15 +53,15 @@ def calmer(facts: Facts) -> Advice:
     return _advice("Train with a lower learning rate", options)
 
 
-def after_divergence(optimizer: OptimizerConfig, width: int | None) -> dict[str, Any]:
+def after_divergence(optimizer: OptimizerConfig, hidden_size: int) -> dict[str, Any]:
     """The options to change where training ended because its loss was not finite.
 
     Args:
         optimizer: The optimizer of the training.
-        width: The model's hidden size; None: it is not known.
+        hidden_size: Width of the encoder; 0: unknown.
     """
     rate, usual = optimizer.schedule.learning_rate, USUAL_RATES[optimizer.name]
-    lower = _lower_rate(rate, usual_rate(optimizer.name, width))
+    lower = _lower_rate(rate, choose_learning_rate(hidden_size, optimizer.name))
     lower = float(f"{min(max(lower, usual.lowest), usual.highest):.1e}")
     steadier = _steadier(optimizer)
     return {"learning_rate": lower} | steadier if lower < rate else steadier

@@ -12,8 +12,8 @@ from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.optimizer_config import USUAL_RATES
 from kfp_finetune.components.artifacts.verdict import Tried
+from kfp_finetune.components.chosen import choose_learning_rate, choose_num_train_epochs
 from kfp_finetune.components.judgement.curves import Curves
-from kfp_finetune.components.judgement.usual import usual_epochs, usual_rate
 from kfp_finetune.components.tasks.problem_type import ProblemType
 from kfp_finetune.components.tasks.registry import get_problem_type
 from kfp_finetune.components.tasks.results import Result
@@ -27,7 +27,6 @@ class Facts:
         metrics: The metrics of the test split.
         model: The model's manifest.
         records: The training log.
-        width: The model's hidden size; None: it is not known.
         tried: The runs that this one repeats with changes, the first one first.
         on_other_data: Whether the scores are on data that the model was not trained for.
     """
@@ -35,7 +34,6 @@ class Facts:
     metrics: Metrics
     model: ModelManifest
     records: Sequence[Mapping[str, Any]]
-    width: int | None = None
     tried: tuple[Tried, ...] = field(default=())
     on_other_data: bool = False
 
@@ -76,7 +74,7 @@ class Facts:
     @property
     def usual_rate(self) -> float:
         """The default rate for this model and optimizer."""
-        return usual_rate(self.model.optimizer.name, self.width)
+        return choose_learning_rate(self.model.hidden_size, self.model.optimizer.name)
 
     @property
     def rate_bounds(self) -> tuple[float, float]:
@@ -87,7 +85,7 @@ class Facts:
     @property
     def usual_epochs(self) -> int:
         """The default number of epochs for these rows."""
-        return usual_epochs(self.model.steps_per_epoch)
+        return choose_num_train_epochs(self.model.num_train_examples, len(self.model.label_names))
 
     @property
     def has_kept_best(self) -> bool:
