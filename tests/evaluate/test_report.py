@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -423,6 +424,30 @@ def test_a_log_with_at_most_one_step_makes_a_page(
     names = [] if problem_type == REGRESSION else ["a", "b"]
     metrics, model, _, dataset = make_inputs(names, problem_type=problem_type)
     assert Outline(render_report(metrics, model, log, dataset)).open == []
+
+
+@pytest.mark.parametrize("kind", ["single", "several", "number", "data", "comparison"])
+def test_headings_tables_and_charts_serve_a_screen_reader(kind: str) -> None:
+    if kind == "data":
+        page = render_data_report(make_data_report(names_of(30)))
+    elif kind == "comparison":
+        made = [training(name, 0.5) for name in names_of(3)]
+        page = render_comparison(rank(made), made)
+    else:
+        problem_type = {"several": MULTI_LABEL, "number": REGRESSION}.get(kind, SINGLE_LABEL)
+        names = [] if kind == "number" else names_of(30)
+        page = render_report(*make_inputs(names, problem_type=problem_type))
+    levels = [int(level) for level in re.findall(r"<h([1-6])", page)]
+    assert levels.count(1) == 1 == levels[0]
+    assert all(later <= level + 1 for level, later in pairwise(levels))
+    tables = re.findall(r"<table.*?</table>", page, re.DOTALL)
+    assert tables
+    assert all("<th" in table for table in tables)
+    for drawing in re.findall(r"<svg[^>]*>", page):
+        label = re.search(r'aria-label="([^"]*)"', drawing)
+        assert 'aria-hidden="true"' in drawing or (label is not None and len(label[1]) > 20)
+    boxes = re.findall(r'<div class="scroll[^"]* tall"[^>]*>', page)
+    assert all('tabindex="0"' in box and "aria-label" in box for box in boxes)
 
 
 @pytest.fixture(scope="module")
