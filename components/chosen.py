@@ -1,9 +1,9 @@
-"""What is chosen where max_length, num_train_epochs or learning_rate is not given.
+"""Choose max_length, num_train_epochs and learning_rate if they are not given.
 
 The recipe of the Hugging Face course (Adam, 5e-5 decaying linearly to 0 over 3 epochs, 128 tokens)
-is made for BERT-base and tens of thousands of rows. There, these are the values chosen here too.
-A smaller model gets a higher rate, little data more epochs, and longer texts a larger max_length.
-The shape of the schedule does not change.
+is for BERT-base and tens of thousands of rows, for which these functions choose the same values. A
+smaller model gets a higher rate, little data more epochs, and longer texts a larger max_length. The
+shape of the schedule does not change.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LOWEST_RATE, _HIGHEST_RATE = 2e-5, 5e-4
 
 
 def choose_max_length(longest_text: int, limit: int | None) -> int:
-    """Choose max_length so that no text is cut, within what the model reads and 512.
+    """Choose max_length so that no text is truncated, up to the model's limit and 512.
 
     It is at least 128: batches are as wide as their longest text, so a larger max_length costs
     nothing until a text needs it, and texts that are predicted later may be longer than those seen
@@ -37,7 +37,7 @@ def choose_max_length(longest_text: int, limit: int | None) -> int:
 
     Args:
         longest_text: Tokens of the longest text, including special tokens.
-        limit: The most tokens that the model reads; None: any number.
+        limit: The maximum number of tokens of the model; None for no limit.
     """
     rounded = -(-longest_text // 8) * 8  # GPUs compute multiples of 8 fastest
     return min(max(MAX_LENGTH, rounded), longest_max_length(limit))
@@ -47,13 +47,13 @@ def longest_max_length(limit: int | None) -> int:
     """The largest value that `choose_max_length` returns.
 
     Args:
-        limit: The most tokens that the model reads; None: any number.
+        limit: The maximum number of tokens of the model; None for no limit.
     """
     return min(limit or _LONGEST, _LONGEST)
 
 
 def choose_num_train_epochs(num_train_examples: int, num_labels: int = 0) -> int:
-    """Choose the epochs so that enough examples are seen in all: from 3 to 20.
+    """Choose the epochs so that training sees enough examples in total: from 3 to 20.
 
     What counts is the number of updates, not of passes (Mosbach et al., 2006.04884: 20 epochs
     instead of 3 make BERT stable on small data; Zhang et al., 2006.05987, find the same). Each
@@ -89,7 +89,7 @@ def choose_learning_rate(hidden_size: int, optimizer: str = "adam") -> float:
 
 def max_length_note(longest_text: int, max_length: int, truncated_share: float) -> str:
     """The choice of max_length and its reason, in one line."""
-    cut = f"; {truncated_share:.2%} of the texts are cut" if truncated_share else ""
+    cut = f"; {truncated_share:.2%} of the texts are truncated" if truncated_share else ""
     return f"longest text {counted(longest_text, 'token')}: max_length {max_length}{cut}"
 
 
@@ -109,7 +109,7 @@ def learning_rate_note(hidden_size: int, optimizer: str, rate: float) -> str:
 def defaults_used(model: ModelManifest) -> dict[str, str]:
     """The values of a trained model that are the defaults for its data and size, with the reason.
 
-    Whether they were given or chosen is not told apart: they are the same values.
+    Given and chosen values are not distinguished, because they are equal.
 
     Args:
         model: The model's manifest.

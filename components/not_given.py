@@ -3,8 +3,8 @@
 KFP's form sends "" for a text field that was edited and cleared, and its driver cannot pass a
 parameter without a value into a loop. So every parameter except the data and the model has a
 default, and two kinds of values mean "not given": an empty text, and 0 for the numbers listed here.
-Components convert them here; all other modules use None and their own defaults. The
-steps choose values of their own for `CHOSEN`.
+Components convert them here; all other modules use None and their own defaults. The steps choose
+their own values for `CHOSEN`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ LABELS = ["negative", "neutral", "positive"]
 
 
 def record(family: str) -> dict[str, Any]:
-    """What PyTorch saved and answered for this family."""
+    """The weights and logits that PyTorch saved for this family."""
     return json.loads((RECORDS / f"{family}.json").read_text(encoding="utf-8"))
 
 

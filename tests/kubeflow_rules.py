@@ -1,4 +1,4 @@
-"""What KFP's API server, driver and launcher demand, as a small model in Python.
+"""The requirements of KFP's API server, driver and launcher, as a small model in Python.
 
 Written from the Go source of KFP 2.17.0 (backend/src/): apiserver/template/v2_template.go (T),
 v2/driver/resolve.go (R), v2/driver/dag.go (D), v2/driver/util.go (U), v2/component/launcher_v2.go
@@ -64,7 +64,7 @@ def _kind(value: Any) -> str:
 
 
 def problems_of_run(spec: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    """What a cluster would refuse of a run, or fail at.
+    """The problems for which a cluster would refuse a run or fail.
 
     Args:
         spec: A compiled pipeline.
@@ -288,7 +288,7 @@ class _Graphs:
 def problems_of_output(
     component: Mapping[str, Any], executor_input: Mapping[str, Any], output: str
 ) -> list[str]:
-    """What the launcher would refuse of a step's output.
+    """The problems for which the launcher would refuse a step's output.
 
     Args:
         component: Its component in the compiled pipeline.

@@ -108,7 +108,7 @@ def test_a_text_beyond_the_limit_is_cut_and_said(
     data = tiny.write_csv(tmp_path / "train.csv", rows)
     made = outputs(COMPONENTS["load_data"], tmp_path / "data")
     COMPONENTS["load_data"].python_func(str(data), str(tiny_model), **made)
-    said = "longest text 62 tokens: max_length 40; 1.67% of the texts are cut"
+    said = "longest text 62 tokens: max_length 40; 1.67% of the texts are truncated"
     assert said in capfd.readouterr().out
 
 

@@ -183,7 +183,7 @@ def test_signatures_are_narrow_or_give_a_reason() -> None:
 
 
 def has_reason(function: Function, rule: str) -> bool:
-    """Whether a comment above a function gives a reason for breaking a rule."""
+    """Return True if a comment above a function gives a reason for breaking a rule."""
     return any(
         line.startswith(f"# {rule}: ") and len(line) > len(f"# {rule}: ")
         for line in function.above.splitlines()

@@ -1,4 +1,4 @@
-"""What KFP can keep beside an artifact, and that a step which ends with anything else fails."""
+"""Metadata that KFP can store beside an artifact; a step with any other fails."""
 
 from __future__ import annotations
 

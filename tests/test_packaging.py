@@ -1,4 +1,4 @@
-"""What is installed: the packages on disk, one top-level name, and a client without TensorFlow."""
+"""The installed packages: one top-level name, and a client without TensorFlow."""
 
 from __future__ import annotations
 

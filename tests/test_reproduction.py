@@ -54,7 +54,7 @@ def pasted(page: str) -> list[str]:
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], dict[str, Any]]:
-    """What the command line makes of words: the parameters of the run that it would start."""
+    """The parameters of the run that the command line would start with these words."""
 
     def parse(words: list[str]) -> dict[str, Any]:
         started: list[dict[str, Any]] = []

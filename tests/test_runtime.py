@@ -1,4 +1,4 @@
-"""What every running step shares: what it says, progress for Argo, versions, which run it is of."""
+"""The parts that all running steps share: messages, progress for Argo, versions and owners."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def write_csv(path: Path, data: list[dict[str, Any]]) -> Path:
 
 
 def tokenize(folder: Path, **parameters: Any) -> Path:
-    """What load_data makes of data, in a folder of its own."""
+    """Run load_data into a new folder, and return the tokenized dataset."""
     from kfp_finetune.components.load_data.dataset import load_data
     from kfp_finetune.components.load_data.parameters import Parameters
 

@@ -44,7 +44,7 @@ class Candidate(_Part):
         description="paired 95 % interval by which the first candidate is better; None if unknown",
     )
     tied: bool = Field(
-        default=False, description="whether it cannot be told apart from the first candidate"
+        default=False, description="whether it is within noise of the first candidate"
     )
     place: int = Field(default=0, description="from 1; tied candidates share one; 0: not recorded")
     test_mean: float | None = Field(

@@ -1,4 +1,4 @@
-"""The verdict on a training, which every page, file and terminal prints as it is here."""
+"""The verdict on a training, which every page, file and terminal prints unchanged."""
 
 from __future__ import annotations
 

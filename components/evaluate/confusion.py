@@ -21,7 +21,7 @@ def confusion_matrices(metrics: Metrics) -> list[tuple[list[str], list[list[int]
     """The label names and the confusion matrix; empty unless every example has one label.
 
     The interface of Kubeflow Pipelines shows about 20 labels. With more, the most confused labels
-    have rows and columns of their own, and the others share one.
+    have separate rows and columns, and the others share one.
     """
     matrix = matrix_of(metrics)
     if matrix is None:

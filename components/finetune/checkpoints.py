@@ -33,7 +33,7 @@ RUN = "run.json"
 # those of tf-keras and Transformers 4, with a different state of dropout; version 2 had no
 # `finite`.
 FORMAT = 3
-# Errors of a damaged checkpoint; TensorFlow has no class of its own for a wrong checksum. Any other
+# Errors of a damaged checkpoint; TensorFlow has no separate class for a wrong checksum. Any other
 # error (a volume that is not mounted) ends the step, because the checkpoint may be complete.
 _DAMAGED = (ValueError, tf.errors.OpError)
 

@@ -38,7 +38,7 @@ class Forward:
     def __init__(self, model: Classifier, precision: str = "float32") -> None:
         self._type = get_problem_type(model.problem_type)
         self._forward = forward(model)
-        # Without probabilities there is nothing to compare; GPUs have a policy of their own.
+        # Without probabilities there is nothing to compare; GPUs have their own policy.
         exact = not self._type.has_probabilities or tf.config.list_physical_devices("GPU")
         self._wanted = FLOAT32 if exact else decide(precision, [])
         self.precision = FLOAT32

@@ -1,10 +1,10 @@
 """The display in Kubeflow's UI of a training: the model's metadata, and an entry for TensorBoard.
 
 The v2 UI reads an output called mlpipeline_ui_metadata. Multi-user installs of Kubeflow include a
-viewer: the UI starts TensorBoard in a pod of its own, which reads the logs from the object store
-with credentials named in a pod template. Without the viewer such an entry is a red error, so the
-output shows the command that opens TensorBoard instead. The platform's `tensorboard` setting
-states that the viewer is installed.
+viewer: the UI starts TensorBoard in a separate pod, which reads the logs from the object store with
+credentials named in a pod template. Without the viewer such an entry is a red error, so the output
+shows the command that opens TensorBoard instead. The platform's `tensorboard` setting states that
+the viewer is installed.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def _compare(
 ) -> None:
     """Give each candidate its interval, its difference from the best one, and its place.
 
-    Candidates that cannot be told apart from the best one share the first place.
+    Candidates within noise of the best one share the first place.
     """
     resampled = [
         mean_of_seeds(

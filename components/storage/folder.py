@@ -210,7 +210,7 @@ class Folder:
             True if the condition held and the file was written.
         """
         write = SCHEMES[self.scheme].write_if
-        assert write is not None, self.scheme  # noqa: S101 - disks have locks of their own
+        assert write is not None, self.scheme  # noqa: S101 - disks have other locks
         with self._explained():
             return write(self._files, self._path(below), content, tag)
 

@@ -147,7 +147,7 @@ class Task(TaskDeclaration, ABC):
         Args:
             problem_type: One of the task's.
             label_smoothing_factor: A share of at least 0 and below 1.
-            class_weights: As `class_weights.named_weights` takes it.
+            class_weights: The value of the parameter, see `class_weights.named_weights`.
             targets: The targets of the training split, as `targets` returns them.
             label_names: The label of id i is `label_names[i]`.
         """

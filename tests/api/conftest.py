@@ -45,7 +45,7 @@ class Executed:
     after: dict[str, Any]
 
     def shown(self, cell: int, kind: str) -> str:
-        """What a cell shows: "html", "plain" or "printed"."""
+        """The output of a cell: "html", "plain" or "printed"."""
         found = [
             output.get("text", "") if kind == "printed" else output["data"][f"text/{kind}"]
             for output in self.outputs[cell]

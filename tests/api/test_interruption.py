@@ -52,7 +52,7 @@ def test_ctrl_c(cli: Cli) -> None:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether there is no such process, or only its exit code, which its parent has not read."""
+    """Return True if a process has ended, even if its parent has not read its exit code."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:

@@ -18,7 +18,7 @@ from kfp_finetune.components.artifacts.optimizer_config import Schedule
 
 
 def rate(schedule: Schedule, step: int) -> float:
-    """What a PyTorch optimizer would use for update number `step`."""
+    """The rate that a PyTorch optimizer would use for update number `step`."""
     name = schedule.name if schedule.warmup_steps or schedule.name != "constant" else "flat"
     end = schedule.end_learning_rate
     warmup = {"num_warmup_steps": schedule.warmup_steps}

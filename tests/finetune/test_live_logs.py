@@ -78,7 +78,7 @@ def test_the_run_is_what_the_folder_is_called() -> None:
 
 
 def shown(folder: Path, logs: str, owner: str = f"s3://mlpipeline/p/{RUN_ID}/finetune") -> Any:
-    """What Kubeflow's UI is given to show."""
+    """The metadata for Kubeflow's UI."""
     ui_metadata.write(str(folder / "metadata"), logs, owner)
     (output,) = json.loads((folder / "metadata").read_text())["outputs"]
     return output

@@ -24,7 +24,7 @@ _NOT_TRIED = ("dataset",)
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a message must contain, in whatever words.
+    """The parts that a message must contain, in any wording.
 
     Attributes:
         found: Parts of what was found.

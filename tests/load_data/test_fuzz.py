@@ -116,7 +116,7 @@ OPTIONS = st.fixed_dictionaries(
 
 
 def check(content: bytes, suffix: str, model: Path, **parameters: Any) -> bool:
-    """Whether load_data succeeds; otherwise it says where what is wrong."""
+    """Return True if load_data succeeds; otherwise check that its error is complete."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "data" + suffix)
         path.write_bytes(content)

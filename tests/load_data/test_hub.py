@@ -1,4 +1,4 @@
-"""What is downloaded from the Hub, and what is said when nothing can be; the server is our own."""
+"""Downloads from a local server that replaces the Hub, and messages if they fail."""
 
 from __future__ import annotations
 

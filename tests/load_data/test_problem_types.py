@@ -1,4 +1,4 @@
-"""What a label can be, and what may not happen to a row: load_data end to end."""
+"""Labels of every problem type, and bad rows: load_data end to end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SETS = [["a"], ["b"], ["a", "c"], [], ["c", "b"], ["a", "b", "c"]]
 
 
 class Loaded:
-    """What load_data made of a dataset, put together again by row."""
+    """The result of load_data for a dataset, joined again by row."""
 
     def __init__(self, folder: Path, model: Path, dataset: Path, **parameters: Any) -> None:
         self.out = folder / "out"

@@ -1,4 +1,4 @@
-"""What rows have in common, found a piece at a time, and the memory that takes."""
+"""Repeated texts and groups, found a piece at a time in bounded memory."""
 
 from __future__ import annotations
 

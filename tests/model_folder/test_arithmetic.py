@@ -1,4 +1,4 @@
-"""What a model computes: refused where it is not computed here, and given what it takes."""
+"""Settings that change a model's computation: refused if not implemented, otherwise applied."""
 
 from __future__ import annotations
 

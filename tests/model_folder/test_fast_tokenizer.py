@@ -78,7 +78,7 @@ def ours(folders: Path) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def ask(folders: Path) -> Callable[[int], dict[str, Any]]:
-    """What a version of Transformers makes of all of these folders; asked once."""
+    """The result of a version of Transformers for all of these folders; computed once."""
     said: dict[int, dict[str, Any]] = {}
 
     def run(version: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What Transformers makes of tokenizers' folders; run by whichever Python and version it is."""
+"""Open tokenizer folders with Transformers, in any Python and version."""
 
 from __future__ import annotations
 

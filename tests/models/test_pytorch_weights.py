@@ -1,4 +1,4 @@
-"""What is saved is what PyTorch's classes save and read, to the last bit; without PyTorch."""
+"""Saved weights equal those of PyTorch's classes to the last bit; without PyTorch."""
 
 from __future__ import annotations
 

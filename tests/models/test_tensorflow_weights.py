@@ -22,12 +22,12 @@ FAMILIES = sorted(path.stem for path in (RECORDS / "tensorflow").glob("*.json"))
 
 
 def recorded(family: str) -> dict[str, Any]:
-    """What TensorFlow saved and answered for this family."""
+    """The weights and logits that TensorFlow saved for this family."""
     return json.loads((RECORDS / "tensorflow" / f"{family}.json").read_text())
 
 
 def write_tensorflows(folder: Path, family: str, shards: int = 1, **other: np.ndarray) -> None:
-    """What TensorFlow's class saved, with other values for some of the tensors."""
+    """The weights that TensorFlow's class saved, with other values for some of the tensors."""
     write_config(folder, record(family)["classifier"]["config"])
     tensors = fill(recorded(family)["tensors"]) | other
     write_weights(folder, tensors, shards, layout="tf")

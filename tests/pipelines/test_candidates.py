@@ -1,4 +1,4 @@
-"""What is compared."""
+"""The candidates of a comparison."""
 
 from __future__ import annotations
 

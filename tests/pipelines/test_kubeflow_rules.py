@@ -95,7 +95,7 @@ def test_version_0_1_0s_build_optimizer_fails_as_it_did_on_a_cluster(
 
 
 def left(made: dict[str, dsl.Artifact], values: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """What KFP's executor is called with and writes, for artifacts that a component has filled."""
+    """The arguments and the result of KFP's executor for artifacts that a component has filled."""
     uris = {n: {"artifacts": [{"uri": a.uri}]} for n, a in made.items()}
     written = {n: {"artifacts": [{"uri": a.uri, "metadata": a.metadata}]} for n, a in made.items()}
     text = json.dumps({"parameterValues": values, "artifacts": written})

@@ -1,4 +1,4 @@
-"""What KFP's form posts for a field that was left empty means "not given", in every component."""
+"""An empty field in KFP's form means "not given" in every component."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def test_help_lists_the_choices_of_a_parameter() -> None:
 
 
 def name_of_value(name: str) -> str:
-    """What help shows for the value of an option."""
+    """The text that help shows for the value of an option."""
     from typer.main import get_command
 
     from kfp_finetune.cli.main import app

@@ -1,4 +1,4 @@
-"""What Kubeflow's interface shows of a run: summary, metrics, metadata, and what is cached."""
+"""Kubeflow's interface for a run: summary, metrics, metadata, and cached steps."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_numbers_that_the_metadata_store_would_round_are_text(readme_run: Path) 
 
 
 def cached_by(platform: dict[str, Any]) -> dict[str, Any]:
-    """What KFP's cache key of every step is made from (v2/driver/cache.go), but for the inputs."""
+    """The content of KFP's cache key of every step (v2/driver/cache.go), except the inputs."""
     documents = list(
         yaml.safe_load_all(compiled(PIPELINES["finetune"], Platform.model_validate(platform)))
     )

@@ -65,7 +65,7 @@ class _Column:
         return (not cell and not self._empty) or (cell[:1] == " " and not self._spaced)
 
     def is_typical(self, cell: str, rows: int) -> bool | None:
-        """Compare a cell with those of so many rows; return None if they do not show it."""
+        """Compare a cell with those of a number of rows; return None if that is no evidence."""
         if rows < _ENOUGH_ROWS:
             return None
         if self._values is None or 2 * len(self._values) > rows:

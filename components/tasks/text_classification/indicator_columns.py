@@ -1,4 +1,4 @@
-"""Labels in columns of their own: one column of 0 and 1 for each."""
+"""Labels in separate columns: one column of 0 and 1 for each label."""
 
 from __future__ import annotations
 

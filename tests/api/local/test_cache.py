@@ -99,7 +99,7 @@ Task = dict[str, Any]
 
 
 def run_step(cache: StepCache, task: Task, folder: Path, text: str) -> tuple[bool, dsl.Dataset]:
-    """What KFP does with a cache, around a step that writes one folder."""
+    """KFP's calls of a cache for a step that writes one folder."""
     key = cache.compute_key(**task)
     outputs = cache.get(key)
     if outputs is not None:

@@ -1,4 +1,4 @@
-"""What is shown on a terminal of 80 columns."""
+"""Output on a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ screen.close()
 
 
 def shown(columns: int, *command: str | Path, cwd: Path) -> str:
-    """What a command writes to a terminal of so many columns, without colours."""
+    """The output of a command on a terminal of this width, without colours."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {k: v for k, v in os.environ.items() if k not in ("CI", "COLUMNS", "LINES")}

@@ -25,7 +25,7 @@ _LONGEST_NAME = {"Experiment": 128, "Pipeline": 128, "PipelineVersion": 127}
 
 
 def model(kind: str, body: Any) -> Any:
-    """What came in, as one of the API's models."""
+    """The received body, as one of the API's models."""
     return _API.deserialize(SimpleNamespace(data=json.dumps(body)), kind)
 
 
@@ -44,7 +44,7 @@ def _now() -> datetime:
 
 
 class Registering:
-    """What was made on the server."""
+    """The objects created on the server."""
 
     def __init__(self) -> None:
         self.runs: dict[str, Any] = {}

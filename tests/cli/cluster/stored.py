@@ -1,4 +1,4 @@
-"""What a real run left in its store: the recorded keys, with small contents in the real formats."""
+"""The store of a real run: the recorded keys, with small contents in the real formats."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def keys(name: str) -> list[str]:
 
 
 def content(key: str, model: Path, logs: Path) -> bytes:
-    """What is under a key: what the code reads is real, of the rest the key says what it is."""
+    """The content of a key: real where the code reads it, otherwise only named by the key."""
     parts = key.split("/")
     output = parts[4]
     if output == "model":

@@ -1,4 +1,4 @@
-"""What a server or a network may do: every answer is one sentence, with the right exit code."""
+"""Failures of servers and networks: each is one sentence with the right exit code."""
 
 from __future__ import annotations
 

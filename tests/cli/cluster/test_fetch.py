@@ -163,7 +163,7 @@ def test_record_artifacts_says_where_everything_is(
 
 
 def record_of(uris: dict[str, dict[str, str]]) -> bytes:
-    """What the step record_artifacts writes."""
+    """The list that the step record_artifacts writes."""
     with tempfile.TemporaryDirectory() as folder:
         record_artifacts(f"{folder}/artifacts", "finetune", uris)
         return Path(folder, "artifacts").read_bytes()

@@ -1,4 +1,4 @@
-"""What is read from a real server's answers: the states of steps, their pods, why they wait."""
+"""Recorded responses of a real server: the states of steps, their pods, and why they wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the compiled pipeline says of a platform, and what is refused."""
+"""The compiled pipeline of a platform, and refused settings."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_nothing_said_changes_nothing(tmp_path: Path) -> None:
 
 
 def cache_keys(spec: dict[str, Any], platform: dict[str, Any]) -> dict[str, Any]:
-    """What KFP 2.17 makes each step's key of (driver/cache.go), apart from what a run gives it.
+    """The content of each step's key in KFP 2.17 (driver/cache.go), except for the run's arguments.
 
     Values of parameters, names of input artifacts, the declared outputs, image, command, arguments
     and the names of the volumes; looked up under the pipeline's name.

@@ -20,7 +20,7 @@ MODEL = "data/9834d7137ddbe45b9a18fde068a0cac9/config.json"
 
 @pytest.fixture
 def staged(s3: Bucket) -> None:
-    """What the recorded runs were trained on."""
+    """The data of the recorded runs."""
     client = boto3.client("s3")
     client.create_bucket(Bucket="mlpipeline")
     client.put_object(Bucket="mlpipeline", Key=DATA, Body=b"text,label\na,b\nc,d\n")

@@ -1,4 +1,4 @@
-"""What a run leaves is searched, every file of it, and all that was printed."""
+"""Search every file of a run, and all of its output, for secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said where the machine, and not the input, is the trouble."""
+"""Messages for problems of the machine rather than the input."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Config = dict[str, Any]
 
 @st.composite
 def bert(draw: DrawFn) -> Config:
-    """What BERT and its descendants have in common."""
+    """The settings that BERT and its descendants share."""
     heads = draw(st.integers(1, 4))
     return {
         "model_type": "bert",
