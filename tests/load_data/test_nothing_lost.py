@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -32,9 +33,7 @@ def load(tiny_model: Path, tmp_path: Path) -> Any:
         load_data(Parameters(**parameters), str(out), str(page))
         report = data_report.read(out)
         for text in [*report.notes, *report.warnings]:  # the page shows what the JSON has
-            assert text.replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;") in (
-                page.read_text().replace("&#34;", '"').replace("&gt;", ">")
-            )
+            assert text in html.unescape(re.sub(r"</?span[^>]*>", "", page.read_text()))
         return report
 
     return load
