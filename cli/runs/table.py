@@ -195,7 +195,10 @@ def _column(head: str, cells: Sequence[Any], order: int) -> Column:
 def _schedule(row: dict[str, Any]) -> str:
     if row["candidates"]:
         first, *others = row["candidates"]
-        place = "tied, of" if any(c.get("tied") for c in others) else "best of"
+        is_best = first.get("diagnosis") != "nothing learned" and not any(
+            c.get("tied") for c in others
+        )
+        place = "best of" if is_best else "first of"
         return f"{first['name']}, {place} {len(row['candidates'])}"
     if row["purpose"] == "range_test":
         return "range test"
