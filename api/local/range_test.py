@@ -88,7 +88,11 @@ def _test(
     Returns:
         The test, and the rate to train with.
     """
-    from kfp_finetune.components.build_optimizer.range_test import read_range_test, rising_rate
+    from kfp_finetune.components.build_optimizer.range_test import (
+        LONGER_STEPS,
+        read_range_test,
+        rising_rate,
+    )
     from kfp_finetune.components.build_optimizer.range_test_page import render_range_test
 
     decided = {name: defaults[name] for name in _DECIDED}
@@ -110,7 +114,8 @@ def _test(
     rate = default if test.learning_rate is None else test.learning_rate
     command = _command(values, defaults, rate)
     write_text(folder.path / PAGE, render_range_test(test, default, command))
-    _print(screen, test, rate, folder, command)
+    if test.learning_rate is not None or steps == LONGER_STEPS:
+        _print(screen, test, rate, folder, command)
     return test, rate
 
 

@@ -87,7 +87,7 @@ def read_range_test(
     losses = np.array([r["loss"] for r in updates])
     smooth = smoothed(losses)
     best = int(smooth.argmin())
-    learned = smooth[best] <= constant_loss - margin(losses, smooth, best, constant_loss)
+    learned = smooth[best] <= constant_loss - margin(losses, best, constant_loss)
     limit = constant_loss if learned else _FAR_WORSE * max(constant_loss, float(smooth[0]))
     above = np.flatnonzero(smooth[best:] > limit)
     diverged = best + int(above[0]) if len(above) else None
@@ -126,19 +126,18 @@ def _deviation(updates: int) -> float:
     return max(_WIDTH * updates, 1.0)
 
 
-def margin(losses: np.ndarray, smooth: np.ndarray, best: int, constant_loss: float) -> float:
+def margin(losses: np.ndarray, best: int, constant_loss: float) -> float:
     """The required distance of the lowest smoothed loss below a constant answer's loss.
 
     Args:
         losses: The losses, shape [updates].
-        smooth: The losses, smoothed.
         best: The index of the lowest smoothed loss.
         constant_loss: The loss of the best constant answer.
     """
-    deviation = _deviation(len(losses))
-    near = slice(max(0, best - round(3 * deviation)), best + round(3 * deviation) + 1)
-    spread = float((losses[near] - smooth[near]).std())
-    averaged = 2 * math.sqrt(math.pi) * deviation  # updates that the kernel averages
+    # From the differences before the minimum, and their median: a divergence is no noise.
+    steps = np.abs(np.diff(losses[: max(best, 2) + 1]))
+    spread = 1.4826 * float(np.median(steps)) / math.sqrt(2)
+    averaged = 2 * math.sqrt(math.pi) * _deviation(len(losses))  # updates that the kernel averages
     return max(_CLEARLY * constant_loss, _SIGMAS * spread / math.sqrt(averaged))
 
 
