@@ -388,7 +388,7 @@ def test_a_divergence_that_is_reported_leaves_the_last_good_weights(
 
 def test_a_model_that_does_not_know_the_tokens_is_refused(tiny_data: Path, tmp_path: Path) -> None:
     small = tiny.write_model(tmp_path / "small", vocab_size=9)
-    with pytest.raises(InputError, match=r"tokenizer has 15 tokens; .*small knows 9"):
+    with pytest.raises(InputError, match=r"tokenizer has 15 tokens; .*small has only 9"):
         run(tiny_data, small, tmp_path, {"batch_size": 8, "num_train_epochs": 1.0})
 
 
