@@ -153,7 +153,7 @@ HEALTHY, NOTHING = "healthy", "nothing learned"
             facts(SLOW, [3.6, 2.9, 2.2]), "undertrained", "--num-train-epochs 10", id="falling"
         ),
         pytest.param(
-            # BANKING77, MiniLM, 5e-5 → 0, 3 epochs: measured.
+            # The shape of BANKING77's curve with MiniLM and 5e-5 → 0 over 3 epochs, 64 % right.
             facts(CHANCE - 1.9 * (1 - (1 - X) ** 2), [3.55, 2.75, 2.58], rate=5e-5),
             "undertrained", "--learning-rate 0.0002 --num-train-epochs 10",
             id="levelled out by the rate alone",

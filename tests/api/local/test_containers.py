@@ -39,7 +39,8 @@ def client() -> Iterator[docker.DockerClient]:
 
 
 def left(client: docker.DockerClient) -> list[Any]:
-    return client.containers.list(all=True, filters={"label": "kfp-finetune.run"})
+    of_runs = {"label": "kfp-finetune.run"}
+    return client.containers.list(all=True, ignore_removed=True, filters=of_runs)
 
 
 def in_image(client: docker.DockerClient, code: str, **options: Any) -> str:
