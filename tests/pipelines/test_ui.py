@@ -23,9 +23,9 @@ def artifact(run: Path, step: str, name: str) -> dict[str, Any]:
 
 def test_the_summary_has_verdict_model_data_and_five_metrics(readme_run: Path) -> None:
     text = (readme_run / "evaluate" / "summary").read_text()
-    verdict, model, data, *metrics = [line for line in text.splitlines() if line]
-    assert verdict.startswith("**")
-    assert "test examples" in verdict
+    result, _, model, data, *metrics = [line for line in text.splitlines() if line]
+    assert result.startswith("**")
+    assert "test examples" in result
     assert model.endswith("2 of 2 steps")
     assert "messages.csv, " in data
     assert len(metrics) == 5
