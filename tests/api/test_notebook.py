@@ -14,6 +14,7 @@ import pytest
 
 from kfp_finetune import InputError, load_run
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
+from kfp_finetune.runs.folder import RunFolder
 from tests.api.conftest import Executed
 
 
@@ -25,7 +26,8 @@ def test_progress_is_shown_as_a_table(notebook: Executed) -> None:
     table = notebook.shown(0, "html")
     for step in ("load_data", "count_steps", "build_optimizer", "finetune", "evaluate"):
         assert "✓</td>" in table and f"<b>{step}</b>" in table
-    assert "run first-steps succeeded" in table and "<progress" not in table
+    run = RunFolder.open(notebook.folder / "runs" / "first-steps")
+    assert f"run first-steps {run.outcome}" in table and "<progress" not in table
     assert notebook.shown(0, "printed") == ""
 
 
