@@ -96,12 +96,13 @@ def test_accumulated_batches_make_the_update_of_one_big_batch(
     """Ragged last batches and groups, the clipped gradient and the weighted loss included."""
     plan = count_steps(examples, batch_size, 2, None, accumulation)
     table = tokenized_dataset.open_split(tiny_data, "train").slice(0, examples)
-    rows = Rows(table, tokenized_dataset.read(tiny_data))
+    manifest = tokenized_dataset.read(tiny_data)
+    rows = Rows(table, manifest)
     config = build_optimizer_config(plan.num_train_steps, max_grad_norm=max_grad_norm, **optimizer)
     accumulated, at_once = [], []
     for result, of in ((accumulated, lambda u: u), (at_once, lambda u: merged(rows, u))):
         network.set_weights(initial)
-        loss = TASK.training_loss(SINGLE_LABEL, *loss_parameters, rows.labels)
+        loss = TASK.training_loss(SINGLE_LABEL, *loss_parameters, rows.labels, manifest.label_names)
         trainer = Trainer(network, plan.num_train_steps, loss)
         trainer.compile(optimizer=build_optimizer(config), loss=TASK.loss(SINGLE_LABEL))
         for update in training_dataset(rows, plan, SEED):
@@ -141,7 +142,8 @@ def test_clipping_is_of_the_accumulated_gradient(
     """Clipped batch by batch, the change would be shorter than the limit."""
     plan = count_steps(32, 8, 1, None, 4)
     table = tokenized_dataset.open_split(tiny_data, "train").slice(0, 32)
-    rows = Rows(table, tokenized_dataset.read(tiny_data))
+    manifest = tokenized_dataset.read(tiny_data)
+    rows = Rows(table, manifest)
     config = build_optimizer_config(1, optimizer="sgd", learning_rate=1.0, max_grad_norm=0.01)
     network.set_weights(initial)
     trainer = Trainer(network, 1)
