@@ -14,7 +14,7 @@ from kfp_finetune.components.errors import InputError
 VERSION = version("kfp-finetune")
 # Incremented when an artifact's format changes: steps with different numbers cannot read each
 # other's artifacts.
-FORMATS = 1
+FORMATS = 2
 CLIENT_VARIABLE = "KFP_FINETUNE_CLIENT"
 CLIENT = f"{VERSION} formats={FORMATS}"
 

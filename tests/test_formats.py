@@ -15,7 +15,7 @@ from kfp_finetune.components.artifacts import (
 )
 from kfp_finetune.components.version import FORMATS
 
-HASHES = {1: "62e0ac3221cf"}
+HASHES = {2: "273290e7c053"}
 
 
 def without_words(schema: Any) -> Any:
