@@ -199,11 +199,14 @@ def folders(folder: Path) -> dict[str, Any]:
     }
 
 
-RUNS = (columns, files, without_a_header, numbered_labels, several_labels,
-        numbers, words, pairs, groups, folders)  # fmt: skip
+# Each trains twice; two of them are enough for `make test`.
+OTHERS = (columns, without_a_header, numbered_labels, several_labels, numbers, pairs, groups,
+          folders)  # fmt: skip
 
 
-@pytest.mark.parametrize("case", RUNS)
+@pytest.mark.parametrize(
+    "case", [files, words, *(pytest.param(case, marks=pytest.mark.slow) for case in OTHERS)]
+)
 def test_the_command_on_the_page_gives_the_same_metrics(
     case: Callable[[Path], dict[str, Any]],
     tiny_model: Path,
