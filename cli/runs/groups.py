@@ -49,11 +49,12 @@ def grouped(folders: Sequence[RunFolder], sort: str | None) -> list[Group]:
         if len(alike) == 1:
             found[alike[0]] += found.pop(key)
     groups = []
+    position = {folder.path: number for number, folder in enumerate(folders)}
     for (task, dataset, kind), runs in found.items():
-        newest_first = sorted(runs, key=folders.index)
+        newest_first = sorted(runs, key=lambda folder: position[folder.path])
         metric = _optimised(newest_first) if sort is None else sort.removeprefix(STARTED)
         groups.append(Group(kind or task, dataset, metric, by_metric(newest_first, metric)))
-    return sorted(groups, key=lambda group: min(map(folders.index, group.runs)))
+    return sorted(groups, key=lambda group: min(position[folder.path] for folder in group.runs))
 
 
 def by_metric(folders: Sequence[RunFolder], metric: str) -> list[RunFolder]:

@@ -51,8 +51,8 @@ def finetune(
         base_model: Base model: a folder or a Hub id.
         model_revision: Revision of a Hub model.
         batch_size: Examples per batch, over all devices.
-        num_train_epochs: Passes over the training rows; may be fractional. 0: as many as the
-            schedule has steps for.
+        num_train_epochs: Passes over the training rows; may be fractional. 0: as
+            long as the schedule.
         max_steps: Number of optimizer steps, regardless of the epochs; 0: num_train_epochs decides.
         gradient_accumulation_steps: Batches per optimizer step.
         drop_remainder: Drop the last, smaller batch of an epoch.

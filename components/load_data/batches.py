@@ -56,8 +56,8 @@ def updates(
     """The batches of every update of the run, starting with update `start`.
 
     Yields:
-        The batches of one update: `gradient_accumulation_steps` of them, or as many as are left in
-        the epoch; `num_train_steps - start` times.
+        The batches of one update, `num_train_steps - start` times. There are
+        `gradient_accumulation_steps` of them, or fewer at the end of an epoch.
     """
     group = plan.gradient_accumulation_steps
     step = start

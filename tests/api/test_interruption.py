@@ -6,11 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
+from tests.processes import alive, wait_for
 from tests.toy.command import Cli
 
 SCRIPT = """
@@ -39,22 +38,11 @@ def test_ctrl_c(cli: Cli) -> None:
         stderr=subprocess.PIPE,
     )
     pid_file = cli.folder / "model.pid"
-    deadline = time.monotonic() + 60
-    while not pid_file.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    assert wait_for(pid_file.exists, 60)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert out.splitlines()[-1] == "caught interrupted"
     record = cli.record("long")
     assert record["steps"]["load_data"]["status"] == "succeeded"
-    assert has_ended(int(pid_file.read_text()))
-
-
-def has_ended(pid: int) -> bool:
-    """Return True if a process has ended, even if its parent has not read its exit code."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return True
-    return status.rpartition(")")[2].split()[0] == "Z"
+    assert not alive(int(pid_file.read_text()))

@@ -16,6 +16,7 @@ import pytest
 
 from kfp_finetune.progress.wrapping import wrapped
 from tests.commands import COMMAND
+from tests.processes import read_terminal
 
 URL = "https://example.org/" + "a-long-path/" * 9
 NOTE = "a word-with-hyphens and a sentence that is a good deal longer than one line is wide"
@@ -44,18 +45,9 @@ def shown(columns: int, *command: str | Path, cwd: Path) -> str:
         env=environment | {"TERM": "xterm-256color"},
     )  # fmt: skip
     os.close(theirs)
-    found = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # how a pseudo terminal ends on Linux
-            break
-        if not part:
-            break
-        found += part
-    os.close(ours)
+    found = read_terminal(ours)
     process.wait()
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", found.decode())
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", found)
 
 
 def test_a_run_on_80_columns(tmp_path: Path) -> None:

@@ -8,28 +8,14 @@ import pty
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.processes import alive, read_terminal, wait_for
 from tests.toy.command import Cli
 
 STEPS = ["load_data", "count_steps", "build_optimizer", "finetune", "evaluate"]
-
-
-def alive(pid: int) -> bool:
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
-    return bool(state.stdout.strip()) and not state.stdout.strip().startswith("Z")
-
-
-def wait_for(condition, seconds: float = 30.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_a_run_leaves_a_whole_record(cli: Cli) -> None:
@@ -232,18 +218,9 @@ def on_a_terminal(cli: Cli, environment: dict[str, str]) -> str:
         environment=environment,
     )
     os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # how a pseudo terminal ends on Linux
-            break
-        if not part:
-            break
-        shown += part
-    os.close(ours)
+    shown = read_terminal(ours)
     assert process.wait(timeout=60) == 0, shown
-    return shown.decode()
+    return shown
 
 
 def test_runs_that_start_in_the_same_second_get_folders_of_their_own(tmp_path: Path) -> None:

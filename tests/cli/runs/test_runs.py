@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from kfp_finetune.runs.folder import RunFolder
+from tests.processes import read_terminal
 from tests.toy.command import Cli
 
 SCORES = {"first": 0.9, "second": 0.8, "failed": None, "killed": None}
@@ -192,10 +193,9 @@ def test_on_a_narrow_terminal_no_line_is_wider_than_it(filled: Cli) -> None:
     process = filled.start(
         "runs", stdout=child, stderr=child, environment={"COLUMNS": "50", "TERM": "xterm"}
     )
-    process.wait(60)
     os.close(child)
-    lines = os.read(parent, 100_000).decode().splitlines()
-    os.close(parent)
+    lines = read_terminal(parent).splitlines()
+    assert process.wait(60) == 0
     assert any("first" in line for line in lines)
     assert any("0.9000" in line for line in lines)
     assert max(map(len, lines)) <= 50
