@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,52 +17,82 @@ from kfp_finetune.components import runtime
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.dataset import load_data
 from kfp_finetune.components.load_data.parameters import Parameters
+from tests import tiny
 
 _FIELDS = {field.name: field for field in fields(Parameters)}
 _REMEDY = re.compile(r"(omit )?--([a-z-]+)(?: (\S+))?")
 # The path is an example: the test's own data is elsewhere.
 _NOT_TRIED = ("dataset",)
 
+Files = dict[str, "str | bytes | Callable[[Path], object]"]
+
 
 @dataclass(frozen=True)
-class Refusal:
-    """The parts that a message must contain, in any wording.
+class Case:
+    """Wrong input, and what its message must contain, in any wording.
+
+    A part " ... " of a text below stands for any words; {dir} is the folder of the files, and
+    {file} the first of them.
 
     Attributes:
-        found: Parts of what was found.
-        where: The place, as it is.
-        expected: Parts of what was expected.
-        remedy: Parts of the remedy. One such as "--max-length 40" or "omit --text-pair-column" is
-            tried, too.
+        files: What is in the folder: text, bytes, or a function that makes the file, by name.
+        given: The parameters. The dataset is the first file unless it is given.
+        found: What was found.
+        where: The whole place.
+        expected: What was expected.
+        remedy: What to do. A part such as "--max-length 40" or "omit --text-pair-column" is tried,
+            too.
     """
 
-    found: tuple[str, ...]
-    where: str
-    expected: tuple[str, ...] = ()
-    remedy: tuple[str, ...] = ()
+    files: Files
+    given: dict[str, Any] = field(default_factory=dict)
+    found: str = ""
+    where: str = "{file}"
+    expected: str = ""
+    remedy: str = ""
 
 
-# Files by name; parameters (the dataset is the first file, if no other is named); the message.
-Case = tuple[dict[str, Any], dict[str, Any], Refusal]
+ROWS = tiny.rows(30)
+
+
+def csv_of(data: list[dict[str, Any]]) -> str:
+    """Rows whose cells need no quotes."""
+    return "".join(",".join(map(str, line)) + "\n" for line in [data[0], *map(dict.values, data)])
+
+
+def json_lines(data: list[Any]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in data)
+
+
+def labelled(*labels: Any) -> Files:
+    """A file of JSON lines with these labels, in turn."""
+    rows = [row | {"label": labels[i % len(labels)]} for i, row in enumerate(ROWS)]
+    return {"data.jsonl": json_lines(rows)}
+
+
+def with_column(name: str, *values: str) -> Files:
+    """A CSV file with one more column of these values, in turn."""
+    rows = [row | {name: values[i % len(values)]} for i, row in enumerate(ROWS)]
+    return {"data.csv": csv_of(rows)}
+
+
+GOOD = csv_of(ROWS)
+PLAIN: Files = {"data.csv": GOOD}
 
 
 def check(case: Case, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Run load_data on a case, check its message, and follow the remedy."""
-    files, given, refusal = case
     folder, out, report = tmp_path / "in", tmp_path / "out", tmp_path / "data.html"
     folder.mkdir()
-    for name, content in files.items():
+    for name, content in case.files.items():
         if callable(content):
             content(folder / name)
         elif isinstance(content, bytes):
             (folder / name).write_bytes(content)
         else:
             (folder / name).write_text(content)
-    parameters: dict[str, Any] = {
-        "dataset": f"{{dir}}/{next(iter(files))}",
-        "model": str(model),
-        "max_length": 16,
-    } | given
+    first = f"{{dir}}/{next(iter(case.files))}"
+    parameters = {"dataset": first, "model": str(model), "max_length": 16} | case.given
     for name, value in parameters.items():
         if isinstance(value, str):
             parameters[name] = value.replace("{dir}", str(folder))
@@ -76,26 +108,28 @@ def check(case: Case, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[
     errors = [line[1] for line in lines if line and line[0] == runtime.ERROR_LINE]
     assert [(error["step"], error["kind"]) for error in errors] == [("load_data", "input")]
     error = InputError.from_dict(errors[0])
-    _check_message(error, refusal, folder)
+    _check_message(error, case, {"{file}": first, "{dir}": str(folder), "{here}": str(Path.cwd())})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
     assert not printed.err
-    for remedy in refusal.remedy:
+    for remedy in case.remedy.split(" ... "):
         _follow(remedy, parameters, error.found, tmp_path)
 
 
-def _check_message(error: InputError, refusal: Refusal, folder: Path) -> None:
-    def shown(text: str) -> str:
-        return text.replace(str(folder), "{dir}").replace(str(Path.cwd()), "{here}")
+def _check_message(error: InputError, case: Case, names: dict[str, str]) -> None:
+    def filled(text: str) -> str:
+        for name, value in names.items():
+            text = text.replace(name, value)
+        return text
 
-    assert shown(error.where) == refusal.where
+    assert error.where == filled(case.where)
     for text, parts in (
-        (error.found, refusal.found),
-        (error.expected, refusal.expected),
-        (error.remedy, refusal.remedy),
+        (error.found, case.found),
+        (error.expected, case.expected),
+        (error.remedy, case.remedy),
     ):
         assert text
-        missing = [part for part in parts if part not in shown(text)]
-        assert not missing, f"{shown(text)!r} lacks {missing}"
+        pattern = ".*".join(map(re.escape, filled(parts).split(" ... ")))
+        assert re.search(pattern, text), f"{text!r} lacks {parts!r}"
     for flag in re.findall(r"--([a-z-]+)", error.remedy):
         assert flag.replace("-", "_") in _FIELDS, f"there is no option --{flag}"
 
