@@ -83,6 +83,7 @@ _METRICS = {
     "top_3_accuracy": "Share of texts whose label is among the three most probable.",
     "top_5_accuracy": "Share of texts whose label is among the five most probable.",
     "unseen_recall": "Recall of entities that do not occur in the training data.",
+    "untuned_macro_f1": "Macro-F1 with a threshold of 0.5 for every label.",
     "untuned_micro_f1": "Micro-F1 with a threshold of 0.5 for every label.",
     "weighted_f1": "Mean F1 over labels, weighted by their frequency.",
 }

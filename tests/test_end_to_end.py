@@ -72,7 +72,7 @@ def test_from_data_to_report(work: Path, first: subprocess.CompletedProcess[str]
     }
     assert {"accuracy", "macro_f1", "loss"} <= made["metrics"].keys()
     assert made["metrics"]["accuracy"] > 0.5  # one word decides the label
-    assert made["validation_metrics"].keys() == {"loss", "accuracy"}
+    assert made["validation_metrics"].keys() == {"loss", "accuracy", "macro_f1"}
     assert all((work / "runs" / "first" / path).exists() for path in made["artifacts"].values())
     assert {"tokenized_dataset", "optimizer_config", "model", "tensorboard_logs", "report"} <= set(
         made["artifacts"]

@@ -20,6 +20,7 @@ _NAMES = {
     "seen_recall": "Recall of seen entities",
     "unseen_recall": "Recall of unseen entities",
     "untuned_micro_f1": "Micro-F1 at threshold 0.5",
+    "untuned_macro_f1": "Macro-F1 at threshold 0.5",
 }
 _IN_UNITS = ("mae", "rmse", "mean_error")
 

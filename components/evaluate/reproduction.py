@@ -19,7 +19,7 @@ def training_facts(model: ModelManifest) -> dict[str, Any]:
     """The schedule as a sentence, the step plan, and all other facts by name."""
     kind = get_problem_type(model.problem_type)
     at = " at threshold 0.5" if model.thresholds else ""  # those of the test split are fitted
-    names = {kind.metric: kind.metric_name + at}
+    names = {kind.metric: kind.metric_name + at, "macro_f1": "macro-F1" + at}
     done = count_text(model.updates_done)
     rate, defaults = model.optimizer.schedule.learning_rate, defaults_used(model)
     facts = [

@@ -67,11 +67,13 @@ def finetune(
             training loss only; 0.1 is usual.
         class_weights: Weights of examples in the training loss: none, balanced (by the inverse
             frequency of their label), or weights by label name, such as spam=5,ham=1 or a JSON
-            object. With several labels per row, the weight of having the label.
+            object. With several labels per row, the weight of having the label; balanced: rows
+            without it divided by rows with it.
         label_all_tokens: Train every piece of a tagged word to have its tag, not only the first
             piece.
         metric_for_best_model: Validation metric that selects the best model: loss, or a metric of
-            the task (accuracy, micro_f1, mae).
+            the task (accuracy, macro_f1, micro_f1, f1, mae). Rare labels count as much as frequent
+            ones in macro_f1.
         load_best_model_at_end: Keep the weights of the best evaluation instead of the last ones.
         early_stopping_patience: Stop after this many evaluations without improvement; the schedule
             does not change. 0: do not stop early.

@@ -196,25 +196,14 @@ class TaskDeclaration:
 
     def _check_class_weights(self, class_weights: str, types: Sequence[ProblemType]) -> None:
         """Check that weights are allowed, and have a meaning for one of the problem types."""
-        named = named_weights(class_weights)
-        if class_weights == NONE or any(
-            kind.named_class_weights if named else kind.class_weights for kind in types
-        ):
+        named_weights(class_weights)
+        if class_weights == NONE or any(kind.class_weights for kind in types):
             return
         raise InputError(
-            f"class_weights is {class_weights}, but "
-            + (
-                f"{types[0].name} has no labels to weight"
-                if named
-                else f"in {types[0].name} a row does not have exactly one class"
-            ),
+            f"class_weights is {class_weights}, but {types[0].name} has no labels to weight",
             where="class_weights",
-            expected=self._types_with(
-                lambda kind: kind.named_class_weights if named else kind.class_weights
-            ),
-            remedy="give weights by label name, or omit --class-weights"
-            if not named and any(kind.named_class_weights for kind in types)
-            else "omit --class-weights",
+            expected=self._types_with(lambda kind: kind.class_weights),
+            remedy="omit --class-weights",
         )
 
     def recognizes(self, values: Collection[str]) -> bool:

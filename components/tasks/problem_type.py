@@ -26,8 +26,7 @@ class ProblemType:
             first one is the headline metric: it is plotted, and ranks trials.
         activation: Function that turns logits into probabilities.
         label_smoothing: Whether `label_smoothing_factor` has a meaning.
-        class_weights: Whether `class_weights` may be balanced.
-        named_class_weights: Whether `class_weights` may name labels.
+        class_weights: Whether there are labels that `class_weights` can weight.
         in_hub_config: Whether Transformers knows the name as `problem_type` in config.json.
         metric_name: The headline metric's name within a sentence.
         metric_text: Formats a value of the headline metric.
@@ -56,7 +55,6 @@ class ProblemType:
     activation: Literal["softmax", "sigmoid", "none"]
     label_smoothing: bool = True
     class_weights: bool = True
-    named_class_weights: bool = True
     in_hub_config: bool = False
 
     metric_name: str

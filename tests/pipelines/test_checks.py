@@ -30,6 +30,12 @@ def check(**given: Any) -> None:
         {"optimizer": "sgd", "momentum": 0.9},
         {"label_smoothing_factor": 0.1, "class_weights": "balanced"},
         {"class_weights": "a=2", "problem_type": "multi_label_classification"},
+        {
+            "class_weights": "balanced",
+            "problem_type": "multi_label_classification",
+            "metric_for_best_model": "macro_f1",
+            "load_best_model_at_end": True,
+        },
         {"label_smoothing_factor": 0.1, "problem_type": "multi_label_classification"},
         {"metric_for_best_model": "mae", "load_best_model_at_end": True},
         {
@@ -66,10 +72,7 @@ def test_what_can_be_trained_passes(given: dict[str, Any]) -> None:
         ({"label_smoothing_factor": 1.0}, "label_smoothing_factor"),
         ({"class_weights": "equal"}, "class_weights"),
         ({"class_weights": "a=2", "problem_type": "regression"}, "class_weights"),
-        (
-            {"class_weights": "balanced", "problem_type": "multi_label_classification"},
-            "class_weights",
-        ),
+        ({"class_weights": "balanced", "problem_type": "regression"}, "class_weights"),
         (
             {"label_smoothing_factor": 0.1, "problem_type": "regression"},
             "label_smoothing_factor",

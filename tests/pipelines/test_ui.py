@@ -43,7 +43,7 @@ def test_the_logs_panel_has_lines_for_people_and_none_of_tensorflows(readme_run:
 
 def test_compare_has_validation_metrics_under_evaluates_names(readme_run: Path) -> None:
     training = artifact(readme_run, "finetune", "training_metrics")
-    assert training.keys() == {"accuracy", "loss"}
+    assert training.keys() == {"accuracy", "macro_f1", "loss"}
     assert training.keys() <= artifact(readme_run, "evaluate", "metrics").keys()
 
 

@@ -65,14 +65,16 @@ def test_single_label_loss_is_the_formula(smoothing: float, class_weights: str) 
     assert float(loss(LABELS, LOGITS)) == pytest.approx(values.mean(), rel=1e-6)
 
 
-@pytest.mark.parametrize("class_weights", ["none", *NAMED])
+@pytest.mark.parametrize("class_weights", ["none", "balanced", *NAMED])
 @pytest.mark.parametrize("smoothing", [0.1, 0.7])
 def test_multi_label_loss_is_the_formula(smoothing: float, class_weights: str) -> None:
-    targets = np.random.default_rng(1).integers(0, 2, LOGITS.shape).astype(np.float32)
+    targets = np.array([[1, 0, 0, 1], [1, 1, 0, 1]] + 4 * [[0, 1, 0, 1]], np.float32)
     loss = task.training_loss(MULTI_LABEL, smoothing, class_weights, targets, NAMES)
     smoothed = targets * (1 - smoothing) + smoothing / 2
     share = 1 / (1 + np.exp(-LOGITS.astype(np.float64)))
-    weights = np.ones(4) if class_weights == "none" else np.array([1, 3, 1, 0.5])
+    weights = np.array(
+        {"none": [1, 1, 1, 1], "balanced": [4 / 2, 1 / 5, 1, 1]}.get(class_weights, [1, 3, 1, 0.5])
+    )
     present = weights * smoothed * np.log(share)
     values = -(present + (1 - smoothed) * np.log(1 - share)).mean(axis=-1)
     assert float(loss(targets, LOGITS)) == pytest.approx(values.mean(), rel=1e-5)
@@ -131,20 +133,10 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
             "  where:    label_smoothing_factor\n"
             "  expected: single_label_classification or multi_label_classification\n"
             "  remedy:   omit --label-smoothing-factor\n"
-            "class_weights is balanced, but in regression a row does not have exactly one class\n"
+            "class_weights is balanced, but regression has no labels to weight\n"
             "  where:    class_weights\n"
-            "  expected: single_label_classification\n"
+            "  expected: single_label_classification or multi_label_classification\n"
             "  remedy:   omit --class-weights",
-        ),
-        (
-            0.1,
-            "balanced",
-            MULTI_LABEL,
-            "class_weights is balanced, but in multi_label_classification a row does not have"
-            " exactly one class\n"
-            "  where:    class_weights\n"
-            "  expected: single_label_classification\n"
-            "  remedy:   give weights by label name, or omit --class-weights",
         ),
         (
             0.0,
@@ -194,6 +186,7 @@ def test_weights_of_names_that_are_no_labels_are_refused() -> None:
         (0.1, "balanced", SINGLE_LABEL),
         (0.1, "none", MULTI_LABEL),
         (0.1, "a=2", MULTI_LABEL),
+        (0.1, "balanced", MULTI_LABEL),
     ],
 )
 def test_parameters_with_a_meaning_are_accepted(
@@ -224,6 +217,8 @@ MARKS = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 0, 0]], np.float32)
         (MULTI_LABEL, 0.0, "none", MARKS, np.log([3, 1 / 3, 1e-12])),
         (MULTI_LABEL, 0.2, "none", MARKS, np.log([0.7 / 0.3, 0.3 / 0.7, 0.1 / 0.9])),
         (MULTI_LABEL, 0.0, "b=3", MARKS, np.log([3, 1, 1e-12])),
+        (MULTI_LABEL, 0.0, "balanced", MARKS, np.log([1, 1, 1e-12])),
+        (MULTI_LABEL, 0.2, "balanced", MARKS, np.log([0.7 / 0.9, 0.9 / 0.7, 0.1 / 0.9])),
         (REGRESSION, 0.0, "none", NUMBERS, [2.75]),
     ],
 )

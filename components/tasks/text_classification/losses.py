@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfp_finetune.components.tasks.class_weights import NONE
+from kfp_finetune.components.tasks.class_weights import BALANCED, NONE, named_weights
 from kfp_finetune.components.tasks.losses import (
     constant_cross_entropy,
     cross_entropy,
     entropy,
-    label_weights,
     training_cross_entropy,
 )
 from kfp_finetune.components.tasks.text_classification.problem_types import (
@@ -53,8 +52,9 @@ def training_loss(
         problem_type: The problem type of the targets.
         label_smoothing_factor: s in [0, 1). Single-label: see `training_cross_entropy`.
             Multi-label: the target is 1 - s / 2 or s / 2, as in Keras.
-        class_weights: Single-label: see `training_cross_entropy`. Multi-label: weights by name
-            multiply the loss of the examples that have the label, as `pos_weight` in PyTorch.
+        class_weights: Single-label: see `training_cross_entropy`. Multi-label: the weights
+            multiply the loss of the examples that have the label, as `pos_weight` in PyTorch;
+            "balanced": see `balanced_positive_weights`.
         targets: The targets of the training split.
         label_names: The label of id i is `label_names[i]`.
     """
@@ -81,8 +81,30 @@ def training_loss(
 def _positive_weights(
     class_weights: str, targets: NDArray[Any], label_names: Sequence[str]
 ) -> NDArray[np.float32]:
-    weights = label_weights(class_weights, targets, label_names)
-    return np.ones(len(label_names), np.float32) if weights is None else weights
+    """The weight of having each label, shape [labels]."""
+    if class_weights == BALANCED:
+        return balanced_positive_weights(targets)
+    named = named_weights(class_weights)
+    return np.array([named.get(name, 1) for name in label_names], np.float32)
+
+
+def balanced_positive_weights(targets: NDArray[Any]) -> NDArray[np.float32]:
+    """The weight of having each label: rows without it / rows with it, as PyTorch suggests.
+
+    It makes both sides of a label's loss equally heavy. (`pos_weight` of `BCEWithLogitsLoss`.)
+
+    Args:
+        targets: 0 or 1 for the training split, shape [rows, labels].
+
+    Returns:
+        float32, shape [labels]; 1 for a label that no row or every row has, because nothing tells
+        its sides apart.
+    """
+    present = targets.sum(axis=0, dtype=np.float64)
+    absent = len(targets) - present
+    weights = np.ones(len(present), np.float32)
+    np.divide(absent, present, out=weights, where=(present > 0) & (absent > 0), casting="same_kind")
+    return weights
 
 
 def constant_loss(
@@ -112,21 +134,14 @@ def constant_loss(
 
 def training_metrics(problem_type: str, label_names: Sequence[str]) -> list[Any]:
     """Keras metrics of the validation split during training, besides the loss."""
-    import tensorflow as tf
     from keras import metrics
 
-    class MicroF1(metrics.F1Score):
-        """F1 over all labels of all rows, from logits: a label is predicted above 0."""
+    from kfp_finetune.components.tasks.label_metrics import F1, one_label, several_labels
 
-        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-            super().update_state(y_true, tf.sigmoid(y_pred), sample_weight)
-
+    count = len(label_names)
     if problem_type == SINGLE_LABEL:
-        return [metrics.SparseCategoricalAccuracy(name="accuracy")]
+        accuracy = metrics.SparseCategoricalAccuracy(name="accuracy")
+        return [accuracy, F1("macro", count, one_label)]
     if problem_type == MULTI_LABEL:
-        f1 = MicroF1(average="micro", threshold=0.5, name="micro_f1")
-        # Keras creates its variables at the first batch, which is too late inside a graph.
-        nothing = np.zeros((1, len(label_names)), np.float32)
-        metrics.F1Score.update_state(f1, nothing, nothing)
-        return [f1]
+        return [F1("micro", count, several_labels), F1("macro", count, several_labels)]
     return [metrics.MeanAbsoluteError(name="mae")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, log_expit
 
-from kfp_finetune.components.artifacts.metrics import ClassScores, Metrics
+from kfp_finetune.components.artifacts.metrics import UNTUNED, ClassScores, Metrics
 from kfp_finetune.components.tasks.calibration import (
     DEFAULT_THRESHOLD,
     calibration_of_marks,
@@ -43,7 +43,7 @@ def multi_label(
         labels are all correct), `hamming_loss` (the share of wrong labels), `loss`, `ece`,
         `average_precision` and `roc_auc` (the means over labels), `constant_baseline_micro_f1`
         (the best that a constant set of labels reaches) and, with other thresholds,
-        `untuned_micro_f1`, and scores for every label.
+        `untuned_micro_f1` and `untuned_macro_f1`, and scores for every label.
     """
     predicted = given_marks(logits, thresholds)
     scores = multi_label_tally(truth, predicted, logits)
@@ -57,7 +57,7 @@ def multi_label(
     }
     if thresholds is not None:
         usual = multi_label_tally(truth, given_marks(logits, None), logits)
-        metrics["untuned_micro_f1"] = usual.overall()["micro_f1"]
+        metrics |= {f"{UNTUNED}{name}": usual.overall()[name] for name in ("micro_f1", "macro_f1")}
     for name, values in (("roc_auc", areas), ("average_precision", precisions)):
         if (value := mean_of_known(values)) is not None:
             metrics[name] = value

@@ -58,7 +58,7 @@ def _number_lines(record: dict[str, Any]) -> list[tuple[float | None, str]]:
 PROBLEM_TYPES = (
     ProblemType(
         name=SINGLE_LABEL,
-        training_metrics=("accuracy",),
+        training_metrics=("accuracy", "macro_f1"),
         activation="softmax",
         in_hub_config=True,
         metric_name="accuracy",
@@ -82,9 +82,8 @@ PROBLEM_TYPES = (
     ),
     ProblemType(
         name=MULTI_LABEL,
-        training_metrics=("micro_f1",),
+        training_metrics=("micro_f1", "macro_f1"),
         activation="sigmoid",
-        class_weights=False,
         in_hub_config=True,
         metric_name="micro-F1",
         metric_text=number_text,
@@ -112,7 +111,6 @@ PROBLEM_TYPES = (
         activation="none",
         label_smoothing=False,
         class_weights=False,
-        named_class_weights=False,
         in_hub_config=True,
         metric_name="mean absolute error",
         metric_text=amount_text,

@@ -89,7 +89,7 @@ PROBLEM_TYPES = (
     ),
     ProblemType(
         name=TAGS,
-        training_metrics=("accuracy",),
+        training_metrics=("accuracy", "macro_f1"),
         activation="softmax",
         metric_name="accuracy",
         metric_text=percent_text,

@@ -158,14 +158,17 @@ class TokenClassification(Task):
         return constant_cross_entropy(label_smoothing_factor, class_weights, targets, label_names)
 
     def training_metrics(self, problem_type: str, label_names: Sequence[str]) -> list[Any]:
-        """Accuracy of words; for entities also F1."""
+        """Accuracy of words; for entities also F1, for other tags its mean over the tags."""
+        from kfp_finetune.components.tasks.label_metrics import F1, one_label
         from kfp_finetune.components.tasks.token_classification.word_metrics import (
             EntityF1,
             WordAccuracy,
         )
 
         accuracy = WordAccuracy(name="accuracy")
-        return [EntityF1(label_names), accuracy] if problem_type == ENTITIES else [accuracy]
+        if problem_type == ENTITIES:
+            return [EntityF1(label_names), accuracy]
+        return [accuracy, F1("macro", len(label_names), one_label)]
 
     def calibrate(
         self, problem_type: str, labels: NDArray[Any], logits: NDArray[np.float32]
