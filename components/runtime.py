@@ -41,7 +41,7 @@ def emit(event: str, step: str, **fields: Any) -> None:
     """Print one event line; a note is also printed as text.
 
     Args:
-        event: "started", "progress", "note", "cached" or "finished".
+        event: "started", "progress", "note", "verdict", "cached" or "finished".
         step: The component's name, e.g. "load_data".
         **fields: The values of the event, which JSON can represent.
     """

@@ -20,7 +20,7 @@ from kfp_finetune.local.processes import interruptible
 from kfp_finetune.pipelines import paths
 from kfp_finetune.pipelines.checks import check_installed
 from kfp_finetune.progress.lines import clean
-from kfp_finetune.progress.summary import shown, verdict_rows
+from kfp_finetune.progress.summary import command_on, shown, verdict_rows
 from kfp_finetune.runs import scores
 from kfp_finetune.runs.folder import RunFolder, default_name
 from kfp_finetune.runs.trained_models import find_model, run_of
@@ -185,7 +185,8 @@ def _unwritable(folder: Path, reason: str) -> InputError:
 
 def _told(metrics: Metrics, evaluation: Evaluation) -> list[str]:
     folder, dataset = evaluation.folder.absolute(), evaluation.given["dataset"]
-    rows = scores.lines(metrics) + verdict_rows(metrics.verdict, evaluation.run)
+    rerun = "" if evaluation.run is None else command_on("rerun", evaluation.run)
+    rows = scores.lines(metrics) + verdict_rows(metrics.verdict, rerun)
     rows += [(n, shown(folder / f)) for n, f in (("metrics", METRICS), ("report", REPORT))]
     width = max(len(name) for name, _ in rows)
     examples = counted(metrics.num_examples, "example")

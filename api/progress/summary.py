@@ -20,12 +20,13 @@ def command_on(command: str, folder: RunFolder) -> str:
     return f"kfp-finetune {command} {folder.record.name}{where}"
 
 
-def summary(folder: RunFolder, plan: str) -> list[tuple[str, str]]:
+def summary(folder: RunFolder, plan: str, rerun: str = "") -> list[tuple[str, str]]:
     """The names and values of the summary.
 
     Args:
         folder: A run that has succeeded.
         plan: The plan of steps in one line; "" if unknown.
+        rerun: The command that repeats the run; by default on this machine.
     """
     record = folder.record
     rows = [("plan", plan)] if plan else []
@@ -40,7 +41,7 @@ def summary(folder: RunFolder, plan: str) -> list[tuple[str, str]]:
         (f"validation {n}" + (" at 0.5" if UNTUNED + n in record.metrics else ""), text)
         for n, text in scores.values(record.validation_metrics)
     ]
-    rows += verdict_rows(record.verdict, folder)
+    rows += verdict_rows(record.verdict, rerun or command_on("rerun", folder))
     seconds = sum(step.seconds or 0 for step in record.steps.values())
     rows.append(("time", duration(seconds)))
     for page in PAGES.values():
@@ -54,18 +55,18 @@ def summary(folder: RunFolder, plan: str) -> list[tuple[str, str]]:
     return rows
 
 
-def verdict_rows(verdict: Verdict | None, run: RunFolder | None) -> list[tuple[str, str]]:
+def verdict_rows(verdict: Verdict | None, rerun: str) -> list[tuple[str, str]]:
     """The verdict on a training, and the command that follows its advice.
 
     Args:
         verdict: None if there is none.
-        run: The run to repeat; None if the model stands alone.
+        rerun: The command that repeats the run; "" if the model stands alone.
     """
     if verdict is None:
         return []
     rows = [("verdict", verdict.finding)]
-    if verdict.options and run is not None:
-        rows.append(("next", " ".join([command_on("rerun", run), *as_options(verdict.options)])))
+    if verdict.options and rerun:
+        rows.append(("next", " ".join([rerun, *as_options(verdict.options)])))
     elif verdict.advice:
         rows.append(("next", verdict.advice))
     return rows

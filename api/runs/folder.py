@@ -199,9 +199,7 @@ class RunFolder:
         """The status, and what is wrong with the model of a run that succeeded."""
         verdict = self.record.verdict
         status = self.status()
-        if status != "succeeded" or verdict is None or verdict.is_fine:
-            return status
-        return f"finished: {verdict.kind}"
+        return status if status != "succeeded" or verdict is None else verdict.outcome
 
     def can_be_resumed(self) -> bool:
         """Return True if the folder has a checkpoint, of the run or of a trial."""

@@ -15,6 +15,7 @@ from kfp_finetune.cli.cluster.fetch import fetch as fetch_run
 from kfp_finetune.cli.cluster.observed import find, is_over, status_of
 from kfp_finetune.cli.cluster.platform import Platform
 from kfp_finetune.cli.cluster.submit import Spec, Submission
+from kfp_finetune.cli.cluster.verdicts import outcome_of, rerun_command
 from kfp_finetune.cli.cluster.watch import wait
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.storage.uris import without_secrets
@@ -86,8 +87,9 @@ def start(
             raise
         finally:
             screen.close()
-        rows = [("time", duration(_seconds(run.run))), ("results", rows[-1][1])]
-        screen.summary(f"run {name} succeeded", rows)
+        outcome = outcome_of(cluster, run)
+        rows = [*outcome.rows, ("time", duration(_seconds(run.run))), ("results", rows[-1][1])]
+        screen.summary(f"run {name} {outcome.words}", rows)
 
 
 def terminate(name: str, connection: Connection) -> None:
@@ -124,7 +126,8 @@ def fetch(
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", run.name).strip("-.") or run.id
     target = output or Path("runs", safe)
     folder = fetch_run(cluster, run, target, screen.heading, root=root, everything=everything)
-    screen.summary(f"run {run.name} is in {shown(folder.path)}", summary(folder, ""))
+    rows = summary(folder, "", rerun_command(cluster, run))
+    screen.summary(f"run {run.name} is in {shown(folder.path)}", rows)
 
 
 def cluster_runs(connection: Connection) -> Sequence[dict[str, Any]]:

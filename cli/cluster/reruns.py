@@ -19,6 +19,7 @@ from kfp_finetune.cli.cluster.outputs import Outputs
 from kfp_finetune.cli.cluster.platform import Platform
 from kfp_finetune.cli.cluster.sources import Sources
 from kfp_finetune.cli.cluster.submit import EXPERIMENT, Spec, Submission
+from kfp_finetune.cli.cluster.verdicts import verdict_of
 from kfp_finetune.cli.pipeline.changes import (
     changed,
     earlier_runs,
@@ -81,8 +82,10 @@ def rerun(
     keeps = run is not None and platform_of is None
     spec = run.spec if run is not None and keeps else submitting.compiled_spec(pipeline, platform)
     after = changed(before, changes, pipeline)
-    if record is not None:
-        after |= earlier_runs(record, changes, pipeline)
+    verdict = record.verdict if record is not None else None
+    if record is None and run is not None:
+        verdict = verdict_of(cluster, run)
+    after |= earlier_runs(verdict, changes, pipeline)
     arguments = submitting.prepare(pipeline, after, platform, submission, screen.heading)
     kept = kept_choices(
         lambda: record.chosen if record is not None else _chosen(cluster, run, screen.heading),

@@ -14,6 +14,7 @@ from kfp_finetune.cli.cluster.observed import ObservedRun, find
 from kfp_finetune.cli.cluster.progress import Pace
 from kfp_finetune.cli.cluster.reasons import Reason, of_waiting
 from kfp_finetune.cli.cluster.steps import LONG_WAIT, Step
+from kfp_finetune.cli.cluster.verdicts import outcome_of
 from kfp_finetune.cli.cluster.watch import next_step, reasons_of
 from kfp_finetune.progress.lines import clean, duration
 
@@ -29,7 +30,8 @@ def show(cluster: Cluster, name: str) -> None:
         InputError: If there is no such run.
     """
     run = find(cluster, name)
-    print(f"run {clean(run.name)} ({run.id}): {run.status}")
+    outcome = outcome_of(cluster, run)
+    print(f"run {clean(run.name)} ({run.id}): {outcome.words}")
     print(cluster.link(run.id))
     rows = list(_rows(run))
     width = min(_WIDEST, max((len(title) for title, _, _ in rows), default=0))
@@ -45,6 +47,8 @@ def show(cluster: Cluster, name: str) -> None:
         print(_folded(run.unknown, ""))
     if run.status in ("failed", "terminated"):
         print(next_step(cluster, run, list(reasons.values())))
+    for name, text in outcome.rows:
+        print(_folded(f"{name + ':':<8} {text}", ""))
 
 
 def _folded(line: str, indent: str = "    ") -> str:

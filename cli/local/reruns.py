@@ -65,7 +65,7 @@ def rerun_here(
         print_reused(parameters.read_spec(pipeline.definition), before, after, EXECUTION_PARAMETERS)
     execute(
         pipeline,
-        after | earlier_runs(record, changes, pipeline),
+        after | earlier_runs(record.verdict, changes, pipeline),
         runs_dir=runs_dir,
         name=new_name,
         use_cache=use_cache,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kfp_finetune.components.artifacts.verdict import write_tried
+from kfp_finetune.components.artifacts.verdict import Verdict, write_tried
 from kfp_finetune.components.chosen import CHOSEN
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.not_given import is_given, left_to_choose
@@ -14,7 +14,6 @@ from kfp_finetune.pipelines.parameters import EARLIER_RUNS, FILLED_IN, in_order
 
 if TYPE_CHECKING:
     from kfp_finetune.pipelines.catalog import Pipeline
-    from kfp_finetune.runs.folder import RunRecord
 
 _OF_MODEL = ("model", "model_revision")
 # A revision belongs to its dataset or model.
@@ -63,23 +62,23 @@ def changed(
 
 
 def earlier_runs(
-    record: RunRecord, changes: Mapping[str, Any], pipeline: Pipeline
+    verdict: Verdict | None, changes: Mapping[str, Any], pipeline: Pipeline
 ) -> dict[str, str]:
     """The parameter with the verdicts on the repeated runs.
 
     Args:
-        record: The record of the repeated run.
+        verdict: The verdict on the repeated run; None if it is unknown.
         changes: The parameters that change.
         pipeline: The pipeline of both.
 
     Returns:
-        The parameter; nothing if the run has no verdict, or other data is read.
+        The parameter; nothing without a verdict, or if other data is read.
     """
     steps = {p.name: p.step for p in pipeline_parameters.load(pipeline.definition)}
     reads = {name for name, step in steps.items() if step == "load_data"} - {"seed"}
-    if EARLIER_RUNS not in steps or record.verdict is None or reads & set(changes):
+    if EARLIER_RUNS not in steps or verdict is None or reads & set(changes):
         return {}
-    return {EARLIER_RUNS: write_tried(record.verdict.as_tried())}
+    return {EARLIER_RUNS: write_tried(verdict.as_tried())}
 
 
 def kept_choices(

@@ -57,6 +57,11 @@ class Verdict(_Part):
         return f"{self.finding} {self.advice}".strip()
 
     @property
+    def outcome(self) -> str:
+        """The outcome of a run that has succeeded: whether its model has, too."""
+        return "succeeded" if self.is_fine else f"finished: {self.kind}"
+
+    @property
     def is_fine(self) -> bool:
         """Return True if nothing is known to be wrong."""
         return self.kind in FINE

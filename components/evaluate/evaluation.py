@@ -14,6 +14,7 @@ from kfp_finetune.components.evaluate.split_logits import predict_split
 from kfp_finetune.components.evaluate.summary import render_summary
 from kfp_finetune.components.judgement.facts import Facts
 from kfp_finetune.components.judgement.judge import judge
+from kfp_finetune.components.runtime import emit
 from kfp_finetune.components.storage.files import write_text
 from kfp_finetune.components.tasks.registry import get_task
 
@@ -66,6 +67,7 @@ def evaluate(
         on_other_data=not data.splits["train"].rows,
     )
     metrics.verdict = judge(facts)
+    emit("verdict", "evaluate", verdict=metrics.verdict.model_dump(mode="json"))
     report = render_report(metrics, model, log, data, texts_in_report=texts_in_report)
     metrics_artifact.write(metrics_path, metrics)
     write_text(Path(report_path), report)

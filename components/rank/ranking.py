@@ -44,6 +44,8 @@ def rank_trials(
     board = rank(trials)
     best = board.candidates[0].attempts[0]
     emit("note", "rank", text=board.verdict)
+    if (verdict := trials[best.index].metrics.verdict) is not None:
+        emit("verdict", "rank", verdict=verdict.model_dump(mode="json"))
     shutil.copyfile(metrics_paths[best.index], best_metrics_path)
     write_text(Path(report_path), render_comparison(board, trials))
     leaderboard_artifact.write(leaderboard_path, board)
