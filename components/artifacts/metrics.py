@@ -61,6 +61,9 @@ class Calibration(_Part):
     temperature: float
     before: Reliability
     after: Reliability | None = Field(default=None, description="None: the temperature is 1")
+    rejected_temperature: float | None = Field(
+        default=None, description="as in the model's manifest: fitted, and not used"
+    )
 
 
 class Slice(_Part):

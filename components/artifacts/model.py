@@ -94,7 +94,12 @@ class ModelManifest(BaseModel):
         default=1.0,
         gt=0,
         description="single-label: divides logits to calibrate probabilities; fitted on the"
-        " validation split",
+        " validation split; 1: none, or it would not help",
+    )
+    rejected_temperature: float | None = Field(
+        default=None,
+        description="fitted temperature that is not used, because it does not lower log loss and"
+        " calibration error of the validation split; None: there is none",
     )
     thresholds: list[float] | None = Field(
         default=None,

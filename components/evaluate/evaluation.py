@@ -58,6 +58,8 @@ def evaluate(
     metrics = get_task(model.task).score(
         predictions, train, model, data, SPLIT, with_texts=texts_in_report
     )
+    if metrics.calibration is not None:
+        metrics.calibration.rejected_temperature = model.rejected_temperature
     log = list(model_artifact.read_training_log(model_path))
     facts = Facts(
         metrics,

@@ -75,6 +75,7 @@ def render_report(
         recalls=_recalls(metrics),
         kind=kind,
         calibration=reliability_pictures(metrics.calibration) if metrics.calibration else [],
+        rejected_temperature=metrics.calibration and metrics.calibration.rejected_temperature,
         worse=made_worse(metrics.calibration) if metrics.calibration else [],
         slices=_slices(metrics, kind),
         mistakes=_mistakes(metrics),

@@ -63,6 +63,13 @@ def calibrate(
     logits = predict(network, rows, progress, batch_size)
     task = get_task(data.task)
     fitted = task.calibrate(data.problem_type, rows.labels, logits)
+    if fitted.rejected_temperature is not None:
+        emit(
+            "note",
+            _STEP,
+            text=f"temperature {fitted.rejected_temperature:.3g} is not used: on the validation"
+            " split, it does not lower both log loss and calibration error",
+        )
     if not np.isfinite(logits).all():  # evaluate reports it
         return Validated(fitted)
     predictions = Predictions(table, rows.labels, logits, rows.lengths)

@@ -309,6 +309,7 @@ def describe(
         label_all_tokens=parameters.label_all_tokens,
         constant_loss=constant,
         temperature=fitted.temperature,
+        rejected_temperature=fitted.rejected_temperature,
         thresholds=fitted.thresholds,
         **parameters.selection.chosen(history.evaluations),
         weights_format="pt",

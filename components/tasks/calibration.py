@@ -23,25 +23,31 @@ class Fitted:
     """The result of calibration on the validation split.
 
     Attributes:
-        temperature: Logits are divided by it before softmax; 1 if none was fitted.
+        temperature: Logits are divided by it before softmax; 1 if none was fitted or it would not
+            help.
+        rejected_temperature: The fitted temperature if it would not help; None otherwise.
         thresholds: For every label the probability above which it is predicted; None if a text has
             one label.
     """
 
     temperature: float = 1.0
+    rejected_temperature: float | None = None
     thresholds: list[float] | None = None
 
 
 def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> Fitted:
     """Fit the temperature whose probabilities have the least log loss (Guo et al., 2017).
 
+    It is rejected unless it lowers both the log loss and the calibration error of these examples:
+    the two can disagree, and probabilities that are already calibrated are better left alone.
+
     Args:
         labels: Ids, shape [examples].
         logits: Shape [examples, labels].
 
     Returns:
-        A temperature from 0.25 to 4; above 1 if the model is overconfident. 1 if a logit is not
-        finite, which evaluate reports.
+        A temperature from 0.25 to 4; above 1 if the model is overconfident. 1 if it would not
+        help, or if a logit is not finite, which evaluate reports.
     """
     if not _all_finite(logits):
         return Fitted()
@@ -51,7 +57,15 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> Fitted:
 
     bounds = (np.log(_LOWEST), np.log(_HIGHEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded")
-    return Fitted(temperature=float(np.exp(found.x)))
+    temperature = float(np.exp(found.x))
+    fitted = calibration(labels, logits, temperature)
+    if fitted.after is None or not _improves(fitted.before, fitted.after):
+        return Fitted(rejected_temperature=temperature)
+    return Fitted(temperature=temperature)
+
+
+def _improves(before: Reliability, after: Reliability) -> bool:
+    return after.ece < before.ece and after.loss < before.loss
 
 
 def fit_thresholds(labels: np.ndarray, logits: np.ndarray) -> Fitted:

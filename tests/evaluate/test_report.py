@@ -324,6 +324,15 @@ def test_a_temperature_that_does_not_help_is_reported() -> None:
         assert ("the temperature does not help" in told) == (ece > 0.3 or loss > 0.5)
 
 
+def test_a_rejected_temperature_is_reported() -> None:
+    metrics, *others = make_inputs(names_of(6))
+    assert metrics.calibration is not None
+    told = "A temperature of 1.250 was fitted but is not used"
+    assert told not in Outline(render_report(metrics, *others)).text
+    metrics.calibration.rejected_temperature = 1.25
+    assert told in Outline(render_report(metrics, *others)).text
+
+
 def test_data_and_environment_are_read_by_people() -> None:
     metrics, model, log, dataset = make_inputs(names_of(6))
     environment = {
