@@ -124,6 +124,7 @@ def several_labels(folder: Path) -> dict[str, Any]:
     return {
         "dataset": tiny.write_csv(folder / "rows.csv", rows),
         "label_column": ",".join(tiny.LABELS),
+        "focal_gamma": 2.0,
         "texts_in_report": False,
         "optimizer": "lion",
         "weight_decay": 0.1,

@@ -83,6 +83,7 @@ class ModelManifest(BaseModel):
     seed: int
     label_smoothing_factor: float = 0.0
     class_weights: str = "none"
+    focal_gamma: float = 0.0
     label_all_tokens: bool = False
     constant_loss: float | None = Field(
         default=None,

@@ -29,6 +29,7 @@ def finetune(
     gradient_checkpointing: bool = False,
     label_smoothing_factor: float = 0.0,
     class_weights: str = "none",
+    focal_gamma: float = 0.0,
     label_all_tokens: bool = False,
     metric_for_best_model: str = "loss",
     load_best_model_at_end: bool = False,
@@ -69,6 +70,9 @@ def finetune(
             frequency of their label), or weights by label name, such as spam=5,ham=1 or a JSON
             object. With several labels per row, the weight of having the label; balanced: rows
             without it divided by rows with it.
+        focal_gamma: Exponent of the focal loss: the log loss of an example is multiplied by
+            (1 - p)^gamma, where p is the probability of its label, so that examples that are
+            already predicted well count less; 2 is usual, and 0 is the plain log loss.
         label_all_tokens: Train every piece of a tagged word to have its tag, not only the first
             piece.
         metric_for_best_model: Validation metric that selects the best model: loss, or a metric of
@@ -128,6 +132,7 @@ def finetune(
                 gradient_checkpointing=gradient_checkpointing,
                 label_smoothing_factor=label_smoothing_factor,
                 class_weights=class_weights,
+                focal_gamma=focal_gamma,
                 label_all_tokens=label_all_tokens,
                 metric_for_best_model=metric_for_best_model,
                 load_best_model_at_end=load_best_model_at_end,

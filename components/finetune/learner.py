@@ -51,6 +51,8 @@ class Run:
             "seed": parameters.seed,
             "label_smoothing_factor": parameters.label_smoothing_factor,
             "class_weights": parameters.class_weights,
+            # Omitted at its default: checkpoints from before it existed can be resumed.
+            **({"focal_gamma": parameters.focal_gamma} if parameters.focal_gamma else {}),
             "label_all_tokens": parameters.label_all_tokens,
             "jit_compile": parameters.jit_compile,
             "gradient_checkpointing": parameters.gradient_checkpointing,
@@ -104,9 +106,7 @@ def plan_run(
         parameters.drop_remainder,
     )
     _check_schedule_fits(optimizer.schedule.num_train_steps, plan)
-    get_task(data.task).check_training_loss(
-        parameters.label_smoothing_factor, parameters.class_weights, data.problem_type
-    )
+    get_task(data.task).check_training_loss(parameters.loss, data.problem_type)
     check_names(parameters.class_weights, data.label_names)
     return Run(parameters, tokenized_dataset_path, data, optimizer, plan)
 
@@ -133,11 +133,7 @@ def build(run: Run) -> Learner:
         vocabulary.shrink(network)
     train = Rows(splits["train"], data, vocabulary, label_all_tokens=parameters.label_all_tokens)
     training_loss = task.training_loss(
-        data.problem_type,
-        parameters.label_smoothing_factor,
-        parameters.class_weights,
-        train.labels,
-        data.label_names,
+        data.problem_type, parameters.loss, train.labels, data.label_names
     )
     metrics = task.training_metrics(data.problem_type, data.label_names)
     names = [metric.name for metric in metrics]

@@ -11,6 +11,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune.selection import Selection
 from kfp_finetune.components.repeating import changed
 from kfp_finetune.components.storage.uris import hide, without_secrets
+from kfp_finetune.components.tasks.loss_parameters import LossParameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +58,7 @@ class Parameters:
     gradient_checkpointing: bool = False
     label_smoothing_factor: float = 0.0
     class_weights: str = "none"
+    focal_gamma: float = 0.0
     label_all_tokens: bool = False
     metric_for_best_model: str = "loss"
     load_best_model_at_end: bool = False
@@ -75,6 +77,11 @@ class Parameters:
         object.__setattr__(self, "base_model", hide(self.base_model))
         if problems := check_parameters(vars(self)):
             raise InputError.of_all(problems)
+
+    @property
+    def loss(self) -> LossParameters:
+        """The parameters of the training loss."""
+        return LossParameters.of(vars(self))
 
     @property
     def selection(self) -> Selection:

@@ -20,6 +20,7 @@ _MAY_DIFFER = (
     "optimizer.weight_decay",
     "label_smoothing_factor",
     "class_weights",
+    "focal_gamma",
     "label_all_tokens",
     "selection.patience",
 )

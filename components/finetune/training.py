@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -256,13 +257,9 @@ def restore_weights(learner: Learner) -> None:
 
 def constant_loss(run: Run, learner: Learner) -> float:
     """The training loss of the best constant answer, which a model that learns goes below."""
-    parameters, data = run.parameters, run.data
+    data = run.data
     found = get_task(data.task).constant_loss(
-        data.problem_type,
-        parameters.label_smoothing_factor,
-        parameters.class_weights,
-        learner.train.labels,
-        data.label_names,
+        data.problem_type, run.parameters.loss, learner.train.labels, data.label_names
     )
     return float(f"{found:.6g}")  # the last digits of a logarithm are the machine's
 
@@ -304,8 +301,7 @@ def describe(
         differences=history.differences,
         optimizer=run.optimizer,
         seed=parameters.seed,
-        label_smoothing_factor=parameters.label_smoothing_factor,
-        class_weights=parameters.class_weights,
+        **asdict(parameters.loss),
         label_all_tokens=parameters.label_all_tokens,
         constant_loss=constant,
         temperature=fitted.temperature,

@@ -165,6 +165,8 @@ def _undertrained(facts: Facts) -> _Found | None:
         return None
     level = curves.checks[-1][2]["loss"] if curves.checks else curves.end
     constant = facts.constant_loss if math.isfinite(facts.constant_loss) else curves.start
+    if not curves.checks:  # training losses may be weighted or focal, unlike validation losses
+        constant = whole
     fall = curves.expected_fall(constant)
     falling = level > _ROOM * constant and fall > _WORTH_IT * constant
     if not (falling or _still_rising(facts)):

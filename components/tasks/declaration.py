@@ -6,11 +6,11 @@ Nothing here needs numpy or TensorFlow, so that the light client checks paramete
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.tasks.class_weights import NONE, named_weights
+from kfp_finetune.components.tasks.loss_parameters import LossParameters
 
 if TYPE_CHECKING:
     from kfp_finetune.components.tasks.problem_type import ProblemType
@@ -104,11 +104,8 @@ class TaskDeclaration:
             return []
         metric = parameters["metric_for_best_model"]
         problems = InputError.found_by(lambda: self.check_metric(problem_type, metric))
-        problems += InputError.found_by(
-            lambda: self.check_training_loss(
-                parameters["label_smoothing_factor"], parameters["class_weights"], problem_type
-            )
-        )
+        loss = LossParameters.of(parameters)
+        problems += InputError.found_by(lambda: self.check_training_loss(loss, problem_type))
         if parameters["label_all_tokens"] and not self.per_token:
             problems.append(
                 InputError(
@@ -155,63 +152,23 @@ class TaskDeclaration:
             expected = "loss, or a metric of the problem type: " + "; ".join(of_types)
         raise unknown_metric(metric, expected, known)
 
-    def check_training_loss(
-        self, label_smoothing_factor: float, class_weights: str, problem_type: str
-    ) -> None:
+    def check_training_loss(self, loss: LossParameters, problem_type: str) -> None:
         """Check the parameters of `training_loss`.
 
         Args:
-            label_smoothing_factor: As given.
-            class_weights: As given.
+            loss: As given.
             problem_type: One of the task's, or "auto" if it is not known yet: then only the values
                 are checked.
 
         Raises:
             InputError: If a value is not allowed, or has no meaning for the problem type.
         """
-        types = self.types_for(problem_type)
-        problems = []
-        if not 0 <= label_smoothing_factor < 1:
-            problems.append(
-                InputError(
-                    f"label_smoothing_factor is {label_smoothing_factor:g}",
-                    where="label_smoothing_factor",
-                    expected="a share of at least 0 and below 1",
-                    remedy="--label-smoothing-factor 0.1",
-                )
-            )
-        elif label_smoothing_factor and not any(kind.label_smoothing for kind in types):
-            problems.append(
-                InputError(
-                    f"label_smoothing_factor is {label_smoothing_factor:g}, but {types[0].name}"
-                    " has no labels to smooth",
-                    where="label_smoothing_factor",
-                    expected=self._types_with(lambda kind: kind.label_smoothing),
-                    remedy="omit --label-smoothing-factor",
-                )
-            )
-        problems += InputError.found_by(lambda: self._check_class_weights(class_weights, types))
-        if problems:
+        if problems := loss.problems(self.types_for(problem_type), self.problem_types):
             raise InputError.of_all(problems)
-
-    def _check_class_weights(self, class_weights: str, types: Sequence[ProblemType]) -> None:
-        """Check that weights are allowed, and have a meaning for one of the problem types."""
-        named_weights(class_weights)
-        if class_weights == NONE or any(kind.class_weights for kind in types):
-            return
-        raise InputError(
-            f"class_weights is {class_weights}, but {types[0].name} has no labels to weight",
-            where="class_weights",
-            expected=self._types_with(lambda kind: kind.class_weights),
-            remedy="omit --class-weights",
-        )
 
     def recognizes(self, values: Collection[str]) -> bool:
         """Return True if distinct values are evidently labels of this task, not texts."""
         return False
-
-    def _types_with(self, has: Callable[[ProblemType], bool]) -> str:
-        return " or ".join(kind.name for kind in self.problem_types if has(kind))
 
 
 def unknown_metric(metric: str, expected: str, known: Sequence[str]) -> InputError:

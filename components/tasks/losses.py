@@ -1,4 +1,4 @@
-"""The cross-entropy of single labels, with label smoothing and class weights."""
+"""The losses of labels: cross-entropy with label smoothing and class weights, and focal loss."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfp_finetune.components.tasks.class_weights import BALANCED, NONE, named_weights
+from kfp_finetune.components.tasks.class_weights import BALANCED, named_weights
+from kfp_finetune.components.tasks.loss_parameters import LossParameters
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+# A logit whose exponential is 0.
+_NO_LABEL = -1e9
 
 
 def cross_entropy() -> Any:
@@ -21,19 +25,20 @@ def cross_entropy() -> Any:
 
 
 def training_cross_entropy(
-    label_smoothing_factor: float,
-    class_weights: str,
+    parameters: LossParameters,
     targets: NDArray[np.int32],
     label_names: Sequence[str],
 ) -> Any:
     """The cross-entropy that training minimizes.
 
     Args:
-        label_smoothing_factor: s in [0, 1). The target is 1 - s + s / labels for the label and
-            s / labels for the others, as in Keras.
-        class_weights: "balanced" multiplies an example's loss by n / (labels × n of its label),
-            with examples counted in the training split, as in scikit-learn; "none" by 1. Weights by
-            name multiply it by the weight of its label, which is 1 for labels that are not named.
+        parameters: `label_smoothing_factor`: s in [0, 1). The target is 1 - s + s / labels for the
+            label and s / labels for the others, as in Keras.
+            `class_weights`: "balanced" multiplies an example's loss by n / (labels × n of its
+            label), with examples counted in the training split, as in scikit-learn; "none" by 1.
+            Weights by name multiply it by the weight of its label, which is 1 for labels that are
+            not named.
+            `focal_gamma`: multiplies it by (1 - p)^gamma, see `focal_loss`; 0 by 1.
         targets: Label ids of the training split.
         label_names: The label of id i is `label_names[i]`.
 
@@ -44,24 +49,28 @@ def training_cross_entropy(
         labels.) Over the training split balanced weights average 1, so the learning rate keeps its
         meaning.
     """
-    if label_smoothing_factor == 0 and class_weights == NONE:
+    if parameters.is_plain:
         return None
     import tensorflow as tf
     from keras import losses
 
-    weights = label_weights(class_weights, targets, label_names)
+    weights = label_weights(parameters.class_weights, targets, label_names)
 
     class TrainingLoss(losses.Loss):
-        """Cross-entropy with smoothed labels, times the weight of the true label."""
+        """Focal loss, or cross-entropy with smoothed labels, times the weight of the true label."""
 
         def call(self, y_true: Any, y_pred: Any) -> Any:
             y_true = tf.cast(y_true, tf.int32)  # Keras turns ids into floats when it is called
-            values = losses.categorical_crossentropy(
-                tf.one_hot(y_true, tf.shape(y_pred)[-1]),
-                y_pred,
-                from_logits=True,
-                label_smoothing=label_smoothing_factor,
-            )
+            one_hot = tf.one_hot(y_true, tf.shape(y_pred)[-1])
+            if parameters.focal_gamma:
+                values = focal_loss(log_odds(one_hot, y_pred), parameters.focal_gamma)
+            else:
+                values = losses.categorical_crossentropy(
+                    one_hot,
+                    y_pred,
+                    from_logits=True,
+                    label_smoothing=parameters.label_smoothing_factor,
+                )
             if weights is None:
                 return values
             # The last labels may have no example, but pieces of words may be trained to have them.
@@ -71,13 +80,42 @@ def training_cross_entropy(
     return TrainingLoss()
 
 
+def focal_loss(log_odds: Any, gamma: float) -> Any:
+    """The focal loss -(1 - p)^gamma log p of the probability p = sigmoid(log-odds).
+
+    Lin et al. 2017, arXiv:1708.02002, equation 4. From log-odds, neither the loss nor its gradient
+    overflows, for any gamma above 0. Keras' focal losses take one-hot labels and clip
+    probabilities.
+    """
+    import tensorflow as tf
+
+    return tf.exp(-gamma * tf.nn.softplus(log_odds)) * tf.nn.softplus(-log_odds)
+
+
+def log_odds(one_hot: Any, logits: Any) -> Any:
+    """The log-odds of the true label: its logit minus the logsumexp of all others.
+
+    Args:
+        one_hot: float32, shape [..., labels].
+        logits: float32, shape [..., labels].
+
+    Returns:
+        float32, shape [...]; the label's softmax is their sigmoid.
+    """
+    import tensorflow as tf
+
+    own = tf.reduce_sum(one_hot * logits, axis=-1)
+    others = tf.where(one_hot > 0, _NO_LABEL, logits)
+    return own - tf.reduce_logsumexp(others, axis=-1)
+
+
 def label_weights(
     class_weights: str, targets: NDArray[np.int32], label_names: Sequence[str]
 ) -> NDArray[np.float32] | None:
     """The weight of every label; None if all are 1.
 
     Args:
-        class_weights: As `training_cross_entropy` takes it.
+        class_weights: As in `LossParameters`.
         targets: Label ids of the training split, shape [rows].
         label_names: The label of id i is `label_names[i]`.
     """
@@ -88,34 +126,35 @@ def label_weights(
 
 
 def constant_cross_entropy(
-    label_smoothing_factor: float,
-    class_weights: str,
+    parameters: LossParameters,
     targets: NDArray[np.int32],
     label_names: Sequence[str],
 ) -> float:
     """The smallest `training_cross_entropy` of a constant answer, in nats.
 
-    It is the entropy of the smoothed and weighted distribution of the labels.
+    It is the entropy of the smoothed and weighted distribution of the labels. Of a focal loss it is
+    the loss of answering that distribution, an upper bound of the smallest one.
 
     Args:
-        label_smoothing_factor: As `training_cross_entropy` takes it.
-        class_weights: As `training_cross_entropy` takes it.
+        parameters: As `training_cross_entropy` takes them.
         targets: Label ids of the training split; at least one.
         label_names: The label of id i is `label_names[i]`.
     """
     num_labels = len(label_names)
     counts = np.bincount(targets, minlength=num_labels).astype(np.float64)
-    weights = label_weights(class_weights, targets, label_names)
+    weights = label_weights(parameters.class_weights, targets, label_names)
     if weights is not None:
         counts[: len(weights)] *= weights
     shares = counts / counts.sum()
-    smoothed = (1 - label_smoothing_factor) * shares + label_smoothing_factor / num_labels
-    return float(counts.sum() / len(targets) * entropy(smoothed).sum())
+    smoothing = parameters.label_smoothing_factor
+    smoothed = (1 - smoothing) * shares + smoothing / num_labels
+    summands = entropy(smoothed, parameters.focal_gamma)
+    return float(counts.sum() / len(targets) * summands.sum())
 
 
-def entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The summands of the entropy in nats: -p log p, and 0 for 0."""
-    return -shares * np.log(np.where(shares > 0, shares, 1))
+def entropy(shares: NDArray[np.float64], focal_gamma: float = 0.0) -> NDArray[np.float64]:
+    """The summands of the entropy in nats, -(1 - p)^gamma p log p, and 0 for 0."""
+    return -((1 - shares) ** focal_gamma) * shares * np.log(np.where(shares > 0, shares, 1))
 
 
 def balanced_class_weights(targets: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -25,8 +25,7 @@ class ProblemType:
         training_metrics: Metrics of the validation split during training, besides the loss. The
             first one is the headline metric: it is plotted, and ranks trials.
         activation: Function that turns logits into probabilities.
-        label_smoothing: Whether `label_smoothing_factor` has a meaning.
-        class_weights: Whether there are labels that `class_weights` can weight.
+        has_labels: Whether the model predicts labels, so that `LossParameters` have a meaning.
         in_hub_config: Whether Transformers knows the name as `problem_type` in config.json.
         metric_name: The headline metric's name within a sentence.
         metric_text: Formats a value of the headline metric.
@@ -53,8 +52,7 @@ class ProblemType:
     name: str
     training_metrics: tuple[str, ...]
     activation: Literal["softmax", "sigmoid", "none"]
-    label_smoothing: bool = True
-    class_weights: bool = True
+    has_labels: bool = True
     in_hub_config: bool = False
 
     metric_name: str

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
     from kfp_finetune.components.tasks.calibration import Fitted
     from kfp_finetune.components.tasks.labels import LabelContext, Labels
+    from kfp_finetune.components.tasks.loss_parameters import LossParameters
     from kfp_finetune.components.tasks.predictions import Prediction, Predictions
     from kfp_finetune.components.tasks.scores.tally import Tally
     from kfp_finetune.components.tasks.tokenization import RowTokenizer
@@ -137,8 +138,7 @@ class Task(TaskDeclaration, ABC):
     def training_loss(
         self,
         problem_type: str,
-        label_smoothing_factor: float,
-        class_weights: str,
+        parameters: LossParameters,
         targets: NDArray[Any],
         label_names: Sequence[str],
     ) -> Any:
@@ -146,8 +146,7 @@ class Task(TaskDeclaration, ABC):
 
         Args:
             problem_type: One of the task's.
-            label_smoothing_factor: A share of at least 0 and below 1.
-            class_weights: The value of the parameter, see `class_weights.named_weights`.
+            parameters: The parameters of the loss, as `LossParameters.problems` allows them.
             targets: The targets of the training split, as `targets` returns them.
             label_names: The label of id i is `label_names[i]`.
         """
@@ -156,17 +155,17 @@ class Task(TaskDeclaration, ABC):
     def constant_loss(
         self,
         problem_type: str,
-        label_smoothing_factor: float,
-        class_weights: str,
+        parameters: LossParameters,
         targets: NDArray[Any],
         label_names: Sequence[str],
     ) -> float:
         """The training loss of the best constant answer: what is reached without reading a text.
 
+        With a focal loss it is that of answering the weighted label frequencies, an upper bound.
+
         Args:
             problem_type: One of the task's.
-            label_smoothing_factor: As `training_loss` takes it.
-            class_weights: As `training_loss` takes it.
+            parameters: As `training_loss` takes them.
             targets: The targets of the training split, as `targets` returns them; at least one.
             label_names: As `training_loss` takes it.
         """

@@ -26,6 +26,7 @@ from kfp_finetune.components.finetune.trainer import (
 )
 from kfp_finetune.components.load_data.steps import count_steps
 from kfp_finetune.components.models.loading import load_classifier
+from kfp_finetune.components.tasks.loss_parameters import LossParameters
 from kfp_finetune.components.tasks.text_classification.problem_types import SINGLE_LABEL
 from kfp_finetune.components.tasks.text_classification.task import TASK
 from tests import tiny
@@ -80,7 +81,13 @@ def merged(rows: Rows, update: dict[str, Any]) -> dict[str, Any]:
         ]
     ),
     max_grad_norm=st.sampled_from([None, 0.05]),
-    loss_parameters=st.sampled_from([(0.0, "none"), (0.1, "none"), (0.0, "balanced")]),
+    loss_parameters=st.sampled_from(
+        [
+            LossParameters(),
+            LossParameters(label_smoothing_factor=0.1),
+            LossParameters(class_weights="balanced", focal_gamma=2.0),
+        ]
+    ),
 )
 def test_accumulated_batches_make_the_update_of_one_big_batch(
     tiny_data: Path,
@@ -91,7 +98,7 @@ def test_accumulated_batches_make_the_update_of_one_big_batch(
     accumulation: int,
     optimizer: dict[str, Any],
     max_grad_norm: float | None,
-    loss_parameters: tuple[float, str],
+    loss_parameters: LossParameters,
 ) -> None:
     """Ragged last batches and groups, the clipped gradient and the weighted loss included."""
     plan = count_steps(examples, batch_size, 2, None, accumulation)
@@ -102,7 +109,7 @@ def test_accumulated_batches_make_the_update_of_one_big_batch(
     accumulated, at_once = [], []
     for result, of in ((accumulated, lambda u: u), (at_once, lambda u: merged(rows, u))):
         network.set_weights(initial)
-        loss = TASK.training_loss(SINGLE_LABEL, *loss_parameters, rows.labels, manifest.label_names)
+        loss = TASK.training_loss(SINGLE_LABEL, loss_parameters, rows.labels, manifest.label_names)
         trainer = Trainer(network, plan.num_train_steps, loss)
         trainer.compile(optimizer=build_optimizer(config), loss=TASK.loss(SINGLE_LABEL))
         for update in training_dataset(rows, plan, SEED):

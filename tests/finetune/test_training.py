@@ -276,7 +276,8 @@ def test_training_minimizes_its_own_loss_and_evaluations_measure_the_plain_one(
         return manifest, scalars(tmp_path / name / "logs", "train/loss")[0]
 
     plain, plain_loss = trained("plain")
-    for parameters in ({"label_smoothing_factor": 0.3}, {"class_weights": "balanced"}):
+    others = {"label_smoothing_factor": 0.3}, {"class_weights": "balanced"}, {"focal_gamma": 2.0}
+    for parameters in others:
         other, other_loss = trained(next(iter(parameters)), **parameters)
         assert plain.validation_metrics == other.validation_metrics
         assert other.model_dump().items() >= parameters.items()

@@ -29,6 +29,7 @@ def check(**given: Any) -> None:
         {"lr_scheduler_type": "cosine_with_restarts", "num_cycles": 4, "warmup_steps": 100},
         {"optimizer": "sgd", "momentum": 0.9},
         {"label_smoothing_factor": 0.1, "class_weights": "balanced"},
+        {"focal_gamma": 2.0, "class_weights": "balanced"},
         {"class_weights": "a=2", "problem_type": "multi_label_classification"},
         {
             "class_weights": "balanced",
@@ -71,6 +72,9 @@ def test_what_can_be_trained_passes(given: dict[str, Any]) -> None:
         ),
         ({"label_smoothing_factor": 1.0}, "label_smoothing_factor"),
         ({"class_weights": "equal"}, "class_weights"),
+        ({"focal_gamma": -1.0}, "focal_gamma"),
+        ({"focal_gamma": 2.0, "label_smoothing_factor": 0.1}, "focal_gamma"),
+        ({"focal_gamma": 2.0, "problem_type": "regression"}, "focal_gamma"),
         ({"class_weights": "a=2", "problem_type": "regression"}, "class_weights"),
         ({"class_weights": "balanced", "problem_type": "regression"}, "class_weights"),
         (

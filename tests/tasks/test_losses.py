@@ -14,6 +14,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.tasks.class_weights import check_names
+from kfp_finetune.components.tasks.loss_parameters import LossParameters
 from kfp_finetune.components.tasks.losses import balanced_class_weights
 from kfp_finetune.components.tasks.registry import PROBLEM_TYPES, TASKS, get_task, task_of
 from kfp_finetune.components.tasks.text_classification import losses as task
@@ -31,6 +32,14 @@ LABELS = np.array([0, 1, 3, 0, 0, 1], np.int32)
 LOGITS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32) * 3
 REAL = np.array([1, 1, 1, 1, 0, 0], np.float32)  # a batch is filled up with rows of weight 0
 
+PLAIN = LossParameters()
+
+
+def of(smoothing: float, class_weights: str = "none", gamma: float = 0.0) -> LossParameters:
+    return LossParameters(
+        label_smoothing_factor=smoothing, class_weights=class_weights, focal_gamma=gamma
+    )
+
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
@@ -38,7 +47,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("problem_type", PROBLEM_TYPES)
 def test_the_defaults_train_on_the_plain_loss(problem_type: str) -> None:
-    assert task_of(problem_type).training_loss(problem_type, 0.0, "none", TRAINING, NAMES) is None
+    assert task_of(problem_type).training_loss(problem_type, PLAIN, TRAINING, NAMES) is None
 
 
 def test_the_plain_loss_is_sparse_categorical_cross_entropy_on_logits() -> None:
@@ -53,7 +62,7 @@ def test_single_label_loss_is_the_formula(smoothing: float, class_weights: str) 
     if smoothing == 0 and class_weights == "none":
         loss = task.loss(SINGLE_LABEL)
     else:
-        loss = task.training_loss(SINGLE_LABEL, smoothing, class_weights, TRAINING, NAMES)
+        loss = task.training_loss(SINGLE_LABEL, of(smoothing, class_weights), TRAINING, NAMES)
     target = np.eye(4)[LABELS] * (1 - smoothing) + smoothing / 4
     values = -(target * log_softmax(LOGITS.astype(np.float64))).sum(axis=-1)
     if class_weights == "balanced":
@@ -69,7 +78,7 @@ def test_single_label_loss_is_the_formula(smoothing: float, class_weights: str) 
 @pytest.mark.parametrize("smoothing", [0.1, 0.7])
 def test_multi_label_loss_is_the_formula(smoothing: float, class_weights: str) -> None:
     targets = np.array([[1, 0, 0, 1], [1, 1, 0, 1]] + 4 * [[0, 1, 0, 1]], np.float32)
-    loss = task.training_loss(MULTI_LABEL, smoothing, class_weights, targets, NAMES)
+    loss = task.training_loss(MULTI_LABEL, of(smoothing, class_weights), targets, NAMES)
     smoothed = targets * (1 - smoothing) + smoothing / 2
     share = 1 / (1 + np.exp(-LOGITS.astype(np.float64)))
     weights = np.array(
@@ -82,9 +91,57 @@ def test_multi_label_loss_is_the_formula(smoothing: float, class_weights: str) -
 
 def test_smoothing_is_that_of_keras() -> None:
     keras = keras_library.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
-    ours = task.training_loss(SINGLE_LABEL, 0.2, "none", TRAINING, NAMES)
+    ours = task.training_loss(SINGLE_LABEL, of(0.2), TRAINING, NAMES)
     theirs = keras(tf.one_hot(LABELS, 4), LOGITS, REAL)
     assert float(ours(LABELS, LOGITS, REAL)) == pytest.approx(float(theirs), rel=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+@pytest.mark.parametrize("class_weights", ["none", "b=3,d=0.5"])
+def test_focal_loss_of_one_label_is_the_formula_and_that_of_keras(
+    class_weights: str, gamma: float
+) -> None:
+    ours = task.training_loss(SINGLE_LABEL, of(0.0, class_weights, gamma), TRAINING, NAMES)
+    values = -log_softmax(LOGITS.astype(np.float64))[np.arange(6), LABELS]
+    values *= (1 - np.exp(-values)) ** gamma
+    alpha = np.array([1, 1, 1, 1] if class_weights == "none" else [1, 3, 1, 0.5])
+    expected = values * alpha[LABELS]
+    np.testing.assert_allclose(ours.call(LABELS, LOGITS), expected, rtol=1e-5)
+    keras = keras_library.losses.CategoricalFocalCrossentropy(alpha, gamma, from_logits=True)
+    theirs = keras(tf.one_hot(LABELS, 4), LOGITS, REAL)
+    assert float(ours(LABELS, LOGITS, REAL)) == pytest.approx(float(theirs), rel=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+@pytest.mark.parametrize("class_weights", ["none", "b=3,d=0.5"])
+def test_focal_loss_of_several_labels_is_the_formula_and_that_of_keras(
+    class_weights: str, gamma: float
+) -> None:
+    targets = np.random.default_rng(1).integers(0, 2, LOGITS.shape).astype(np.float32)
+    ours = task.training_loss(MULTI_LABEL, of(0.0, class_weights, gamma), targets, NAMES)
+    share = 1 / (1 + np.exp(-LOGITS.astype(np.float64)))
+    of_truth = np.where(targets == 1, share, 1 - share)
+    values = -((1 - of_truth) ** gamma) * np.log(of_truth)
+    if class_weights != "none":
+        values *= np.where(targets == 1, [1, 3, 1, 0.5], 1)
+    np.testing.assert_allclose(ours.call(targets, LOGITS), values.mean(axis=-1), rtol=1e-5)
+    if class_weights == "none":
+        keras = keras_library.losses.BinaryFocalCrossentropy(gamma=gamma, from_logits=True)
+        theirs = float(keras(targets, LOGITS))
+        assert float(ours(targets, LOGITS)) == pytest.approx(theirs, rel=1e-5)
+
+
+@pytest.mark.parametrize("problem_type", [SINGLE_LABEL, MULTI_LABEL])
+def test_focal_loss_of_certain_answers_is_finite(problem_type: str) -> None:
+    """(1 - p)^gamma has an infinite slope at p = 1 if gamma is below 1."""
+    logits = tf.constant([[1e4, 0, -1e4], [-1e4, 0, 1e4], [100, 0, 0]], tf.float32)
+    labels = np.zeros(3, np.int32) if problem_type == SINGLE_LABEL else np.eye(3, dtype=np.float32)
+    loss = task.training_loss(problem_type, of(0.0, "none", 0.5), labels, NAMES[:3])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        values = loss.call(labels, logits)
+    assert np.isfinite(values).all()
+    assert np.isfinite(tape.gradient(values, logits)).all()
 
 
 @settings(deadline=None)  # the first call may import
@@ -100,11 +157,12 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("smoothing", "class_weights", "problem_type", "message"),
+    ("smoothing", "class_weights", "gamma", "problem_type", "message"),
     [
         (
             1.0,
             "none",
+            0.0,
             "auto",
             "label_smoothing_factor is 1\n"
             "  where:    label_smoothing_factor\n"
@@ -114,11 +172,16 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
         (
             -0.1,
             "balance",
+            -1.0,
             "auto",
             "label_smoothing_factor is -0.1\n"
             "  where:    label_smoothing_factor\n"
             "  expected: a share of at least 0 and below 1\n"
             "  remedy:   --label-smoothing-factor 0.1\n"
+            "focal_gamma is -1\n"
+            "  where:    focal_gamma\n"
+            "  expected: a number of at least 0; 2 is usual\n"
+            "  remedy:   --focal-gamma 2\n"
             "unknown class_weights 'balance'\n"
             "  where:    class_weights\n"
             "  expected: none, balanced, or weights by label name\n"
@@ -128,12 +191,13 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
         (
             0.1,
             "balanced",
+            0.0,
             REGRESSION,
-            "label_smoothing_factor is 0.1, but regression has no labels to smooth\n"
+            "label_smoothing_factor is 0.1, but regression has no labels\n"
             "  where:    label_smoothing_factor\n"
             "  expected: single_label_classification or multi_label_classification\n"
             "  remedy:   omit --label-smoothing-factor\n"
-            "class_weights is balanced, but regression has no labels to weight\n"
+            "class_weights is balanced, but regression has no labels\n"
             "  where:    class_weights\n"
             "  expected: single_label_classification or multi_label_classification\n"
             "  remedy:   omit --class-weights",
@@ -141,15 +205,31 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
         (
             0.0,
             "a=2",
+            2.0,
             REGRESSION,
-            "class_weights is a=2, but regression has no labels to weight\n"
+            "class_weights is a=2, but regression has no labels\n"
             "  where:    class_weights\n"
             "  expected: single_label_classification or multi_label_classification\n"
-            "  remedy:   omit --class-weights",
+            "  remedy:   omit --class-weights\n"
+            "focal_gamma is 2, but regression has no labels\n"
+            "  where:    focal_gamma\n"
+            "  expected: single_label_classification or multi_label_classification\n"
+            "  remedy:   omit --focal-gamma",
+        ),
+        (
+            0.1,
+            "none",
+            2.0,
+            SINGLE_LABEL,
+            "focal_gamma is 2 and label_smoothing_factor is 0.1\n"
+            "  where:    focal_gamma\n"
+            "  expected: one of the two: the focal loss is defined for labels without smoothing\n"
+            "  remedy:   omit --label-smoothing-factor, or omit --focal-gamma",
         ),
         (
             0.0,
             "a=2,b=-1",
+            0.0,
             SINGLE_LABEL,
             "the weight of label 'b' is not a positive number\n"
             "  where:    class_weights: a=2,b=-1\n"
@@ -159,10 +239,12 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
     ],
 )
 def test_parameters_without_a_meaning_are_refused(
-    smoothing: float, class_weights: str, problem_type: str, message: str
+    smoothing: float, class_weights: str, gamma: float, problem_type: str, message: str
 ) -> None:
     with pytest.raises(InputError) as error:
-        get_task("text-classification").check_training_loss(smoothing, class_weights, problem_type)
+        get_task("text-classification").check_training_loss(
+            of(smoothing, class_weights, gamma), problem_type
+        )
     assert str(error.value) == message
 
 
@@ -179,20 +261,20 @@ def test_weights_of_names_that_are_no_labels_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("smoothing", "class_weights", "problem_type"),
+    ("parameters", "problem_type"),
     [
-        (0.0, "none", REGRESSION),
-        (0.1, "balanced", "auto"),
-        (0.1, "balanced", SINGLE_LABEL),
-        (0.1, "none", MULTI_LABEL),
-        (0.1, "a=2", MULTI_LABEL),
-        (0.1, "balanced", MULTI_LABEL),
+        ((0.0, "none"), REGRESSION),
+        ((0.1, "balanced"), "auto"),
+        ((0.1, "balanced"), SINGLE_LABEL),
+        ((0.1, "none"), MULTI_LABEL),
+        ((0.1, "a=2"), MULTI_LABEL),
+        ((0.0, "balanced", 2.0), MULTI_LABEL),
     ],
 )
 def test_parameters_with_a_meaning_are_accepted(
-    smoothing: Any, class_weights: str, problem_type: str
+    parameters: tuple[Any, ...], problem_type: str
 ) -> None:
-    get_task("text-classification").check_training_loss(smoothing, class_weights, problem_type)
+    get_task("text-classification").check_training_loss(of(*parameters), problem_type)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -226,20 +308,42 @@ def test_no_constant_answer_has_a_lower_loss_than_the_constant_loss(
     problem_type: str, smoothing: float, class_weights: str, targets: np.ndarray, answer: Any
 ) -> None:
     names = NAMES[: len(answer)]
-    loss = task.training_loss(problem_type, smoothing, class_weights, targets, names)
-    loss = loss or task.loss(problem_type)
+    parameters = of(smoothing, class_weights)
+    loss = task.training_loss(problem_type, parameters, targets, names) or task.loss(problem_type)
     best = np.asarray(answer, np.float32)
 
-    def of(constant: np.ndarray) -> float:
+    def loss_of(constant: np.ndarray) -> float:
         return float(loss(targets, np.tile(constant.astype(np.float32), (len(targets), 1))))
 
-    found = task.constant_loss(problem_type, smoothing, class_weights, targets, names)
-    assert found == pytest.approx(of(best), rel=1e-5)
+    found = task.constant_loss(problem_type, parameters, targets, names)
+    assert found == pytest.approx(loss_of(best), rel=1e-5)
     for noise in np.random.default_rng(0).normal(size=(20, len(best))) / 3:
-        assert of(best + noise) >= found - 1e-6
+        assert loss_of(best + noise) >= found - 1e-6
+
+
+@pytest.mark.parametrize("class_weights", ["none", "balanced"])
+@pytest.mark.parametrize(
+    ("problem_type", "targets"), [(SINGLE_LABEL, TRAINING), (MULTI_LABEL, MARKS)]
+)
+def test_the_constant_loss_of_a_focal_loss_is_an_upper_bound(
+    problem_type: str, class_weights: str, targets: np.ndarray
+) -> None:
+    """It is that of the label frequencies."""
+    names = NAMES[: 4 if problem_type == SINGLE_LABEL else 3]
+    parameters = of(0.0, class_weights, 2.0)
+    loss = task.training_loss(problem_type, parameters, targets, names)
+    found = task.constant_loss(problem_type, parameters, targets, names)
+    logits = tf.Variable(tf.zeros(len(names)))
+    optimizer = keras_library.optimizers.Adam(0.1)
+    for _ in range(200):
+        with tf.GradientTape() as tape:
+            value = loss(targets, tf.tile(logits[tf.newaxis], [len(targets), 1]))
+        optimizer.apply([tape.gradient(value, logits)], [logits])
+    assert float(value) <= found * 1.01  # the optimizer comes close, too
+    assert found <= float(value) * 1.5
 
 
 def test_the_constant_loss_of_tags_is_the_entropy_of_the_words() -> None:
     tags = get_task("token-classification")
-    found = tags.constant_loss("word_tagging", 0.0, "none", np.array([0, 0, 0, 1], np.int32), "OB")
+    found = tags.constant_loss("word_tagging", PLAIN, np.array([0, 0, 0, 1], np.int32), "OB")
     assert found == pytest.approx(-0.75 * np.log(0.75) - 0.25 * np.log(0.25))

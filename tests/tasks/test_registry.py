@@ -54,6 +54,7 @@ print(json.dumps([[p.where, p.remedy] for p in find_problems("finetune", given)]
         problem_type="regression",
         label_smoothing_factor=0.1,
         class_weights="balanced",
+        focal_gamma=0.0,
         label_all_tokens=True,
     ) == [
         ["class_weights", "omit --class-weights"],

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfp_finetune.components.tasks.class_weights import BALANCED, NONE, named_weights
+from kfp_finetune.components.tasks.class_weights import BALANCED, named_weights
+from kfp_finetune.components.tasks.loss_parameters import LossParameters
 from kfp_finetune.components.tasks.losses import (
     constant_cross_entropy,
     cross_entropy,
     entropy,
+    focal_loss,
     training_cross_entropy,
 )
 from kfp_finetune.components.tasks.text_classification.problem_types import (
@@ -41,8 +43,7 @@ def loss(problem_type: str) -> Any:
 
 def training_loss(
     problem_type: str,
-    label_smoothing_factor: float,
-    class_weights: str,
+    parameters: LossParameters,
     targets: NDArray[Any],
     label_names: Sequence[str],
 ) -> Any:
@@ -50,29 +51,36 @@ def training_loss(
 
     Args:
         problem_type: The problem type of the targets.
-        label_smoothing_factor: s in [0, 1). Single-label: see `training_cross_entropy`.
-            Multi-label: the target is 1 - s / 2 or s / 2, as in Keras.
-        class_weights: Single-label: see `training_cross_entropy`. Multi-label: the weights
-            multiply the loss of the examples that have the label, as `pos_weight` in PyTorch;
-            "balanced": see `balanced_positive_weights`.
+        parameters: Single-label: see `training_cross_entropy`. Multi-label:
+            `label_smoothing_factor`: s in [0, 1). The target is 1 - s / 2 or s / 2, as in Keras.
+            `class_weights`: multiply the loss of the examples that have the label, as `pos_weight`
+            in PyTorch; "balanced": see `balanced_positive_weights`.
+            `focal_gamma`: multiplies the loss of each label by (1 - p)^gamma, where p is the
+            probability of having it, or of not having it, whichever is true.
         targets: The targets of the training split.
         label_names: The label of id i is `label_names[i]`.
     """
     if problem_type == SINGLE_LABEL:
-        return training_cross_entropy(label_smoothing_factor, class_weights, targets, label_names)
-    if problem_type != MULTI_LABEL or (label_smoothing_factor == 0 and class_weights == NONE):
+        return training_cross_entropy(parameters, targets, label_names)
+    if problem_type != MULTI_LABEL or parameters.is_plain:
         return None
     import tensorflow as tf
     from keras import losses
 
-    weights = _positive_weights(class_weights, targets, label_names)
+    weights = _positive_weights(parameters.class_weights, targets, label_names)
+    smoothing, gamma = parameters.label_smoothing_factor, parameters.focal_gamma
 
     class TrainingLoss(losses.Loss):
-        """Binary cross-entropy with smoothed labels and a weight for having each label."""
+        """Focal loss, or binary cross-entropy with smoothed labels; each label has a weight."""
 
         def call(self, y_true: Any, y_pred: Any) -> Any:
-            smoothed = (1 - label_smoothing_factor) * y_true + label_smoothing_factor / 2
-            values = tf.nn.weighted_cross_entropy_with_logits(smoothed, y_pred, weights)
+            if gamma:
+                has = y_true > 0.5
+                values = focal_loss(tf.where(has, y_pred, -y_pred), gamma)
+                values *= tf.where(has, weights, 1.0)
+            else:
+                smoothed = (1 - smoothing) * y_true + smoothing / 2
+                values = tf.nn.weighted_cross_entropy_with_logits(smoothed, y_pred, weights)
             return tf.reduce_mean(values, axis=-1)
 
     return TrainingLoss()
@@ -109,8 +117,7 @@ def balanced_positive_weights(targets: NDArray[Any]) -> NDArray[np.float32]:
 
 def constant_loss(
     problem_type: str,
-    label_smoothing_factor: float,
-    class_weights: str,
+    parameters: LossParameters,
     targets: NDArray[Any],
     label_names: Sequence[str],
 ) -> float:
@@ -121,14 +128,15 @@ def constant_loss(
         over the labels. Regression: the variance.
     """
     if problem_type == SINGLE_LABEL:
-        return constant_cross_entropy(label_smoothing_factor, class_weights, targets, label_names)
+        return constant_cross_entropy(parameters, targets, label_names)
     if problem_type == MULTI_LABEL:
         frequency = targets.mean(axis=0, dtype=np.float64)
-        smoothed = (1 - label_smoothing_factor) * frequency + label_smoothing_factor / 2
-        present = smoothed * _positive_weights(class_weights, targets, label_names)
+        smoothing, gamma = parameters.label_smoothing_factor, parameters.focal_gamma
+        smoothed = (1 - smoothing) * frequency + smoothing / 2
+        present = smoothed * _positive_weights(parameters.class_weights, targets, label_names)
         total = present + 1 - smoothed
         share = present / total
-        return float((total * (entropy(share) + entropy(1 - share))).mean())
+        return float((total * (entropy(share, gamma) + entropy(1 - share, gamma))).mean())
     return float(targets.var(dtype=np.float64))
 
 

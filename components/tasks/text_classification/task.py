@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
     from kfp_finetune.components.tasks.calibration import Fitted
     from kfp_finetune.components.tasks.labels import LabelContext, Labels
+    from kfp_finetune.components.tasks.loss_parameters import LossParameters
     from kfp_finetune.components.tasks.predictions import Prediction, Predictions
     from kfp_finetune.components.tasks.scores.tally import Tally
     from kfp_finetune.components.tasks.tokenization import TextTokenizer
@@ -127,30 +128,24 @@ class TextClassification(Task):
     def training_loss(
         self,
         problem_type: str,
-        label_smoothing_factor: float,
-        class_weights: str,
+        parameters: LossParameters,
         targets: NDArray[Any],
         label_names: Sequence[str],
     ) -> Any:
         from kfp_finetune.components.tasks.text_classification import losses
 
-        return losses.training_loss(
-            problem_type, label_smoothing_factor, class_weights, targets, label_names
-        )
+        return losses.training_loss(problem_type, parameters, targets, label_names)
 
     def constant_loss(
         self,
         problem_type: str,
-        label_smoothing_factor: float,
-        class_weights: str,
+        parameters: LossParameters,
         targets: NDArray[Any],
         label_names: Sequence[str],
     ) -> float:
         from kfp_finetune.components.tasks.text_classification import losses
 
-        return losses.constant_loss(
-            problem_type, label_smoothing_factor, class_weights, targets, label_names
-        )
+        return losses.constant_loss(problem_type, parameters, targets, label_names)
 
     def training_metrics(self, problem_type: str, label_names: Sequence[str]) -> list[Any]:
         from kfp_finetune.components.tasks.text_classification import losses

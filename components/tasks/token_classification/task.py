@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
     from kfp_finetune.components.tasks.calibration import Fitted
     from kfp_finetune.components.tasks.labels import LabelContext, Labels
+    from kfp_finetune.components.tasks.loss_parameters import LossParameters
     from kfp_finetune.components.tasks.predictions import Prediction, Predictions
     from kfp_finetune.components.tasks.scores.tally import Tally
     from kfp_finetune.components.tasks.token_classification.reading import TagSets
@@ -135,27 +136,25 @@ class TokenClassification(Task):
     def training_loss(
         self,
         problem_type: str,
-        label_smoothing_factor: float,
-        class_weights: str,
+        parameters: LossParameters,
         targets: NDArray[Any],
         label_names: Sequence[str],
     ) -> Any:
         from kfp_finetune.components.tasks.losses import training_cross_entropy
 
-        return training_cross_entropy(label_smoothing_factor, class_weights, targets, label_names)
+        return training_cross_entropy(parameters, targets, label_names)
 
     def constant_loss(
         self,
         problem_type: str,
-        label_smoothing_factor: float,
-        class_weights: str,
+        parameters: LossParameters,
         targets: NDArray[Any],
         label_names: Sequence[str],
     ) -> float:
         """The entropy of the tags of words."""
         from kfp_finetune.components.tasks.losses import constant_cross_entropy
 
-        return constant_cross_entropy(label_smoothing_factor, class_weights, targets, label_names)
+        return constant_cross_entropy(parameters, targets, label_names)
 
     def training_metrics(self, problem_type: str, label_names: Sequence[str]) -> list[Any]:
         """Accuracy of words; for entities also F1, for other tags its mean over the tags."""
