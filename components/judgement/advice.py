@@ -88,15 +88,20 @@ def learn(facts: Facts) -> Advice:
     return _CHECK_DATA
 
 
-def more(facts: Facts) -> Advice:
-    """Train with the usual rate if this one is lower, and for longer."""
+def more(facts: Facts, longer: float = 2.0) -> Advice:
+    """Train with the usual rate if this one is lower, else for longer.
+
+    Args:
+        facts: The training.
+        longer: How many times as long.
+    """
     options: dict[str, Any] = {}
     rate, usual = facts.rate, facts.usual_rate
     lowered = any(_advised_rate(run) < run.learning_rate for run in facts.tried)
     if rate < _LOW * usual and not lowered:
         options |= _rate(facts, usual)
     if not options:
-        options |= _length(facts, 2.0)
+        options |= _length(facts, longer)
     elif facts.model.num_train_epochs < facts.usual_epochs:
         options |= _usual_length(facts)
     what = "with a higher learning rate" if "learning_rate" in options else "for longer"

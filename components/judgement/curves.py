@@ -8,7 +8,7 @@ sum, in which a curve that is still falling can be told from one that has levell
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,7 +16,42 @@ from typing import Any
 import numpy as np
 
 FEWEST_STEPS = 20
+_LONGEST = 4  # a trend is not trusted further
 _QUARTERS = np.linspace(0, 1, 5)
+
+
+@dataclass(frozen=True)
+class Trend:
+    """The improvement over the third and the last quarter of rate-time, and what follows from it.
+
+    Attributes:
+        before: Over the third quarter.
+        latest: Over the last quarter.
+    """
+
+    before: float = 0.0
+    latest: float = 0.0
+
+    def expected(self, times: float) -> float:
+        """The improvement that training that many times as long would bring.
+
+        Every further quarter is to the one before as the last one was to the third.
+        """
+        if self.latest <= 0:
+            return 0.0
+        ratio = min(1.0, self.latest / self.before) if self.before > 0 else 1.0
+        return self.latest * sum(ratio**i for i in range(1, round(4 * (times - 1)) + 1))
+
+    def times_to(self, improvement: float) -> int:
+        """How many times as long training must be for an improvement: 2, 3 or 4."""
+        return self._first(lambda times: self.expected(times) >= improvement)
+
+    def times_until(self, worth: float) -> int:
+        """How many times as long training must be until twice that brings less: 2, 3 or 4."""
+        return self._first(lambda n: self.expected(2 * n) - self.expected(n) <= worth)
+
+    def _first(self, is_enough: Callable[[int], bool]) -> int:
+        return next((times for times in range(2, _LONGEST) if is_enough(times)), _LONGEST)
 
 
 @dataclass(frozen=True)
@@ -79,52 +114,42 @@ class Curves:
         fifth = max(1, len(self.losses) // 5)
         return float(np.convolve(self.losses, np.ones(fifth) / fifth, "valid").min())
 
-    def expected_fall(self, constant: float) -> float:
-        """The fall of the loss that training twice as long would bring, by its own trend.
-
-        Of the validation loss if it was evaluated at least twice, else of the training loss.
+    def fall(self, constant: float) -> Trend:
+        """The trend of the loss: of the validation loss if it was evaluated at least twice.
 
         Args:
             constant: The loss of a constant answer, which the validation loss starts from.
         """
         if len(self.checks) > 1:
-            return self._trend([m["loss"] for _, _, m in self.checks], constant, falls=True)[0]
+            return self._trend([m["loss"] for _, _, m in self.checks], constant, falls=True)
+        return self.training_fall()
+
+    def training_fall(self) -> Trend:
+        """The trend of the training loss; none if a quarter of rate-time has no steps."""
         parts = [
             self.losses[(self.at > low) & (self.at <= high)]
             for low, high in pairwise(_QUARTERS[1:])
         ]
         if any(len(part) == 0 for part in parts):
-            return 0.0
+            return Trend()
         second, third, last = (float(part.mean()) for part in parts)
-        return _continued(second - third, third - last)
+        return Trend(second - third, third - last)
 
-    def expected_rise(self, metric: str, start: float) -> tuple[float, float]:
-        """The rise of a validation metric that training twice as long would bring.
+    def rise(self, metric: str, start: float) -> Trend:
+        """The trend of a validation metric.
 
         Args:
             metric: Its name; more is better.
             start: Its value before training.
-
-        Returns:
-            The expected rise, and the latest rise, over the last quarter of rate-time.
         """
         values = [m[metric] for _, _, m in self.checks if metric in m]
         if len(values) < 2 or len(values) != len(self.checks):
-            return 0.0, 0.0
+            return Trend()
         return self._trend(values, start, falls=False)
 
-    def _trend(self, values: Sequence[float], start: float, *, falls: bool) -> tuple[float, float]:
+    def _trend(self, values: Sequence[float], start: float, *, falls: bool) -> Trend:
         at = [0.0, *(time for _, time, _ in self.checks)]
         first = start if math.isfinite(start) else values[0]
         _, _, half, third, last = np.interp(_QUARTERS, at, [first, *values])
         sign = 1 if falls else -1
-        latest = sign * float(third - last)
-        return _continued(sign * float(half - third), latest), latest
-
-
-def _continued(before: float, latest: float) -> float:
-    """The sum of four more changes if each is to the one before as the latest was."""
-    if latest <= 0:
-        return 0.0
-    ratio = min(1.0, latest / before) if before > 0 else 1.0
-    return latest * sum(ratio**i for i in range(1, 5))
+        return Trend(sign * float(half - third), sign * float(third - last))

@@ -167,10 +167,16 @@ def _undertrained(facts: Facts) -> _Found | None:
     constant = facts.constant_loss if math.isfinite(facts.constant_loss) else curves.start
     if not curves.checks:  # training losses may be weighted or focal, unlike validation losses
         constant = whole
-    fall = curves.expected_fall(constant)
-    falling = level > _ROOM * constant and fall > _WORTH_IT * constant
-    if not (falling or _still_rising(facts)):
+    room, worth, trend = level - _ROOM * constant, _WORTH_IT * constant, curves.fall(constant)
+    falling = room > 0 and trend.expected(2) > worth
+    longer = _still_rising(facts)
+    if falling:
+        longer = min(trend.times_until(worth), trend.times_to(room))
+    if not longer:
         return None
+    # Beyond that, the training loss leaves no room.
+    left = curves.end - _ROOM_IN_TRAINING * whole
+    longer = min(longer, curves.training_fall().times_to(left))
     what = "validation loss" if curves.checks else "training loss"
     if falling:
         reason = (
@@ -184,17 +190,19 @@ def _undertrained(facts: Facts) -> _Found | None:
             f"The learning rate is too low: {rate_text(facts.rate)}, and"
             f" {rate_text(facts.usual_rate)} is usual for this model; {reason}."
         )
-        return "too low", finding, advice.more(facts)
-    return "undertrained", f"Undertrained: {reason}.", advice.more(facts)
+        return "too low", finding, advice.more(facts, longer)
+    return "undertrained", f"Undertrained: {reason}.", advice.more(facts, longer)
 
 
-def _still_rising(facts: Facts) -> bool:
+def _still_rising(facts: Facts) -> int:
+    """How many times as long the headline metric would go on rising; 0 if it does not rise."""
     kind = facts.kind
     if kind.metric_top is None or kind.less_is_better:
-        return False
+        return 0
     start = facts.metrics.baseline.get(kind.metric, 0.0)
-    rise, latest = facts.curves.expected_rise(kind.metric, start)
-    return latest > facts.noise / 2 and rise > _WORTH_IT * (kind.metric_top - start)
+    trend, worth = facts.curves.rise(kind.metric, start), _WORTH_IT * (kind.metric_top - start)
+    rising = trend.latest > facts.noise / 2 and trend.expected(2) > worth
+    return trend.times_until(worth) if rising else 0
 
 
 def _healthy(facts: Facts) -> _Found:

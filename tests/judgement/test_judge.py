@@ -266,6 +266,24 @@ def test_still_rising_entities_are_undertrained() -> None:
     assert found.kind == "undertrained" and "F1" in found.finding
 
 
+@pytest.mark.parametrize(
+    ("fell", "validation", "epochs"),
+    [(0.1, [4.2, 4.05, 3.9], 40), (0.2, [4.1, 3.8, 3.47], 30), (0.6, [3.4, 2.5, 1.74], 20)],
+)
+def test_the_slower_a_loss_falls_the_longer_the_next_training(
+    fell: float, validation: list[float], epochs: int
+) -> None:
+    """From the usual 10 epochs, two to four times as long."""
+    made = facts(CHANCE * (1 - fell * X), validation, epochs=10)
+    assert judge(made).options == {"num_train_epochs": epochs}
+
+
+def test_a_training_loss_without_room_limits_the_length() -> None:
+    """The validation loss, which would fall for long, does not follow it."""
+    made = facts(CHANCE * (1 - 0.8 * X), [4.2, 4.05, 3.9], epochs=10)
+    assert judge(made).options == {"num_train_epochs": 20}
+
+
 def test_a_length_in_steps_is_advised_in_steps() -> None:
     made = facts(SLOW, [3.6, 2.9, 2.2], parameters={"max_steps": STEPS})
     assert judge(made).options == {"max_steps": 2 * STEPS}
