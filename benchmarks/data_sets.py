@@ -1,4 +1,4 @@
-"""Eight public data sets as the files that load_data reads, for studies of training.
+"""Eight public datasets as the files that load_data reads, for studies of training.
 
 They are read from a folder with one folder per set, each with the files of its source repository
 (SOURCE.md there names it).
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set.
+    """A dataset.
 
     Attributes:
         rows: Reads the rows of a split, given the folder and "train" or "test".

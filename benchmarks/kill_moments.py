@@ -3,7 +3,7 @@
     python benchmarks/kill_moments.py [--work FOLDER] [MOMENT ...]
 
 `kill_moments/sitecustomize.py` sends the signal from within the training process, at the exact
-update, evaluation or checkpoint. `kfp-finetune resume` continues. Weights, metrics, training log
+step, evaluation or checkpoint. `kfp-finetune resume` continues. Weights, metrics, training log
 and the curves in TensorBoard are compared bit by bit with those of a run that was never killed.
 Random moments are in kills.py.
 """
@@ -30,11 +30,11 @@ STOPPED = ["--early-stopping-patience", "2", "--metric-for-best-model", "accurac
 STOPPED += ["--num-train-epochs", "9", "--learning-rate", "1e-8"]
 # Each moment: event, its count, the signal, and options that differ from BASE.
 MOMENTS: dict[str, tuple[str, int, str, list[str]]] = {
-    "before the first update": ("update", 1, "SIGKILL", []),
-    "after the first update": ("update", 2, "SIGKILL", []),
+    "before the first step": ("update", 1, "SIGKILL", []),
+    "after the first step": ("update", 2, "SIGKILL", []),
     "in the second epoch": ("update", 18, "SIGKILL", []),
-    "before the last update": ("update", 36, "SIGKILL", []),
-    "after the last update": ("trained", 1, "SIGKILL", []),
+    "before the last step": ("update", 36, "SIGKILL", []),
+    "after the last step": ("trained", 1, "SIGKILL", []),
     "before the model is written": ("model", 1, "SIGKILL", []),
     "in an evaluation": ("evaluation", 4, "SIGKILL", []),
     "while the first checkpoint is written": ("checkpoint", 1, "SIGKILL", []),

@@ -1,4 +1,4 @@
-"""How good is the rate that `--learning-rate auto` finds? A study over eight data sets.
+"""How good is the rate that `--learning-rate auto` finds? A study over eight datasets.
 
     python benchmarks/learning_rates.py SOURCE MODEL [--sets banking77,stsb] [--rows 3000]
         [--layers 6,3] [--seeds 1,2,3] [--epochs 10] [--results build/learning_rates.jsonl]
@@ -44,10 +44,10 @@ HEAD = ["set", "layers", *(f"{rate:.0e}" for rate in GRID), "default", "auto", "
 
 @dataclass(frozen=True)
 class Study:
-    """One data set, model and seed, with the results that are known.
+    """One dataset, model and seed, with the results that are known.
 
     Attributes:
-        name: The data set.
+        name: The dataset.
         layers: Layers of the model.
         seed: Seed of the head, dropout and the order of the rows.
         rows: Rows for training and validation.
@@ -109,7 +109,7 @@ class Bench:
 
     Args:
         study: What to train.
-        source: The folder of the data sets.
+        source: The folder of the datasets.
         model: The folder of the base model.
         work: A folder for files.
     """
@@ -212,7 +212,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("source", type=Path, help="folder of the data sets")
+    parser.add_argument("source", type=Path, help="folder of the datasets")
     parser.add_argument("model", type=Path, help="folder of the base model")
     parser.add_argument("--sets", default=",".join(DATA_SETS))
     parser.add_argument("--rows", type=int, default=3000)

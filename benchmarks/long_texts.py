@@ -2,7 +2,7 @@
 
     python benchmarks/long_texts.py [WIDTH [UPDATES [plain]]]
 
-An update is the forward and backward pass, with the model's dropout, and Adam. With `plain`,
+A step is the forward and backward pass, with the model's dropout, and Adam. With `plain`,
 gradient_checkpointing is off: every layer keeps its activations for the gradient, and global
 attention computes all scores at once. Weights are random, because time and memory depend only on
 the size of the model.
@@ -60,7 +60,7 @@ def main(width: int = 8_192, updates: int = 3, checkpointing: bool = True) -> No
         start = time.monotonic()
         loss = float(update(ids, tf.ones([1, 1], tf.int32)))
         seconds = time.monotonic() - start
-        print(f"update {number + 1}: {seconds:.1f} s, loss {loss:.4f}, peak {_peak():.2f} GiB")
+        print(f"step {number + 1}: {seconds:.1f} s, loss {loss:.4f}, peak {_peak():.2f} GiB")
     print(f"{width:,} tokens, {model.count_params():,} weights, {at_start:.2f} GiB before training")
 
 

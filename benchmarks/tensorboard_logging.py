@@ -2,7 +2,7 @@
 
     python benchmarks/tensorboard_logging.py RUN       # a run's folder, with the data to train on
 
-Runs the training of `finetune` and sums the time spent in its log: reading the update log from the
+Runs the training of `finetune` and sums the time spent in its log: reading the step log from the
 device, creating the events, and waiting until they are written.
 """
 
@@ -50,9 +50,9 @@ def main() -> None:
             tensorboard_logs_path=f"{work}/logs",
         )
     print(
-        f"{manifest.updates_done:,} updates in {spent['fit']:.1f} s, of which"
+        f"{manifest.updates_done:,} steps in {spent['fit']:.1f} s, of which"
         f" {spent['write']:.3f} s ({spent['write'] / spent['fit']:.2%}) for the log:"
-        f" {spent['write'] / manifest.updates_done * 1e6:.0f} µs per update"
+        f" {spent['write'] / manifest.updates_done * 1e6:.0f} µs per step"
     )
 
 

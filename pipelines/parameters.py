@@ -262,7 +262,9 @@ def check(
             raise InputError(
                 f"unknown parameter '{name}'",
                 where=where,
-                expected=f"'{near[0]}'?" if near else "one of: " + ", ".join(known),
+                expected=f"a known parameter, such as '{near[0]}'"
+                if near
+                else "one of: " + ", ".join(known),
                 remedy=f"{listed} lists the parameters",
             )
         if value is not None:
@@ -311,7 +313,7 @@ def complete(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> dict
             + " missing",
             where="the command line",
             expected="; ".join(
-                f"{p.option}, {_phrase(p.description) or _TYPE_NAMES[p.type]}" for p in missing
+                f"{p.option}: {_phrase(p.description) or _TYPE_NAMES[p.type]}" for p in missing
             ),
             remedy="add " + " ".join(f"{p.option} {p.name.upper()}" for p in missing),
         )

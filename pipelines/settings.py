@@ -179,8 +179,12 @@ def with_paths(values: Mapping[str, Any], base: Path) -> dict[str, Any]:
     }
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Read a config file.
+def read(path: Path, option: str = "--config") -> dict[str, Any]:
+    """Read a YAML file of settings.
+
+    Args:
+        path: The file.
+        option: The option that names it, for messages.
 
     Raises:
         InputError: If it does not exist, is not UTF-8 YAML, or is not a mapping.
@@ -193,25 +197,25 @@ def read(path: Path) -> dict[str, Any]:
         values = yaml.load(text.decode("utf-8"), _NoDuplicates)  # noqa: S506 - safe
     except OSError as error:
         raise InputError(
-            f"the config file cannot be read: {error.strerror or error}",
+            f"the file cannot be read: {error.strerror or error}",
             where=str(path),
-            expected="a YAML file of parameter names and values",
-            remedy="check the path given to --config",
+            expected="a YAML file of names and values",
+            remedy=f"check the path given to {option}",
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(
-            f"the config file is not valid YAML: {_reason(error)}",
+            f"the file is not valid YAML: {_reason(error)}",
             where=f"{path}{_line(error)}",
-            expected="lines such as `learning_rate: 5e-5`, in UTF-8",
+            expected="lines such as `name: value`, in UTF-8",
             remedy="correct that line",
         ) from None
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise InputError(
-            f"the config file contains a {type(values).__name__}",
+            f"the file contains a {type(values).__name__}",
             where=str(path),
-            expected="a mapping of parameter names to values, such as `learning_rate: 5e-5`",
+            expected="a mapping of names to values",
             remedy="write one `name: value` per line",
         )
     return values

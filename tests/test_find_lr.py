@@ -22,7 +22,7 @@ def test_a_rate_is_found_and_trained_with(tmp_path: Path) -> None:
     found = call(tmp_path, "find-lr", *given, "--name", "test")
     assert found.returncode == 0, found.stdout + found.stderr
     # What it costs is said before it trains.
-    cost = "range test: 90 updates, 50% of the 180 updates"
+    cost = "range test: 90 steps, 50% of the 180 steps"
     assert found.stdout.index(cost) < found.stdout.index("finetune: started")
     last = max((tmp_path / "runs").glob("test*"))  # the longer test, if there was one
     rate = float(found.stdout.rpartition("\nlearning rate ")[2].split()[0])
@@ -66,7 +66,7 @@ def test_where_nothing_is_learned_the_default_is_used(tmp_path: Path) -> None:
     found = call(tmp_path, "find-lr", *given, "--name", "test")
     assert found.returncode == 0, found.stdout + found.stderr
     assert "not clearly below that of a constant answer, 0.69" in found.stdout
-    assert "testing once more with 300 updates" in found.stdout
+    assert "testing once more with 300 steps" in found.stdout
     assert "no learning rate found" in found.stdout
     assert "--learning-rate 0.0005" in found.stdout
     page = (tmp_path / "runs" / "test-longer" / "find_lr.html").read_text()

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 
-# The time that steps have to end: finetune finishes its update and saves a checkpoint.
+# The time that steps have to end: finetune finishes its step and saves a checkpoint.
 GRACE_SECONDS = 30.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -45,7 +45,7 @@ def find_learning_rate(
 ) -> float:
     """Train with a rising rate, and print the peak that this suggests.
 
-    If nothing was learned at any rate, the test is repeated once with more updates. If nothing is
+    If nothing was learned at any rate, the test is repeated once with more steps. If nothing is
     learned then either, no rate can be suggested, and the default of the model's size is returned.
 
     Args:
@@ -67,7 +67,7 @@ def find_learning_rate(
     screen: Screen = how.pop("screen", None) or make_screen()
     test, rate = _test(values, defaults, runs_dir, name, STEPS, screen, how)
     if test.learning_rate is None:
-        screen.heading(f"{test.reason}; testing once more with {LONGER_STEPS} updates")
+        screen.heading(f"{test.reason}; testing once more with {LONGER_STEPS} steps")
         longer = f"{name}-longer"
         test, rate = _test(values, defaults, runs_dir, longer, LONGER_STEPS, screen, how)
     screen.close()
@@ -124,14 +124,14 @@ def _cost(values: Mapping[str, Any], steps: int, outputs: Mapping[str, Any]) -> 
 
     Args:
         values: The parameters of that training.
-        steps: Updates of the test.
+        steps: Steps of the test.
         outputs: The outputs of load_data.
     """
     plan = given(**{name: values[name] for name in _PLAN})
     rows, labels = outputs["num_train_examples"], outputs["num_labels"]
     served = count_steps(rows, num_labels=labels, **plan).num_train_steps
     return (
-        f"range test: {steps} updates, {steps / served:.0%} of the {served:,} updates of a training"
+        f"range test: {steps} steps, {steps / served:.0%} of the {served:,} steps of a training"
         " with these settings"
     )
 

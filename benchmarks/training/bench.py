@@ -8,7 +8,7 @@ without them: Hugging Face Trainer with torch, transformers, datasets and accele
 is TORCH_PYTHON; the Hugging Face course's code with tensorflow, tf-keras, datasets and transformers
 4.57.6, whose Python is COURSE_PYTHON.
 
-Examples per second are measured from the tenth update to the last, so start-up is not counted. With
+Examples per second are measured from the tenth step to the last, so start-up is not counted. With
 --accuracy the course's code and kfp-finetune train for three epochs on all but 1,000 rows and are
 evaluated on these 1,000, with three seeds each.
 """

@@ -35,14 +35,14 @@ class Archive(dict):
 
 
 class Times(tf_keras.callbacks.Callback):
-    """Records the time at the end of each update."""
+    """Records the time at the end of each step."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ended: list[float] = []
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        """Record the end of an update."""
+        """Record the end of a step."""
         self.ended.append(time.perf_counter())
 
 

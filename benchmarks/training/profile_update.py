@@ -1,8 +1,8 @@
-"""The time of an update by kind of operation.
+"""The time of a step by kind of operation.
 
     python benchmarks/training/profile_update.py [TOKENS ...]
 
-Profiles finetune with TensorFlow's profiler from the 20th update to the 40th. Each update has 32
+Profiles finetune with TensorFlow's profiler from the 20th step to the 40th. Each step has 32
 rows of TOKENS tokens (by default 16 and 128), joined from several texts of BANKING77.
 """
 
@@ -49,7 +49,7 @@ def main() -> None:
             seconds = _profiled(folder)
             kinds = _by_kind(next(folder.glob("**/*.xplane.pb")), LAST - FIRST)
         print(
-            f"32 × {width} tokens: {1000 * seconds:.0f} ms per update; CPU-ms by kind of operation:"
+            f"32 × {width} tokens: {1000 * seconds:.0f} ms per step; CPU-ms by kind of operation:"
         )
         for kind, spent in kinds.most_common():
             print(f"  {spent:7.1f}  {kind}")
@@ -71,7 +71,7 @@ def _full_rows(folder: Path, width: int) -> tuple[str, str]:
 
 
 def _profiled(folder: Path) -> float:
-    """Train with the profiler; return the seconds per update in the 10 updates before it starts."""
+    """Train with the profiler; return the seconds per step in the 10 steps before it starts."""
     import keras
     import tensorflow as tf
 
@@ -95,7 +95,7 @@ def _profiled(folder: Path) -> float:
 
 
 def _by_kind(path: Path, updates: int) -> Counter[str]:
-    """CPU-milliseconds per update by kind of operation, from the executor's threads."""
+    """CPU-milliseconds per step by kind of operation, from the executor's threads."""
     from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
 
     spent: Counter[str] = Counter()

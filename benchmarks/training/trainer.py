@@ -28,13 +28,13 @@ from transformers import (
 
 
 class Times(TrainerCallback):
-    """Records the time at the end of each update."""
+    """Records the time at the end of each step."""
 
     def __init__(self) -> None:
         self.ended: list[float] = []
 
     def on_step_end(self, *_: object, **__: object) -> None:
-        """Record the end of an update."""
+        """Record the end of a step."""
         self.ended.append(time.perf_counter())
 
 

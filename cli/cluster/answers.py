@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.storage.uris import without_secrets
@@ -14,6 +15,14 @@ from kfp_finetune.progress.failures import LoggedError
 from kfp_finetune.progress.lines import clean
 
 BUSY = (429, 500, 502, 503, 504)
+_REASONS = {
+    "NameResolutionError": "unknown host name",
+    "NewConnectionError": "no connection",
+    "ConnectTimeoutError": "no response",
+    "ReadTimeoutError": "no response",
+    "SSLError": "the TLS handshake failed",
+    "ProtocolError": "the connection was closed",
+}
 
 
 class ClusterError(LoggedError):
@@ -27,12 +36,23 @@ class BusyError(Exception):
         message: The reason.
         status: The HTTP status; 0 if there was no response.
         wait: Seconds that the server asks to wait; 0 if it does not.
+        remedy: How to fix it; empty if only waiting helps.
     """
 
-    def __init__(self, message: str, status: int, wait: float = 0.0) -> None:
+    def __init__(self, message: str, status: int, wait: float = 0.0, remedy: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.wait = wait
+        self.remedy = remedy
+
+    def final(self, more: str = "") -> ClusterError:
+        """Return the error after the last attempt.
+
+        Args:
+            more: A sentence to add to the message.
+        """
+        remedy = f"\n  remedy:   {self.remedy}" if self.remedy else ""
+        return ClusterError(f"{self}{more}{remedy}")
 
 
 def explained(error: Any, what: str, host: str, namespace: str | None, flags: str) -> Exception:
@@ -107,10 +127,31 @@ def no_kubeflow(host: str) -> InputError:
     )
 
 
-def kind_of(error: Exception) -> str:
-    """Return the kind of a connection failure, in one word."""
+def unreachable(host: str, error: Exception) -> BusyError:
+    """Explain a request without a response.
+
+    Args:
+        host: The address of the server.
+        error: urllib3's error, or one of the operating system.
+    """
     reason = getattr(error, "reason", None)
-    return type(reason if isinstance(reason, Exception) else error).__name__
+    kind = type(reason if isinstance(reason, Exception) else error).__name__
+    url = urlsplit(host)
+    local = url.hostname in ("localhost", "127.0.0.1", "::1")
+    forward = "kubectl -n kubeflow port-forward svc/ml-pipeline-ui"
+    if kind == "SSLError":
+        remedy = "SSL_CERT_FILE=ca.pem, if a private authority signed its certificate"
+    elif local:
+        remedy = f"check the URL, and forward its port: {forward} {url.port or 80}:80"
+    else:
+        remedy = (
+            f"check the URL and the network, or forward a port ({forward} 8080:80) and use"
+            " --host http://localhost:8080"
+        )
+    cause = _REASONS.get(kind, "the connection failed")
+    if "refused" in str(error):
+        cause = "connection refused"
+    return BusyError(f"{host} cannot be reached: {cause}", 0, remedy=remedy)
 
 
 def _message(error: Any) -> str:

@@ -6,13 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from kfp_finetune.cli.cluster.answers import (
-    BUSY,
-    BusyError,
-    ClusterError,
-    explained,
-    kind_of,
-)
+from kfp_finetune.cli.cluster.answers import BUSY, BusyError, explained, unreachable
 from kfp_finetune.cli.cluster.connection import Connection
 from kfp_finetune.cli.cluster.login import connect, host_of
 
@@ -50,7 +44,7 @@ class Calls:
                 return self.once(call, what)
             except BusyError as error:
                 if attempt == _ATTEMPTS:
-                    raise ClusterError(str(error)) from None
+                    raise error.final() from None
                 time.sleep(error.wait or _SECONDS_BETWEEN_ATTEMPTS * 2 ** (attempt - 1))
         raise AssertionError
 
@@ -61,9 +55,9 @@ class Calls:
                 return self.once(call, what)
             except BusyError as error:
                 if error.status not in (429, 503) or attempt == _ATTEMPTS:
-                    tells = f"kfp-finetune runs{self.connection.flags} lists the runs"
-                    unknown = f"; it is unknown whether {what} was accepted: {tells}"
-                    raise ClusterError(f"{error}{'' if error.status else unknown}") from None
+                    listed = f"kfp-finetune runs{self.connection.flags} lists the runs"
+                    unknown = f"; it is unknown whether {what} was accepted: {listed}"
+                    raise error.final("" if error.status else unknown) from None
                 time.sleep(error.wait or _SECONDS_BETWEEN_ATTEMPTS * 2 ** (attempt - 1))
         raise AssertionError
 
@@ -92,7 +86,7 @@ class Calls:
                 return self.once(call, what, renewed=True)
             raise explained(error, what, self.host, self.namespace, self.connection.flags) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise BusyError(f"{self.host} cannot be reached ({kind_of(error)})", 0) from None
+            raise unreachable(self.host, error) from None
 
     def get(self, path: str) -> tuple[int, bytes]:
         """Request a path that the API client does not cover, as the same user.

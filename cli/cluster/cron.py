@@ -113,6 +113,6 @@ def checked(text: str, now: datetime | None = None) -> Cron:
             found,
             where="--cron",
             expected="minute, hour, day, month and weekday, optionally preceded by seconds",
-            remedy='for example --cron "0 6 * * 1": Mondays at six',
+            remedy='for example --cron "0 6 * * 1" for Mondays at six',
         )
     return cron

@@ -70,11 +70,12 @@ def host_of(connection: Connection) -> str:
             remedy="--host URL, or set KF_PIPELINES_ENDPOINT",
         )
     if not host.startswith(("http://", "https://")):
+        scheme = "http" if host.startswith(("localhost", "127.0.0.1")) else "https"
         raise InputError(
             f"'{without_secrets(host)}' is not a valid URL",
             where="--host",
             expected="http://... or https://...",
-            remedy=f"--host https://{without_secrets(host)}",
+            remedy=f"--host {scheme}://{without_secrets(host)}",
         )
     if without_secrets(host) != host:
         raise InputError(

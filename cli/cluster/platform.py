@@ -168,7 +168,7 @@ def load(
     Raises:
         InputError: Listing every problem.
     """
-    values = read(file) if file is not None else {}
+    values = read(file, "--platform") if file is not None else {}
     where = str(file) if file is not None else "the command line"
     if image is not None:
         values["image"] = image

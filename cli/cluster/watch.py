@@ -96,7 +96,7 @@ class _Watcher:
             except ClusterError as error:
                 now = time.monotonic()
                 if lost_at is None:
-                    self._screen.heading(f"{error}; still trying")
+                    self._screen.heading(f"{str(error).splitlines()[0]}; still trying")
                     lost_at = now
                 if now - lost_at > _PATIENCE:
                     raise

@@ -24,7 +24,7 @@ def fetch(
         bool, typer.Option("--all", help="Also download the tokenized data.")
     ] = False,
 ) -> None:
-    """Download a cluster run (metrics, report, TensorBoard logs, model), or the rest of it."""
+    """Download the metrics, report, TensorBoard logs and model of a cluster run."""
     from kfp_finetune.cli.cluster import actions
 
     actions.fetch(run, connection, output, pipeline_root, everything=everything)

@@ -23,14 +23,14 @@ def logs(
     ] = None,
     attempt: Annotated[
         int | None,
-        typer.Option(help="Attempt of a retried step, counted from 1; by default the last."),
+        typer.Option(help="Attempt to print if the step was retried, from 1; by default the last."),
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Keep printing until the step has ended.")
     ] = False,
     pipeline_root: RootOption = None,
 ) -> None:
-    """Print the log of a step of a cluster run, even after its pod is gone."""
+    """Print the log of a pipeline step on a cluster, even after its pod is gone."""
     from kfp_finetune.cli.cluster import logs
     from kfp_finetune.cli.cluster.client import Cluster
 

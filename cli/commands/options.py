@@ -108,7 +108,8 @@ class PlatformFlags:
     image: Annotated[
         str | None,
         typer.Option(
-            help="Image of every step, instead of the built-in one.", rich_help_panel=_RESOURCES
+            help="Image for every pipeline step, instead of the built-in one.",
+            rich_help_panel=_RESOURCES,
         ),
     ] = None
     platform: Annotated[
@@ -121,15 +122,15 @@ class PlatformFlags:
     ] = None
     cpu: Annotated[
         str | None,
-        typer.Option(help="CPUs of finetune, such as 4.", rich_help_panel=_RESOURCES),
+        typer.Option(help="CPUs for finetune, such as 4.", rich_help_panel=_RESOURCES),
     ] = None
     memory: Annotated[
         str | None,
-        typer.Option(help="Memory of finetune, such as 16Gi.", rich_help_panel=_RESOURCES),
+        typer.Option(help="Memory for finetune, such as 16Gi.", rich_help_panel=_RESOURCES),
     ] = None
     gpus: Annotated[
         int | None,
-        typer.Option(help="NVIDIA GPUs of finetune.", min=1, rich_help_panel=_RESOURCES),
+        typer.Option(help="NVIDIA GPUs for finetune.", min=1, rich_help_panel=_RESOURCES),
     ] = None
     secret: Annotated[
         list[str] | None,
@@ -198,7 +199,7 @@ class SubmissionFlags:
     cron: Annotated[
         str | None,
         typer.Option(
-            help='Run on a schedule, in UTC, such as "0 6 * * 1": Mondays at six.',
+            help='Run on a schedule, in UTC, such as "0 6 * * 1" for Mondays at six.',
             rich_help_panel=_SUBMISSION,
         ),
     ] = None

@@ -36,7 +36,7 @@ def runs(
     ] = False,
     runs_dir: RunsDirOption = Path("runs"),
 ) -> None:
-    """Compare the runs of each task and data set, best first; --host shows a cluster's runs."""
+    """Compare the runs of each task and dataset, best first; --host shows a cluster's runs."""
     from kfp_finetune.cli.runs import pruning, table
 
     if connection.host is not None:

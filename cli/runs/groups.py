@@ -1,4 +1,4 @@
-"""Groups of runs that can be compared: one task and one data set, the best run first."""
+"""Groups of runs that can be compared: one task and one dataset, the best run first."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ STARTED = "started"
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one task on one data set.
+    """Runs of one task on one dataset.
 
     Attributes:
         task: The task, or the problem type if it is known.
-        dataset: The data set, without secrets.
+        dataset: The dataset, without secrets.
         sort: The metric by which the runs are sorted; empty: the newest is first.
         runs: The runs, sorted.
     """
@@ -43,7 +43,7 @@ def grouped(folders: Sequence[RunFolder], sort: str | None) -> list[Group]:
     found: dict[tuple[str, str, str], list[RunFolder]] = {}
     for folder in folders:
         found.setdefault(_key(folder), []).append(folder)
-    # A run without metrics, such as a failed one, belongs to the runs of its task and data set.
+    # A run without metrics, such as a failed one, belongs to the runs of its task and dataset.
     for key in [key for key in found if not key[2]]:
         alike = [other for other in found if other[2] and other[:2] == key[:2]]
         if len(alike) == 1:

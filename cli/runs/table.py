@@ -34,7 +34,7 @@ def list_runs(runs_dir: Path, *, sort: str | None, as_json: bool, wide: bool = F
     Args:
         runs_dir: The folder of runs.
         sort: The metric to sort by, or "started" for the newest run first; None: the metric that
-            the runs of a task and data set optimised, or the newest first as JSON.
+            the runs of a task and dataset optimised, or the newest first as JSON.
         as_json: Whether to print JSON.
         wide: Whether to show every column.
 

@@ -87,7 +87,7 @@ def _unknown_option(error: Any, command: str, remedy: str) -> InputError:
     known = sorted(
         {o for p in error.ctx.command.params for o in (*p.opts, *p.secondary_opts) if o[0] == "-"}
     )
-    near = difflib.get_close_matches(name, known, n=3)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.61)
     return InputError(
         f"there is no option {name}",
         where=command,

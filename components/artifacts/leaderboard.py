@@ -26,7 +26,7 @@ class RankedTrial(_Part):
     diverged_at: int | None = None
     validation_metrics: dict[str, float]
     test_metrics: dict[str, float]
-    seconds: float = Field(description="duration of its updates, without evaluations")
+    seconds: float = Field(description="duration of its steps, without evaluations")
 
 
 class Candidate(_Part):

@@ -173,7 +173,7 @@ def render_curve(
             "Learning rate by step", rates, milestones(schedule), total, height=320, steps=steps
         ),
         tiles=[
-            ("Updates", count_text(total), "num_train_steps"),
+            ("Steps", count_text(total), "num_train_steps"),
             ("First rate", rate_text(rates[0]), "step 0"),
             ("Peak", rate_text(rates[peak]), f"step {count_text(at_peak)}"),
             ("Warmup", count_text(warmup) if warmup else "none", _warmup_note(warmup, total)),

@@ -47,7 +47,7 @@ class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
             self.table = tf.constant(learning_rates(schedule))
 
     def __call__(self, step: Any) -> Any:
-        """The rate of update number `step`, a numeric scalar; past the end, the last rate."""
+        """The rate of step `step`, a numeric scalar; past the end, the last rate."""
         last = self.schedule.num_train_steps
         step = tf.minimum(tf.cast(step, tf.int64), last)
         if self.table is not None:
@@ -66,14 +66,14 @@ class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class Recording:
-    """A mixin for Keras optimizers that records the rate of the latest update.
+    """A mixin for Keras optimizers that records the rate of the latest step.
 
     Gradients are applied as they are: under a `tf.distribute` strategy the caller has already
     summed them over the replicas. (Keras would sum them after clipping, so that each replica would
     clip by the norm of its own share.) Weight decay applies to `is_decayed` variables only.
 
     Attributes:
-        applied_learning_rate: float32 scalar, NaN before the first update.
+        applied_learning_rate: float32 scalar, NaN before the first step.
     """
 
     built: bool
@@ -192,7 +192,7 @@ def build_optimizer(config: OptimizerConfig) -> Any:
     to avoid, and scales the rate by the size of each variable, so no single rate is applied.
 
     Returns:
-        A Keras optimizer with an `applied_learning_rate` variable: the rate that its latest update
+        A Keras optimizer with an `applied_learning_rate` variable: the rate that its latest step
         used.
     """
     arguments: dict[str, Any] = {"learning_rate": KerasSchedule(config.schedule)}

@@ -18,12 +18,12 @@ import numpy as np
 from kfp_finetune.components.artifacts.optimizer_config import USUAL_RATES
 from kfp_finetune.components.number_text import number_text, rate_text
 
-# Updates of a test, and of the longer one that follows if it learned nothing.
+# Steps of a test, and of the longer one that follows if it learned nothing.
 STEPS, LONGER_STEPS = 90, 300
 # A test trains with rates up to this many times the highest usual one, so that the loss is seen to
 # rise.
 _BEYOND = 10
-_WIDTH = 0.04  # of the smoothing kernel, as a share of the updates
+_WIDTH = 0.04  # of the smoothing kernel, as a share of the steps
 _CLEARLY = 0.05  # a loss this share below the constant answer's, and
 _SIGMAS = 3.0  # this many standard errors below it, has learned
 _FAR_WORSE = 1.3  # times the loss of knowing nothing
@@ -34,7 +34,7 @@ def rising_rate(optimizer: str, steps: int = STEPS) -> dict[str, Any]:
 
     Args:
         optimizer: One of `USUAL_RATES`; of another, which will be refused, the rates do not matter.
-        steps: Updates of the test.
+        steps: Steps of the test.
     """
     usual = USUAL_RATES.get(optimizer, USUAL_RATES["adam"])
     return {
@@ -53,8 +53,8 @@ class RangeTest:
     Attributes:
         learning_rate: The suggested peak, to one digit; None if the model learned nothing.
         reason: The reason, as a sentence without its full stop.
-        rates: The rate of every update, shape [updates].
-        losses: The losses of these updates.
+        rates: The rate of every step, shape [steps].
+        losses: The losses of these steps.
         smooth: The losses, smoothed.
         best: The index of the lowest smoothed loss.
         constant_loss: The loss of the best constant answer.
@@ -82,9 +82,9 @@ def read_range_test(
         constant_loss: The loss of the best constant answer, as the model's manifest has it.
         optimizer: One of `USUAL_RATES`.
     """
-    updates = [r for r in records if "learning_rate" in r and math.isfinite(r["loss"])]
-    rates = np.array([r["learning_rate"] for r in updates])
-    losses = np.array([r["loss"] for r in updates])
+    steps = [r for r in records if "learning_rate" in r and math.isfinite(r["loss"])]
+    rates = np.array([r["learning_rate"] for r in steps])
+    losses = np.array([r["loss"] for r in steps])
     smooth = smoothed(losses)
     best = int(smooth.argmin())
     learned = smooth[best] <= constant_loss - margin(losses, best, constant_loss)
@@ -112,9 +112,9 @@ def read_range_test(
 
 
 def smoothed(losses: np.ndarray) -> np.ndarray:
-    """The losses, averaged over neighbouring updates with a centred Gaussian kernel.
+    """The losses, averaged over neighbouring steps with a centred Gaussian kernel.
 
-    A mean over past updates would show every minimum at too high a rate.
+    A mean over past steps would show every minimum at too high a rate.
     """
     steps = np.arange(len(losses))
     weights = np.exp(-0.5 * ((steps[:, None] - steps) / _deviation(len(losses))) ** 2)
@@ -122,22 +122,22 @@ def smoothed(losses: np.ndarray) -> np.ndarray:
     return mean
 
 
-def _deviation(updates: int) -> float:
-    return max(_WIDTH * updates, 1.0)
+def _deviation(steps: int) -> float:
+    return max(_WIDTH * steps, 1.0)
 
 
 def margin(losses: np.ndarray, best: int, constant_loss: float) -> float:
     """The required distance of the lowest smoothed loss below a constant answer's loss.
 
     Args:
-        losses: The losses, shape [updates].
+        losses: The losses, shape [steps].
         best: The index of the lowest smoothed loss.
         constant_loss: The loss of the best constant answer.
     """
     # From the differences before the minimum, and their median: a divergence is no noise.
     steps = np.abs(np.diff(losses[: max(best, 2) + 1]))
     spread = 1.4826 * float(np.median(steps)) / math.sqrt(2)
-    averaged = 2 * math.sqrt(math.pi) * _deviation(len(losses))  # updates that the kernel averages
+    averaged = 2 * math.sqrt(math.pi) * _deviation(len(losses))  # steps that the kernel averages
     return max(_CLEARLY * constant_loss, _SIGMAS * spread / math.sqrt(averaged))
 
 

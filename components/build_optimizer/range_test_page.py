@@ -46,7 +46,7 @@ def _chart(test: RangeTest) -> dict[str, object]:
     return line_chart(
         "Loss while the learning rate rises",
         [
-            Series("each update", test.rates, test.losses, "faint"),
+            Series("each step", test.rates, test.losses, "faint"),
             Series(
                 "constant answer", np.array([low, high]), np.full(2, test.constant_loss), "other"
             ),

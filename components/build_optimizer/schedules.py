@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Without a warmup, inverse_sqrt starts as if this many updates had been made (Transformers).
+# Without a warmup, inverse_sqrt starts as if this many steps had been made (Transformers).
 _TIMESCALE_WITHOUT_WARMUP = 10_000
 
 
@@ -52,17 +52,17 @@ _PYTHON = _Python()
 
 
 def learning_rate_at(schedule: Schedule, step: Any, arithmetic: Arithmetic = _PYTHON) -> Any:
-    """The rate that update number `step` uses.
+    """The rate that step `step` uses.
 
     Args:
         schedule: The schedule.
-        step: Number of updates before this one: 0 for the first, `num_train_steps - 1` for the
+        step: Number of steps before this one: 0 for the first, `num_train_steps - 1` for the
             last. From `num_train_steps` on, the rate stays where the schedule ends.
         arithmetic: The arithmetic for the type of the step: an int, or a float64 tensor.
 
     Returns:
         Linear warmup from 0 (`learning_rate × step / warmup_steps`, Transformers' WarmUp) while
-        `step < warmup_steps`, then the curve over the remaining updates.
+        `step < warmup_steps`, then the curve over the remaining steps.
     """
     m, warmup = arithmetic, schedule.warmup_steps
     length = schedule.num_train_steps - warmup
@@ -78,7 +78,7 @@ def learning_rates(schedule: Schedule, steps: Sequence[int] | None = None) -> ND
 
     Args:
         schedule: The schedule.
-        steps: The updates; None: all of them, and the rate after the last update.
+        steps: The steps; None: all of them, and the rate after the last step.
 
     Returns:
         Shape [steps], or [num_train_steps + 1].
@@ -89,7 +89,7 @@ def learning_rates(schedule: Schedule, steps: Sequence[int] | None = None) -> ND
     return np.array([learning_rate_at(schedule, step) for step in steps], dtype=np.float32)
 
 
-# Each curve takes the schedule, the number of updates since the warmup, their total, and the
+# Each curve takes the schedule, the number of steps since the warmup, their total, and the
 # arithmetic.
 
 
@@ -117,7 +117,7 @@ def _cosine_with_restarts(schedule: Schedule, done: Any, length: int, m: Arithme
     """Transformers `get_cosine_with_hard_restarts_schedule_with_warmup` (SGDR, 1608.03983).
 
     The position in the cycle is computed in integers: in floating point, a restart could come one
-    update late.
+    step late.
     """
     cycle = _half_wave(done * schedule.num_cycles % length / length, m)
     return m.where(done == length, schedule.end_learning_rate, _between(schedule, cycle))
@@ -135,7 +135,7 @@ def _exponential(schedule: Schedule, done: Any, length: int, m: Arithmetic) -> A
 
 
 def _piecewise_constant(schedule: Schedule, done: Any, length: int, m: Arithmetic) -> Any:
-    """Keras `PiecewiseConstantDecay`, whose boundaries name the last update of a piece."""
+    """Keras `PiecewiseConstantDecay`, whose boundaries name the last step of a piece."""
     rate: Any = schedule.learning_rate
     for start, next_rate in schedule.boundaries:
         rate = m.where(schedule.warmup_steps + done >= start, next_rate, rate)

@@ -37,7 +37,7 @@ UPDATES_BETWEEN_WRITES = 50
 
 
 class Callbacks(keras.callbacks.CallbackList):
-    """Callbacks that get the loss of an update as a tensor, so that no update waits for it.
+    """Callbacks that get the loss of a step as a tensor, so that no step waits for it.
 
     Args:
         callbacks: The callbacks, in the order to call them.
@@ -54,7 +54,7 @@ class Callbacks(keras.callbacks.CallbackList):
 
 
 class Clock(keras.callbacks.Callback):
-    """Count and time the updates. Comes first, because the other callbacks read the count."""
+    """Count and time the steps. Comes first, because the other callbacks read the count."""
 
     def __init__(self, history: History) -> None:
         super().__init__()
@@ -63,11 +63,11 @@ class Clock(keras.callbacks.Callback):
         self._began = 0.0
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Start the clock; the time of an update includes loading its data."""
+        """Start the clock; the time of a step includes loading its data."""
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Record the update."""
+        """Record the step."""
         row = self._history.times[self._rows.of(self._history.updates_done)]
         row[ENDED_AT], row[SECONDS] = time.time(), time.perf_counter() - self._began
         self._history.seconds += row[SECONDS]
@@ -75,7 +75,7 @@ class Clock(keras.callbacks.Callback):
 
 
 class Evaluate(keras.callbacks.Callback):
-    """Evaluate on the validation split after every epoch and after the last update.
+    """Evaluate on the validation split after every epoch and after the last step.
 
     Args:
         trainer: The model to evaluate.
@@ -113,7 +113,7 @@ class Evaluate(keras.callbacks.Callback):
         self._trainer.stop_training = self._history.stopped_at is not None
 
     def evaluate_if_due(self) -> None:
-        """Evaluate if the updates made so far complete an epoch that is not yet evaluated.
+        """Evaluate if the steps made so far complete an epoch that is not yet evaluated.
 
         A call before training starts repeats an evaluation that a killed run did not finish.
         """
@@ -164,7 +164,7 @@ class _Interruptible(keras.callbacks.Callback):
 
 
 class WriteLog(keras.callbacks.Callback):
-    """Write the training log in blocks of updates, so that no update waits for it."""
+    """Write the training log in blocks of steps, so that no step waits for it."""
 
     def __init__(self, trainer: Trainer, log: TrainingLog, history: History) -> None:
         super().__init__()
@@ -173,8 +173,8 @@ class WriteLog(keras.callbacks.Callback):
         self._history = history
 
     def write(self) -> None:
-        """Write all updates and evaluations made so far."""
-        self._log.write(self._trainer.update_log)
+        """Write all steps and evaluations made so far."""
+        self._log.write(self._trainer.step_log)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Write when a block is full, and after every evaluation."""
@@ -190,7 +190,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
     Args:
         checkpoints: Saves them.
         log: Written before each checkpoint; it raises if training has diverged.
-        history: Counts the updates.
+        history: Counts the steps.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
         self._history = history
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Save between two updates."""
+        """Save between two steps."""
         check_not_terminated()
         if self._checkpoints.due(self._history.updates_done):
             self._log.write()
@@ -214,7 +214,7 @@ class ShowProgress(keras.callbacks.Callback):
 
     Args:
         plan: The counted plan.
-        history: Counts the updates.
+        history: Counts the steps.
         schedule: The learning-rate schedule.
     """
 

@@ -1,9 +1,9 @@
 """Checkpoints: everything that a killed run needs to continue as if it had not been killed.
 
-A checkpoint is written between two updates. It contains the weights, the copies of earlier weights
+A checkpoint is written between two steps. It contains the weights, the copies of earlier weights
 that the final model may get, the optimizer's slots and iterations, the state of dropout's random
-numbers, the number of updates made (which determines the position in the data, because the order of
-the rows is a function of the seed and the update), and the history. The curves, early stopping and
+numbers, the number of steps made (which determines the position in the data, because the order of
+the rows is a function of the seed and the step), and the history. The curves, early stopping and
 the best step are derived from these.
 """
 
@@ -50,7 +50,7 @@ def state(trainer: Trainer, best: BestWeights | None, finite: BestWeights | None
         "optimizer": [variable.value for variable in trainer.optimizer.variables],
         "dropout": [network.dropout_seeds.state.value],
         "updates_done": trainer.updates_done,
-        "update_log": trainer.update_log,
+        "step_log": trainer.step_log,
         "best": best.variables if best else [],
         "finite": finite.variables if finite else [],
     }
@@ -134,7 +134,7 @@ class Checkpoints:
 
     @property
     def step(self) -> int:
-        """The number of updates in the newest checkpoint; 0 if there is none."""
+        """The number of steps in the newest checkpoint; 0 if there is none."""
         return self._saved or 0
 
     def follow(self, step: int) -> None:

@@ -20,16 +20,16 @@ ENDED_AT, SECONDS = range(2)
 
 
 class LogRows:
-    """The rows of tables with one row per logged update, whose size is bounded.
+    """The rows of tables with one row per logged step, whose size is bounded.
 
-    Short runs log every update. Long runs log every `stride`-th update, and one more row holds the
-    latest update between two logged ones.
+    Short runs log every step. Long runs log every `stride`-th step, and one more row holds the
+    latest step between two logged ones.
 
     Args:
-        num_train_steps: Number of planned updates.
+        num_train_steps: Number of planned steps.
 
     Attributes:
-        stride: Updates from one logged update to the next.
+        stride: Steps from one logged step to the next.
         count: Number of rows.
     """
 
@@ -38,12 +38,12 @@ class LogRows:
         self.count = len(kept_steps(num_train_steps)) + (self.stride > 1)
 
     def of(self, step: int) -> int:
-        """The row of update number `step`."""
+        """The row of step `step`."""
         row, rest = divmod(step, self.stride)
         return self.count - 1 if rest else row
 
     def written(self, begin: int, end: int) -> list[tuple[int, int]]:
-        """Step and row of the updates from `begin` up to `end` that are in the table."""
+        """Step and row of the steps from `begin` up to `end` that are in the table."""
         first = -(-begin // self.stride) * self.stride
         found = [(step, step // self.stride) for step in range(first, end, self.stride)]
         if end > begin and (end - 1) % self.stride:
@@ -56,7 +56,7 @@ class Evaluation:
     """An evaluation on the validation split.
 
     Attributes:
-        step: Updates made before it.
+        step: Steps made before it.
         metrics: Values by name: "loss", and the metrics of the task.
         wall_time: Time of the evaluation, in seconds since 1970.
     """
@@ -93,13 +93,13 @@ class History:
     """The history of a run. Together with the variables, it is all that a resumed run needs.
 
     Attributes:
-        times: float64, shape [rows, 2]: the time when the update of each row ended, in seconds
+        times: float64, shape [rows, 2]: the time when the step of each row ended, in seconds
             since 1970, and its duration in seconds; rows as in `LogRows`.
-        num_train_steps: Number of planned updates.
-        seconds: Duration of all updates, without evaluations.
-        updates_done: Number of updates made, counted without asking the device.
+        num_train_steps: Number of planned steps.
+        seconds: Duration of all steps, without evaluations.
+        updates_done: Number of steps made, counted without asking the device.
         evaluations: Evaluations in order.
-        resumed_at: Numbers of updates after which the run was resumed.
+        resumed_at: Numbers of steps after which the run was resumed.
         differences: Differences from the run that was resumed; empty if there were none.
         stopped_at: Step and reason, if training stopped before the end of its plan.
     """

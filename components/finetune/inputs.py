@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
-from kfp_finetune.components.load_data.batches import updates
+from kfp_finetune.components.load_data.batches import step_batches
 from kfp_finetune.components.tasks.list_column import ListColumn
 from kfp_finetune.components.tasks.registry import get_task
 
@@ -122,7 +122,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows of one update, for messages.
+    """The rows of one step, for messages.
 
     Attributes:
         rows: Numbers of the rows in their source, from 0.
@@ -138,25 +138,25 @@ class Batch:
         return f"{len(self.rows)} rows × {self.width} tokens: rows {shown}"
 
 
-def batch_of_update(rows: Rows, plan: StepPlan, seed: int, step: int) -> Batch:
-    """The batch of update number `step`, counted from 0."""
-    indices = np.concatenate(next(updates(rows.lengths, plan, seed, step)))
+def batch_of_step(rows: Rows, plan: StepPlan, seed: int, step: int) -> Batch:
+    """The batch of step `step`, counted from 0."""
+    indices = np.concatenate(next(step_batches(rows.lengths, plan, seed, step)))
     return Batch(rows.numbers[indices], _width(rows, indices))
 
 
 def training_dataset(rows: Rows, plan: StepPlan, seed: int, start: int = 0) -> Any:
-    """All updates of the run starting with update `start`, one element per update.
+    """All steps of the run starting with step `start`, one element per step.
 
     Returns:
         A dataset of dictionaries: `features` (each of shape [group, batch, width]), `labels` and
         `weights` ([group, batch, ...]) and `rows` ([group, batch]), where group is the number of
-        batches per update. A batch smaller than the others of its update is padded with rows of
+        batches per step. A batch smaller than the others of its step is padded with rows of
         weight 0. Within the scope of a `tf.distribute` strategy it is a distributed dataset: each
         replica gets its share of the rows of every batch, padded to equal shares.
     """
-    # Without accumulation the size is known, so that the update is traced without a loop.
+    # Without accumulation the size is known, so that the step is traced without a loop.
     size = 1 if plan.gradient_accumulation_steps == 1 else None
-    groups = functools.partial(updates, rows.lengths, plan, seed, start)
+    groups = functools.partial(step_batches, rows.lengths, plan, seed, start)
     return _distributed(rows, groups, size)
 
 

@@ -87,7 +87,7 @@ class Learner:
 def plan_run(
     parameters: Parameters, tokenized_dataset_path: str, optimizer_config_path: str
 ) -> Run:
-    """Read the outputs of the previous pipeline steps, and count the updates.
+    """Read the outputs of the previous pipeline steps, and count the steps.
 
     Raises:
         InputError: If the schedule is not as long as the plan, or the loss does not suit the data.

@@ -1,4 +1,4 @@
-"""One update of a run, as a Keras model whose `fit` makes exactly the planned updates.
+"""One step of a run, as a Keras model whose `fit` makes exactly the planned steps.
 
 Under a `tf.distribute` strategy each replica computes its share of the rows. The shares add up to
 the mean over all rows, so the number of replicas changes nothing but rounding.
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kfp_finetune.components.finetune.history import LogRows
 
-# The columns of `Trainer.update_log`.
+# The columns of `Trainer.step_log`.
 LEARNING_RATE, LOSS, GRADIENT_NORM, EXAMPLES = range(4)
 # Every replica writes its own copy of such a variable; all copies are equal.
 _COPIES = {
@@ -25,24 +25,24 @@ _COPIES = {
 
 
 class Trainer(keras.Model):
-    """A classifier that is trained one update at a time.
+    """A classifier that is trained one step at a time.
 
-    `compile` and `fit` are those of Keras; `train_step` makes one update from the batches it gets.
-    The log of the updates stays on the device, so that no update waits for it. Metrics go to
+    `compile` and `fit` are those of Keras; `train_step` makes one step from the batches it gets.
+    The log of the steps stays on the device, so that no step waits for it. Metrics go to
     `compile` as `weighted_metrics`, because rows of weight 0 only pad batches.
 
     Args:
         network: The classifier.
-        num_train_steps: Number of planned updates.
-        training_loss: The Keras loss that updates minimize; None: the loss given to `compile`,
+        num_train_steps: Number of planned steps.
+        training_loss: The Keras loss that steps minimize; None: the loss given to `compile`,
             which evaluations measure.
-        compile_updates: Whether to compile updates with XLA. (Keras' `jit_compile` does nothing if
+        compile_updates: Whether to compile steps with XLA. (Keras' `jit_compile` does nothing if
             operations are deterministic, as they are here.)
 
     Attributes:
-        updates_done: Number of updates made, counted as batches are fed, not by the optimizer.
-        update_log: float32, shape [rows, 4]: the applied learning rate, the loss, the global norm
-            of the gradient before clipping, and the number of examples of each update; rows as in
+        updates_done: Number of steps made, counted as batches are fed, not by the optimizer.
+        step_log: float32, shape [rows, 4]: the applied learning rate, the loss, the global norm
+            of the gradient before clipping, and the number of examples of each step; rows as in
             `history.LogRows`.
     """
 
@@ -63,7 +63,7 @@ class Trainer(keras.Model):
         self._compile_updates = compile_updates
         self.updates_done = tf.Variable(0, dtype=tf.int64, **_COPIES)
         self._rows = LogRows(num_train_steps)
-        self.update_log = tf.Variable(tf.zeros([self._rows.count, 4]), **_COPIES)
+        self.step_log = tf.Variable(tf.zeros([self._rows.count, 4]), **_COPIES)
         self.built = True
 
     def call(self, features: dict[str, Any], training: bool = False) -> Any:
@@ -85,7 +85,7 @@ class Trainer(keras.Model):
         return super().get_metrics_result()  # type: ignore[no-any-return]
 
     def make_train_function(self, force: bool = False) -> Any:
-        """Create the function that `fit` calls with an iterator for every update."""
+        """Create the function that `fit` calls with an iterator for every step."""
         if force or self.train_function is None:
             self.train_function = self._function(self.train_step, self._compile_updates)
         return self.train_function
@@ -96,30 +96,30 @@ class Trainer(keras.Model):
             self.test_function = self._function(self.test_step, False)
         return self.test_function
 
-    def train_step(self, update: dict[str, Any]) -> dict[str, Any]:
-        """Make one update from a group of batches.
+    def train_step(self, group: dict[str, Any]) -> dict[str, Any]:
+        """Make one step from a group of batches.
 
         Args:
-            update: This replica's element of `inputs.training_dataset`.
+            group: This replica's element of `inputs.training_dataset`.
 
         Returns:
             The loss: the mean over the real examples, or their words, of all replicas.
         """
         variables = self.network.trainable_variables
-        total = _sum_over_replicas(tf.reduce_sum(update["weights"]))
-        if update["weights"].shape[0] == 1:
-            loss, gradients = self._loss_and_gradients(update, 0, total, variables)
+        total = _sum_over_replicas(tf.reduce_sum(group["weights"]))
+        if group["weights"].shape[0] == 1:
+            loss, gradients = self._loss_and_gradients(group, 0, total, variables)
         else:
 
             def add_batch(i: Any, loss: Any, sums: list[Any]) -> tuple[Any, Any, list[Any]]:
-                batch_loss, gradients = self._loss_and_gradients(update, i, total, variables)
+                batch_loss, gradients = self._loss_and_gradients(group, i, total, variables)
                 return (
                     i + 1,
                     loss + batch_loss,
                     [a + b for a, b in zip(sums, gradients, strict=True)],
                 )
 
-            batches = tf.shape(update["weights"])[0]
+            batches = tf.shape(group["weights"])[0]
             _, loss, gradients = tf.while_loop(
                 lambda i, loss, sums: i < batches,
                 add_batch,
@@ -130,13 +130,13 @@ class Trainer(keras.Model):
         loss, gradients = _sum_over_replicas((loss, gradients))
         norm = tf.linalg.global_norm(gradients)
         self.optimizer.apply(gradients, variables)
-        examples = _sum_over_replicas(_examples(update["weights"]))
+        examples = _sum_over_replicas(_examples(group["weights"]))
         applied = tf.stack([self.optimizer.applied_learning_rate, loss, norm, examples])
-        # Count only after the update; in a graph, nothing else would make this wait for the data.
+        # Count only after the step; in a graph, nothing else would make this wait for the data.
         with tf.control_dependencies([applied]):
             # A distributed variable has no `scatter_update`; the replica's copy has a handle.
             tf.raw_ops.ResourceScatterUpdate(
-                resource=self.update_log.handle, indices=self._row(), updates=applied
+                resource=self.step_log.handle, indices=self._row(), updates=applied
             )
             self.updates_done.assign_add(1)
         return {"loss": loss}
@@ -182,7 +182,7 @@ class Trainer(keras.Model):
         """Do nothing: all variables exist, and Keras would consume a batch to create them."""
 
     def _row(self) -> Any:
-        """The row of the current update in the log, computed as in `LogRows.of`."""
+        """The row of the current step in the log, computed as in `LogRows.of`."""
         if self._rows.stride == 1:
             return self.updates_done
         step, stride = tf.convert_to_tensor(self.updates_done), self._rows.stride
@@ -190,14 +190,14 @@ class Trainer(keras.Model):
         return tf.where(step % stride == 0, step // stride, last)
 
     def _loss_and_gradients(
-        self, update: dict[str, Any], i: Any, total: Any, variables: list[Any]
+        self, group: dict[str, Any], i: Any, total: Any, variables: list[Any]
     ) -> tuple[Any, list[Any]]:
-        """The share of batch i in the update's loss and gradient; the shares add up to the mean.
+        """The share of batch i in the step's loss and gradient; the shares add up to the mean.
 
         Keras would divide it by the number of replicas, as if each computed its own mean.
         """
-        labels, weights = update["labels"][i], update["weights"][i]
-        features = {name: value[i] for name, value in update["features"].items()}
+        labels, weights = group["labels"][i], group["weights"][i]
+        features = {name: value[i] for name, value in group["features"].items()}
         rows = tf.cast(tf.size(weights), tf.float32)
         weights *= rows / total
         with tf.GradientTape() as tape:

@@ -33,7 +33,7 @@ from kfp_finetune.components.finetune.checkpoints import (
 from kfp_finetune.components.finetune.history import History
 from kfp_finetune.components.finetune.inputs import (
     Rows,
-    batch_of_update,
+    batch_of_step,
     training_dataset,
 )
 from kfp_finetune.components.finetune.learner import Learner, Run, build, plan_run
@@ -84,7 +84,7 @@ def finetune(
             model cannot be loaded, training diverges, memory runs out, the checkpoints belong to
             another run, or workers were given different arguments.
         Terminated: If the process gets a signal to end; a checkpoint has been saved.
-        RuntimeError: If the number of updates is not the planned one and training was not stopped
+        RuntimeError: If the number of steps is not the planned one and training was not stopped
             for a reason, or if another worker ends.
     """
     environment = devices.configure(parameters.seed, parameters.precision)
@@ -135,7 +135,7 @@ def open_log(run: Run, learner: Learner, history: History, log_dir: Path | None)
 
     Args:
         run: The run.
-        learner: Provides the names of metrics, and the batch of an update that diverges.
+        learner: Provides the names of metrics, and the batch of a step that diverges.
         history: The history that is logged.
         log_dir: The folder for TensorBoard's event files; None: another worker writes them.
     """
@@ -146,7 +146,7 @@ def open_log(run: Run, learner: Learner, history: History, log_dir: Path | None)
         history,
         hyperparameters(run.optimizer, run.plan, run.settings, base_model, run.data.dataset),
         ["loss", *learner.metrics],
-        lambda step: batch_of_update(learner.train, run.plan, seed, step),
+        lambda step: batch_of_step(learner.train, run.plan, seed, step),
         " ".join(calmer) or "a lower --learning-rate",
     )
 
@@ -158,14 +158,14 @@ def train(
     log: TrainingLog,
     checkpoints: Checkpoints | NoCheckpoints,
 ) -> int | None:
-    """Make all planned updates, with evaluations, log, checkpoints and progress.
+    """Make all planned steps, with evaluations, log, checkpoints and progress.
 
     Returns:
         The step at which training diverged, if that is reported rather than an error.
 
     Raises:
         DivergedError: If training diverges and that is an error.
-        RuntimeError: If the number of updates is not the planned one.
+        RuntimeError: If the number of steps is not the planned one.
     """
     trainer, plan = learner.trainer, run.plan
     evaluate = Evaluate(
@@ -178,7 +178,7 @@ def train(
         learner.finite,
     )
     write_log = WriteLog(trainer, log, history)
-    # A run may have been killed between an update and its evaluation.
+    # A run may have been killed between a step and its evaluation.
     evaluate.evaluate_if_due()
     write_log.write()
     callbacks = [
@@ -199,7 +199,7 @@ def train(
         history.stopped_at = StoppedAt(step=error.step, reason=error.found)
         history.evaluations = [e for e in history.evaluations if math.isfinite(e.metrics["loss"])]
         learner.finite.put_back()
-    _check_updates(int(trainer.updates_done.numpy()), plan, history)
+    _check_steps(int(trainer.updates_done.numpy()), plan, history)
     if diverged_at is None:
         checkpoints.save()
     return diverged_at
@@ -213,10 +213,10 @@ def fit(
     history: History,
     callbacks: Sequence[Any],
 ) -> None:
-    """Make all remaining updates of the plan, with one call of Keras' `fit`.
+    """Make all remaining steps of the plan, with one call of Keras' `fit`.
 
-    All updates are one Keras epoch: evaluations, and an end within an epoch, are counted in
-    updates, so they come after the same updates wherever a run is resumed.
+    All steps are one Keras epoch: evaluations, and an end within an epoch, are counted in
+    steps, so they come after the same steps wherever a run is resumed.
 
     Raises:
         InputError: If memory runs out.
@@ -237,7 +237,7 @@ def fit(
     except tf.errors.ResourceExhaustedError as error:
         if "No space left" in str(error):  # the same exception class is used for files
             raise OSError(errno.ENOSPC, "the disk is full") from error
-        batch = batch_of_update(train, plan, seed, history.updates_done)
+        batch = batch_of_step(train, plan, seed, history.updates_done)
         raise InputError(
             f"out of memory in step {history.updates_done:,}, with a batch of {batch}",
             where="batch_size, max_length",
@@ -324,8 +324,8 @@ def save(
     model_artifact.write(folder, manifest)
 
 
-def _check_updates(made: int, plan: StepPlan, history: History) -> None:
+def _check_steps(made: int, plan: StepPlan, history: History) -> None:
     if made != history.updates_done or (
         made != plan.num_train_steps and history.stopped_at is None
     ):
-        raise RuntimeError(f"{made} updates were made, but {plan.num_train_steps} were planned")
+        raise RuntimeError(f"{made} steps were made, but {plan.num_train_steps} were planned")

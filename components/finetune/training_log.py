@@ -1,6 +1,6 @@
-"""The training log: every update and every evaluation, for TensorBoard and for the model.
+"""The training log: every step and every evaluation, for TensorBoard and for the model.
 
-It is written from the trainer's update log and the run's history, which checkpoints contain. A
+It is written from the trainer's step log and the run's history, which checkpoints contain. A
 resumed run therefore writes its curves again from the first step, each step once.
 """
 
@@ -34,7 +34,7 @@ class DivergedError(InputError):
     """A loss or gradient is not finite.
 
     Args:
-        step: The update, counted from 0.
+        step: The step, counted from 0.
         found: See `InputError`.
         **more: The other parts of an `InputError`.
     """
@@ -47,8 +47,8 @@ class DivergedError(InputError):
 class TrainingLog:
     """Write event files and collect the records of the training log.
 
-    The step of an update is its number, counted from 0; that of an evaluation is the number of
-    updates before it. A very long run logs the updates that `sampling` keeps, and the last one.
+    A step is logged under its number, counted from 0, and an evaluation under the number of
+    steps before it. A very long run logs the steps that `sampling` keeps, and the last one.
     Event files left by an interrupted process of the same run are removed.
 
     Args:
@@ -56,7 +56,7 @@ class TrainingLog:
         history: The times and evaluations of the run.
         settings: The hyperparameters for TensorBoard's HParams table, in this order.
         metrics: Names of the evaluated metrics, which are the other columns of that table.
-        batch_of: Returns the batch of an update, for messages.
+        batch_of: Returns the batch of a step, for messages.
         remedy: What to try where training diverges, as options.
 
     Attributes:
@@ -76,7 +76,7 @@ class TrainingLog:
         if log_dir is not None:
             for stale in log_dir.glob("events.out.tfevents.*"):
                 stale.unlink()
-            # A shorter queue would make an update wait for the disk.
+            # A shorter queue would make a step wait for the disk.
             self._events = EventFileWriter(str(log_dir), max_queue_size=10_000)
         self._history = history
         self._batch_of = batch_of
@@ -92,26 +92,26 @@ class TrainingLog:
 
     @property
     def waiting(self) -> int:
-        """The number of updates made but not yet written."""
+        """The number of steps made but not yet written."""
         return self._history.updates_done - self._written
 
-    def write(self, update_log: Any) -> None:
-        """Write the updates and evaluations since the last call.
+    def write(self, step_log: Any) -> None:
+        """Write the steps and evaluations since the last call.
 
         Args:
-            update_log: The `update_log` of the trainer.
+            step_log: The `step_log` of the trainer.
 
         Raises:
             DivergedError: If a loss or gradient is not finite.
         """
         history = self._history
         found = self._rows.written(self._written, history.updates_done)
-        values = tf.gather(update_log, tf.constant([row for _, row in found], tf.int64))
+        values = tf.gather(step_log, tf.constant([row for _, row in found], tf.int64))
         for (step, row), applied in zip(found, values.numpy().tolist(), strict=True):
             self._evaluations_up_to(step)
             self._check_finite(step, applied)
             if step % self._rows.stride and step + 1 < history.num_train_steps:
-                continue  # only checked, because the next update overwrites its row
+                continue  # only checked, because the next step overwrites its row
             ended_at, seconds = history.times[row]
             self._scalars(
                 step,

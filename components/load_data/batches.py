@@ -50,13 +50,13 @@ def epoch_batches(
     return batches
 
 
-def updates(
+def step_batches(
     lengths: NDArray[np.int64], plan: StepPlan, seed: int, start: int = 0
 ) -> Iterator[list[NDArray[np.int64]]]:
-    """The batches of every update of the run, starting with update `start`.
+    """The batches of every step of the run, starting with step `start`.
 
     Yields:
-        The batches of one update, `num_train_steps - start` times. There are
+        The batches of one step, `num_train_steps - start` times. There are
         `gradient_accumulation_steps` of them, or fewer at the end of an epoch.
     """
     group = plan.gradient_accumulation_steps

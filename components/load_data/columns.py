@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 from shlex import quote
 from typing import Any
@@ -181,7 +182,8 @@ def _guess(source: Source, task: Task, parameter: str, taken: list[str]) -> tupl
         )
     flag = "--" + parameter.replace("_", "-")
     others = task.label_columns if texts else task.text_columns
-    likely = [name for name in free if not matching([name], others)]
+    likely = candidates or [n for n in free if not matching([n], others)] or free or source.columns
+    likely = likely if texts or candidates else sorted(likely, key=_distinct(source))
     raise InputError(
         f"cannot infer the {parameter.removesuffix('_column')} column: "
         + (
@@ -193,7 +195,7 @@ def _guess(source: Source, task: Task, parameter: str, taken: list[str]) -> tupl
         expected=f"{parameter} to name one of {_samples(source)}",
         remedy=f"if every word has a label: --task {task_of_lists().name}"
         if not task.reads_lists and _lists(source) > 1
-        else f"{flag} {quote((candidates or likely or free or source.columns)[0])}",
+        else f"{flag} {quote(likely[0])}",
     )
 
 
@@ -218,6 +220,12 @@ def _list(source: Source) -> str:
 def _samples(source: Source) -> str:
     first = next(iter(source.read())).columns
     return ", ".join(f"{name!r} (e.g. {_sample(values)!r})" for name, values in first.items())
+
+
+def _distinct(source: Source) -> Callable[[str], int]:
+    """The number of distinct values of a column in the first rows: labels repeat, texts do not."""
+    first = next(iter(source.read())).columns
+    return lambda name: len(set(map(str, first[name])))
 
 
 def _lists(source: Source) -> int:

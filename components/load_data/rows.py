@@ -266,7 +266,7 @@ def in_rows(rows: Sequence[int] | NDArray[np.int64]) -> str:
 def described(rows: Rows) -> str:
     """The problems of the rows that cannot be used, with row numbers, for a message."""
     return "; ".join(
-        f"{len(bad):,} row{'s' * (len(bad) > 1)} ({shown(bad)}) with {problem}"
+        f"{len(bad):,} row{'s' * (len(bad) > 1)} ({shown(bad)}): {problem}"
         for problem, bad in rows.problems.items()
     )
 
@@ -282,7 +282,7 @@ def refuse_bad_rows(rows: Rows, task: Task) -> None:
         InputError: If a row cannot be used.
     """
     if rows.problems:
-        lists = all(problem.startswith("a list for a text") for problem in rows.problems)
+        lists = all(problem.startswith("a list instead of a text") for problem in rows.problems)
         remedy = "repair the rows, or --on-bad-row drop to omit them"
         if "repair" in task.on_bad_row:
             remedy += ", or --on-bad-row repair to omit only those that cannot be repaired"

@@ -22,21 +22,21 @@ MOST_EPOCHS = 10**6
 
 @dataclass(frozen=True)
 class StepPlan:
-    """The updates of a run.
+    """The steps of a run.
 
-    A batch is `batch_size` examples over all devices; an update is made from
-    `gradient_accumulation_steps` batches, the last update of an epoch from what is left.
+    A batch is `batch_size` examples over all devices; a step is made from
+    `gradient_accumulation_steps` batches, the last step of an epoch from what is left.
 
     Attributes:
         num_train_examples: Examples in the training split.
         batch_size: Examples per batch.
-        gradient_accumulation_steps: Batches per update.
+        gradient_accumulation_steps: Batches per step.
         drop_remainder: Whether the last, smaller batch of an epoch is left out.
         batches_per_epoch: Batches in one pass over the training split.
         last_batch_size: Examples in the last batch of an epoch.
-        steps_per_epoch: Updates in one pass over the training split.
+        steps_per_epoch: Steps in one pass over the training split.
         num_train_epochs: Passes over the training split; fractional where `max_steps` ruled.
-        num_train_steps: Updates in the whole run: what the schedule's length is.
+        num_train_steps: Steps in the whole run, which is the length of the schedule.
     """
 
     num_train_examples: int
@@ -143,18 +143,18 @@ def count_steps(
     drop_remainder: bool = False,
     num_labels: int = 0,
 ) -> StepPlan:
-    """Count the optimizer updates of a run.
+    """Count the optimizer steps of a run.
 
-    Updates per epoch = ceil(batches / gradient_accumulation_steps); updates of the run =
-    ceil(epochs × updates per epoch), or `max_steps`, which rules.
+    Steps per epoch = ceil(batches / gradient_accumulation_steps); steps of the run =
+    ceil(epochs × steps per epoch), or `max_steps`, which takes precedence.
 
     Args:
         num_train_examples: Examples in the training split, after everything that drops any.
         batch_size: Examples per batch over all devices.
         num_train_epochs: Passes over the training split; may be fractional. None: chosen from the
             numbers of examples and labels.
-        max_steps: Updates to make, whatever the number of epochs.
-        gradient_accumulation_steps: Batches per update.
+        max_steps: Steps to make, whatever the number of epochs.
+        gradient_accumulation_steps: Batches per step.
         drop_remainder: Leave out the last batch of an epoch where it is smaller.
         num_labels: Number of labels; 0 for regression, or if unknown.
 
@@ -199,7 +199,7 @@ def count_steps(
 
 
 def plan_steps(num_labels: int = 0, **parameters: Any) -> StepPlan:
-    """Count the updates, and print the plan.
+    """Count the steps, and print the plan.
 
     Args:
         num_labels: Number of labels; 0 for regression, or if unknown.

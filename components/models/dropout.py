@@ -10,7 +10,7 @@ import tensorflow as tf
 _RANDOM_BITS = 16
 # The distance between the seeds of two passes through the same layers: larger than the number of
 # dropout layers, and small enough for 128 passes within the 2**16 between two replicas. The other
-# half of a seed counts updates.
+# half of a seed counts steps.
 _APART = 2**9
 
 

@@ -24,7 +24,7 @@ def comparison_facts(trials: Sequence[Trial]) -> Facts:
         (f"{metrics.split.capitalize()} examples", count_text(metrics.num_examples)),
     ]
     return [
-        ("Data set", without_secrets(model.dataset)),
+        ("Dataset", without_secrets(model.dataset)),
         ("Model", without_secrets(model.base_model)),
         *rows,
         ("Steps per trial", count_text(model.num_train_steps)),

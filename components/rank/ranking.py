@@ -31,7 +31,7 @@ def rank_trials(
         candidates: The settings of each trial, as `trials.Trial` has them.
         model_paths: The models that finetune wrote, in the same order.
         metrics_paths: The metrics that evaluate wrote, in the same order.
-        seconds: The duration of the updates of each trial.
+        seconds: The duration of the steps of each trial.
         leaderboard_path: The path for leaderboard.json.
         report_path: The path for the HTML page.
         model_path: The path for the best model.

@@ -28,7 +28,7 @@ class Trial:
         model: The model's manifest.
         log: The records of the training log, in order.
         metrics: Metrics of the test split.
-        seconds: The duration of its updates.
+        seconds: The duration of its steps.
         resamples: The headline metric on bootstrap resamples of the validation split; empty if they
             are not known.
     """

@@ -122,7 +122,7 @@ def by_number_then_name(name: str) -> tuple[int, int, str]:
 def unnamed_marks(values: Sequence[Any], names: Sequence[str]) -> dict[int, str]:
     """Marks for a missing label that are not allowed names: the reason, by position."""
     return {
-        i: f"{value!r} for a label, which marks a missing one"
+        i: f"the label {value!r}, which marks a missing value"
         for i, value in enumerate(values)
         if (is_missing_mark(value) or value in (-1, "-1")) and str(value) not in names
     }

@@ -65,7 +65,7 @@ class LabelValues(Values):
 def _cell_problem(value: Any, column: str) -> str:
     if value is None or isinstance(value, str):
         return f"no text in column '{column}'"
-    return f"{kind_of(value)} for a text in column '{column}'"
+    return f"{kind_of(value)} instead of a text in column '{column}'"
 
 
 def text_problem(text: Any) -> str:

@@ -70,7 +70,7 @@ def test_the_numbers_that_matter_are_written_on_the_curve() -> None:
         "0 first · step 0",
         "5e-05 peak, warmup ends · step 94",
         "5.92e-08 → 0 last applied → after · step 938",
-        "Updates 939 num_train_steps",
+        "Steps 939 num_train_steps",
         "Last rate applied 5.92e-08 step 938",
         "After the last step 0 never applied",
     ):

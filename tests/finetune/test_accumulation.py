@@ -114,7 +114,7 @@ def test_accumulated_batches_make_the_update_of_one_big_batch(
         trainer.compile(optimizer=build_optimizer(config), loss=TASK.loss(SINGLE_LABEL))
         for update in training_dataset(rows, plan, SEED):
             trainer.train_step(of(update))
-        result += [trainer.update_log.numpy(), network.get_weights()]
+        result += [trainer.step_log.numpy(), network.get_weights()]
 
     ours, theirs = accumulated[0], at_once[0]
     np.testing.assert_array_equal(ours[:, LEARNING_RATE], learning_rates(config.schedule)[:-1])
@@ -161,4 +161,4 @@ def test_clipping_is_of_the_accumulated_gradient(
     after = [v.numpy().astype(np.float64) for v in network.trainable_variables]
     change = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(after, before, strict=True)))
     assert change == pytest.approx(0.01, rel=1e-3)
-    assert trainer.update_log.numpy()[0, GRADIENT_NORM] > 0.01
+    assert trainer.step_log.numpy()[0, GRADIENT_NORM] > 0.01

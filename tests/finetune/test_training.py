@@ -82,7 +82,7 @@ def fit(trainer: Trainer, data: Path, plan: StepPlan, optimizer: Any, log_dir: P
     log = TrainingLog(log_dir, history, {}, [], str, "")
     callbacks = [Clock(history), WriteLog(trainer, log, history)]
     training.fit(trainer, rows_of(data), plan, 1, history, callbacks)
-    log.write(trainer.update_log)
+    log.write(trainer.step_log)
     log.close()
     return log
 
@@ -230,7 +230,7 @@ def test_the_logged_rate_is_the_applied_one(
     without_dropout(net)  # the two gradients are of the same function
     trainer = Measuring(net, plan.num_train_steps)
     fit(trainer, tiny_data, plan, Sgd(KerasSchedule(schedule)), tmp_path)
-    logged = trainer.update_log.numpy()[:, LEARNING_RATE]
+    logged = trainer.step_log.numpy()[:, LEARNING_RATE]
     np.testing.assert_array_equal(logged, learning_rates(schedule)[:-1])
     np.testing.assert_allclose(changes, logged, rtol=2e-3)
 
@@ -311,7 +311,7 @@ def test_fewer_updates_than_planned_fail_the_step(
             plan.num_train_steps - 1
         ),
     )
-    with pytest.raises(RuntimeError, match="12 updates were made, but 13 were planned"):
+    with pytest.raises(RuntimeError, match="12 steps were made, but 13 were planned"):
         run(tiny_data, tiny_model, tmp_path, {"batch_size": 8, "num_train_epochs": 1.0})
 
 

@@ -97,7 +97,7 @@ def test_accumulated_batches_make_the_update_of_one_big_batch(
                     "rows": tf.constant(chosen[np.newaxis]),
                 }
             trainer.train_step(update)
-        results.append((trainer.update_log.numpy(), network.get_weights()))
+        results.append((trainer.step_log.numpy(), network.get_weights()))
     (log, weights), (log_at_once, weights_at_once) = results
     np.testing.assert_allclose(log, log_at_once, rtol=1e-4, atol=1e-6)
     for ours, theirs in zip(weights, weights_at_once, strict=True):
@@ -118,7 +118,7 @@ def test_the_loss_is_the_mean_over_words(data: Path, network: Any) -> None:
     expected = -log_softmax(logits, axis=1)[np.arange(len(logits)), rows.labels].mean()
     trainer = compiled(network, plan.num_train_steps)
     trainer.train_step(next(iter(training_dataset(rows, plan, SEED))))
-    assert float(trainer.update_log[0, LOSS]) == pytest.approx(expected, rel=1e-4)
+    assert float(trainer.step_log[0, LOSS]) == pytest.approx(expected, rel=1e-4)
 
 
 def test_evaluations_measure_every_word_once(data: Path, network: Any) -> None:

@@ -166,7 +166,7 @@ def test_bad_rows_are_dropped_and_counted_when_asked(tiny_model: Path, tmp_path:
     with pytest.raises(InputError) as error:
         load(tmp_path, path, tiny_model)
     assert str(error.value) == (
-        "1 row (5) with no text in column 'text'; 2 rows (6, 7) with no label in column 'label'\n"
+        "1 row (5): no text in column 'text'; 2 rows (6, 7): no label in column 'label'\n"
         f"  where:    {path}\n"
         "  expected: a text and a label in every row\n"
         "  remedy:   repair the rows, or --on-bad-row drop to omit them"
@@ -183,7 +183,7 @@ def test_rows_that_cannot_be_read_are_named_or_dropped(tiny_model: Path, tmp_pat
     with pytest.raises(InputError) as error:
         load(tmp_path, path, tiny_model)
     assert str(error.value) == (
-        "1 row (61) with a quote that is not closed; 1 row (62) with 3 cells for 2 columns\n"
+        "1 row (61): a quote that is not closed; 1 row (62): 3 cells for 2 columns\n"
         f"  where:    {path}, line 62\n"
         "  expected: a text and a label in every row\n"
         "  remedy:   repair the rows, or --on-bad-row drop to omit them, or --quoting none if"
@@ -299,7 +299,7 @@ WRONG = {
     ),
     "ragged row": (
         {"content": "text,label\ngood,a\nbad,b,c\n"},
-        "1 row (2) with 3 cells for 2 columns\n"
+        "1 row (2): 3 cells for 2 columns\n"
         "  where:    {dir}/data.csv, line 3\n"
         "  expected: a text and a label in every row\n"
         "  remedy:   repair the rows, or --on-bad-row drop to omit them",

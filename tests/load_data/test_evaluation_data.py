@@ -107,7 +107,7 @@ def test_bad_rows_are_counted(load: Any) -> None:
     manifest, _ = load(rows, NAMES, SINGLE_LABEL, on_bad_row="drop")
     assert manifest.splits["test"].rows_read == 4
     assert manifest.splits["test"].dropped == {"no text in column 'text'": 1}
-    with pytest.raises(InputError, match=r"1 row \(4\) with no text"):
+    with pytest.raises(InputError, match=r"1 row \(4\): no text"):
         load(rows, NAMES, SINGLE_LABEL)
 
 

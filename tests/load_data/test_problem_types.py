@@ -429,10 +429,10 @@ def test_what_is_odd_about_labels_is_in_the_report_and_on_the_page(
 
 def test_a_missing_value_mark_is_counted_by_name(tiny_model: Path, tmp_path: Path) -> None:
     dataset = write(tmp_path / "data.csv", ["0.5", "1.5", "NA", "2.5"])
-    with pytest.raises(InputError, match=r"15 rows \(3, 7, .*\) with 'NA' for a label"):
+    with pytest.raises(InputError, match=r"15 rows \(3, 7, .*\): the label 'NA'"):
         Loaded(tmp_path, tiny_model, dataset)
     found = Loaded(tmp_path, tiny_model, dataset, on_bad_row="drop")
     assert found.report.problem_type == REGRESSION
     dropped = sum(sum(reasons.values()) for reasons in found.report.rows_dropped.values())
     assert dropped == 15
-    assert "'NA' for a label" in next(iter(found.report.rows_dropped["train"]))
+    assert "the label 'NA'" in next(iter(found.report.rows_dropped["train"]))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.batches import epoch_batches, updates
+from kfp_finetune.components.load_data.batches import epoch_batches, step_batches
 from kfp_finetune.components.load_data.steps import count_steps
 
 
@@ -127,13 +127,13 @@ def test_an_epoch_feeds_each_row_exactly_once(plan, seed: int) -> None:  # type:
 @given(plan=plans, seed=st.integers(0, 2**32 - 1), start=st.integers(0, 30))
 def test_updates_are_the_planned_ones_and_can_start_anywhere(plan, seed: int, start: int) -> None:  # type: ignore[no-untyped-def]
     lengths = np.random.default_rng(seed).integers(1, 128, plan.num_train_examples)
-    groups = list(updates(lengths, plan, seed))
+    groups = list(step_batches(lengths, plan, seed))
     assert len(groups) == plan.num_train_steps
     for i, group in enumerate(groups):
         ends_epoch = (i + 1) % plan.steps_per_epoch == 0
         assert len(group) == plan.gradient_accumulation_steps or (ends_epoch and len(group) >= 1)
     start = min(start, plan.num_train_steps)
-    resumed = list(updates(lengths, plan, seed, start))
+    resumed = list(step_batches(lengths, plan, seed, start))
     assert [[b.tolist() for b in g] for g in resumed] == [
         [b.tolist() for b in g] for g in groups[start:]
     ]

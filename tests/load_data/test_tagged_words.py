@@ -367,7 +367,7 @@ def test_no_tag_is_no_class(tiny_model: Path, tmp_path: Path) -> None:
     path.write_text("\n\n".join(lines) + "\n")
     with pytest.raises(InputError) as caught:
         load(tmp_path, tiny_model, dataset=str(path))
-    assert "1 row (4) with a word without a tag: '_' stands for none" in str(caught.value)
+    assert "1 row (4): a word without a tag: '_' stands for none" in str(caught.value)
     at = sum(len(words) + 1 for words in WORDS[:3]) + 2
     assert caught.value.where.endswith(f"data.conll, line {at}")
     manifest = load(tmp_path, tiny_model, dataset=str(path), on_bad_row="drop")

@@ -59,6 +59,11 @@ CASES = {
         expected="label_column ... 'text' (e.g. 'good')",
         remedy="--label-column kind",
     ),
+    "several columns that may be the label": Case(
+        {"data.csv": "title,body,kind\n" + "".join(f"good {i},bad {i},a\n" for i in range(9))},
+        found="label column ... none has a usual name",
+        remedy="--label-column kind",
+    ),
     "a test set without the text column": Case(
         {"data.csv": GOOD, "test.csv": "message,label\ngood,returns\n"},
         {"test_dataset": "{dir}/test.csv"},
@@ -86,9 +91,9 @@ CASES = {
         "1 row (1) ... a number ... 'text'; 1 row (2) ... a list ... 'text'",
         "data.jsonl",
     ),
-    "an empty text": bad_rows(GOOD + " ,returns\n", "1 row (31) with no text ... 'text'"),
+    "an empty text": bad_rows(GOOD + " ,returns\n", "1 row (31): no text ... 'text'"),
     "a missing label": bad_rows(
-        GOOD + "good,\n" + "good open,\n", "2 rows (31, 32) with no label ... 'label'"
+        GOOD + "good,\n" + "good open,\n", "2 rows (31, 32): no label ... 'label'"
     ),
     "a missing label among JSON lines": Case(
         labelled("a", "b", None), found="10 rows (3, 6, 9, 12, 15, ...) ... no label", remedy=DROP

@@ -25,14 +25,14 @@ def bad_lines(before: str, after: str, line: int, found: str) -> Case:
     files = {"data.conll": before + GOOD + after}
     where = f"{{file}}, line {line:,}"
     row = 1 if before else len(DATA) + 1
-    return Case(files, TAGGED, f"1 row ({row}) with ... {found}", where, EVERY, DROP)
+    return Case(files, TAGGED, f"1 row ({row}): ... {found}", where, EVERY, DROP)
 
 
 def bad_row(tokens: object, tags: object, found: str) -> Case:
     """JSON lines with a bad row as the last."""
     rows = [{"tokens": w, "tags": t} for w, t in DATA] + [{"tokens": tokens, "tags": tags}]
     files = {"data.jsonl": "".join(json.dumps(row) + "\n" for row in rows)}
-    return Case(files, TAGGED, f"1 row (61) with ... {found}", "{file}", EVERY, DROP)
+    return Case(files, TAGGED, f"1 row (61): ... {found}", "{file}", EVERY, DROP)
 
 
 def conll(content: str, found: str, **parts: Any) -> Case:

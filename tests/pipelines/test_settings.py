@@ -81,7 +81,8 @@ def test_urls_and_what_can_only_be_a_path(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("lerning_rate: 1", "unknown parameter 'lerning_rate'\n  where:    {file}\n"
-         "  expected: 'learning_rate'?\n  remedy:   kfp-finetune run --help lists the parameters"),
+         "  expected: a known parameter, such as 'learning_rate'\n"
+         "  remedy:   kfp-finetune run --help lists the parameters"),
         ("dataset_fingerprint: x", "unknown parameter 'dataset_fingerprint'"),
         ("batch_size: 3.0", "batch_size is 3.0\n  where:    {file}, batch_size\n"
          "  expected: a whole number\n  remedy:   change its value"),
@@ -98,12 +99,12 @@ def test_urls_and_what_can_only_be_a_path(tmp_path: Path) -> None:
          '  expected: text\n  remedy:   put it in quotes: text_column: "False"'),
         ("text_column: [a]", "text_column is ['a']"),
         ("max_length: 9007199254740993", "max_length is 9007199254740993\n"),
-        ("- a", "the config file contains a list"),
-        ("? [a]\n: 1", "the config file is not valid YAML: found unhashable key\n"),
-        ("a: b: c", "the config file is not valid YAML: mapping values are not allowed here\n"
+        ("- a", "the file contains a list"),
+        ("? [a]\n: 1", "the file is not valid YAML: found unhashable key\n"),
+        ("a: b: c", "the file is not valid YAML: mapping values are not allowed here\n"
          "  where:    {file}, line 3\n"),
-        ("shout: true\nshout: false", "the config file is not valid YAML: 'shout' is given twice"),
-        ("!!python/object/apply:os.system [ls]: 1", "the config file is not valid YAML: could not"),
+        ("shout: true\nshout: false", "the file is not valid YAML: 'shout' is given twice"),
+        ("!!python/object/apply:os.system [ls]: 1", "the file is not valid YAML: could not"),
         ("text_column: x", "--dataset, --model are missing\n"),
     ],
 )  # fmt: skip
@@ -139,7 +140,7 @@ def test_a_config_that_would_exhaust_memory(
     toy: Pipeline, config: Path, text: str, message: str
 ) -> None:
     config.write_text(text)
-    with pytest.raises(InputError, match=f"the config file is not valid YAML: {message}"):
+    with pytest.raises(InputError, match=f"the file is not valid YAML: {message}"):
         settings(toy, {}, config)
 
 
@@ -157,7 +158,7 @@ def test_config_files_that_cannot_be_read(
 ) -> None:
     if content is not None:
         config.write_bytes(content)
-    with pytest.raises(InputError, match=r"the config file (cannot be read|is not valid YAML)"):
+    with pytest.raises(InputError, match=r"the file (cannot be read|is not valid YAML)"):
         settings(toy, {}, config)
 
 

@@ -179,7 +179,7 @@ def test_the_page_tells_what_was_compared_and_how_to_train_the_best() -> None:
         trial.model.parameters = {"dataset": "x.csv", "learning_rate": trial.metrics.num_examples}
     text = " ".join(re.sub(r"<[^>]+>", " ", render_comparison(rank(made), made)).split())
     for part in (
-        "Data set /data/banking77",
+        "Dataset /data/banking77",
         "Model sentence-transformers/all-MiniLM-L6-v2",
         "Validation examples 300",
         "Seeds 1, 2",

@@ -61,7 +61,7 @@ def test_declared_names_keep_their_order_and_minus_one_is_missing() -> None:
     assert (labels.names, labels.targets) == (["neg", "pos", "unused"], [1, 0])
     missing = understand_labels([-1, 1], declared=["neg", "pos"])
     assert missing.targets == [None, 1]
-    assert missing.invalid == {0: "-1 for a label, which marks a missing one"}
+    assert missing.invalid == {0: "the label -1, which marks a missing value"}
     with pytest.raises(InputError, match="label 2 is not one of the 2 named labels"):
         understand_labels([2], declared=["neg", "pos"])
 

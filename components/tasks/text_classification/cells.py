@@ -146,7 +146,7 @@ def _read_numbers(cells: Cells, problem_type: str, context: LabelContext) -> Non
         return
     for i, mark in marks.items():
         cells.values[i] = None
-        cells.missing[i] = f"{mark!r} for a label, which marks a missing value among numbers"
+        cells.missing[i] = f"the label {mark!r}, which marks a missing value among numbers"
 
 
 def _are_decimals(

@@ -67,7 +67,7 @@ class TagSets(LabelValues):
         empty = 0
         for k, word in enumerate(words):
             if type(word) is not str:
-                return f"{kind_of(word)} for a word", k
+                return f"{kind_of(word)} instead of a word", k
             if not word.strip():
                 if not self.repair:
                     return "an empty word", k
@@ -77,7 +77,7 @@ class TagSets(LabelValues):
         if tags is None:
             return "no tags"
         if not isinstance(tags, list):
-            return f"{kind_of(tags)} for a list of tags"
+            return f"{kind_of(tags)} instead of a list of tags"
         if len(tags) != len(words):
             return f"{counted(len(tags), 'tag')} for {counted(len(words), 'word')}"
         return next(((p, k) for k, tag in enumerate(tags) if (p := _tag_problem(tag))), "")
@@ -174,11 +174,11 @@ def _list_problem(words: Any, column: str) -> str:
     if words is None:
         return f"no words in column '{column}'"
     if not isinstance(words, list):
-        return f"{kind_of(words)} for a list of words in column '{column}'"
+        return f"{kind_of(words)} instead of a list of words in column '{column}'"
     return "" if words else "no word"
 
 
 def _tag_problem(tag: Any) -> str:
     if tag is None or (isinstance(tag, str) and not tag.strip()):
         return "a word without a tag"
-    return "" if type(tag) in (str, int) else f"{kind_of(tag)} for a tag"
+    return "" if type(tag) in (str, int) else f"{kind_of(tag)} instead of a tag"

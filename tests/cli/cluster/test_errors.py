@@ -85,12 +85,13 @@ def test_a_slow_server(kubeflow: Kubeflow, cli: Cli, monkeypatch: pytest.MonkeyP
     for module in (calls, client):
         monkeypatch.setattr(module, "TIMEOUT", (1, 0.1))
     code, _, err = cli("status", run.run_id)
-    assert (code, "cannot be reached (ReadTimeoutError)" in err) == (1, True)
+    assert (code, "cannot be reached: no response" in err) == (1, True)
 
 
 def test_nobody_is_there(kubeflow: Kubeflow, cli: Cli) -> None:
     code, _, err = cli("status", RUN, "--host", "http://127.0.0.1:9", host=False)
     assert (code, "http://127.0.0.1:9 cannot be reached" in err) == (1, True)
+    assert "kubectl -n kubeflow port-forward svc/ml-pipeline-ui 9:80" in err
     code, _, err = cli("status", RUN, host=False)
     assert (code, err.splitlines()[0]) == (2, "error: no cluster is given")
     code, _, err = cli("status", RUN, "--host", "localhost:8080", host=False)

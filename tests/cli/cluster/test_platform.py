@@ -230,7 +230,7 @@ def test_what_is_no_secret_is_in_the_compiled_pipeline(tmp_path: Path) -> None:
         ),
         ("env: {A: '{{workflow.name}}'}", "A contains {{", "platform.yaml, env"),
         ("image: a b", "'a b' is not an image reference", "platform.yaml"),
-        ("- a", "the config file contains a list", "platform.yaml"),
+        ("- a", "the file contains a list", "platform.yaml"),
     ],
 )
 def test_wrong_platforms(tmp_path: Path, text: str, found: str, where: str) -> None:
