@@ -48,8 +48,8 @@ explains how to use what is listed here.
 _LABELS = 40
 _METRICS = {
     "accuracy": "Share of correct answers.",
-    "average_precision": "Area under the precision-recall curve: of the second of two labels, or"
-    " the mean over labels.",
+    "average_precision": "Area under the precision-recall curve: of the positive one of two labels"
+    " (by default the second), or the mean over labels.",
     "balanced_accuracy": "Mean recall over the labels.",
     "calibrated_ece": "ECE of the probabilities after temperature scaling.",
     "constant_baseline_micro_f1": "Best micro-F1 of giving every text the same labels.",
@@ -70,12 +70,15 @@ _METRICS = {
     "micro_recall": "Recall over all decisions together.",
     "outside_baseline_accuracy": "Accuracy of tagging every word O.",
     "pearson": "Pearson correlation of predictions and labels.",
-    "precision": "Share of predicted entities that are correct: exact span and type.",
+    "precision": "Share of predicted entities that are correct: exact span and type. With"
+    " `positive_label`: share of the texts predicted to have it that have it.",
     "prediction_spread": "Standard deviation of the predictions, divided by that of the labels.",
     "r2": "Coefficient of determination.",
-    "recall": "Share of true entities that are found: exact span and type.",
+    "recall": "Share of true entities that are found: exact span and type. With `positive_label`:"
+    " share of the texts that have it that are predicted to have it.",
     "rmse": "Root mean squared error, in the unit of the labels.",
-    "roc_auc": "Area under the ROC curve: of the second of two labels, or the mean over labels.",
+    "roc_auc": "Area under the ROC curve: of the positive one of two labels (by default the second)"
+    ", or the mean over labels.",
     "samples_f1": "Mean F1 over texts.",
     "seen_recall": "Recall of entities that occur in the training data.",
     "spearman": "Spearman rank correlation of predictions and labels.",
@@ -263,8 +266,11 @@ def measured() -> dict[str, list[str]]:
         for i, (word, tag) in enumerate([("Lovelace", "B-person"), ("Byron", "O")])
     ]
     known = {("Ada Lovelace", "person")}
+    two = measure(
+        SINGLE_LABEL, ids % 2, logits[:, :2], labels[:2], "test", positive_label=labels[1]
+    )
     found = {
-        SINGLE_LABEL: single,
+        SINGLE_LABEL: single.model_copy(update={"metrics": single.metrics | two.metrics}),
         MULTI_LABEL: measure(
             MULTI_LABEL, marks, logits, labels, "test", thresholds=[0.4] * _LABELS
         ),

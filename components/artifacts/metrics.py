@@ -105,11 +105,11 @@ class ConfusedPair(_Part):
 
 
 class RocCurve(_Part):
-    """The ROC curve of the second of two labels."""
+    """The ROC curve of the positive one of two labels, by default the second."""
 
     false_positive_rates: list[float]
     true_positive_rates: list[float]
-    thresholds: list[float] = Field(description="probability of the second label")
+    thresholds: list[float] = Field(description="probability of that label")
 
 
 class NumberPairs(_Part):
@@ -180,6 +180,9 @@ class Metrics(_Part):
     )
     label_names: list[str] = Field(
         description="the label of id i is label_names[i]; empty for regression"
+    )
+    positive_label: str | None = Field(
+        default=None, description="label that precision, recall and f1 are about, if it was given"
     )
     roc_curve: RocCurve | None = Field(default=None, description="only with two labels")
     calibration: Calibration | None = Field(default=None, description="None for numbers")

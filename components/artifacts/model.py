@@ -44,6 +44,9 @@ class ModelManifest(BaseModel):
     task: str
     problem_type: str
     label_names: list[str]
+    positive_label: str | None = Field(
+        default=None, description="positive one of two labels; None: not given"
+    )
     max_length: int
     hidden_size: int = Field(default=0, ge=0, description="width of the encoder; 0: not recorded")
     text_column: str = Field(default="", description="text column of the training data")

@@ -55,6 +55,9 @@ class TokenizedDatasetManifest(BaseModel):
     label_names: list[str] = Field(
         description="the label of id i is label_names[i]; empty for regression"
     )
+    positive_label: str | None = Field(
+        default=None, description="positive one of two labels; None: not given"
+    )
     text_column: str
     text_pair_column: str | None = None
     label_column: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.number_text import amount_text, number_text, percent_text
+from kfp_finetune.components.tasks.positive_label import POSITIVE_SCORES
 from kfp_finetune.components.tasks.problem_type import ProblemType
 
 _NAMES = {
@@ -43,14 +44,22 @@ def metric_text(name: str, value: float) -> str:
 
 def tiles(metrics: Metrics, kind: ProblemType) -> list[tuple[str, str, str]]:
     """The most important metrics: name, value, and a note with the interval and the baseline."""
+    positive = POSITIVE_SCORES if metrics.positive_label else ()
     return [
         (
-            metric_name(name, kind),
+            _name_within(metrics, name, kind),
             metric_text(name, metrics.metrics[name]) if name in metrics.metrics else "undefined",
             ", ".join(filter(None, (_interval(metrics, name), _baseline(metrics, name)))),
         )
-        for name in kind.tiles
+        for name in (*positive, *kind.tiles)
     ]
+
+
+def _name_within(metrics: Metrics, name: str, kind: ProblemType) -> str:
+    """The display name of a metric, with the label that it is about."""
+    if metrics.positive_label and name in POSITIVE_SCORES:
+        return f"{metric_name(name, kind)} of {metrics.positive_label}"
+    return metric_name(name, kind)
 
 
 def _interval(metrics: Metrics, name: str) -> str:
@@ -69,7 +78,7 @@ def metric_rows(metrics: Metrics, kind: ProblemType) -> list[tuple[str, str, str
     """Name, value, interval and baseline of every metric except the baselines themselves."""
     return [
         (
-            metric_name(name, kind),
+            _name_within(metrics, name, kind),
             metric_text(name, value),
             _interval(metrics, name) or "–",
             _baseline(metrics, name).removeprefix("baseline ") or "–",

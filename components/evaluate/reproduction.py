@@ -20,6 +20,8 @@ def training_facts(model: ModelManifest) -> dict[str, Any]:
     kind = get_problem_type(model.problem_type)
     at = " at threshold 0.5" if model.thresholds else ""  # those of the test split are fitted
     names = {kind.metric: kind.metric_name + at, "macro_f1": "macro-F1" + at}
+    if model.positive_label:
+        names["f1"] = f"F1 of {model.positive_label}"
     done = count_text(model.updates_done)
     rate, defaults = model.optimizer.schedule.learning_rate, defaults_used(model)
     facts = [

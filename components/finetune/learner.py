@@ -135,7 +135,7 @@ def build(run: Run) -> Learner:
     training_loss = task.training_loss(
         data.problem_type, parameters.loss, train.labels, data.label_names
     )
-    metrics = task.training_metrics(data.problem_type, data.label_names)
+    metrics = task.training_metrics(data.problem_type, data.label_names, data.positive_label)
     names = [metric.name for metric in metrics]
     parameters.selection.check(names, data.splits["validation"].rows)
     trainer = Trainer(

@@ -278,6 +278,7 @@ def describe(
         task=data.task,
         problem_type=data.problem_type,
         label_names=data.label_names,
+        positive_label=data.positive_label,
         max_length=data.max_length,
         hidden_size=data.hidden_size,
         text_column=data.text_column,

@@ -31,6 +31,7 @@ def load_data(
     text_pair_column: str = "",
     label_column: str = "",
     label_names: str = "",
+    positive_label: str = "",
     slice_columns: str = "",
     column_names: str = "",
     delimiter: str = "",
@@ -84,6 +85,8 @@ def load_data(
             columns, separated by commas, are read as one 0/1 column per label.
         label_names: File of all labels in order, one per line or as a JSON list; numeric labels are
             indices into it.
+        positive_label: The positive one of two labels, whose precision, recall and F1 are reported;
+            metric_for_best_model may then be f1.
         slice_columns: Columns by which the report breaks down the scores, separated by commas.
         column_names: Column names for files without a header, separated by commas.
         delimiter: Delimiter of .csv and .tsv files, such as ; or tab; by default detected.
@@ -142,6 +145,7 @@ def load_data(
             text_pair_column=text_pair_column,
             label_column=label_column,
             label_names=label_names,
+            positive_label=positive_label,
             slice_columns=slice_columns,
             column_names=column_names,
             delimiter=delimiter,

@@ -37,6 +37,7 @@ from kfp_finetune.components.repeating import changed
 from kfp_finetune.components.runtime import Progress, emit
 from kfp_finetune.components.storage.files import write_text
 from kfp_finetune.components.storage.uris import without_secrets
+from kfp_finetune.components.tasks.positive_label import check_name, check_types
 from kfp_finetune.components.tasks.registry import get_task
 from kfp_finetune.components.tasks.tokenization import check_max_length, highest_id
 
@@ -64,6 +65,9 @@ def load_data(
     """
     base = _open_model(parameters)
     data = understand(parameters)
+    labels, task = data.targets.labels, get_task(parameters.task)
+    check_types(parameters.positive_label, task.types_for(labels.problem_type), task.problem_types)
+    check_name(parameters.positive_label, labels.names)
     data.notes.extend(base.notes)
     return _write(parameters, base, data, output_path, report_path)
 
@@ -146,6 +150,7 @@ def _write(
         task=parameters.task,
         problem_type=data.targets.labels.problem_type,
         label_names=data.targets.labels.names,
+        positive_label=parameters.positive_label,
         text_column=data.columns.text,
         text_pair_column=data.columns.text_pair,
         label_column=",".join(data.columns.labels),

@@ -38,6 +38,7 @@ class Parameters:
     text_pair_column: str | None = None
     label_column: str | None = None
     label_names: str | None = None
+    positive_label: str | None = None
     slice_columns: str | None = None
     column_names: str | None = None
     delimiter: str | None = None

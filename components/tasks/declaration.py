@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.tasks.loss_parameters import LossParameters
+from kfp_finetune.components.tasks.positive_label import check_types
 
 if TYPE_CHECKING:
     from kfp_finetune.components.tasks.problem_type import ProblemType
@@ -80,6 +81,12 @@ class TaskDeclaration:
         """
         problems = InputError.found_by(lambda: self.types_for(parameters["problem_type"]))
         problems += InputError.found_by(lambda: self.check_pair(parameters["text_pair_column"]))
+        if not problems or problems[0].where != "problem_type":
+            types = self.types_for(parameters["problem_type"])
+            positive = parameters["positive_label"]
+            problems += InputError.found_by(
+                lambda: check_types(positive, types, self.problem_types)
+            )
         if parameters["on_bad_row"] not in self.on_bad_row:
             *others, last = self.on_bad_row
             problems.append(
@@ -102,8 +109,11 @@ class TaskDeclaration:
         problem_type = parameters["problem_type"]
         if InputError.found_by(lambda: self.types_for(problem_type)):
             return []
-        metric = parameters["metric_for_best_model"]
-        problems = InputError.found_by(lambda: self.check_metric(problem_type, metric))
+        problems = InputError.found_by(
+            lambda: self.check_metric(
+                problem_type, parameters["metric_for_best_model"], parameters["positive_label"]
+            )
+        )
         loss = LossParameters.of(parameters)
         problems += InputError.found_by(lambda: self.check_training_loss(loss, problem_type))
         if parameters["label_all_tokens"] and not self.per_token:
@@ -132,23 +142,27 @@ class TaskDeclaration:
                 remedy="omit --text-pair-column",
             )
 
-    def check_metric(self, problem_type: str, metric: str) -> None:
+    def check_metric(
+        self, problem_type: str, metric: str, positive_label: str | None = None
+    ) -> None:
         """Check the parameter `metric_for_best_model`.
 
         Args:
             problem_type: One of the task's, or "auto" if the data will decide.
             metric: The parameter.
+            positive_label: The positive one of two labels, whose F1 is measured, too.
 
         Raises:
             InputError: If this metric is not measured during training.
         """
         types = self.types_for(problem_type)
-        known = ["loss", *dict.fromkeys(name for kind in types for name in kind.training_metrics)]
+        measured = {kind.name: kind.measured_in_training(positive_label) for kind in types}
+        known = ["loss", *dict.fromkeys(name for names in measured.values() for name in names)]
         if metric in known:
             return
         expected = "one of " + ", ".join(known)
         if len(types) > 1:
-            of_types = (f"{', '.join(kind.training_metrics)} ({kind.name})" for kind in types)
+            of_types = (f"{', '.join(names)} ({kind})" for kind, names in measured.items())
             expected = "loss, or a metric of the problem type: " + "; ".join(of_types)
         raise unknown_metric(metric, expected, known)
 

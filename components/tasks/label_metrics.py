@@ -16,15 +16,17 @@ class F1(metrics.Metric):
 
     Args:
         average: "micro": over all decisions together. "macro": the mean over the labels that occur
-            or are predicted, so that a rare label counts as much as a frequent one. It names the
-            metric, `micro_f1` or `macro_f1`.
+            or are predicted, so that a rare label counts as much as a frequent one. A number: that
+            label alone. It names the metric, `micro_f1`, `macro_f1` or `f1`.
         num_labels: Number of labels.
         marks: The true and the predicted labels of a batch as 0 or 1, `one_label` or
             `several_labels`.
     """
 
-    def __init__(self, average: Literal["micro", "macro"], num_labels: int, marks: Marks) -> None:
-        super().__init__(name=f"{average}_f1")
+    def __init__(
+        self, average: Literal["micro", "macro"] | int, num_labels: int, marks: Marks
+    ) -> None:
+        super().__init__(name="f1" if isinstance(average, int) else f"{average}_f1")
         self._average = average
         self._marks = marks
         self._right, self._true, self._given = (
@@ -54,6 +56,8 @@ class F1(metrics.Metric):
     def result(self) -> Any:
         """2 × correct ÷ (true + predicted), averaged; 0 if there are none."""
         right, both = 2 * self._right, self._true + self._given
+        if isinstance(self._average, int):
+            return tf.math.divide_no_nan(right[self._average], both[self._average])
         if self._average == "micro":
             return tf.math.divide_no_nan(tf.reduce_sum(right), tf.reduce_sum(both))
         occurring = tf.reduce_sum(tf.cast(both > 0, tf.float32))

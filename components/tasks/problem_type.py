@@ -26,6 +26,7 @@ class ProblemType:
             first one is the headline metric: it is plotted, and ranks trials.
         activation: Function that turns logits into probabilities.
         has_labels: Whether the model predicts labels, so that `LossParameters` have a meaning.
+        takes_positive_label: Whether one of two labels may be the positive one.
         in_hub_config: Whether Transformers knows the name as `problem_type` in config.json.
         metric_name: The headline metric's name within a sentence.
         metric_text: Formats a value of the headline metric.
@@ -53,6 +54,7 @@ class ProblemType:
     training_metrics: tuple[str, ...]
     activation: Literal["softmax", "sigmoid", "none"]
     has_labels: bool = True
+    takes_positive_label: bool = False
     in_hub_config: bool = False
 
     metric_name: str
@@ -83,6 +85,16 @@ class ProblemType:
     def metric(self) -> str:
         """The headline metric."""
         return self.training_metrics[0]
+
+    def measured_in_training(self, positive_label: str | None) -> tuple[str, ...]:
+        """The metrics of the validation split during training, besides the loss.
+
+        Args:
+            positive_label: The positive one of two labels; empty or None if there is none.
+        """
+        if positive_label and self.takes_positive_label:
+            return (*self.training_metrics, "f1")
+        return self.training_metrics
 
     @property
     def less_is_better(self) -> bool:

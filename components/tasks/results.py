@@ -72,6 +72,8 @@ def accuracy_result(metrics: Metrics, *, unit: str, labelled: str, label: str) -
     )
     counted = examples_text(metrics, unit=unit, label=label)
     f1 = f"macro-F1 is {number_text(scores['macro_f1'])}"
+    if metrics.positive_label:
+        f1 += f", and F1 of {metrics.positive_label} is {number_text(scores['f1'])}"
     if not learned:
         return Result(
             learned,

@@ -171,8 +171,16 @@ class Task(TaskDeclaration, ABC):
         """
 
     @abstractmethod
-    def training_metrics(self, problem_type: str, label_names: Sequence[str]) -> list[Any]:
-        """Keras metrics for the problem type's `training_metrics`, in their order."""
+    def training_metrics(
+        self, problem_type: str, label_names: Sequence[str], positive_label: str | None = None
+    ) -> list[Any]:
+        """Keras metrics for the problem type's `measured_in_training`, in their order.
+
+        Args:
+            problem_type: One of the task's.
+            label_names: The label of id i is `label_names[i]`.
+            positive_label: The positive one of two labels; None if there is none.
+        """
 
     @abstractmethod
     def calibrate(

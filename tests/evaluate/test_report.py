@@ -24,6 +24,7 @@ from kfp_finetune.components.evaluate.confusion import (
     roc_curves,
 )
 from kfp_finetune.components.evaluate.report_page import render_report
+from kfp_finetune.components.export.model_card import render_model_card
 from kfp_finetune.components.load_data.report_page import render_data_report
 from kfp_finetune.components.rank.comparison_page import render_comparison
 from kfp_finetune.components.rank.trials import rank
@@ -34,6 +35,7 @@ from kfp_finetune.components.tasks.text_classification.problem_types import (
     SINGLE_LABEL,
 )
 from kfp_finetune.components.tasks.text_classification.task import TASK
+from kfp_finetune.runs.scores import lines
 from tests.evaluate.browser import CHROMIUM, Chromium
 from tests.evaluate.inputs import (
     make_data_report,
@@ -171,6 +173,26 @@ def test_a_model_no_better_than_a_constant_answer_is_reported() -> None:
         SINGLE_LABEL, np.array([0, 0, 1]), np.array([[1.0, 0.0]] * 3), ["a", "b"], "test"
     )
     assert "no better than a constant answer" in render_report(metrics, model, log, dataset)
+
+
+def test_the_positive_label_has_its_own_scores() -> None:
+    _, model, log, dataset = make_inputs(["ham", "spam"])
+    model.positive_label = "ham"
+    model.validation_metrics["f1"] = 0.625
+    labels = np.array([0, 0, 0, 1, 1, 1, 1, 1])
+    logits = np.array([[2.0, 0], [2, 0], [0, 2], [2, 0], [0, 2], [0, 2], [0, 2], [0, 2]])
+    metrics = measure(SINGLE_LABEL, labels, logits, ["ham", "spam"], "test", positive_label="ham")
+    text = Outline(render_report(metrics, model, log, dataset)).text
+    for part in (
+        "and F1 of ham is 0.667",
+        "Precision of ham 0.667",
+        "Recall of ham 0.667",
+        "Validation F1 of ham 0.625",
+    ):
+        assert part in text
+    card = render_model_card("someone/texts", model, metrics)
+    assert "| f1 of ham | 0.667 |" in card
+    assert dict(lines(metrics))["recall"].startswith("0.6667")  # in the terminal
 
 
 def test_the_multi_label_page_shows_f1_baseline_and_curve() -> None:

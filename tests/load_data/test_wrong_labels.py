@@ -64,6 +64,29 @@ CASES = {
         found="1 label not in the training data: 'refunds'",
         where="{dir}/test.csv (test), row 1",
     ),
+    "a positive label that is no label": Case(
+        labelled("ham", "spam"),
+        {"positive_label": "spm"},
+        found="'spm' is not a label",
+        where="positive_label",
+        expected="'ham', 'spam'",
+        remedy="--positive-label spam",
+    ),
+    "a positive label among three": Case(
+        PLAIN,
+        {"positive_label": "returns"},
+        found="the data has 3 labels",
+        where="positive_label",
+        expected="'delivery', 'payment', 'returns'",
+        remedy="omit --positive-label",
+    ),
+    "a positive label of numbers": Case(
+        labelled(0.5, 1.5, 2.25),
+        {"positive_label": "1.5"},
+        found="regression has no positive label",
+        where="positive_label",
+        remedy="omit --positive-label",
+    ),
     "objects for labels": values(
         labelled({"name": "a"}, {"name": "b"}), FIRST, "{'name': 'a'}", remedy="--label-column"
     ),

@@ -30,6 +30,11 @@ def check(**given: Any) -> None:
         {"optimizer": "sgd", "momentum": 0.9},
         {"label_smoothing_factor": 0.1, "class_weights": "balanced"},
         {"focal_gamma": 2.0, "class_weights": "balanced"},
+        {
+            "positive_label": "spam",
+            "metric_for_best_model": "f1",
+            "load_best_model_at_end": True,
+        },
         {"class_weights": "a=2", "problem_type": "multi_label_classification"},
         {
             "class_weights": "balanced",
@@ -73,6 +78,16 @@ def test_what_can_be_trained_passes(given: dict[str, Any]) -> None:
         ({"label_smoothing_factor": 1.0}, "label_smoothing_factor"),
         ({"class_weights": "equal"}, "class_weights"),
         ({"focal_gamma": -1.0}, "focal_gamma"),
+        ({"positive_label": "spam", "problem_type": "regression"}, "positive_label"),
+        (
+            {"positive_label": "spam", "problem_type": "multi_label_classification"},
+            "positive_label",
+        ),
+        ({"positive_label": "B-PER", "task": "token-classification"}, "positive_label"),
+        (
+            {"metric_for_best_model": "f1", "load_best_model_at_end": True},
+            "metric_for_best_model",
+        ),
         ({"focal_gamma": 2.0, "label_smoothing_factor": 0.1}, "focal_gamma"),
         ({"focal_gamma": 2.0, "problem_type": "regression"}, "focal_gamma"),
         ({"class_weights": "a=2", "problem_type": "regression"}, "class_weights"),

@@ -38,6 +38,12 @@ def test_macro_f1_of_one_label_is_that_of_the_report() -> None:
     assert found == pytest.approx(report.metrics["macro_f1"], rel=1e-6)
 
 
+def test_f1_of_the_positive_label_is_that_of_the_report() -> None:
+    found = measured(F1(0, 2, one_label), IDS % 2, LOGITS[:, :2])
+    report = measure(SINGLE_LABEL, IDS % 2, LOGITS[:, :2], NAMES[:2], "test", positive_label="a")
+    assert found == pytest.approx(report.metrics["f1"], rel=1e-6)
+
+
 @pytest.mark.parametrize("average", ["micro", "macro"])
 def test_f1_of_several_labels_is_that_of_the_report(average: str) -> None:
     found = measured(F1(average, 5, several_labels), MARKS, LOGITS)

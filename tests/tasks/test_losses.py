@@ -282,6 +282,8 @@ def test_declared_training_metrics_are_measured(name: str) -> None:
     for kind in get_task(name).problem_types:
         measured = get_task(name).training_metrics(kind.name, ["O", "B-a"])
         assert tuple(metric.name for metric in measured) == kind.training_metrics
+        positive = get_task(name).training_metrics(kind.name, ["O", "B-a"], "B-a")
+        assert tuple(metric.name for metric in positive) == kind.measured_in_training("B-a")
 
 
 NUMBERS = np.array([[0.5], [2.0], [4.0], [4.5]], np.float32)

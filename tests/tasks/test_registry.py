@@ -50,11 +50,14 @@ print(json.dumps([[p.where, p.remedy] for p in find_problems("finetune", given)]
         ["problem_type", "--problem-type auto"],
         ["text_pair_column", "omit --text-pair-column"],
     ]
+    assert problems(task="token-classification", positive_label="spam", focal_gamma=-1.0) == [
+        ["positive_label", "omit --positive-label"],
+        ["focal_gamma", "--focal-gamma 2"],
+    ]
     assert problems(
         problem_type="regression",
         label_smoothing_factor=0.1,
         class_weights="balanced",
-        focal_gamma=0.0,
         label_all_tokens=True,
     ) == [
         ["class_weights", "omit --class-weights"],

@@ -148,6 +148,37 @@ def test_two_labels_have_the_curve_and_the_area_of_the_second() -> None:
     assert measure(SINGLE_LABEL, *outputs(SINGLE_LABEL, 300, 3), "test").roc_curve is None
 
 
+@pytest.mark.parametrize("positive", [0, 1])
+def test_scores_of_the_positive_label_equal_scikit_learn(positive: int) -> None:
+    true, logits, names = outputs(SINGLE_LABEL, 300, 2)
+    found = measure(SINGLE_LABEL, true, logits, names, "test", positive_label=names[positive])
+    plain = measure(SINGLE_LABEL, true, logits, names, "test")
+    has, given = true == positive, logits.argmax(axis=1) == positive
+    margin = logits[:, positive] - logits[:, 1 - positive]
+    expected = {
+        "precision": sklearn_metrics.precision_score(has, given),
+        "recall": sklearn_metrics.recall_score(has, given),
+        "f1": sklearn_metrics.f1_score(has, given),
+    }
+    assert (
+        found.metrics.keys() - plain.metrics.keys()
+        == expected.keys()
+        == found.intervals.keys() - (plain.intervals.keys())
+    )
+    ranked = {
+        "average_precision": sklearn_metrics.average_precision_score(has, margin),
+        "roc_auc": sklearn_metrics.roc_auc_score(has, margin),
+    }
+    for name, value in (expected | ranked).items():
+        assert found.metrics[name] == pytest.approx(value)
+    assert found.baseline["recall"] == float(np.bincount(true).argmax() == positive)
+    assert found.roc_curve is not None
+    false, right, _ = sklearn_metrics.roc_curve(has, margin)
+    assert np.interp(
+        0.3, found.roc_curve.false_positive_rates, found.roc_curve.true_positive_rates
+    ) == (pytest.approx(np.interp(0.3, false, right), abs=0.02))
+
+
 def test_top_k_accuracy_equals_scikit_learn() -> None:
     true, logits, names = outputs(SINGLE_LABEL, 500, 20)
     found = measure(SINGLE_LABEL, true, logits, names, "test").metrics

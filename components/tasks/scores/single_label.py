@@ -26,7 +26,12 @@ MOST_IN_A_MATRIX = 200  # labels: 40,000 numbers; with more, nearly all of them 
 
 
 def single_label(
-    labels: np.ndarray, logits: np.ndarray, label_names: list[str], split: str, temperature: float
+    labels: np.ndarray,
+    logits: np.ndarray,
+    label_names: list[str],
+    split: str,
+    temperature: float,
+    positive_label: str | None = None,
 ) -> Metrics:
     """Measure predictions of one label per example.
 
@@ -41,15 +46,17 @@ def single_label(
         label_names: The label of id i is `label_names[i]`.
         split: The split's name.
         temperature: Logits are divided by it for calibrated probabilities.
+        positive_label: The positive one of two labels; None if there is none.
 
     Returns:
         Scalars `accuracy`, `balanced_accuracy` (the mean recall of the labels that occur),
         `macro_f1`, `micro_f1` (with one label per example the same as accuracy), `weighted_f1`,
         `macro_precision`, `macro_recall`, `matthews_correlation`, `loss`, `top_3_accuracy` and
         `top_5_accuracy` for many labels, `ece` and, with a temperature, `calibrated_ece`,
-        `roc_auc` and `average_precision` (of the second of two labels; with more, the mean of each
-        one against the rest) and `majority_baseline_accuracy` (the share of the most frequent
-        label); scores for every label (0 if undefined), and the confusion matrix.
+        `roc_auc` and `average_precision` (of the positive one of two labels, by default the
+        second; with more, the mean of each one against the rest) and `majority_baseline_accuracy`
+        (the share of the most frequent label); with a positive label also its `precision`, `recall`
+        and `f1`; scores for every label (0 if undefined), and the confusion matrix.
     """
     predicted = most_likely(logits)
     ids = np.arange(len(label_names))
@@ -57,10 +64,12 @@ def single_label(
         labels, predicted, labels=ids, zero_division=0
     )
     macro = precision_recall_fscore_support(labels, predicted, average="macro", zero_division=0)
-    tally = single_label_tally(labels, logits)
+    positive = label_names.index(positive_label) if positive_label else None
+    tally = single_label_tally(labels, logits, positive)
     scores = tally.overall()
     areas, precisions = rank_labels(labels, logits)
     calibrated = calibration(labels, logits, temperature)
+    ranked = 1 if positive is None else positive
     binary = len(label_names) == 2 and areas[1] is not None
     metrics = {
         **scores,
@@ -74,7 +83,7 @@ def single_label(
     if calibrated.after:
         metrics["calibrated_ece"] = calibrated.after.ece
     for name, values in (("roc_auc", areas), ("average_precision", precisions)):
-        value = values[1] if len(label_names) == 2 else mean_of_known(values)
+        value = values[ranked] if len(label_names) == 2 else mean_of_known(values)
         if value is not None:
             metrics[name] = value
     return Metrics(
@@ -82,7 +91,7 @@ def single_label(
         num_examples=len(labels),
         metrics=metrics,
         intervals=tally.intervals(),
-        baseline=_baseline(labels, support),
+        baseline=_baseline(labels, support, positive),
         per_class=[
             ClassScores(
                 label=name,
@@ -97,15 +106,24 @@ def single_label(
         ],
         **confusion(labels, predicted, len(label_names)),
         label_names=label_names,
-        roc_curve=_roc_curve(labels, logits) if binary else None,
+        positive_label=positive_label,
+        roc_curve=_roc_curve(labels, logits, ranked) if binary else None,
         calibration=calibrated,
     )
 
 
-def single_label_tally(labels: np.ndarray, logits: np.ndarray) -> Tally:
-    """Accuracy, balanced accuracy, F1, Matthews correlation and loss of any weighting."""
+def single_label_tally(
+    labels: np.ndarray, logits: np.ndarray, positive: int | None = None
+) -> Tally:
+    """Accuracy, balanced accuracy, F1, Matthews correlation and loss of any weighting.
+
+    Args:
+        labels: Ids, shape [examples].
+        logits: Shape [examples, labels].
+        positive: Id of the label whose own precision, recall and F1 are scores, too.
+    """
     losses = -log_likelihoods(logits, labels)
-    return _tally(labels, most_likely(logits), losses, logits.shape[1])
+    return _tally(labels, most_likely(logits), losses, logits.shape[1], positive)
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, count: int) -> dict[str, Any]:
@@ -124,7 +142,13 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, count: int) -> dict[str
     return {"confusion_matrix": [], "confusion_cells": list(cells)}
 
 
-def _tally(labels: np.ndarray, predicted: np.ndarray, losses: np.ndarray, count: int) -> Tally:
+def _tally(
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    losses: np.ndarray,
+    count: int,
+    positive: int | None,
+) -> Tally:
     right = _one_hot(labels, count) * (labels == predicted)[:, np.newaxis]
     columns = stack(_one_hot(labels, count), _one_hot(predicted, count), right, losses)
 
@@ -136,6 +160,13 @@ def _tally(labels: np.ndarray, predicted: np.ndarray, losses: np.ndarray, count:
         # The multiclass correlation of Gorodkin (2004), as scikit-learn has it.
         spread = (total**2 - (true**2).sum(axis=1)) * (total**2 - (given**2).sum(axis=1))
         covariance = right * total - (true * given).sum(axis=1)
+        of_positive = {}
+        if positive is not None:
+            of_positive = {
+                "precision": share(hits[:, positive], given[:, positive]),
+                "recall": recall[:, positive],
+                "f1": f1[:, positive],
+            }
         return {
             "accuracy": share(right, total),
             "balanced_accuracy": share(recall.sum(axis=1), (true > 0).sum(axis=1)),
@@ -143,6 +174,7 @@ def _tally(labels: np.ndarray, predicted: np.ndarray, losses: np.ndarray, count:
             "weighted_f1": share((f1 * true).sum(axis=1), total),
             "matthews_correlation": share(covariance, np.sqrt(spread)),
             "loss": share(sums[:, -1], total),
+            **of_positive,
         }
 
     return Tally(columns, scores_of)
@@ -152,12 +184,12 @@ def _one_hot(ids: np.ndarray, count: int) -> csr_array:
     return csr_array((np.ones(len(ids)), ids, np.arange(len(ids) + 1)), shape=(len(ids), count))
 
 
-def _baseline(labels: np.ndarray, support: np.ndarray) -> dict[str, float]:
+def _baseline(labels: np.ndarray, support: np.ndarray, positive: int | None) -> dict[str, float]:
     """Scores of always predicting the most frequent label, with label frequencies as odds."""
     with np.errstate(divide="ignore"):
         odds = np.log(support / support.sum())
     always = np.full(len(labels), odds.argmax())
-    return _tally(labels, always, -odds[labels], len(support)).overall()
+    return _tally(labels, always, -odds[labels], len(support), positive).overall()
 
 
 def _top_accuracies(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
@@ -174,9 +206,9 @@ def _top_accuracies(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
     }
 
 
-def _roc_curve(labels: np.ndarray, logits: np.ndarray) -> RocCurve:
+def _roc_curve(labels: np.ndarray, logits: np.ndarray, positive: int) -> RocCurve:
     probabilities = softmax(np.asarray(logits, np.float64), axis=1)
-    false, true, thresholds = roc_curve(labels, probabilities[:, 1])
+    false, true, thresholds = roc_curve(labels == positive, probabilities[:, positive])
     chosen = np.unique(np.linspace(0, len(false) - 1, _ROC_POINTS).round().astype(int))
     return RocCurve(
         false_positive_rates=false[chosen].tolist(),

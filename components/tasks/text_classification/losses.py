@@ -140,7 +140,9 @@ def constant_loss(
     return float(targets.var(dtype=np.float64))
 
 
-def training_metrics(problem_type: str, label_names: Sequence[str]) -> list[Any]:
+def training_metrics(
+    problem_type: str, label_names: Sequence[str], positive_label: str | None
+) -> list[Any]:
     """Keras metrics of the validation split during training, besides the loss."""
     from keras import metrics
 
@@ -149,7 +151,10 @@ def training_metrics(problem_type: str, label_names: Sequence[str]) -> list[Any]
     count = len(label_names)
     if problem_type == SINGLE_LABEL:
         accuracy = metrics.SparseCategoricalAccuracy(name="accuracy")
-        return [accuracy, F1("macro", count, one_label)]
+        found = [accuracy, F1("macro", count, one_label)]
+        if positive_label:
+            found.append(F1(label_names.index(positive_label), count, one_label))
+        return found
     if problem_type == MULTI_LABEL:
         return [F1("micro", count, several_labels), F1("macro", count, several_labels)]
     return [metrics.MeanAbsoluteError(name="mae")]

@@ -33,6 +33,7 @@ def measure(
     *,
     temperature: float = 1.0,
     thresholds: list[float] | None = None,
+    positive_label: str | None = None,
 ) -> Metrics:
     """Measure a model's outputs against the true labels.
 
@@ -48,6 +49,7 @@ def measure(
         split: The split's name, for the result and for messages.
         temperature: Single-label: logits are divided by it for calibrated probabilities.
         thresholds: Multi-label: probabilities above which labels are predicted; None: 0.5.
+        positive_label: Single-label: the positive one of two labels; None if there is none.
 
     Returns:
         The scalars documented by `single_label`, `multi_label` and `regression`, with intervals and
@@ -60,7 +62,7 @@ def measure(
     labels = np.asarray(labels)
     check(problem_type, labels, logits, num_outputs(label_names), split)
     if problem_type == SINGLE_LABEL:
-        return single_label(labels, logits, label_names, split, temperature)
+        return single_label(labels, logits, label_names, split, temperature, positive_label)
     logits = np.asarray(logits, dtype=np.float64)
     if problem_type == MULTI_LABEL:
         return multi_label(labels == 1, logits, label_names, split, thresholds)

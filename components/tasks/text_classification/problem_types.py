@@ -60,6 +60,7 @@ PROBLEM_TYPES = (
         name=SINGLE_LABEL,
         training_metrics=("accuracy", "macro_f1"),
         activation="softmax",
+        takes_positive_label=True,
         in_hub_config=True,
         metric_name="accuracy",
         metric_text=percent_text,

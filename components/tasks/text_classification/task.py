@@ -147,10 +147,12 @@ class TextClassification(Task):
 
         return losses.constant_loss(problem_type, parameters, targets, label_names)
 
-    def training_metrics(self, problem_type: str, label_names: Sequence[str]) -> list[Any]:
+    def training_metrics(
+        self, problem_type: str, label_names: Sequence[str], positive_label: str | None = None
+    ) -> list[Any]:
         from kfp_finetune.components.tasks.text_classification import losses
 
-        return losses.training_metrics(problem_type, label_names)
+        return losses.training_metrics(problem_type, label_names, positive_label)
 
     def calibrate(
         self, problem_type: str, labels: NDArray[Any], logits: NDArray[np.float32]
@@ -224,6 +226,7 @@ class TextClassification(Task):
             split,
             temperature=model.temperature,
             thresholds=model.thresholds,
+            positive_label=model.positive_label,
         )
         slices = score_slices(predictions, model, data.slice_columns, data.max_length)
         mistakes = find_mistakes(predictions, model, with_texts=with_texts)

@@ -156,7 +156,9 @@ class TokenClassification(Task):
 
         return constant_cross_entropy(parameters, targets, label_names)
 
-    def training_metrics(self, problem_type: str, label_names: Sequence[str]) -> list[Any]:
+    def training_metrics(
+        self, problem_type: str, label_names: Sequence[str], positive_label: str | None = None
+    ) -> list[Any]:
         """Accuracy of words; for entities also F1, for other tags its mean over the tags."""
         from kfp_finetune.components.tasks.label_metrics import F1, one_label
         from kfp_finetune.components.tasks.token_classification.word_metrics import (
