@@ -41,7 +41,9 @@ def summary(folder: RunFolder, plan: str, rerun: str = "") -> list[tuple[str, st
         (f"validation {n}" + (" at 0.5" if UNTUNED + n in record.metrics else ""), text)
         for n, text in scores.values(record.validation_metrics)
     ]
-    rows += verdict_rows(record.verdict, rerun or command_on("rerun", folder))
+    # The best candidate's advice can change what a comparison takes from its candidates.
+    again = "" if record.candidates else rerun or command_on("rerun", folder)
+    rows += verdict_rows(record.verdict, again)
     seconds = sum(step.seconds or 0 for step in record.steps.values())
     rows.append(("time", duration(seconds)))
     for page in PAGES.values():
@@ -60,7 +62,7 @@ def verdict_rows(verdict: Verdict | None, rerun: str) -> list[tuple[str, str]]:
 
     Args:
         verdict: None if there is none.
-        rerun: The command that repeats the run; "" if the model stands alone.
+        rerun: The command that repeats the training with other options; "" if there is none.
     """
     if verdict is None:
         return []

@@ -183,7 +183,7 @@ def _columns(folders: Sequence[RunFolder], sort: str) -> list[Column]:
         cells = [f"{found[name]:.4f}" if name in found else NOTHING for found in values]
         # The first metric decides; the others are omitted before anything else.
         columns.append(Column(name, cells, order=10 + place if place else 0))
-    columns.append(_column("status", [folder.outcome for folder in folders], 1))
+    columns.append(_column("status", [_status(folder) for folder in folders], 1))
     columns.append(_column("started", started, 7))
     return columns
 
@@ -201,9 +201,17 @@ def _schedule(row: dict[str, Any]) -> str:
         place = "best of" if is_best else "first of"
         return f"{first['name']}, {place} {len(row['candidates'])}"
     if row["purpose"] == "range_test":
-        return "range test"
+        return "rising"
     rate = row["learning_rate"]
     return " ".join(filter(None, [row["lr_scheduler_type"], None if rate is None else f"{rate:g}"]))
+
+
+def _status(folder: RunFolder) -> str:
+    """The outcome; a range test, which has no score, is recognisable however narrow the table."""
+    outcome = folder.outcome
+    if folder.record.purpose != "range_test":
+        return outcome
+    return "range test" if outcome == "succeeded" else f"range test {outcome}"
 
 
 def _steps(row: dict[str, Any]) -> str:

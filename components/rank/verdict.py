@@ -42,7 +42,7 @@ def verdict_on(candidates: Sequence[Candidate], kind: ProblemType, split: str) -
         found += _difference(others[0], kind) if len(tied) == 1 else ""
     elif len(candidates) > len(left):
         found += "; all others diverged"
-    found += "." + (_without_intervals(left) if len(tied) == 1 else "")
+    found += "." + (_without_intervals(left, split) if len(tied) == 1 else "")
     if len(tied) > 1:
         found += f" The model of {first.name} is passed on."
     if short := [c.name for c in candidates[1:] if c.diagnosis in _TOO_LITTLE]:
@@ -59,17 +59,23 @@ def _difference(candidate: Candidate, kind: ProblemType) -> str:
     return f"; the difference is {low} to {high} (95 %, on the same rows)"
 
 
-def _without_intervals(left: Sequence[Candidate]) -> str:
+def _without_intervals(left: Sequence[Candidate], split: str) -> str:
     """A warning if the first two cannot be compared row by row."""
     if len(left) < 2 or left[1].behind is not None:
         return ""
+    # Finetune keeps resamples of the validation split only.
+    reason = (
+        "Without validation rows there are no paired intervals"
+        if split == "test"
+        else "The trials were not measured on the same rows"
+    )
     first, second = left[:2]
     if first.spread is None or second.spread is None:
-        return " The difference may be noise: the trials were not measured on the same rows."
+        return f" {reason}: the difference may be noise."
     assert first.mean is not None and second.mean is not None  # noqa: S101 - of `left`
     spread = max(first.spread, second.spread)
     larger = "larger" if abs(first.mean - second.mean) > spread else "not larger"
-    return f" The difference is {larger} than the spread over the seeds."
+    return f" {reason}: the difference is {larger} than the spread over the seeds."
 
 
 def _names(candidates: Sequence[Candidate]) -> str:

@@ -73,3 +73,6 @@ def test_a_destroyed_model_has_not_just_succeeded(
     rows = dict(summary(folder, ""))
     assert rows["verdict"] == LOST.finding
     assert rows["next"] == "kfp-finetune rerun one --learning-rate 0.0002 --warmup-ratio 0.1"
+    # A comparison has no rate of its own, so no such command would work.
+    folder.record.candidates = [{"name": "linear"}]
+    assert dict(summary(folder, ""))["next"] == LOST.advice

@@ -233,3 +233,15 @@ def test_what_came_to_nothing_is_removed_only_by_agreement(filled: Cli) -> None:
         0,
         "nothing to remove: no run has failed or was interrupted\n",
     )
+
+
+def test_a_range_test_is_recognised_at_80_columns(filled: Cli) -> None:
+    """Beside runs on two tasks with long names, where the schedules have no room."""
+    change(filled, "second", purpose="range_test", metrics={})
+    path = filled.folder / "runs" / "failed" / "run.json"
+    record = filled.record("failed") | {"name": "another-model-with-a-rather-long-name-of-its-own"}
+    path.write_text(json.dumps(record))
+    _, out, _ = filled("runs")
+    assert "schedule" not in out.splitlines()[0]
+    assert max(map(len, out.splitlines())) <= 80
+    assert [row.split()[0] for row in rows(out) if "range test" in row] == ["second"]
