@@ -15,7 +15,7 @@ from kfp_finetune.components.artifacts import (
 )
 from kfp_finetune.components.version import FORMATS
 
-HASHES = {2: "273290e7c053"}
+HASHES = {2: "3bcda5d48e3d"}
 
 
 def without_words(schema: Any) -> Any:

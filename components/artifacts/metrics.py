@@ -39,6 +39,23 @@ class ClassScores(_Part):
     )
 
 
+class RareLabel(_Part):
+    """A label with few training examples: its weight and its scores."""
+
+    id: int = Field(description="number of the label")
+    label: str
+    train_examples: int
+    test_examples: int
+    weight: float = Field(description="weight in the training loss; 1 if none was given")
+    precision: float
+    recall: float
+    f1: float
+    recall_before: float | None = Field(
+        default=None, description="in the repeated run with other weights; None: unknown"
+    )
+    f1_before: float | None = None
+
+
 class ReliabilityBin(_Part):
     """Examples whose predictions have similar probabilities."""
 
@@ -187,6 +204,9 @@ class Metrics(_Part):
     roc_curve: RocCurve | None = Field(default=None, description="only with two labels")
     calibration: Calibration | None = Field(default=None, description="None for numbers")
     predicted_numbers: NumberPairs | None = Field(default=None, description="only for regression")
+    rare_labels: list[RareLabel] = Field(
+        default_factory=list, description="labels with few training examples, the rarest first"
+    )
     slices: list[Slice] = Field(default_factory=list)
     mistakes: list[Example] = Field(
         default_factory=list, description="the most confident wrong answers, or the largest errors"

@@ -24,6 +24,14 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class RareScores(_Part):
+    """The scores of a rare label, for the runs that repeat the training."""
+
+    id: int = Field(description="number of the label")
+    recall: float
+    f1: float
+
+
 class Tried(_Part):
     """A training that was judged, and the advice that was given."""
 
@@ -33,6 +41,10 @@ class Tried(_Part):
     options: dict[str, Any] = Field(
         default_factory=dict, description="the advised parameters; empty if none were advised"
     )
+    weighting: dict[str, Any] = Field(
+        default_factory=dict, description="class_weights and focal_gamma, if not at their defaults"
+    )
+    rare_labels: list[RareScores] = Field(default_factory=list, description="the rarest first")
 
 
 class Verdict(_Part):
@@ -46,6 +58,10 @@ class Verdict(_Part):
     )
     learning_rate: float = Field(description="peak rate of the training")
     num_train_steps: int
+    weighting: dict[str, Any] = Field(
+        default_factory=dict, description="class_weights and focal_gamma, if not at their defaults"
+    )
+    rare_labels: list[RareScores] = Field(default_factory=list, description="the rarest first")
     tried: list[Tried] = Field(
         default_factory=list,
         description="the runs that this one repeats with changes, the first one first",
@@ -78,6 +94,8 @@ class Verdict(_Part):
             learning_rate=self.learning_rate,
             num_train_steps=self.num_train_steps,
             options=self.options,
+            weighting=self.weighting,
+            rare_labels=self.rare_labels,
         )
         return [*self.tried, own]
 

@@ -9,6 +9,7 @@ from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.verdict import read_tried
+from kfp_finetune.components.evaluate.rare_labels import rare_labels
 from kfp_finetune.components.evaluate.report_page import render_report
 from kfp_finetune.components.evaluate.split_logits import predict_split
 from kfp_finetune.components.evaluate.summary import render_summary
@@ -60,12 +61,14 @@ def evaluate(
     )
     if metrics.calibration is not None:
         metrics.calibration.rejected_temperature = model.rejected_temperature
+    tried = tuple(read_tried(earlier_runs))
+    metrics.rare_labels = rare_labels(metrics, model, train, tried)
     log = list(model_artifact.read_training_log(model_path))
     facts = Facts(
         metrics,
         model,
         log,
-        tried=tuple(read_tried(earlier_runs)),
+        tried=tried,
         on_other_data=not data.splits["train"].rows,
     )
     metrics.verdict = judge(facts)

@@ -23,6 +23,7 @@ from kfp_finetune.components.evaluate.metric_table import (
     tiles,
 )
 from kfp_finetune.components.evaluate.number_charts import number_charts
+from kfp_finetune.components.evaluate.rare_labels import rare_labels_section
 from kfp_finetune.components.evaluate.reliability import made_worse, reliability_pictures
 from kfp_finetune.components.evaluate.reproduction import command, training_facts, try_next
 from kfp_finetune.components.evaluate.training_curves import training_curves
@@ -70,6 +71,7 @@ def render_report(
         numbers=number_charts(metrics),
         confusion=confusion_picture(metrics),
         classes=_classes(metrics),
+        rare=rare_labels_section(metrics, model),
         entity_errors=metrics.entity_errors,
         sentences=[_marked(sentence) for sentence in metrics.sentences],
         recalls=_recalls(metrics),

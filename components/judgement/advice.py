@@ -12,6 +12,7 @@ from kfp_finetune.components.artifacts.verdict import Tried
 from kfp_finetune.components.chosen import choose_learning_rate
 from kfp_finetune.components.judgement.facts import Facts
 from kfp_finetune.components.repeating import as_options
+from kfp_finetune.components.tasks.class_weights import BALANCED
 
 # Beyond these multiples of the usual rate, advice goes to the usual rate at once.
 _LOW, _HIGH = 0.6, 1.5
@@ -125,6 +126,11 @@ def stop_earlier(facts: Facts, epochs: float) -> Advice:
     elif "early_stopping_patience" not in (facts.model.parameters or {}):
         options["early_stopping_patience"] = _PATIENCE
     return _advice("Keep the weights of the best evaluation", options)
+
+
+def weight_labels() -> Advice:
+    """Weight rare labels that are never found."""
+    return _advice("Weight rare labels", {"class_weights": BALANCED})
 
 
 def _steadier(optimizer: OptimizerConfig) -> dict[str, Any]:

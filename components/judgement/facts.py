@@ -14,9 +14,13 @@ from kfp_finetune.components.artifacts.optimizer_config import USUAL_RATES
 from kfp_finetune.components.artifacts.verdict import Tried
 from kfp_finetune.components.chosen import choose_learning_rate, choose_num_train_epochs
 from kfp_finetune.components.judgement.curves import Curves
+from kfp_finetune.components.tasks.loss_parameters import LossParameters
 from kfp_finetune.components.tasks.problem_type import ProblemType
 from kfp_finetune.components.tasks.registry import get_problem_type
 from kfp_finetune.components.tasks.results import Result
+
+# Test examples with which a recall of 0 is more than chance.
+_ENOUGH = 5
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,21 @@ class Facts:
         if constant is None:  # a model that was trained before it was recorded
             constant = self.constant_loss if plain else start
         return min(start, constant)
+
+    @property
+    def weighting(self) -> dict[str, Any]:
+        """The parameters that weighted labels in the training loss; empty for the plain loss."""
+        return LossParameters.of(vars(self.model)).weighting
+
+    @property
+    def lost_labels(self) -> int:
+        """The number of rare labels with recall 0, if neither this run nor one before weighted."""
+        if self.weighting or any(run.weighting for run in self.tried):
+            return 0
+        return sum(
+            label.recall == 0 and label.test_examples >= _ENOUGH
+            for label in self.metrics.rare_labels
+        )
 
     @property
     def rate(self) -> float:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from kfp_finetune.components.artifacts.verdict import Kind, Verdict
+from kfp_finetune.components.artifacts.verdict import Kind, RareScores, Verdict
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.judgement import advice
 from kfp_finetune.components.judgement.advice import Advice
 from kfp_finetune.components.judgement.facts import Facts
@@ -58,6 +59,11 @@ def judge(facts: Facts) -> Verdict:
         options=dict(advised.options),
         learning_rate=facts.rate,
         num_train_steps=facts.model.num_train_steps,
+        weighting=facts.weighting,
+        rare_labels=[
+            RareScores(id=label.id, recall=label.recall, f1=label.f1)
+            for label in facts.metrics.rare_labels
+        ],
         tried=list(facts.tried),
     )
 
@@ -213,4 +219,8 @@ def _healthy(facts: Facts) -> _Found:
             "Healthy: the score is better than a constant answer's, and the weights with the best"
             f" validation score, of epoch {epochs:.3g}, were kept."
         )
+    if lost := facts.lost_labels:
+        finding = finding.removesuffix(".") + f"; but {counted(lost, 'rare label')}"
+        finding += f" {'has' if lost == 1 else 'have'} recall 0."
+        return "healthy", finding, advice.weight_labels()
     return "healthy", finding, Advice()

@@ -73,6 +73,12 @@ class LossParameters:
             )
         return found
 
+    @property
+    def weighting(self) -> dict[str, Any]:
+        """Those that decide how much the examples of a label count, if not at their defaults."""
+        found = {"class_weights": self.class_weights, "focal_gamma": self.focal_gamma}
+        return {name: value for name, value in found.items() if value not in (NONE, 0)}
+
     def _of_smoothing(self) -> list[InputError]:
         if 0 <= self.label_smoothing_factor < 1:
             return []

@@ -125,6 +125,17 @@ def label_weights(
     return np.array([named.get(name, 1) for name in label_names], np.float32) if named else None
 
 
+def counts_and_weights(
+    class_weights: str, targets: NDArray[np.int32], label_names: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The examples and the weight of every label; arguments as for `label_weights`."""
+    counts = np.bincount(targets, minlength=len(label_names))
+    weights = label_weights(class_weights, targets, label_names)
+    if weights is None:
+        return counts, np.ones(len(counts), np.float32)
+    return counts, np.pad(weights, (0, len(counts) - len(weights)))
+
+
 def constant_cross_entropy(
     parameters: LossParameters,
     targets: NDArray[np.int32],

@@ -171,6 +171,27 @@ class Task(TaskDeclaration, ABC):
         """
 
     @abstractmethod
+    def counts_and_weights(
+        self,
+        problem_type: str,
+        class_weights: str,
+        targets: NDArray[Any],
+        label_names: Sequence[str],
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The training examples and the weight of every label.
+
+        Args:
+            problem_type: One of the task's; one that predicts labels.
+            class_weights: As in `LossParameters`.
+            targets: The targets of the training split, as `targets` returns them.
+            label_names: The label of id i is `label_names[i]`.
+
+        Returns:
+            Examples, or words, with the label, and its weight in the training loss; both of shape
+            [labels].
+        """
+
+    @abstractmethod
     def training_metrics(
         self, problem_type: str, label_names: Sequence[str], positive_label: str | None = None
     ) -> list[Any]:

@@ -323,6 +323,30 @@ def test_no_constant_answer_has_a_lower_loss_than_the_constant_loss(
         assert loss_of(best + noise) >= found - 1e-6
 
 
+@pytest.mark.parametrize(
+    ("problem_type", "targets", "class_weights", "counts", "weights"),
+    [
+        (SINGLE_LABEL, TRAINING, "none", [5, 2, 0, 1], [1, 1, 1, 1]),
+        (SINGLE_LABEL, TRAINING, "balanced", [5, 2, 0, 1], [8 / 15, 8 / 6, 0, 8 / 3]),
+        (SINGLE_LABEL, TRAINING[:7], "balanced", [5, 2, 0, 0], [7 / 10, 7 / 4, 0, 0]),
+        ("word_tagging", TRAINING, "b=3", [5, 2, 0, 1], [1, 3, 1, 1]),
+        (MULTI_LABEL, MARKS, "none", [3, 1, 0], [1, 1, 1]),
+        (MULTI_LABEL, MARKS, "balanced", [3, 1, 0], [1 / 3, 3, 1]),
+    ],
+)
+def test_counts_and_weights_of_labels(
+    problem_type: str,
+    targets: np.ndarray,
+    class_weights: str,
+    counts: list[int],
+    weights: list[float],
+) -> None:
+    names = NAMES[: len(counts)]
+    found = task_of(problem_type).counts_and_weights(problem_type, class_weights, targets, names)
+    assert found[0].tolist() == counts
+    np.testing.assert_allclose(found[1], weights, rtol=1e-6)
+
+
 @pytest.mark.parametrize("class_weights", ["none", "balanced"])
 @pytest.mark.parametrize(
     ("problem_type", "targets"), [(SINGLE_LABEL, TRAINING), (MULTI_LABEL, MARKS)]

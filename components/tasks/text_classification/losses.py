@@ -16,6 +16,9 @@ from kfp_finetune.components.tasks.losses import (
     focal_loss,
     training_cross_entropy,
 )
+from kfp_finetune.components.tasks.losses import (
+    counts_and_weights as of_one_label,
+)
 from kfp_finetune.components.tasks.text_classification.problem_types import (
     MULTI_LABEL,
     SINGLE_LABEL,
@@ -84,6 +87,16 @@ def training_loss(
             return tf.reduce_mean(values, axis=-1)
 
     return TrainingLoss()
+
+
+def counts_and_weights(
+    problem_type: str, class_weights: str, targets: NDArray[Any], label_names: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The rows and the weight of every label; the arguments are those of `Task`."""
+    if problem_type == SINGLE_LABEL:
+        return of_one_label(class_weights, targets, label_names)
+    counts = targets.sum(axis=0, dtype=np.int64)
+    return counts, _positive_weights(class_weights, targets, label_names)
 
 
 def _positive_weights(

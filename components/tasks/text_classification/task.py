@@ -147,6 +147,17 @@ class TextClassification(Task):
 
         return losses.constant_loss(problem_type, parameters, targets, label_names)
 
+    def counts_and_weights(
+        self,
+        problem_type: str,
+        class_weights: str,
+        targets: NDArray[Any],
+        label_names: Sequence[str],
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        from kfp_finetune.components.tasks.text_classification import losses
+
+        return losses.counts_and_weights(problem_type, class_weights, targets, label_names)
+
     def training_metrics(
         self, problem_type: str, label_names: Sequence[str], positive_label: str | None = None
     ) -> list[Any]:

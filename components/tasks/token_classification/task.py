@@ -156,6 +156,17 @@ class TokenClassification(Task):
 
         return constant_cross_entropy(parameters, targets, label_names)
 
+    def counts_and_weights(
+        self,
+        problem_type: str,
+        class_weights: str,
+        targets: NDArray[Any],
+        label_names: Sequence[str],
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        from kfp_finetune.components.tasks.losses import counts_and_weights
+
+        return counts_and_weights(class_weights, targets, label_names)
+
     def training_metrics(
         self, problem_type: str, label_names: Sequence[str], positive_label: str | None = None
     ) -> list[Any]:

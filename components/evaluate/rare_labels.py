@@ -1,0 +1,112 @@
+"""The rare labels of a model: their weights, their scores, and what changed since a run before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kfp_finetune.components.artifacts.metrics import Metrics, RareLabel
+from kfp_finetune.components.artifacts.model import ModelManifest
+from kfp_finetune.components.artifacts.verdict import Tried
+from kfp_finetune.components.repeating import as_options
+from kfp_finetune.components.tasks.class_weights import NONE
+from kfp_finetune.components.tasks.loss_parameters import LossParameters
+from kfp_finetune.components.tasks.registry import get_task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Of the training examples that a label has on average.
+_RARE = 0.5
+_MOST = 10
+
+
+def rare_labels(
+    metrics: Metrics, model: ModelManifest, train: pa.Table, tried: Sequence[Tried]
+) -> list[RareLabel]:
+    """The rare labels of the test split, the rarest first.
+
+    A label is rare if it has fewer than half as many training examples as labels have on average.
+
+    Args:
+        metrics: The scores of the test split.
+        model: The model's manifest.
+        train: The training split; may be empty.
+        tried: The runs that this one repeats with changes, the first one first.
+
+    Returns:
+        At most ten; none where scores are not by label, as those of entities and numbers.
+    """
+    names = model.label_names
+    if not train.num_rows or not names or [c.label for c in metrics.per_class] != names:
+        return []
+    task = get_task(model.task)
+    targets = task.targets(train["label"], model.problem_type, names)
+    counts, weights = task.counts_and_weights(
+        model.problem_type, model.class_weights, targets, names
+    )
+    last = before(model, tried)
+    scored = {scores.id: scores for scores in last.rare_labels} if last else {}
+    found = []
+    for i in np.argsort(counts, kind="stable").tolist():
+        scores = metrics.per_class[i]
+        if counts[i] >= _RARE * counts.mean() or not scores.support:
+            continue
+        found.append(
+            RareLabel(
+                id=i,
+                label=scores.label,
+                train_examples=int(counts[i]),
+                test_examples=scores.support,
+                weight=round(float(weights[i]), 4),
+                precision=scores.precision,
+                recall=scores.recall,
+                f1=scores.f1,
+                recall_before=scored[i].recall if i in scored else None,
+                f1_before=scored[i].f1 if i in scored else None,
+            )
+        )
+    return found[:_MOST]
+
+
+def before(model: ModelManifest, tried: Sequence[Tried]) -> Tried | None:
+    """The last run before this one with other weights; None without one.
+
+    Args:
+        model: The model's manifest.
+        tried: The runs that this one repeats with changes, the first one first.
+    """
+    own = weighting(model)
+    return next((run for run in reversed(tried) if run.rare_labels and run.weighting != own), None)
+
+
+def weighting(model: ModelManifest) -> dict[str, Any]:
+    """The parameters of a training that weighted labels; empty for the plain loss."""
+    return LossParameters.of(vars(model)).weighting
+
+
+def rare_labels_section(metrics: Metrics, model: ModelManifest) -> dict[str, Any] | None:
+    """The content of the report's section.
+
+    Args:
+        metrics: The metrics of the split, with rare labels and the verdict.
+        model: The model's manifest.
+
+    Returns:
+        The labels, the weights of this run and of the run before as options (None without one),
+        and whether labels have different weights. None unless this run or the one before weighted
+        labels, or a rare label has recall 0.
+    """
+    last = before(model, metrics.verdict.tried if metrics.verdict else ())
+    own = weighting(model)
+    labels = metrics.rare_labels
+    if not labels or not (own or last or any(label.recall == 0 for label in labels)):
+        return None
+    return {
+        "labels": labels,
+        "weighting": as_options(own),
+        "before": as_options(last.weighting) if last else None,
+        "weighted": model.class_weights != NONE,
+    }
