@@ -164,6 +164,8 @@ class TaskDeclaration:
         if len(types) > 1:
             of_types = (f"{', '.join(names)} ({kind})" for kind, names in measured.items())
             expected = "loss, or a metric of the problem type: " + "; ".join(of_types)
+        if not positive_label and any(kind.takes_positive_label for kind in types):
+            expected += "; or f1, with --positive-label"
         raise unknown_metric(metric, expected, known)
 
     def check_training_loss(self, loss: LossParameters, problem_type: str) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from kfp_finetune.cli.pipeline.changes import earlier_runs
-from kfp_finetune.components.artifacts.verdict import Tried, Verdict, read_tried
+from kfp_finetune.components.artifacts.verdict import RareScores, Tried, Verdict, read_tried
 from kfp_finetune.pipelines.catalog import PIPELINES
 from kfp_finetune.pipelines.parameters import EARLIER_RUNS
-from kfp_finetune.runs.folder import RunRecord
 from tests.toy.command import Cli
 
 
@@ -32,14 +31,15 @@ def test_a_rerun_knows_the_verdicts_on_the_runs_that_it_repeats() -> None:
         options={"learning_rate": 2e-4},
         learning_rate=1e-6,
         num_train_steps=30,
+        weighting={"class_weights": "balanced"},
+        rare_labels=[RareScores(id=3, recall=0.25, f1=0.4)],
         tried=[first],
     )
-    record = RunRecord(name="one", pipeline="finetune", parameters={}, verdict=verdict)
-    given = earlier_runs(record, {"learning_rate": 2e-4, "seed": 1}, pipeline)[EARLIER_RUNS]
+    given = earlier_runs(verdict, {"learning_rate": 2e-4, "seed": 1}, pipeline)[EARLIER_RUNS]
     assert read_tried(given) == verdict.as_tried()
     assert [run.kind for run in read_tried(given)] == ["diverged", "undertrained"]
     assert "{{" not in given  # Kubeflow would replace it
-    assert earlier_runs(record, {"dataset": "other.csv"}, pipeline) == {}
+    assert earlier_runs(verdict, {"dataset": "other.csv"}, pipeline) == {}
 
 
 def test_what_only_a_cluster_knows_is_refused(cli: Cli) -> None:
