@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.artifacts import model as model_artifact
+from kfp_finetune.components.build_optimizer.checks import SCHEDULE_PARAMETERS
 from kfp_finetune.components.chosen import choose_learning_rate
 from kfp_finetune.components.load_data.steps import count_steps
 from kfp_finetune.components.not_given import given
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
     from kfp_finetune.components.build_optimizer.range_test import RangeTest
 
 PAGE = "find_lr.html"
-# At their defaults: what shapes a rate or a length, and where one run's training is saved.
+# At their defaults: the shape of the schedule, when training ends, and where it is saved.
 _DECIDED = (
-    "end_learning_rate", "power", "num_cycles", "decay_ratio", "lr_boundaries", "warmup_ratio",
-    "warmup_steps", "early_stopping_patience", "load_best_model_at_end", "checkpoint_dir",
-    "resume_from_checkpoint",
-)  # fmt: skip
+    *SCHEDULE_PARAMETERS,
+    *("early_stopping_patience", "load_best_model_at_end"),
+    *("checkpoint_dir", "resume_from_checkpoint"),
+)
 _PLAN = (
     "batch_size", "num_train_epochs", "max_steps", "gradient_accumulation_steps", "drop_remainder",
 )  # fmt: skip

@@ -39,6 +39,12 @@ USED_BY: dict[str, tuple[str, ...]] = {
     if isinstance(info.json_schema_extra, dict)
 } | {"decay_ratio": ("warmup_stable_decay",), "lr_boundaries": ("piecewise_constant",)}
 
+# The parameters that shape a schedule of a given peak.
+SCHEDULE_PARAMETERS = (
+    *(name for name, users in USED_BY.items() if users[0] in SCHEDULES),
+    *("warmup_ratio", "warmup_steps"),
+)
+
 # Transformers' names for combinations of parameters here.
 _OTHER_NAMES = {
     "constant_with_warmup": "--lr-scheduler-type constant --warmup-ratio 0.1",
