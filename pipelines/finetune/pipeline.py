@@ -7,7 +7,7 @@ from kfp_finetune.components.evaluate.component import evaluate
 from kfp_finetune.components.finetune.component import finetune as finetune_model
 from kfp_finetune.components.load_data.component import count_steps, load_data
 from kfp_finetune.components.record_artifacts.component import record_artifacts
-from kfp_finetune.pipelines.descriptions import described_by
+from kfp_finetune.pipelines.signatures import described_by
 
 
 @dsl.pipeline(
