@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.load_data.opening import ReadOptions, Source, open_source
-from kfp_finetune.components.load_data.readers import quote_evidence
+from kfp_finetune.components.load_data.readers import split_lines
+from kfp_finetune.components.load_data.readers.split_lines import Dialect
 
 Row = dict[str, Any]
 relaxed = settings(
@@ -48,6 +49,11 @@ def read(path: Path, content: str | bytes, **options: Any) -> list[Row]:
 def notes(path: Path, **options: Any) -> list[str]:
     found = open_source(str(path), options=ReadOptions(**options)).notes
     return [note.replace(str(path.parent) + "/", "") for note in found]
+
+
+def warnings(path: Path, **options: Any) -> list[str]:
+    found = open_source(str(path), options=ReadOptions(**options)).warnings
+    return [warning.replace(str(path.parent) + "/", "") for warning in found]
 
 
 def error(path: Path, content: str | bytes, **options: Any) -> str:
@@ -150,7 +156,23 @@ def test_no_line_is_lost_in_silence_where_every_line_is_a_row(
     options: dict[str, Any] = {"quoting": mode, "column_names": ("id", "text", "label")}
     found = read(path, content, **options)
     kept = [row.get("id", str(i)) for i, row in enumerate(found)] == [*map(str, range(len(texts)))]
-    assert kept or "are read as one row" in notes(path, **options)[0]
+    assert kept or "are read as one row" in warnings(path, **options)[0]
+
+
+@relaxed
+@given(content=st.text('ab,"\né', max_size=40), delimiter=st.sampled_from(",;\t|"))
+def test_rows_are_those_of_pythons_reader_if_it_accepts_them(content: str, delimiter: str) -> None:
+    lines = io.StringIO(content.replace(",", delimiter)).readlines()
+    try:
+        expected = list(csv.reader(lines, delimiter=delimiter, strict=True))
+    except csv.Error:
+        assume(False)
+    rows = list(Dialect(delimiter, quoted=True).rows(lines))
+    assert not any(row.problem for row in rows)
+    blank = ([], [""])
+    assert [row.cells for row in rows if row.cells not in blank] == [
+        row for row in expected if row not in blank
+    ]
 
 
 def test_a_quote_that_is_not_closed_swallows_nothing(tmp_path: Path) -> None:
@@ -193,14 +215,30 @@ def test_a_text_of_several_lines_stays_one_row(tmp_path: Path) -> None:
     ]
 
 
+def test_a_text_of_several_lines_of_a_single_column_needs_evidence(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    letter = '"Dear Bob\nthanks"\n'
+    content = f"text\ngood morning\nbye\n{letter}"
+    assert len(read(path, content)) == 4
+    assert "in line 4 is not closed at the end of its cell" in notes(path)[0]
+    assert read(path, content + '"good morning, Bob"\n')[2:] == [
+        {"text": "Dear Bob\nthanks"},
+        {"text": "good morning, Bob"},
+    ]
+    assert "lines 4 to 5 are read as one row" in warnings(path)[0]
+    assert read(path, content + 2 * letter)[2:] == 3 * [{"text": "Dear Bob\nthanks"}]
+    assert "and 2 more rows like it" in warnings(path)[0]
+
+
 def test_quotes_that_match_up_throughout_are_quotes(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     content = "text,label\n" + "".join(f'"good,{i}\nbad",a\n' for i in range(20))
     assert read(path, content) == [{"text": f"good,{i}\nbad", "label": "a"} for i in range(20)]
-    assert notes(path) == [
+    assert notes(path) == []
+    assert warnings(path) == [
         "data.csv: lines 2 to 3 are read as one row because a quote opens in the first and closes"
-        " in the last; if each line is a row, repair the quotes, or use --quoting none to read"
-        " quotes as plain characters"
+        " in the last, and 19 more rows like it; if each line is a row, repair the quotes, or use"
+        " --quoting none to read quotes as plain characters"
     ]
 
 
@@ -253,7 +291,7 @@ def test_minimal_says_where_a_quote_is_not_closed(tmp_path: Path) -> None:
 def test_a_quote_open_for_too_long_is_not_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quote_evidence, "MOST_LINES_IN_A_ROW", 5)
+    monkeypatch.setattr(split_lines, "MOST_LINES_IN_A_ROW", 5)
     content = 'text,label\n"a,x\n' + "b,y\n" * 10 + 'c",x\n"d",y\n'
     found = read(tmp_path / "data.csv", content, quoting="minimal")
     assert len(found) == 13

@@ -142,12 +142,12 @@ def test_cells_over_many_lines_are_named_with_their_lines(load: Any, tmp_path: P
     (tmp_path / "data.csv").write_text(content)
     report = load(tmp_path / "data.csv")
     first = len(ROWS) + 2
-    (warning,) = [w for w in report.warnings if "spans several lines" in w]
-    assert f"31 lines in total: lines {first} to {first + 30};" in warning
+    (warning,) = [w for w in report.warnings if "as one row" in w]
+    assert f"lines {first} to {first + 30} are read as one row" in warning
     assert "--quoting none" in warning
-    # Texts of two lines are not remarkable until they are many.
+    # Texts of two lines are not remarkable.
     (tmp_path / "data.csv").write_text(content.replace(cell, '"a\nb"'))
-    assert not any("spans several" in w for w in load(tmp_path / "data.csv").warnings)
+    assert not any("as one row" in w for w in load(tmp_path / "data.csv").warnings)
 
 
 @pytest.mark.parametrize("names", [("a.csv", "a.csv"), ("a.csv", "../a.csv"), ("/a.csv", "a.csv")])

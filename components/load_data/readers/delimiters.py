@@ -1,4 +1,4 @@
-"""Delimiters: detect that of a file, and split lines by one.
+"""The delimiter of a file: the user's, or detected.
 
 The delimiter is that of the suffix, unless that gives only one cell per line, and exactly one of
 the other usual delimiters gives the header and the first rows the same number of cells, more than
@@ -7,13 +7,11 @@ one.
 
 from __future__ import annotations
 
-import csv
 import re
-import sys
-from collections.abc import Iterable
-from typing import Any
+from itertools import islice
 
 from kfp_finetune.components.errors import InputError
+from kfp_finetune.components.load_data.readers.split_lines import Dialect
 from kfp_finetune.components.storage.files import File
 
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
@@ -51,10 +49,9 @@ def find_delimiter(file: File, given: str | None, head: list[str]) -> tuple[str,
     if given is not None:
         return parse_delimiter(given), []
     usual = _DELIMITERS.get(file.format, "\t")
-    lines = [line for line in head if line.strip()][:_LOOKED_AT]
-    if _divides(usual, lines):
+    if _divides(usual, head):
         return usual, []
-    others = [mark for mark in ",;\t|" if mark != usual and _divides(mark, lines)]
+    others = [mark for mark in ",;\t|" if mark != usual and _divides(mark, head)]
     if len(others) != 1:
         return usual, []
     return others[0], [
@@ -63,28 +60,11 @@ def find_delimiter(file: File, given: str | None, head: list[str]) -> tuple[str,
     ]
 
 
-def parser(lines: Iterable[str], delimiter: str, *, plain: bool) -> Any:
-    """Python's csv reader in strict mode, for lines with their ends."""
-    csv.field_size_limit(sys.maxsize)  # a text may be longer than Python's 128 KiB
-    return csv.reader(
-        lines,
-        delimiter=delimiter,
-        quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
-        quotechar=None if plain else '"',
-        strict=True,
-    )
-
-
-def _divides(delimiter: str, lines: list[str]) -> bool:
+def _divides(delimiter: str, head: list[str]) -> bool:
     """Return True if the header and first rows have the same number of cells, more than one."""
-    for plain in (False, True):
-        try:
-            rows = list(parser((line + "\n" for line in lines), delimiter, plain=plain))
-        except csv.Error:
-            rows = []
-        if len(rows) == len(lines) == _LOOKED_AT and not plain:
-            rows = rows[:-1]  # the last row may continue after these lines
-        widths = {len(row) for row in rows}
+    for quoted in (True, False):
+        rows = list(islice(Dialect(delimiter, quoted).rows(head), _LOOKED_AT))
+        widths = {0 if row.problem else len(row.cells) for row in rows}
         if len(widths) == 1 and min(widths) > 1:
             return True
     return False

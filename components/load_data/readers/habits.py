@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
+
+from kfp_finetune.components.tasks.values import as_number
 
 _MOST_VALUES = 2_000
 _ENOUGH_ROWS = 8
@@ -14,70 +15,79 @@ class Habits:
 
     def __init__(self, delimiter: str, width: int) -> None:
         self._delimiter = delimiter
-        self._rows = 0
         self._columns = [_Column() for _ in range(width)]
 
-    def learn(self, line: str) -> None:
-        """Learn from a line, if it has the header's number of cells."""
-        cells = line.split(self._delimiter)
-        if len(cells) == len(self._columns):
-            self._rows += 1
-            for cell, column in zip(cells, self._columns, strict=True):
-                column.learn(cell)
+    def learn(self, cells: Sequence[str]) -> None:
+        """Learn from a row of the right number of cells."""
+        for cell, column in zip(cells, self._columns, strict=True):
+            column.learn(cell)
 
-    def are_rows(self, lines: Iterable[str]) -> bool | None:
-        """Return True if each line looks like a row, None if there is no evidence either way."""
-        verdicts = {self._is_row(line) for line in lines}
+    def are_rows(self, lines: Sequence[str]) -> bool | None:
+        """Decide if the lines of a quoted cell look like rows that a wrong quote has swallowed.
+
+        The first and the last line have the quotes in question. They are only judged if there are
+        no lines between them.
+
+        Returns:
+            True if each line looks like a row, None if there is no evidence either way.
+        """
+        verdicts = {self._is_row(line) for line in lines[1:-1] or lines}
         return False if False in verdicts else None if None in verdicts else True
 
     def _is_row(self, line: str) -> bool | None:
+        """Return False if the number of cells is wrong, or a cell does not fit into its column.
+
+        True needs evidence: a cell that is typical of its column, or a tab or a bar as delimiter,
+        which texts rarely contain.
+        """
         cells = line.split(self._delimiter)
         if len(cells) != len(self._columns):
             return False
-        evidence = True if self._delimiter in "\t|" else None
+        evidence = len(cells) > 1 and self._delimiter in "\t|"
         for cell, column in zip(cells, self._columns, strict=True):
-            has_quote = '"' in cell  # the quote in question makes its own cell look odd
-            if self._rows and not has_quote and column.is_odd(cell):
+            content = cell.strip('"')
+            if content == cell and not column.fits(cell):  # a quote makes its own cell look odd
                 return False
-            typical = column.is_typical(cell.strip('"'), self._rows)
-            if typical is False and not has_quote:
-                return False
-            evidence = evidence or typical or None
-        return evidence
+            evidence = evidence or column.is_typical(content)
+        return evidence or None
 
 
 class _Column:
     def __init__(self) -> None:
-        self._values: Counter[str] | None = Counter()  # None if there are many
-        self._empty = self._spaced = False
-        self._numbers = True
+        self._rows = 0
+        self._kinds: set[str] = set()
+        self._values: set[str] = set()
+        self._once: set[str] = set()  # the values that occur once
 
     def learn(self, cell: str) -> None:
-        self._empty |= not cell
-        self._spaced |= cell.startswith(" ")
-        self._numbers = self._numbers and _is_number(cell)
-        if self._values is not None:
-            self._values[cell] += 1
-            if len(self._values) > _MOST_VALUES:
-                self._values = None
+        self._rows += 1
+        self._kinds.add(_kind(cell))
+        if cell in self._values:
+            self._once.discard(cell)
+        elif len(self._values) <= _MOST_VALUES:
+            self._values.add(cell)
+            self._once.add(cell)
 
-    def is_odd(self, cell: str) -> bool:
-        return (not cell and not self._empty) or (cell[:1] == " " and not self._spaced)
+    def fits(self, cell: str) -> bool:
+        """Return False for a cell of another kind, or a new value where none are to be expected."""
+        if self._rows and _kind(cell) not in self._kinds:
+            return False
+        still_new = 100 * len(self._once) > self._rows  # new values appear (Good-Turing estimate)
+        return still_new or not self._has_few_values() or cell in self._values
 
-    def is_typical(self, cell: str, rows: int) -> bool | None:
-        """Compare a cell with those of a number of rows; return None if that is no evidence."""
-        if rows < _ENOUGH_ROWS:
-            return None
-        if self._values is None or 2 * len(self._values) > rows:
-            return _is_number(cell) if self._numbers else None
-        new = sum(count == 1 for count in self._values.values())
-        still_new = 100 * new > rows  # new values still appear (Good-Turing estimate)
-        return cell in self._values or (None if still_new else False)
+    def is_typical(self, cell: str) -> bool:
+        """Return True for one of the few values of a column, or a number in a column of numbers."""
+        if self._has_few_values():
+            return cell in self._values
+        return self._rows >= _ENOUGH_ROWS and self._kinds == {_kind(cell)} == {"number"}
+
+    def _has_few_values(self) -> bool:
+        few = len(self._values) <= min(_MOST_VALUES, self._rows / 2)
+        return few and self._rows >= _ENOUGH_ROWS
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+def _kind(cell: str) -> str:
+    """One of "number" and "text"; "" for an empty cell, " " if it begins with a space."""
+    if not cell or cell[0] == " ":
+        return cell[:1]
+    return "text" if as_number(cell) is None else "number"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.errors import InputError
-from kfp_finetune.components.load_data.readers.delimiters import parser
-from kfp_finetune.components.load_data.readers.quote_evidence import is_blank
 from kfp_finetune.components.load_data.readers.source import unique_names
+from kfp_finetune.components.load_data.readers.split_lines import Dialect
 from kfp_finetune.components.tasks.usual_names import is_usual
 from kfp_finetune.components.tasks.values import as_number
 
@@ -19,8 +17,8 @@ _ENOUGH_ROWS = 8
 _MOST_COLUMNS = 5_000
 
 
-def first_row(where: str, head: list[str], delimiter: str, quoting: str) -> tuple[list[str], bool]:
-    """Return the first row's cells, and True if some are in quotes.
+def first_row(where: str, head: list[str], delimiter: str, quoting: str) -> list[str]:
+    """The cells of the first row.
 
     Args:
         where: The file.
@@ -31,22 +29,17 @@ def first_row(where: str, head: list[str], delimiter: str, quoting: str) -> tupl
     Raises:
         InputError: If quoting is "minimal" and a quote of the row is not closed.
     """
-    plain = next(line for line in head if not is_blank(line, delimiter, 2)).split(delimiter)
-    if quoting == "none":
-        return plain, False
-    try:
-        rows = parser((line + "\n" for line in head), delimiter, plain=False)
-        quoted = next(row for row in rows if any(cell.strip() for cell in row) or len(row) > 1)
-    except (csv.Error, StopIteration):
-        if quoting == "auto":
-            return plain, False
-        raise InputError(
-            "the header has a quote that is not closed at the end of its cell",
-            where=f"{where}, header",
-            expected='closed quotes, doubled inside quoted cells: "say ""hi"""',
-            remedy="repair the header, or --quoting none",
-        ) from None
-    return quoted, quoted != plain
+    row = next(Dialect(delimiter, quoting != "none").rows(line + "\n" for line in head))
+    if not row.problem:
+        return row.cells
+    if quoting == "auto":
+        return row.lines[0].split(delimiter)
+    raise InputError(
+        "the header has a quote that is not closed at the end of its cell",
+        where=f"{where}, header",
+        expected='closed quotes, doubled inside quoted cells: "say ""hi"""',
+        remedy="repair the header, or --quoting none",
+    )
 
 
 def column_names(
@@ -98,7 +91,7 @@ def column_names(
     return list(given), ()
 
 
-def names_for(first: Sequence[str], columns: Sequence[Sequence[str]]) -> tuple[str, ...]:
+def names_for(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Suggest names for the columns of a table whose first line is a row.
 
     The first line is a row if no cell is a usual column name, and a cell is a number in a column of
@@ -108,7 +101,7 @@ def names_for(first: Sequence[str], columns: Sequence[Sequence[str]]) -> tuple[s
 
     Args:
         first: The cells of the first line.
-        columns: Some later cells of each column.
+        rows: The cells of some later rows.
 
     Returns:
         A name for every column; none if the first line names them.
@@ -118,7 +111,8 @@ def names_for(first: Sequence[str], columns: Sequence[Sequence[str]]) -> tuple[s
         return ()
     if cells == [str(i) for i in range(len(cells))]:  # pandas' names for columns without names
         return ()
-    few = len(columns[0]) < _ENOUGH_ROWS
+    columns = [[row[i].strip() for row in rows] for i in range(len(cells))]
+    few = len(rows) < _ENOUGH_ROWS
     if any(map(_is_value, cells, columns)) or (few and _is_long(cells)):
         return _suggested(cells, columns)
     return ()

@@ -1,48 +1,39 @@
 """Decide if the quotes of a delimited file enclose cells or are characters of the texts.
 
-There are two ways to read a file. In the *quoted* reading (RFC 4180), a cell that begins with a
-quote ends at the next quote that is not doubled, and may contain delimiters and line ends. In the
-*plain* reading every line is a row, and a quote is a character like any other. Most readers trust
-quotes: if one is not closed, they silently swallow all rows up to the next quote. With quoting
-"auto" the rule is therefore:
+Most readers trust quotes: if one is not closed, they silently swallow all rows up to the next
+quote. With quoting "auto", the rows of the quoted reading (see `split_lines`) are evidence:
 
+For quotes
+    A row that needs them: without quotes it has the wrong number of cells, or its lines do not look
+    like rows, or it has doubled quotes.
+Against quotes
+    A row that is right without them, but not with them: a quote is not closed, text follows a
+    closing quote, or the number of cells is wrong.
 Candidates
-    A row of the quoted reading is *faulty* if its quote is not closed, if text follows its closing
-    quote, or if it has quotes and the wrong number of cells. A row of several lines is a
-    *candidate* for rejection if each of its lines has the right number of cells.
+    A row of several lines may be text with line ends, or rows swallowed by a quote that is not
+    closed. If each of its lines looks like a row (see `Habits`), it is rejected, which is evidence
+    against quotes. If that is undecided, it remains a row, with a warning. One or two of these are
+    evidence against quotes, too: meaningless quotes rarely pair up more often.
 
-Evidence
-    There is *evidence* that a candidate swallows rows if each of its lines looks like a row (see
-    `Habits`): no cell is empty or begins with a space unless other rows have such cells in that
-    column; and in a column of numbers or of few different values, the cell is such a value. At
-    least one such column and eight known rows are needed, or a tab or a bar as delimiter, which
-    texts rarely contain. Candidates with evidence are *rejected*.
-    *Quoting is evident* if names in the header are in quotes, if more than half of the rows have
-    quoted cells, or if more rows have doubled quotes than are faulty or rejected.
-
-Choice
-    If rows are faulty or rejected, the file is plain if quoting is not evident and fewer rows have
-    the wrong number of cells in the plain reading than are faulty or rejected in the quoted one.
-    If no row is, the file is quoted. Exception: it is plain if there are one or two candidates that
-    may be rows (meaningless quotes rarely pair up more often), quoting is not evident, and every
-    row has the right number of cells in the plain reading.
-
-Report
-    A note names the first line that led to the choice, and the option for the other reading. In a
-    quoted file each faulty or rejected row is a row with a problem. It is only its first line: the
-    lines after it are read as rows, so no row is lost.
+The file is plain if there is more evidence against quotes than for them, unless more than half of
+the rows are in quotes: some programs put quotes around every text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from kfp_finetune.components.load_data.readers.quote_evidence import Evidence, Table, gather
+from kfp_finetune.components.counts import counted
+from kfp_finetune.components.load_data.readers.habits import Habits
+from kfp_finetune.components.load_data.readers.split_lines import Dialect, Row
+from kfp_finetune.components.load_data.readers.text_files import Text, line_blocks, open_text
+from kfp_finetune.components.storage.files import readable
 
+_SAMPLED_FULLY = 10_000
+_THEN_EVERY = 97
 _MOST_BY_CHANCE = 2
 _MANY_LINES = 10  # in one cell
-_FEW = 20  # fewer than one line in this many rows
 _REMEDY = "or use --quoting none to read quotes as plain characters"
 
 
@@ -51,96 +42,137 @@ class Reading:
     """The choice of how to read a file, and the report for the user.
 
     Attributes:
-        plain: True if quotes are plain characters.
-        rows: Number of rows, without the header.
-        faults: The lines of faulty and rejected rows, in order.
-        problems: The problem of each of them.
-        stray_end: The line end that the file does not use, if a line contains it; else "".
+        dialect: How to split its lines.
+        rows: Number of rows, with the header.
         notes: The reason for the choice, if there was one to make.
-        warnings: A warning if quoted cells span suspiciously many lines.
+        warnings: A warning if quoted cells may have swallowed rows.
     """
 
-    plain: bool
+    dialect: Dialect
     rows: int
-    faults: Sequence[int]
-    problems: Sequence[str]
-    stray_end: str
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def choose_reading(table: Table, quoting: str, *, header_in_quotes: bool) -> Reading:
+def read_rows(text: Text, dialect: Dialect) -> Iterator[Row]:
+    """The rows of a file, with the header.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    with readable(text.file), open_text(text) as file:
+        yield from dialect.rows(file, text.skipped)
+
+
+def choose_reading(
+    text: Text, delimiter: str, width: int, quoting: str, *, has_header: bool
+) -> Reading:
     """Choose how to read a file, by the rule at the top of this module.
 
     Args:
-        table: The file.
+        text: The file.
+        delimiter: Between cells.
+        width: The number of columns.
         quoting: The user's choice: "minimal" or "none"; "auto" to detect it.
-        header_in_quotes: True if names in the header are in quotes.
+        has_header: True if the first row is the header.
+
+    Raises:
+        InputError: If the file cannot be read or decoded.
     """
-    found = gather(table)
-    plain, reject, note = quoting == "none", False, ""
-    if quoting == "auto":
-        plain, reject, note = _choose(found, header_in_quotes=header_in_quotes)
-    if reject:
-        found = gather(table, reject_by=found.habits)
-    name = table.text.file.name
-    notes = (f"{name}: {note}",) if note else ()
-    header = not table.headerless
-    if plain:
-        return Reading(plain, found.rows_plain - header, (), (), found.stray_end, notes)
-    rows = found.rows_quoted - header
-    long = _over_lines(found, rows)
-    warnings = (f"{name}: {long}",) if long else ()
-    return Reading(plain, rows, found.faults, found.problems, found.stray_end, notes, warnings)
-
-
-def _choose(found: Evidence, *, header_in_quotes: bool) -> tuple[bool, bool, str]:
-    """Return True if the file is plain, True to reject candidates, and the reason."""
-    verdicts = {line: found.habits.are_rows(rows) for line, rows in found.candidates.items()}
-    rejected = [line for line, verdict in verdicts.items() if verdict]
-    undecided = [line for line, verdict in verdicts.items() if verdict is None]
-    faults = len(found.faults) + len(rejected)
-    evident = (
-        header_in_quotes
-        or 2 * found.rows_in_quotes > found.rows_quoted
-        or found.rows_doubled > faults
-    )
-    if not faults and not undecided:
-        return False, False, ""
-    if faults:
-        first = min([*rejected, *found.faults[:1]])
-        plain = not evident and found.faults_plain < faults
-    else:
-        first = undecided[0]
-        by_chance = len(undecided) <= _MOST_BY_CHANCE
-        plain = not evident and found.faults_plain == 0 and by_chance
-    if plain:
+    plain = Dialect(delimiter, quoted=False, width=width)
+    lines, has_quotes, habits = _survey(text, plain, has_header=has_header)
+    if quoting == "none" or not has_quotes:
+        return Reading(plain, lines)
+    auto = quoting == "auto"
+    quoted = replace(plain, quoted=True, habits=habits if auto else None)
+    evidence = _Evidence(plain, habits)
+    for row in read_rows(text, quoted):
+        evidence.add(row)
+    name, first = text.file.name, evidence.first_wrong
+    if auto and evidence.is_plain:
         note = (
-            f"quotes are read as plain characters because a quote in line {first:,} is not closed"
-            " at the end of its cell; --quoting minimal reads them as CSV quotes"
+            f"{name}: quotes are read as plain characters because a quote in line"
+            f" {first or evidence.first_suspect[0]:,} is not closed at the end of its cell;"
+            " --quoting minimal reads them as CSV quotes"
         )
-    elif faults:
-        note = f"the quotes are inconsistent, first in line {first:,}: repair them, {_REMEDY}"
-    else:
-        last = first + len(found.candidates[first]) - 1
-        note = (
-            f"lines {first:,} to {last:,} are read as one row because a quote opens in the first"
-            f" and closes in the last; if each line is a row, repair the quotes, {_REMEDY}"
-        )
-    return plain, not plain and bool(rejected), note
+        return Reading(plain, lines, (note,))
+    note = f"{name}: the quotes are inconsistent, first in line {first:,}: repair them, {_REMEDY}"
+    notes = (note,) if auto and first else ()
+    return Reading(quoted, evidence.rows, notes, evidence.warnings(name))
 
 
-def _over_lines(found: Evidence, rows: int) -> str:
-    """A warning if a quoted cell spans many lines, or many quoted cells span several."""
-    more = found.lines_in_them - found.rows_over_lines
-    longest = [r for r in found.longest if r[1] - r[0] >= _MANY_LINES]
-    if not longest and more <= rows / _FEW:
-        return ""
-    shown = [f"{first:,} to {last:,}" for first, last in sorted(longest or found.longest)]
-    return (
-        f"{found.rows_over_lines:,}"
-        f" {'rows have' if found.rows_over_lines > 1 else 'row has'} a quoted cell that spans"
-        f" several lines, {found.lines_in_them:,} lines in total: lines {', '.join(shown)}"
-        + ", ..." * (found.rows_over_lines > len(shown))
-        + "; if each of these lines is a row, --quoting none reads quotes as plain characters"
-    )
+def _survey(text: Text, plain: Dialect, *, has_header: bool) -> tuple[int, bool, Habits]:
+    """The number of rows in the plain reading, True if there are quotes, and the habits."""
+    habits = Habits(plain.delimiter, plain.width)
+    rows, has_quotes = 0, False
+    for block, lines in line_blocks(text):
+        has_quotes = has_quotes or '"' in block
+        for row in plain.rows(lines):
+            rows += 1
+            is_sampled = rows <= _SAMPLED_FULLY or rows % _THEN_EVERY == 0
+            is_header = has_header and rows == 1
+            if is_sampled and not (is_header or row.problem or '"' in row.lines[0]):
+                habits.learn(row.cells)
+    return rows, has_quotes, habits
+
+
+class _Evidence:
+    """The evidence about the quotes of a file.
+
+    Attributes:
+        rows: Number of rows in the quoted reading.
+        first_wrong: The line of the first row with a wrong quote; 0 if there is none.
+        first_suspect: The first and last line of the first row that may have swallowed others.
+    """
+
+    def __init__(self, plain: Dialect, habits: Habits) -> None:
+        self.rows = self.first_wrong = 0
+        self.first_suspect = (0, 0)
+        self._plain, self._habits = plain, habits
+        self._for_quotes = self._against = 0
+        self._in_quotes = 0  # rows with a quoted cell
+        self._undecided = self._suspects = 0
+
+    def add(self, row: Row) -> None:
+        """Add a row of the quoted reading."""
+        self.rows += 1
+        text, delimiter, width = "".join(row.lines), self._plain.delimiter, self._plain.width
+        if '"' not in text:
+            return
+        right_if_plain = text.count(delimiter) + 1 == width
+        if row.problem:
+            self.first_wrong = self.first_wrong or row.number
+            self._against += right_if_plain
+            return
+        in_quotes = text[0] == '"' or delimiter + '"' in text
+        self._in_quotes += in_quotes
+        if len(row.lines) == 1:
+            doubled = in_quotes and '""' in text and any('"' in cell for cell in row.cells)
+            self._for_quotes += doubled or not right_if_plain
+            return
+        may_be_rows = self._habits.are_rows(row.lines) is not False
+        self._for_quotes += not may_be_rows
+        self._undecided += may_be_rows
+        if may_be_rows or len(row.lines) > _MANY_LINES:
+            if not self._suspects:
+                self.first_suspect = row.number, row.number + len(row.lines) - 1
+            self._suspects += 1
+
+    @property
+    def is_plain(self) -> bool:
+        """True if quotes are characters of the texts."""
+        by_chance = self._undecided if self._undecided <= _MOST_BY_CHANCE else 0
+        against = self._against + by_chance
+        return against > self._for_quotes and 2 * self._in_quotes <= self.rows
+
+    def warnings(self, name: str) -> tuple[str, ...]:
+        """A warning if rows may have swallowed others."""
+        if not self._suspects:
+            return ()
+        first, last = self.first_suspect
+        more = f", and {counted(self._suspects - 1, 'more row')} like it" * (self._suspects > 1)
+        return (
+            f"{name}: lines {first:,} to {last:,} are read as one row because a quote opens in the"
+            f" first and closes in the last{more}; if each line is a row, repair the quotes,"
+            f" {_REMEDY}",
+        )
