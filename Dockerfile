@@ -1,8 +1,8 @@
 # The image of all pipeline steps, built by `make image`. Neither it nor its history has secrets.
 #
-# make image BASE_IMAGE=registry.example.com/python:3.11-slim make image CUDA=1
-# with NVIDIA's libraries, for GPUs make image PIP_CONF=pip.conf CA=ca.pem     a private index, and
-# its certificate authority
+#   make image BASE_IMAGE=registry.example.com/python:3.11-slim
+#   make image CUDA=1                       with NVIDIA's libraries, for GPUs
+#   make image PIP_CONF=pip.conf CA=ca.pem  with a private index and its certificate authority
 
 ARG BASE_IMAGE=python:3.11-slim
 

@@ -83,11 +83,11 @@ clean:  ## remove the environment and everything built
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
 
 # One environment for all commands: the packages of `make test` include those of `make run`.
-$(VENV)/ready: requirements.lock pyproject.toml
+$(VENV)/ready: requirements.lock pyproject.toml setup.py
 	@$(MAKE) --no-print-directory environment LOCKFILE=requirements.lock
 	@touch $@
 
-$(VENV)/ready-dev: requirements-dev.lock pyproject.toml
+$(VENV)/ready-dev: requirements-dev.lock pyproject.toml setup.py
 	@$(MAKE) --no-print-directory environment LOCKFILE=requirements-dev.lock
 	@touch $(VENV)/ready $@
 
