@@ -58,16 +58,33 @@ class Facts:
 
     @property
     def constant_loss(self) -> float:
-        """The loss of a constant answer on the evaluated split; infinite if it is not known."""
-        return self.metrics.baseline.get("loss", math.inf)
+        """The loss of a constant answer, with which validation losses are compared.
+
+        The validation split is drawn from the training split, or is like the evaluated one. Of
+        these the lower loss counts: a test split with more entities would make all falls look
+        small. Infinite if neither is known.
+        """
+        known = [self.metrics.baseline.get("loss", math.inf)]
+        if self.has_plain_loss and self.model.constant_loss is not None:
+            known.append(self.model.constant_loss)
+        return min(known)
+
+    @property
+    def has_plain_loss(self) -> bool:
+        """Return True if training minimised the loss that evaluations measure."""
+        model = self.model
+        return (
+            model.label_smoothing_factor == 0
+            and model.class_weights == "none"
+            and not model.focal_gamma
+        )
 
     @property
     def whole_loss(self) -> float:
         """The training loss of a model that knows nothing, with which losses are compared."""
         start, constant = self.curves.start, self.model.constant_loss
-        plain = self.model.label_smoothing_factor == 0 and self.model.class_weights == "none"
         if constant is None:  # a model that was trained before it was recorded
-            constant = self.constant_loss if plain else start
+            constant = self.constant_loss if self.has_plain_loss else start
         return min(start, constant)
 
     @property
