@@ -54,7 +54,7 @@ def command_of_best(folder: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_candidates_are_trained_ranked_and_not_trained_again(tmp_path: Path) -> None:
-    tiny.write_model(tmp_path / "model")
+    tiny.write_model(tmp_path / "model", num_hidden_layers=2)
     tiny.write_csv(tmp_path / "train.csv", tiny.rows(120))
     (tmp_path / "one.yaml").write_text(LINEAR)
     (tmp_path / "two.yaml").write_text(BOTH)

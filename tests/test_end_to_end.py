@@ -1,6 +1,7 @@
 """The real command on real steps: what a person does, and what they get.
 
 A run takes half a minute, most of it to import TensorFlow. The tests share the run named first.
+That the same run twice gives the same bits, test_resume.py and test_comparison.py show.
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
-from safetensors.numpy import load_file
 
 from kfp_finetune.local.execution import _environment
 from tests import tiny
-from tests.commands import call
+from tests.commands import call, call_here
 
 DATA = ["--dataset", "train.csv", "--model", "model"]
 FIRST = [*DATA, "--num-train-epochs", "10", "--batch-size", "8", "--learning-rate", "1e-2"]
@@ -94,22 +94,6 @@ def test_other_training_settings_use_the_same_data(
     assert "Executing task 'load_data'" not in log.replace("\x1b[96m", "").replace("\x1b[0m", "")
 
 
-def test_the_same_seed_twice_gives_the_same_bits(
-    work: Path, first: subprocess.CompletedProcess[str]
-) -> None:
-    done = run(work, *FIRST, "--no-cache", "--name", "again")
-    assert done.returncode == 0, done.stderr
-    records = [record(work, name) for name in ("first", "again")]
-    assert [step["cached"] for made in records for step in made["steps"].values()] == [False] * 10
-    assert records[0]["metrics"] == records[1]["metrics"]
-    weights = [
-        load_file(work / "runs" / made["name"] / made["artifacts"]["model"] / "model.safetensors")
-        for made in records
-    ]
-    assert weights[0].keys() == weights[1].keys()
-    assert all(np.array_equal(weights[0][key], weights[1][key]) for key in weights[0])
-
-
 @pytest.mark.slow
 def test_a_trained_model_is_exported_and_trained_further(
     work: Path, first: subprocess.CompletedProcess[str]
@@ -127,7 +111,7 @@ def test_a_trained_model_is_exported_and_trained_further(
         record(work, "first")["metrics"]["accuracy"], abs=1e-6
     )
     assert "| delivery | 32 | 4 | 4 |" in card.text
-    again = call(work, "export", "first", "-o", "out")
+    again = call_here(work, "export", "first", "-o", "out")
     assert again.returncode == 2 and "the folder is not empty" in again.stderr
 
     more = ["--model", "first", "--max-steps", "1", "--name", "further"]
@@ -149,7 +133,7 @@ def test_a_trained_model_is_exported_and_trained_further(
     shutil.copytree(work / "runs" / "first", work / "damaged")
     damaged = work / "damaged" / model.relative_to(work / "runs" / "first")
     (damaged / "model.safetensors").write_bytes(weights[:-100])
-    done = call(work, "export", "damaged", "-o", "other")
+    done = call_here(work, "export", "damaged", "-o", "other")
     assert done.returncode == 2 and "the file is damaged" in done.stderr
     assert not (work / "other").exists()
 

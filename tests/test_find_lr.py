@@ -15,7 +15,7 @@ from tests.commands import call
 
 @pytest.mark.slow
 def test_a_rate_is_found_and_trained_with(tmp_path: Path) -> None:
-    tiny.write_model(tmp_path / "model")
+    tiny.write_model(tmp_path / "model", num_hidden_layers=2)
     tiny.write_csv(tmp_path / "train.csv", tiny.rows(240))
     given = ["--dataset", "train.csv", "--model", "model", "--max-length", "16"]
     given += ["--num-train-epochs", "30"]
@@ -58,7 +58,7 @@ def test_a_rate_is_found_and_trained_with(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_where_nothing_is_learned_the_default_is_used(tmp_path: Path) -> None:
-    tiny.write_model(tmp_path / "model")
+    tiny.write_model(tmp_path / "model", num_hidden_layers=2)
     # Every word is unknown to the model, so all texts are the same to it.
     rows = [{"text": f"qqq{i}", "label": label} for i, label in enumerate(["a", "b"] * 60)]
     tiny.write_csv(tmp_path / "train.csv", rows)

@@ -11,7 +11,7 @@ import pytest
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts import model as model_artifact
 from tests import tiny
-from tests.commands import call
+from tests.commands import call, call_here
 
 RUN = ["--model", "model", "--max-length", "16", "--learning-rate", "5e-3", "--seed", "1"]
 
@@ -47,11 +47,11 @@ def test_a_run_learns_entities(folder: Path) -> None:
 
 def test_predictions_stand_where_they_are_in_the_text(folder: Path) -> None:
     text = "Late,  money   back; the\tshop"
-    done = call(folder, "predict", "ner", text)
+    done = call_here(folder, "predict", "ner", text)
     assert done.returncode == 0, done.stderr
     assert "payment" in done.stdout and "place" in done.stdout
     (folder / "texts.txt").write_text(text + "\ngood parcel\n")
-    done = call(folder, "predict", "ner", "--file", "texts.txt")
+    done = call_here(folder, "predict", "ner", "--file", "texts.txt")
     first, second = map(json.loads, done.stdout.splitlines())
     for entity in first["entities"]:
         assert text[entity["start"] : entity["end"]] == entity["text"]
@@ -60,9 +60,9 @@ def test_predictions_stand_where_they_are_in_the_text(folder: Path) -> None:
     found = {(e["label"], e["text"]) for e in first["entities"]}
     assert found >= {("payment", "money   back"), ("place", "shop")}
     assert second == {"row": 2, "text": "good parcel", "entities": []}
-    done = call(folder, "predict", "ner", "--file", "other.conll")
+    done = call_here(folder, "predict", "ner", "--file", "other.conll")
     assert len(done.stdout.splitlines()) == 40
-    done = call(folder, "predict", "ner", "--top-k", "2", "a")
+    done = call_here(folder, "predict", "ner", "--top-k", "2", "a")
     assert (done.returncode, done.stderr.splitlines()[0]) == (
         2,
         "error: the model predicts tags of words",
@@ -79,14 +79,18 @@ def test_other_data_is_scored(folder: Path) -> None:
 
 
 def test_a_dataset_is_checked(folder: Path) -> None:
-    done = call(folder, "check", "train.conll", "--model", "model", "--max-length", "16", "--json")
+    done = call_here(
+        folder, "check", "train.conll", "--model", "model", "--max-length", "16", "--json"
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["problem_type"] == "entity_recognition" and report["unit"] == "words"
     run = json.loads((folder / "runs/ner/run.json").read_text())
     assert report["steps_per_epoch"] == run["outputs"]["steps_per_epoch"]
     text = ["--task", "text-classification", "--text-column", "tokens", "--label-column", "tags"]
-    wrong = call(folder, "check", "train.conll", "--model", "model", "--max-length", "16", *text)
+    wrong = call_here(
+        folder, "check", "train.conll", "--model", "model", "--max-length", "16", *text
+    )
     assert wrong.returncode == 2
     assert "remedy:   if every word has a label: --task token-classification" in wrong.stderr
 
@@ -104,7 +108,7 @@ def test_all_pieces_of_a_word_may_be_trained(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["pt", "savedmodel", "onnx"])
 def test_a_model_is_exported(folder: Path, form: str) -> None:
-    done = call(folder, "export", "ner", "-o", form, "--format", form)
+    done = call_here(folder, "export", "ner", "-o", form, "--format", form)
     assert done.returncode == 0, done.stderr
     card = (folder / form / "README.md").read_text()
     assert "finds entities in a text" in card and "token-classification" in card

@@ -15,7 +15,7 @@ _OF_LABEL = {"delivery": "parcel", "payment": "card", "returns": "back"}
 
 
 def write_model(folder: Path, **config: Any) -> Path:
-    """A BERT of 2 layers, 16 wide, with a vocabulary of a dozen words and no weights."""
+    """A BERT of one layer, 16 wide, with a vocabulary of a dozen words and no weights."""
     folder.mkdir(parents=True)
     vocabulary = [*SPECIAL, *WORDS]
     write_tokenizer(folder, vocabulary)
@@ -24,7 +24,7 @@ def write_model(folder: Path, **config: Any) -> Path:
         "architectures": ["BertForSequenceClassification"],
         "vocab_size": len(vocabulary),
         "hidden_size": 16,
-        "num_hidden_layers": 2,
+        "num_hidden_layers": 1,
         "num_attention_heads": 2,
         "intermediate_size": 32,
         "max_position_embeddings": 40,

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.export import exports, onnx_model, saved_model
 from kfp_finetune.components.export.model_card import render_model_card
-from kfp_finetune.components.models import loading, registry, saving
+from kfp_finetune.components.models import loading, registry
 from tests.checkpoints import FAMILIES, LABELS, write_config
 from tests.models.parity.cases import CONFIGURATIONS, drawn
-from tests.trained import manifest, write_trained
+from tests.trained import write_trained
 
 KINDS = {
     "text-classification": "single_label_classification",
@@ -80,23 +81,31 @@ def test_every_recorded_checkpoint(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", registry.FAMILIES)
-def test_every_family_and_both_heads(family: str, tiny_model: Path, tmp_path: Path) -> None:
-    _, *configs = drawn(CONFIGURATIONS[family](), 3)  # the first one is the least
-    for config, (task, kind) in zip(configs, KINDS.items(), strict=True):
-        folder = tmp_path / task
-        write_config(folder, {**config, **SIZES, "initialize_from_config": True})
-        model = loading.load_classifier(
-            folder,
+def test_every_family_and_both_heads(family: str, tmp_path: Path) -> None:
+    _, *configs = drawn(CONFIGURATIONS[family](), 6)  # the first one is the least
+    # Every layer adds as much work, and nothing that ONNX does not have already.
+    configs.sort(key=lambda c: registry.read_config(c, tmp_path).num_hidden_layers)
+    for config, (task, kind) in zip(configs, KINDS.items(), strict=False):
+        write_config(tmp_path / task, {**config, **SIZES, "initialize_from_config": True})
+        network = loading.load_classifier(
+            tmp_path / task,
             num_labels=len(LABELS),
             label_names=LABELS,
             problem_type=kind,
             per_token=task == "token-classification",
             seed=1,
         )
-        saving.save(model, tiny_model, folder)
-        model_artifact.write(folder, manifest(task=task, problem_type=kind))
-        for form in ("savedmodel", "onnx"):
-            assert export(folder, tmp_path / f"{task}-{form}", form) <= 1e-4, config
+        mask = np.arange(24) < np.linspace(3, 24, 8).astype(int)[:, np.newaxis]
+        ids = np.random.default_rng(0).integers(0, SIZES["vocab_size"], mask.shape)
+        ids = np.where(mask, ids, network.config.pad_token_id or 0)
+        features = {"input_ids": ids.astype(np.int32), "attention_mask": mask.astype(np.int32)}
+        expected = network({name: tf.constant(value) for name, value in features.items()}).numpy()
+        for written in (saved_model, onnx_model):
+            folder = tmp_path / f"{task}-{written.__name__}"
+            folder.mkdir()
+            written.write(network, list(features), folder)
+            found = written.logits(folder, features)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4, err_msg=str(config))
 
 
 def test_a_wrong_export_leaves_no_file(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 
 from kfp_finetune.components.artifacts import optimizer_config
 from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig, Schedule
@@ -63,6 +64,12 @@ def killed(killed_at_8: Path, tiny_data: Path, tiny_model: Path, tmp_path: Path)
     return Run(tmp_path, tiny_data, tiny_model)
 
 
+def give_to(run: Run, owner: str) -> None:
+    """Make this run the owner of the checkpoints."""
+    record = run.folder / "saved" / "run.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"owner": owner}))
+
+
 def notes(capsys: pytest.CaptureFixture[str]) -> list[str]:
     lines = [line for line in capsys.readouterr().out.splitlines() if '"note"' in line]
     return [json.loads(line.partition(" ")[2])["text"] for line in lines]
@@ -104,13 +111,7 @@ def test_not_being_saved_at_all_gives_the_same_as_being_saved(
     "part", ["dropout", "optimizer", "data position", pytest.param("network", marks=SLOW)]
 )
 def test_without_one_part_of_the_state_a_resumed_run_ends_otherwise(
-    whole: dict[str, Any],
-    tiny_data: Path,
-    tiny_model: Path,
-    tmp_path: Path,
-    kill: Callable[[int | None], None],
-    monkeypatch: pytest.MonkeyPatch,
-    part: str,
+    whole: dict[str, Any], killed: Run, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     if part == "data position":
         dataset = training.training_dataset
@@ -119,58 +120,69 @@ def test_without_one_part_of_the_state_a_resumed_run_ends_otherwise(
         )
     else:
         state = checkpoints.state
-        monkeypatch.setattr(
-            checkpoints,
-            "state",
-            lambda *given: {name: v for name, v in state(*given).items() if name != part},
-        )
-    run = Run(tmp_path, tiny_data, tiny_model)
-    run.killed_at(8, kill)
-    assert run().resumed_at == [6]
-    assert run.results()["weights"] != whole["weights"]
+
+        def without(*given: Any) -> dict[str, Any]:
+            """The state, with a copy in the part's place: it is read, and changes nothing."""
+            found = state(*given)
+            return found | {part: [tf.Variable(value) for value in found[part]]}
+
+        monkeypatch.setattr(checkpoints, "state", without)
+    assert killed().resumed_at == [6]
+    assert killed.results()["weights"] != whole["weights"]
 
 
-# DeBERTa's dropout is its own: what it draws has to be restored, too.
-@pytest.mark.parametrize("family", ["deberta-v2", pytest.param("deberta", marks=SLOW)])
-def test_other_families_resume_to_the_last_bit_too(
-    family: str, tiny_data: Path, tmp_path: Path, kill: Callable[[int | None], None]
+@pytest.mark.parametrize(
+    ("family", "plan", "optimizer"),
+    [
+        # DeBERTa's dropout is its own: what it draws has to be restored, too.
+        ("deberta-v2", {"max_steps": 8}, {}),
+        pytest.param(
+            "deberta",
+            {"gradient_accumulation_steps": 3, "num_train_epochs": 1.5},
+            {"optimizer": "adamw", "weight_decay": 0.1},
+            marks=SLOW,
+        ),
+    ],
+    ids=["deberta-v2", "deberta with accumulation and a fractional epoch"],
+)
+def test_other_families_and_plans_resume_to_the_last_bit_too(
+    family: str,
+    plan: dict[str, Any],
+    optimizer: dict[str, Any],
+    tiny_data: Path,
+    tmp_path: Path,
+    kill: Callable[[int | None], None],
 ) -> None:
-    model = families.write_checkpoint(tmp_path / "base", family, "base")
-    one, two = (Run(tmp_path / name, tiny_data, model, plan={"max_steps": 8}) for name in "12")
+    config = families.record(family)["base"]["config"] | {"num_hidden_layers": 1}
+    families.write_config(tmp_path / "base", {**config, "initialize_from_config": True})
+    model = tmp_path / "base"
+    one, two = (
+        Run(tmp_path / name, tiny_data, model, plan=plan, **optimizer) for name in ("one", "two")
+    )
     one(checkpoint_dir=None)
     two.killed_at(5, kill)
     assert two().resumed_at == [3]
     assert two.results() == one.results()
 
 
-@SLOW
-def test_accumulation_and_a_fractional_epoch_resume_too(
-    tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
-) -> None:
-    plan = {"gradient_accumulation_steps": 3, "num_train_epochs": 2.5}
-    one, two = (
-        Run(tmp_path / name, tiny_data, tiny_model, plan=plan, optimizer="adamw", weight_decay=0.1)
-        for name in "12"
-    )
-    one(checkpoint_dir=None)
-    two.killed_at(7, kill)
-    assert two().resumed_at == [6]
-    assert two.results() == one.results()
-
-
 def test_the_best_weights_and_the_patience_survive(
     tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
 ) -> None:
-    """At a rate far too high, the first evaluation stays the best."""
+    """After the first evaluation the rate is far too high, so that one stays the best."""
     settings: dict[str, Any] = {
-        "learning_rate": 2.0,
-        "lr_scheduler_type": "constant",
         "plan": {"num_train_epochs": 6.0},
         "early_stopping_patience": 2,
         "load_best_model_at_end": True,
-        "precision": "float32",  # which evaluation is best, rounding decides
     }
     one, two = (Run(tmp_path / name, tiny_data, tiny_model, **settings) for name in "12")
+    schedule = Schedule(
+        name="piecewise_constant",
+        learning_rate=1e-3,
+        num_train_steps=6 * 13,
+        boundaries=((13, 5.0),),
+    )
+    for run in (one, two):
+        optimizer_config.write(run.folder / "optimizer", OptimizerConfig(schedule=schedule))
     manifest = one(checkpoint_dir=None)
     evaluations = one.curves()["validation/loss"]
     best = min(evaluations, key=lambda point: point[1])[0]
@@ -241,14 +253,13 @@ def test_minutes_decide_where_no_number_of_steps_is_given(
     run = Run(tmp_path, tiny_data, tiny_model, saved=often)
     run.killed_at(8, kill)
     assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [5, 6, 7]
-    run.killed_at(12, kill)
     seldom = run(checkpoint_every_minutes=60.0)
-    assert seldom.resumed_at == [7, 11]
+    assert seldom.resumed_at == [7]
     assert run.results() == whole
-    assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [10, 11, 26]
+    assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [6, 7, 26]
 
 
-def damage_data(folder: Path) -> None:
+def flip_a_bit(folder: Path) -> None:
     file = folder / "state.data-00000-of-00001"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
@@ -264,26 +275,12 @@ def damage_marker(folder: Path) -> None:
     (folder / "checkpoint.json").write_text('{"step": 6, "fi')
 
 
-@pytest.mark.parametrize(
-    "damage", [damage_data, *(pytest.param(d, marks=SLOW) for d in (truncate, damage_marker))]
-)
-def test_a_damaged_checkpoint_is_told_and_the_one_before_it_used(
-    damage: Callable[[Path], None],
-    whole: dict[str, Any],
-    killed: Run,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    damage(tmp_path / "saved" / "step-00000006")
-    capsys.readouterr()
-    assert killed().resumed_at == [3]
-    said = notes(capsys)
-    assert any(n.startswith("skipped the damaged checkpoint of step 6: ") for n in said)
-    assert killed.results() == whole
+def cut_off(folder: Path) -> None:
+    """What a save leaves that is killed."""
+    (folder / "checkpoint.json").unlink()
 
 
-@SLOW
-def test_where_every_checkpoint_is_damaged_training_begins_anew(
+def test_damaged_checkpoints_are_told_and_the_one_before_them_used(
     whole: dict[str, Any],
     tiny_data: Path,
     tiny_model: Path,
@@ -291,53 +288,58 @@ def test_where_every_checkpoint_is_damaged_training_begins_anew(
     kill: Callable[[int | None], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run = Run(tmp_path, tiny_data, tiny_model)
-    run.killed_at(5, kill)
-    damage_data(tmp_path / "saved" / "step-00000003")
-    assert run().resumed_at == []
-    assert "there is no checkpoint to continue from: training starts at the beginning" in notes(
-        capsys
-    )
+    """They do not push out a good one either, although they are newer."""
+    often = {"checkpoint_every_steps": 1, "checkpoints_to_keep": 9}
+    run = Run(tmp_path, tiny_data, tiny_model, saved=often)
+    run.killed_at(7, kill)
+    damages = {6: flip_a_bit, 5: truncate, 4: damage_marker, 3: cut_off}
+    for step, damage in damages.items():
+        damage(tmp_path / "saved" / f"step-0000000{step}")
+    capsys.readouterr()
+    run.saved["checkpoints_to_keep"] = 1
+    run.killed_at(4, kill)
+    skipped = [n.partition(": ")[0] for n in notes(capsys) if n.startswith("skipped")]
+    assert skipped == [f"skipped the damaged checkpoint of step {step}" for step in (6, 5, 4)]
+    assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3]
+    assert run().resumed_at == [2, 3]
     assert run.results() == whole
 
 
 @SLOW
-def test_a_save_that_was_cut_off_is_no_checkpoint(
-    whole: dict[str, Any],
-    killed: Run,
-    tmp_path: Path,
+def test_where_every_checkpoint_is_damaged_training_begins_anew(
+    whole: dict[str, Any], killed: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "saved" / "step-00000006" / "checkpoint.json").unlink()
-    assert killed().resumed_at == [3]
+    for step in (3, 6):
+        flip_a_bit(tmp_path / "saved" / f"step-0000000{step}")
+    assert killed().resumed_at == []
+    assert "there is no checkpoint to continue from: training starts at the beginning" in notes(
+        capsys
+    )
     assert killed.results() == whole
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_whole_and_training_going(
     whole: dict[str, Any],
-    tiny_data: Path,
-    tiny_model: Path,
-    tmp_path: Path,
+    killed: Run,
     kill: Callable[[int | None], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run = Run(tmp_path, tiny_data, tiny_model)
-    run.killed_at(5, kill)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    kill(11)
+    kill(14)
     try:  # no file may grow larger, which a write finds out as it does that a disk is full
         resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, limits[1]))
         with pytest.raises(Killed):
-            run()
+            killed()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         kill(None)
     said = [n for n in notes(capsys) if "could not be written" in n]
     assert len(said) == 2
     assert said[0].startswith(
-        "the checkpoint of step 6 could not be written (last checkpoint: step 3): "
+        "the checkpoint of step 9 could not be written (last checkpoint: step 6): "
     )
-    assert run().resumed_at == [3]
-    assert run.results() == whole
+    assert killed().resumed_at == [6]
+    assert killed.results() == whole
 
 
 def refused(run: Run, **saved: Any) -> str:
@@ -352,7 +354,6 @@ def test_what_differs_is_said_and_not_resumed_unless_asked(
     tiny_data: Path,
     tiny_model: Path,
     tmp_path: Path,
-    kill: Callable[[int | None], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     other = Run(tmp_path, tiny_data, tiny_model, learning_rate=2e-3)
@@ -366,10 +367,9 @@ def test_what_differs_is_said_and_not_resumed_unless_asked(
             " bit-identical: --resume-from-checkpoint any"
         )
     owner = "/my runs/one/steps/finetune"
-    Run(tmp_path / "own", tiny_data, tiny_model, saved={"owner": owner}).killed_at(8, kill)
-    own = Run(tmp_path / "own", tiny_data, tiny_model, saved={"owner": owner}, learning_rate=2e-3)
+    give_to(other, owner)
     # As `kfp-finetune resume` asks.
-    assert refused(own, resume_from_checkpoint="exact").endswith(
+    assert refused(other, owner=owner, resume_from_checkpoint="exact").endswith(
         "bit-identical: kfp-finetune resume '/my runs/one' --allow-differences"
     )
     manifest = other(resume_from_checkpoint="any")
@@ -397,7 +397,7 @@ def test_a_checkpoint_of_another_format_is_refused_with_the_version_that_wrote_i
     )
 
 
-def test_another_plan_or_other_data_cannot_be_gone_on_with_at_all(
+def test_another_plan_or_optimizer_cannot_be_gone_on_with_at_all(
     killed: Run, tiny_data: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     longer = Run(tmp_path, tiny_data, tiny_model, plan={"num_train_epochs": 3.0})
@@ -406,50 +406,46 @@ def test_another_plan_or_other_data_cannot_be_gone_on_with_at_all(
     assert message.endswith(
         "remedy:   start another with kfp-finetune run and another --checkpoint-dir"
     )
+    for other in ({"adam_beta1": 0.1}, {"optimizer": "sgd"}):
+        message = refused(
+            Run(tmp_path, tiny_data, tiny_model, **other), resume_from_checkpoint="any"
+        )
+        assert message.startswith("the checkpoints (step 6) belong to a different training: ")
+    assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3, 6]
 
 
-@SLOW
-@pytest.mark.parametrize(
-    ("setting", "other"),
-    [
-        ({"adam_beta1": 0.9}, {"adam_beta1": 0.1}),
-        ({"optimizer": "sgd", "momentum": 0.0}, {"optimizer": "sgd", "momentum": 0.9}),
-        (
-            {"load_best_model_at_end": True},
-            {"metric_for_best_model": "accuracy", "load_best_model_at_end": True},
-        ),
-        ({"on_divergence": "fail"}, {"on_divergence": "report"}),
-        ({"seed": 42}, {"seed": 43}),
-    ],
-    ids=["betas", "momentum", "metric", "divergence", "seed"],
-)
 def test_what_a_checkpoint_holds_cannot_be_changed_by_going_on_from_it(
-    setting: dict[str, Any],
-    other: dict[str, Any],
-    tiny_data: Path,
-    tiny_model: Path,
-    tmp_path: Path,
-    kill: Callable[[int | None], None],
+    tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
 ) -> None:
-    Run(tmp_path, tiny_data, tiny_model, **setting).killed_at(5, kill)
-    message = refused(Run(tmp_path, tiny_data, tiny_model, **other), resume_from_checkpoint="any")
-    assert message.startswith("the checkpoints (step 3) belong to a different training: ")
+    settings: dict[str, Any] = {
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "load_best_model_at_end": True,
+        "on_divergence": "fail",
+        "seed": 42,
+    }
+    Run(tmp_path, tiny_data, tiny_model, **settings).killed_at(5, kill)
+    for other in (
+        {"momentum": 0.9},
+        {"metric_for_best_model": "accuracy"},
+        {"load_best_model_at_end": False},
+        {"on_divergence": "report"},
+        {"seed": 43},
+    ):
+        changed = Run(tmp_path, tiny_data, tiny_model, **{**settings, **other})
+        message = refused(changed, resume_from_checkpoint="any")
+        assert message.startswith("the checkpoints (step 3) belong to a different training: ")
     assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3]
 
 
 def test_a_retry_on_another_machine_goes_on_and_says_so(
-    tiny_data: Path,
-    tiny_model: Path,
-    tmp_path: Path,
-    kill: Callable[[int | None], None],
-    monkeypatch: pytest.MonkeyPatch,
+    killed: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Run(tmp_path, tiny_data, tiny_model, saved={"owner": "one"})
-    run.killed_at(5, kill)
+    give_to(killed, "one")
     configure = devices.configure
     monkeypatch.setattr(devices, "configure", lambda *how: configure(*how) | {"threads": 64})
-    assert "environment.threads: " in refused(run, resume_from_checkpoint="exact")
-    resumed = run(owner="one", resume_from_checkpoint="retry")
+    assert "environment.threads: " in refused(killed, resume_from_checkpoint="exact")
+    resumed = killed(owner="one", resume_from_checkpoint="retry")
     assert resumed.differences[0].startswith("environment.threads: ")
 
 
@@ -494,33 +490,16 @@ def test_other_peoples_folders_are_left_alone(
     assert CheckpointDirectory(str(tmp_path / "saved"), print).steps() == [3]
 
 
-@SLOW
-def test_a_damaged_newer_checkpoint_does_not_push_out_a_good_one(
-    tiny_data: Path, tiny_model: Path, tmp_path: Path, kill: Callable[[int | None], None]
-) -> None:
-    run = Run(
-        tmp_path,
-        tiny_data,
-        tiny_model,
-        saved={"checkpoint_every_steps": 2, "checkpoints_to_keep": 2},
-    )
-    run.killed_at(7, kill)
-    damage_data(tmp_path / "saved" / "step-00000006")
-    run.saved["checkpoints_to_keep"] = 1
-    run.killed_at(7, kill)
-    assert run().resumed_at == [4, 6]
-
-
 def test_nothing_is_resumed_unasked(
     whole: dict[str, Any],
+    killed: Run,
     tiny_data: Path,
     tiny_model: Path,
     tmp_path: Path,
-    kill: Callable[[int | None], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run = Run(tmp_path, tiny_data, tiny_model, saved={"owner": "first"})
-    run.killed_at(8, kill)
+    run = killed
+    give_to(run, "first")
     assert refused(run, owner="second") == (
         "the directory has checkpoints of another run, first (step 6)\n"
         f"  where:    {tmp_path / 'saved'}\n"
@@ -580,8 +559,7 @@ def test_a_run_saved_in_a_bucket_resumes_too(
     place = f"{bucket.uri}/some/run"
     run = Run(tmp_path, tiny_data, tiny_model, saved={"checkpoint_dir": place})
     run.killed_at(8, kill)
-    run.killed_at(20, kill)
-    assert run().resumed_at == [6, 18]
+    assert run().resumed_at == [6]
     assert run.results() == whole
     directory = CheckpointDirectory(place, print)
     assert directory.steps() == [24, 26]

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,9 +22,8 @@ from kfp_finetune.components.load_data.steps import count_steps
 from kfp_finetune.components.models.loading import load_classifier
 from kfp_finetune.components.tasks.text_classification.problem_types import SINGLE_LABEL
 from tests import tiny
+from tests.finetune import worker as worker_process
 from tests.finetune.runs import CURVES, Run
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -249,27 +244,25 @@ class Cluster:
         cluster = {"chief": addresses[:1], "worker": addresses[1:]}
         self.folder = folder
         self.processes = {
-            name: self._start(name, spec, {"cluster": cluster, "task": {"type": name, "index": 0}})
+            name: worker_process.start(
+                folder / f"{name}.log",
+                {"cluster": cluster, "task": {"type": name, "index": 0}},
+                spec,
+            )
             for name, spec in (("chief", chief), ("worker", worker))
         }
-
-    def _start(self, name: str, spec: dict[str, Any], config: dict[str, Any]) -> Any:
-        command = [sys.executable, "-m", "tests.finetune.worker", json.dumps(spec, default=str)]
-        environment = os.environ | {"TF_CONFIG": json.dumps(config)}
-        with (self.folder / f"{name}.log").open("w") as log:
-            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
 
     def ends_with(self, **codes: int) -> dict[str, str]:
         """Wait for both; what each printed."""
         deadline = time.monotonic() + 180
         try:
             for process in self.processes.values():
-                process.wait(max(1.0, deadline - time.monotonic()))
+                process.join(max(1.0, deadline - time.monotonic()))
         finally:
             for process in self.processes.values():
                 process.kill()
         said = {name: (self.folder / f"{name}.log").read_text() for name in self.processes}
-        found = {name: process.returncode for name, process in self.processes.items()}
+        found = {name: process.exitcode for name, process in self.processes.items()}
         assert found == codes, "\n".join(said[name][-3000:] for name in said)
         return said
 

@@ -27,7 +27,7 @@ from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.kubeflow import Kubeflow
 from tests.cli.cluster.replay import Replay, recording, workflow
 from tests.cli.cluster.stored import COMPARED, ROOT, fill, keys, moved, with_index
-from tests.commands import call
+from tests.commands import call_here
 from tests.servers import Bucket
 from tests.trained import write_trained
 
@@ -238,7 +238,7 @@ def test_a_comparison_is_fetched_as_one(cli: Cli, recorded: Callable[..., Replay
         Path("runs/fetched", found["artifacts"][m], "manifest.json").is_file() for m in models
     )
     # It is a comparison for every other command, too.
-    table = call(Path(), "runs", "--json")
+    table = call_here(Path(), "runs", "--json")
     assert len(json.loads(table.stdout)[0]["candidates"]) == 3
     from kfp_finetune.cli.local.tensorboard import logs_of
 
@@ -250,10 +250,10 @@ def test_a_fetched_run_predicts(cli: Cli, recorded: Callable[..., Replay]) -> No
     recorded("cached", "succeeded", "null_metadata")
     code, out, _ = cli("fetch", recording("cached")["v2beta1"]["run_id"])
     assert (code, "runs/a-cached/report.html" in out) == (0, True)
-    done = call(Path(), "predict", "a-cached", "good parcel")
+    done = call_here(Path(), "predict", "a-cached", "good parcel")
     assert (done.returncode, done.stderr) == (0, "")
     assert "good parcel" in done.stdout
-    row = json.loads(call(Path(), "runs", "--json").stdout)[0]
+    row = json.loads(call_here(Path(), "runs", "--json").stdout)[0]
     assert (row["num_train_steps"], row["metrics"]) == (30, {"accuracy": 0.75})
 
 
