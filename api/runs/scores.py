@@ -45,7 +45,7 @@ def lines(metrics: Metrics) -> list[tuple[str, str]]:
             text += " (95 %: {:.4f} to {:.4f})".format(*metrics.intervals[name])
         if name in metrics.baseline:
             text += f", baseline {metrics.baseline[name]:.4f}"
-        told.append((name, text))
+        told.append((name + metrics.about(name), text))
     return told
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kfp_finetune.components.artifacts.files import read_manifest, write_manifest
 from kfp_finetune.components.artifacts.verdict import Verdict
+from kfp_finetune.components.inert import inert
 
 # Scalars that are better if smaller; all others are better if larger.
 LESS_IS_BETTER = ("loss", "mae", "mse", "rmse", "hamming_loss", "ece", "calibrated_ece")
@@ -16,6 +17,9 @@ LESS_IS_BETTER = ("loss", "mae", "mse", "rmse", "hamming_loss", "ece", "calibrat
 # Scores whose names begin with this are those at a threshold of 0.5, as in training; the others are
 # those at the thresholds that were fitted.
 UNTUNED = "untuned_"
+
+# The scores of a positive label, as scikit-learn names them.
+POSITIVE_SCORES = ("f1", "precision", "recall")
 
 
 class _Part(BaseModel):
@@ -225,6 +229,12 @@ class Metrics(_Part):
     verdict: Verdict | None = Field(
         default=None, description="verdict on the training; None: written before there were any"
     )
+
+    def about(self, name: str) -> str:
+        """The label that a metric is about, to follow its name: " of spam"; else empty."""
+        if not self.positive_label or name not in POSITIVE_SCORES:
+            return ""
+        return " of " + " ".join(inert(self.positive_label).split())
 
 
 def read(path: str | Path) -> Metrics:

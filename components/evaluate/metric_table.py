@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.artifacts.metrics import POSITIVE_SCORES, Metrics
 from kfp_finetune.components.number_text import amount_text, number_text, percent_text
-from kfp_finetune.components.tasks.positive_label import POSITIVE_SCORES
 from kfp_finetune.components.tasks.problem_type import ProblemType
 
 _NAMES = {
@@ -47,19 +46,12 @@ def tiles(metrics: Metrics, kind: ProblemType) -> list[tuple[str, str, str]]:
     positive = POSITIVE_SCORES if metrics.positive_label else ()
     return [
         (
-            _name_within(metrics, name, kind),
+            metric_name(name, kind) + metrics.about(name),
             metric_text(name, metrics.metrics[name]) if name in metrics.metrics else "undefined",
             ", ".join(filter(None, (_interval(metrics, name), _baseline(metrics, name)))),
         )
         for name in (*positive, *kind.tiles)
     ]
-
-
-def _name_within(metrics: Metrics, name: str, kind: ProblemType) -> str:
-    """The display name of a metric, with the label that it is about."""
-    if metrics.positive_label and name in POSITIVE_SCORES:
-        return f"{metric_name(name, kind)} of {metrics.positive_label}"
-    return metric_name(name, kind)
 
 
 def _interval(metrics: Metrics, name: str) -> str:
@@ -78,7 +70,7 @@ def metric_rows(metrics: Metrics, kind: ProblemType) -> list[tuple[str, str, str
     """Name, value, interval and baseline of every metric except the baselines themselves."""
     return [
         (
-            _name_within(metrics, name, kind),
+            metric_name(name, kind) + metrics.about(name),
             metric_text(name, value),
             _interval(metrics, name) or "–",
             _baseline(metrics, name).removeprefix("baseline ") or "–",

@@ -19,7 +19,6 @@ from kfp_finetune.components.load_data.readers.locations import is_hub_id
 from kfp_finetune.components.number_text import number_text
 from kfp_finetune.components.pages.page import templates
 from kfp_finetune.components.storage.uris import is_uri, without_secrets
-from kfp_finetune.components.tasks.positive_label import POSITIVE_SCORES
 from kfp_finetune.components.tasks.registry import get_problem_type, get_task
 
 # Names of metrics on the Hub: huggingface.co/metrics.
@@ -128,12 +127,7 @@ def _scores(metrics: Metrics) -> list[tuple[str, str, str]]:
     intervals: dict[str, Any] = getattr(metrics, "intervals", {})
     return [
         (
-            name.replace("_", " ")
-            + (
-                f" of {metrics.positive_label}"
-                if metrics.positive_label and name in POSITIVE_SCORES
-                else ""
-            ),
+            name.replace("_", " ") + metrics.about(name),
             number_text(value),
             " – ".join(map(number_text, intervals[name])) if name in intervals else "",
         )

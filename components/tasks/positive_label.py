@@ -14,9 +14,6 @@ from kfp_finetune.components.errors import InputError
 if TYPE_CHECKING:
     from kfp_finetune.components.tasks.problem_type import ProblemType
 
-# As scikit-learn names the scores of the positive label.
-POSITIVE_SCORES = ("f1", "precision", "recall")
-
 
 def check_types(
     positive_label: str | None, types: Sequence[ProblemType], of_task: Sequence[ProblemType]

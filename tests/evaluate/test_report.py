@@ -192,7 +192,7 @@ def test_the_positive_label_has_its_own_scores() -> None:
         assert part in text
     card = render_model_card("someone/texts", model, metrics)
     assert "| f1 of ham | 0.667 |" in card
-    assert dict(lines(metrics))["recall"].startswith("0.6667")  # in the terminal
+    assert dict(lines(metrics))["recall of ham"].startswith("0.6667")  # in the terminal
 
 
 def test_the_multi_label_page_shows_f1_baseline_and_curve() -> None:
