@@ -72,12 +72,7 @@ class Facts:
     @property
     def has_plain_loss(self) -> bool:
         """Return True if training minimised the loss that evaluations measure."""
-        model = self.model
-        return (
-            model.label_smoothing_factor == 0
-            and model.class_weights == "none"
-            and not model.focal_gamma
-        )
+        return self._loss.is_plain
 
     @property
     def whole_loss(self) -> float:
@@ -90,7 +85,11 @@ class Facts:
     @property
     def weighting(self) -> dict[str, Any]:
         """The parameters that weighted labels in the training loss; empty for the plain loss."""
-        return LossParameters.of(vars(self.model)).weighting
+        return self._loss.weighting
+
+    @cached_property
+    def _loss(self) -> LossParameters:
+        return LossParameters.of(vars(self.model))
 
     @property
     def lost_labels(self) -> int:
