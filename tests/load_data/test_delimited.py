@@ -209,6 +209,10 @@ def test_a_text_of_several_lines_stays_one_row(tmp_path: Path) -> None:
         {"text": "Dear Bob, how are you\nthanks", "label": "a"}
     ]
     assert notes(path) == []
+    longer = '"Dear Bob,\nI write, as promised\nbye",a\n'
+    assert read(path, rows(longer, header=True))[12:] == [
+        {"text": "Dear Bob,\nI write, as promised\nbye", "label": "a"}
+    ]
     assert read(path, 'text,label\n"Dear Bob,\nthanks",a\nbye,b\n') == [
         {"text": "Dear Bob,\nthanks", "label": "a"},
         {"text": "bye", "label": "b"},
@@ -227,7 +231,7 @@ def test_a_text_of_several_lines_of_a_single_column_needs_evidence(tmp_path: Pat
     ]
     assert "lines 4 to 5 are read as one row" in warnings(path)[0]
     assert read(path, content + 2 * letter)[2:] == 3 * [{"text": "Dear Bob\nthanks"}]
-    assert "and 2 more rows like it" in warnings(path)[0]
+    assert "2 more rows of several lines" in warnings(path)[0]
 
 
 def test_quotes_that_match_up_throughout_are_quotes(tmp_path: Path) -> None:
@@ -237,8 +241,8 @@ def test_quotes_that_match_up_throughout_are_quotes(tmp_path: Path) -> None:
     assert notes(path) == []
     assert warnings(path) == [
         "data.csv: lines 2 to 3 are read as one row because a quote opens in the first and closes"
-        " in the last, and 19 more rows like it; if each line is a row, repair the quotes, or use"
-        " --quoting none to read quotes as plain characters"
+        " in the last; 19 more rows of several lines; if each line is a row, repair the quotes, or"
+        " use --quoting none to read quotes as plain characters"
     ]
 
 

@@ -23,15 +23,8 @@ class Habits:
             column.learn(cell)
 
     def are_rows(self, lines: Sequence[str]) -> bool | None:
-        """Decide if the lines of a quoted cell look like rows that a wrong quote has swallowed.
-
-        The first and the last line have the quotes in question. They are only judged if there are
-        no lines between them.
-
-        Returns:
-            True if each line looks like a row, None if there is no evidence either way.
-        """
-        verdicts = {self._is_row(line) for line in lines[1:-1] or lines}
+        """Return True if each line looks like a row, None if there is no evidence either way."""
+        verdicts = {self._is_row(line) for line in lines}
         return False if False in verdicts else None if None in verdicts else True
 
     def _is_row(self, line: str) -> bool | None:

@@ -34,6 +34,7 @@ _SAMPLED_FULLY = 10_000
 _THEN_EVERY = 97
 _MOST_BY_CHANCE = 2
 _MANY_LINES = 10  # in one cell
+_FEW = 20  # fewer than one line in this many rows
 _REMEDY = "or use --quoting none to read quotes as plain characters"
 
 
@@ -92,7 +93,7 @@ def choose_reading(
     if auto and evidence.is_plain:
         note = (
             f"{name}: quotes are read as plain characters because a quote in line"
-            f" {first or evidence.first_suspect[0]:,} is not closed at the end of its cell;"
+            f" {first or -evidence.suspect[2]:,} is not closed at the end of its cell;"
             " --quoting minimal reads them as CSV quotes"
         )
         return Reading(plain, lines, (note,))
@@ -122,16 +123,17 @@ class _Evidence:
     Attributes:
         rows: Number of rows in the quoted reading.
         first_wrong: The line of the first row with a wrong quote; 0 if there is none.
-        first_suspect: The first and last line of the first row that may have swallowed others.
+        suspect: The row that most likely has swallowed others: True if its lines may be rows, their
+            number, and minus the number of the first.
     """
 
     def __init__(self, plain: Dialect, habits: Habits) -> None:
         self.rows = self.first_wrong = 0
-        self.first_suspect = (0, 0)
+        self.suspect = (False, 0, 0)
         self._plain, self._habits = plain, habits
-        self._for_quotes = self._against = 0
+        self._for_quotes = self._against = self._undecided = 0
         self._in_quotes = 0  # rows with a quoted cell
-        self._undecided = self._suspects = 0
+        self._over_lines = self._more_lines = 0  # rows of several lines; their lines but the first
 
     def add(self, row: Row) -> None:
         """Add a row of the quoted reading."""
@@ -153,10 +155,9 @@ class _Evidence:
         may_be_rows = self._habits.are_rows(row.lines) is not False
         self._for_quotes += not may_be_rows
         self._undecided += may_be_rows
-        if may_be_rows or len(row.lines) > _MANY_LINES:
-            if not self._suspects:
-                self.first_suspect = row.number, row.number + len(row.lines) - 1
-            self._suspects += 1
+        self._over_lines += 1
+        self._more_lines += len(row.lines) - 1
+        self.suspect = max(self.suspect, (may_be_rows, len(row.lines), -row.number))
 
     @property
     def is_plain(self) -> bool:
@@ -166,13 +167,14 @@ class _Evidence:
         return against > self._for_quotes and 2 * self._in_quotes <= self.rows
 
     def warnings(self, name: str) -> tuple[str, ...]:
-        """A warning if rows may have swallowed others."""
-        if not self._suspects:
+        """A warning if a row may have swallowed others, is long, or if many span several lines."""
+        may_be_rows, lines, first = self.suspect[0], self.suspect[1], -self.suspect[2]
+        are_many = self._more_lines > self.rows / _FEW
+        if not (may_be_rows or lines > _MANY_LINES or are_many):
             return ()
-        first, last = self.first_suspect
-        more = f", and {counted(self._suspects - 1, 'more row')} like it" * (self._suspects > 1)
+        more = f"; {counted(self._over_lines - 1, 'more row')} of several lines"
         return (
-            f"{name}: lines {first:,} to {last:,} are read as one row because a quote opens in the"
-            f" first and closes in the last{more}; if each line is a row, repair the quotes,"
-            f" {_REMEDY}",
+            f"{name}: lines {first:,} to {first + lines - 1:,} are read as one row because a quote"
+            f" opens in the first and closes in the last{more * (self._over_lines > 1)}; if each"
+            f" line is a row, repair the quotes, {_REMEDY}",
         )
