@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from kfp_finetune.components.tasks.values import as_number
 
 _MOST_VALUES = 2_000
 _ENOUGH_ROWS = 8
+_ROWS_PER_VALUE = 5  # in a column of few values
 
 
 class Habits:
@@ -22,13 +23,13 @@ class Habits:
         for cell, column in zip(cells, self._columns, strict=True):
             column.learn(cell)
 
-    def are_rows(self, lines: Sequence[str]) -> bool | None:
+    def are_rows(self, lines: Iterable[str]) -> bool | None:
         """Return True if each line looks like a row, None if there is no evidence either way."""
         verdicts = {self._is_row(line) for line in lines}
         return False if False in verdicts else None if None in verdicts else True
 
     def _is_row(self, line: str) -> bool | None:
-        """Return False if the number of cells is wrong, or a cell does not fit into its column.
+        """Return False if the number of cells is wrong, or a cell is odd in its column.
 
         True needs evidence: a cell that is typical of its column, or a tab or a bar as delimiter,
         which texts rarely contain.
@@ -38,10 +39,10 @@ class Habits:
             return False
         evidence = len(cells) > 1 and self._delimiter in "\t|"
         for cell, column in zip(cells, self._columns, strict=True):
-            content = cell.strip('"')
-            if content == cell and not column.fits(cell):  # a quote makes its own cell look odd
+            typical = column.is_typical(cell.strip('"'))
+            if typical is False and '"' not in cell:  # a quote makes its own cell look odd
                 return False
-            evidence = evidence or column.is_typical(content)
+            evidence = evidence or typical is True
         return evidence or None
 
 
@@ -50,33 +51,26 @@ class _Column:
         self._rows = 0
         self._kinds: set[str] = set()
         self._values: set[str] = set()
-        self._once: set[str] = set()  # the values that occur once
 
     def learn(self, cell: str) -> None:
         self._rows += 1
         self._kinds.add(_kind(cell))
-        if cell in self._values:
-            self._once.discard(cell)
-        elif len(self._values) <= _MOST_VALUES:
+        if len(self._values) <= _MOST_VALUES:
             self._values.add(cell)
-            self._once.add(cell)
 
-    def fits(self, cell: str) -> bool:
-        """Return False for a cell of another kind, or a new value where none are to be expected."""
+    def is_typical(self, cell: str) -> bool | None:
+        """Compare a cell with those of a column of few values, of numbers, or of other kinds.
+
+        Returns:
+            True for one of the few values, or a number among numbers only; False for a new value or
+            another kind; else None.
+        """
+        enough = self._rows >= _ENOUGH_ROWS
+        if enough and len(self._values) <= min(_MOST_VALUES, self._rows / _ROWS_PER_VALUE):
+            return cell in self._values
         if self._rows and _kind(cell) not in self._kinds:
             return False
-        still_new = 100 * len(self._once) > self._rows  # new values appear (Good-Turing estimate)
-        return still_new or not self._has_few_values() or cell in self._values
-
-    def is_typical(self, cell: str) -> bool:
-        """Return True for one of the few values of a column, or a number in a column of numbers."""
-        if self._has_few_values():
-            return cell in self._values
-        return self._rows >= _ENOUGH_ROWS and self._kinds == {_kind(cell)} == {"number"}
-
-    def _has_few_values(self) -> bool:
-        few = len(self._values) <= min(_MOST_VALUES, self._rows / 2)
-        return few and self._rows >= _ENOUGH_ROWS
+        return True if enough and self._kinds == {"number"} else None
 
 
 def _kind(cell: str) -> str:
