@@ -1,23 +1,24 @@
 """Ten bad starts, and where the advice leads: every verdict, move by move.
 
-    python benchmarks/ten_bad_starts.py DATA MODEL [--sets banking77 sms_spam ...] [-o RESULTS]
+    python benchmarks/ten_bad_starts.py SOURCE MODEL [--sets banking77 emotion ...] [-o RESULTS]
 
 Trains a copy of the model that is cut to two layers on 600 rows, ten times badly, and
 follows the advice of each verdict until a run is healthy. Every training is written to RESULTS, a
 file of JSON lines, as soon as it ends; started again, the script continues from there. Trainings
-with the same settings are made once. DATA is a folder with the sets in their published form.
+with the same settings are made once. SOURCE is the folder that data_sets.py describes.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from data_sets import DATA_SETS
 
 STARTS = (
     (1e-8, 3),
@@ -32,31 +33,7 @@ STARTS = (
     (10.0, 20),
 )
 MOST_MOVES = 3
-ROWS, TEST_ROWS, LAYERS = 600, 1000, 2
-# Parameters of load_data, for each set in its published form.
-SETS: dict[str, dict[str, Any]] = {
-    "banking77": {
-        "dataset": "banking77/banking_data/train.csv",
-        "test_dataset": "banking77/banking_data/test.csv",
-    },
-    "sms_spam": {
-        "dataset": "sms_spam/data/sms.tsv",
-        "column_names": "label,text",
-        "delimiter": "tab",
-        "quoting": "none",
-    },
-    "emotion": {},
-    "stsb": {
-        "dataset": "stsb/stsb-en-train.csv",
-        "validation_dataset": "stsb/stsb-en-dev.csv",
-        "test_dataset": "stsb/stsb-en-test.csv",
-        "column_names": "text,text_pair,score",
-        "label_column": "score",
-        "text_column": "text",
-        "text_pair_column": "text_pair",
-        "problem_type": "regression",
-    },
-}
+ROWS, VALIDATION_ROWS, TEST_ROWS, LAYERS = 600, 300, 1000, 2
 # What the advice changes, by the step that takes it.
 OF_OPTIMIZER = ("learning_rate", "end_learning_rate", "warmup_ratio", "max_grad_norm")
 
@@ -81,61 +58,32 @@ def cut_model(source: Path, target: Path, layers: int) -> None:
     save_file(kept, target / "model.safetensors", {"format": "pt"})
 
 
-def parameters_of(name: str, data: Path, folder: Path) -> dict[str, Any]:
-    """The parameters of load_data for a set."""
-    given = dict(SETS[name])
-    if name == "emotion":
-        labels = [
-            line.split("\t")[1]
-            for line in (data / "tweeteval/emotion/mapping.txt").read_text().splitlines()
-        ]
-        for split, part in (("train", ""), ("val", "validation_"), ("test", "test_")):
-            read = [
-                (data / f"tweeteval/emotion/{split}_{what}.txt").read_text().splitlines()
-                for what in ("text", "labels")
-            ]
-            with (folder / f"{split}.csv").open("w", newline="") as file:
-                rows = csv.writer(file)
-                rows.writerow(["text", "label"])
-                rows.writerows(
-                    (text, labels[int(label)]) for text, label in zip(*read, strict=False)
-                )
-            given[f"{part}dataset"] = str(folder / f"{split}.csv")
-        return given
-    for key, value in given.items():
-        if key.endswith("dataset"):
-            given[key] = str(data / value)
-    if "test_dataset" in given:
-        has_header = "column_names" not in given
-        given["test_dataset"] = thinned(Path(given["test_dataset"]), folder, has_header)
-    return given
-
-
-def thinned(source: Path, folder: Path, has_header: bool) -> str:
-    """Evenly spaced rows of a CSV file, as a file in a folder."""
-    with source.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    head, rows = (rows[:1], rows[1:]) if has_header else ([], rows)
-    with (folder / "test.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(head + rows[:: -(-len(rows) // TEST_ROWS)])
-    return str(folder / "test.csv")
-
-
 class Bench:
-    """One set, tokenized once, on which a model is trained again and again."""
+    """One set, tokenized once, on which a model is trained again and again.
 
-    def __init__(self, name: str, data: Path, model: Path, folder: Path) -> None:
+    Args:
+        name: The set.
+        source: The folder of all sets.
+        model: The folder of the base model.
+        folder: A folder for files; created.
+        rows: Rows of the training split.
+    """
+
+    def __init__(
+        self, name: str, source: Path, model: Path, folder: Path, rows: int = ROWS
+    ) -> None:
         from kfp_finetune.components.load_data.dataset import load_data
         from kfp_finetune.components.load_data.parameters import Parameters
 
         self.name, self.model, self.folder = name, model, folder
         folder.mkdir()
         self.data = folder / "data"
+        together = rows + VALIDATION_ROWS
         self.manifest = load_data(
             Parameters(
-                **parameters_of(name, data, folder),
+                **DATA_SETS[name].write(source, folder, together, TEST_ROWS),
                 model=str(model),
-                max_train_samples=ROWS,
+                validation_fraction=VALIDATION_ROWS / together,
                 max_length=48,
             ),
             str(self.data),
@@ -212,6 +160,19 @@ def judged(trained: Mapping[str, Any], tried: Sequence[Any]) -> Any:
     return judge(Facts(metrics, model, trained["log"], tried=tuple(tried)))
 
 
+def train_once(
+    bench: Bench, settings: Mapping[str, Any], tried: str, done: dict[str, Any], results: Path
+) -> dict[str, Any]:
+    """The training with these settings; made and written down if it was not made before."""
+    key = json.dumps([bench.name, dict(sorted(settings.items()))])
+    if key not in done:
+        done[key] = bench.train(settings, tried)
+        with results.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": key, **done[key]}) + "\n")
+    found: dict[str, Any] = done[key]
+    return found
+
+
 def follow(
     start: tuple[float, int], bench: Bench, done: dict[str, Any], results: Path
 ) -> list[tuple[dict[str, Any], Any, dict[str, float]]]:
@@ -222,13 +183,9 @@ def follow(
     moves: list[tuple[dict[str, Any], Any, dict[str, float]]] = []
     tried: list[Any] = []
     while True:
-        key = json.dumps([bench.name, dict(sorted(settings.items()))])
-        if key not in done:
-            done[key] = bench.train(settings, write_tried(tried))
-            with results.open("a") as file:
-                file.write(json.dumps({"key": key, **done[key]}) + "\n")
-        verdict = judged(done[key], tried)
-        moves.append((settings, verdict, done[key]["metrics"]["metrics"]))
+        trained = train_once(bench, settings, write_tried(tried), done, results)
+        verdict = judged(trained, tried)
+        moves.append((settings, verdict, trained["metrics"]["metrics"]))
         print(f"{bench.name} {settings}: {verdict.kind}. {verdict.advice}", flush=True)
         if verdict.is_fine or not verdict.options or len(moves) > MOST_MOVES:
             return moves
@@ -245,7 +202,8 @@ def table(name: str, rows: Sequence[Sequence[tuple[dict[str, Any], Any, dict[str
             for _, v, _ in moves[:-1]
         ]
         settings, verdict, scores = moves[-1]
-        score = next(f"{n} {scores[n]:.3f}" for n in ("accuracy", "r2") if n in scores)
+        metric = DATA_SETS[name].metric
+        score = f"{metric} {scores[metric]:.3f}"
         first = moves[0][0]
         lines.append(
             f"| {first['learning_rate']:g}, {first['num_train_epochs']:g} epochs |"
@@ -255,18 +213,23 @@ def table(name: str, rows: Sequence[Sequence[tuple[dict[str, Any], Any, dict[str
     return "\n".join(lines)
 
 
+def read_results(path: Path) -> dict[str, Any]:
+    """The trainings that were made, by set and settings; none if the file does not exist."""
+    if not path.exists():
+        return {}
+    records = map(json.loads, path.read_text("utf-8").splitlines())
+    return {record["key"]: record for record in records}
+
+
 def main() -> None:
     """Run the starts on every set, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("data", type=Path)
+    parser.add_argument("source", type=Path)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--sets", nargs="+", choices=DATA_SETS, default=["banking77", "emotion"])
     parser.add_argument("-o", "--output", type=Path, default=Path("ten_bad_starts.jsonl"))
     given = parser.parse_args()
-    done = {}
-    if given.output.exists():
-        records = map(json.loads, given.output.read_text().splitlines())
-        done = {record["key"]: record for record in records}
+    done = read_results(given.output)
     from kfp_finetune.components import quiet
 
     quiet.import_tensorflow()
@@ -275,7 +238,7 @@ def main() -> None:
         model = Path(temporary, f"{LAYERS}-layers")
         cut_model(given.model, model, LAYERS)
         for name in given.sets:
-            bench = Bench(name, given.data, model, Path(temporary, name))
+            bench = Bench(name, given.source, model, Path(temporary, name))
             tables.append(table(name, [follow(s, bench, done, given.output) for s in STARTS]))
     print("\n\n".join(tables))
 

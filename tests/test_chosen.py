@@ -46,7 +46,8 @@ def test_max_length_is_that_of_the_texts_within_bounds(
 @pytest.mark.parametrize(
     ("rows", "labels", "expected"),
     [(9003, 77, 10), (4459, 2, 7), (355, 3, 20), (15_000, 150, 6), (30_000, 150, 3),
-     (1_000_000, 2, 3), (1, 0, 20), (0, 0, 20)],
+     (1_000_000, 2, 3), (1, 0, 20), (0, 0, 20), (600, 77, 38), (600, 150, 75), (300, 4, 20),
+     (1_200, 77, 20), (100, 77, 80)],
 )  # fmt: skip
 def test_little_data_gets_more_epochs(rows: int, labels: int, expected: int) -> None:
     assert choose_num_train_epochs(rows, labels) == expected
