@@ -81,7 +81,7 @@ def read_rows(
 
     Raises:
         InputError: If a column is missing, or there are hundreds of thousands of labels.
-        RuntimeError: If the number of rows differs from the independent count.
+        RuntimeError: If the number of rows differs from the source's count.
     """
     label_numbers, split_numbers = array("i"), array("i")
     texts, groups = array("Q"), array("Q")

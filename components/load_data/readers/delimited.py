@@ -28,7 +28,7 @@ _HEADER = "a header and at least one row"
 
 
 def open_delimited(file: File, options: ReadOptions) -> Source:
-    """Open a .csv or .tsv file: read it once to detect its format and count its rows.
+    """Open a .csv or .tsv file: read it to detect its format and count its rows.
 
     Args:
         file: The file.
@@ -42,9 +42,7 @@ def open_delimited(file: File, options: ReadOptions) -> Source:
     first = first_row(file.name, head, delimiter, options.quoting)
     columns, more = column_names(file.name, first, options.column_names)
     header = 1 if options.column_names is None else 0
-    reading = choose_reading(
-        text, delimiter, len(columns), options.quoting, has_header=bool(header)
-    )
+    reading = choose_reading(text, delimiter, len(columns), header, options.quoting)
     if reading.rows <= header:
         raise no_rows(file.name, _HEADER)
 

@@ -65,23 +65,21 @@ def read_rows(text: Text, dialect: Dialect) -> Iterator[Row]:
         yield from dialect.rows(file, text.skipped)
 
 
-def choose_reading(
-    text: Text, delimiter: str, width: int, quoting: str, *, has_header: bool
-) -> Reading:
+def choose_reading(text: Text, delimiter: str, width: int, header: int, quoting: str) -> Reading:
     """Choose how to read a file, by the rule at the top of this module.
 
     Args:
         text: The file.
         delimiter: Between cells.
         width: The number of columns.
+        header: Number of rows that are the header, 0 or 1.
         quoting: The user's choice: "minimal" or "none"; "auto" to detect it.
-        has_header: True if the first row is the header.
 
     Raises:
         InputError: If the file cannot be read or decoded.
     """
     plain = Dialect(delimiter, quoted=False, width=width)
-    lines, has_quotes, habits = _survey(text, plain, has_header=has_header)
+    lines, has_quotes, habits = _survey(text, plain, header)
     if quoting == "none" or not has_quotes:
         return Reading(plain, lines)
     auto = quoting == "auto"
@@ -102,7 +100,7 @@ def choose_reading(
     return Reading(quoted, evidence.rows, notes, evidence.warnings(name))
 
 
-def _survey(text: Text, plain: Dialect, *, has_header: bool) -> tuple[int, bool, Habits]:
+def _survey(text: Text, plain: Dialect, header: int) -> tuple[int, bool, Habits]:
     """The number of rows in the plain reading, True if there are quotes, and the habits."""
     habits = Habits(plain.delimiter, plain.width)
     rows, has_quotes = 0, False
@@ -111,8 +109,8 @@ def _survey(text: Text, plain: Dialect, *, has_header: bool) -> tuple[int, bool,
         for row in plain.rows(lines):
             rows += 1
             is_sampled = rows <= _SAMPLED_FULLY or rows % _THEN_EVERY == 0
-            is_header = has_header and rows == 1
-            if is_sampled and not (is_header or row.problem or '"' in row.lines[0]):
+            is_known = rows > header and not row.problem and '"' not in row.lines[0]
+            if is_known and is_sampled:
                 habits.learn(row.cells)
     return rows, has_quotes, habits
 

@@ -79,8 +79,8 @@ class Source:
         name: The name in messages: the file's path, or the Hub id and split.
         columns: The columns' names, in order.
         read: Starts reading.
-        rows: The number of rows, counted independently of reading them: from a file's metadata, or
-            in the text itself. None if reading is the only way to count them.
+        rows: The number of rows, known before they are read: from a file's metadata, or counted in
+            the text. None if reading is the only way to count them.
         label_names: The names of integer labels, by column, if the source declares them.
         notes: What was detected or assumed, as sentences for the user.
         warnings: What may be lost or misread, as sentences for the user.
