@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from kfp_finetune.cli.cluster.client import Cluster
 from kfp_finetune.cli.cluster.route import Route
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.storage.folder import Folder, Stored
+from kfp_finetune.components.storage.schemes import open_filesystem
 from kfp_finetune.components.temporary import temporary_folder
 
 Result = TypeVar("Result")
@@ -49,6 +51,7 @@ class Sources:
     def __init__(self, cluster: Cluster) -> None:
         self._route = Route(cluster)
         self._by_route: dict[str, bool] = {}
+        self._open_files = cache(open_filesystem)
 
     def items(self, uri: str) -> list[Item]:
         """Return the file at a URI, or the files of a folder; empty if it does not exist.
@@ -60,7 +63,7 @@ class Sources:
         """
 
         def listed() -> list[Item]:
-            store = Folder(uri)
+            store = self._folder(uri)
             return [_item(store, file) for file in store.files(itself=True)]
 
         def routed() -> list[Item]:
@@ -70,7 +73,7 @@ class Sources:
 
     def folders(self, uri: str) -> list[str]:
         """The names of the folders at a URI; empty if there are none, or with the UI."""
-        return self._either(uri, lambda: Folder(uri).folders(), lambda: [])
+        return self._either(uri, lambda: self._folder(uri).folders(), lambda: [])
 
     def read(self, uri: str) -> bytes | None:
         """A file's content; None if it does not exist."""
@@ -83,6 +86,9 @@ class Sources:
                     return None
                 return target.read_bytes() if target.is_file() else None
         return None
+
+    def _folder(self, uri: str) -> Folder:
+        return Folder(uri, open_files=self._open_files)
 
     def _either(
         self, uri: str, direct: Callable[[], Result], routed: Callable[[], Result]
