@@ -34,7 +34,7 @@ STARTS = (
 )
 MOST_MOVES = 3
 ROWS, VALIDATION_ROWS, TEST_ROWS, LAYERS = 600, 300, 1000, 2
-# What the advice changes, by the step that takes it.
+# The parameters that the advice changes, by component.
 OF_OPTIMIZER = ("learning_rate", "end_learning_rate", "warmup_ratio", "max_grad_norm")
 
 

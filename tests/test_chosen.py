@@ -63,7 +63,7 @@ def test_small_models_get_a_higher_rate(hidden_size: int, optimizer: str, expect
     assert choose_learning_rate(hidden_size, optimizer) == expected
 
 
-def test_the_course_is_what_is_chosen_for_a_base_model_with_enough_rows() -> None:
+def test_the_course_is_chosen_for_a_base_model_with_enough_rows() -> None:
     course = PRESETS["course"]
     assert course["max_length"] == choose_max_length(100, 512)
     assert course["num_train_epochs"] == choose_num_train_epochs(90_000, 100)
@@ -102,7 +102,7 @@ def test_each_step_chooses_and_passes_it_on(
         assert f"\n{line}\n" in f"\n{out}"
 
 
-def test_a_text_beyond_the_limit_is_cut_and_said(
+def test_a_text_beyond_the_limit_is_truncated_and_reported(
     tmp_path: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     rows = [*tiny.rows(59), {"text": "good " * 60, "label": "payment"}]
@@ -127,7 +127,7 @@ def test_a_preset_is_overridden_by_options_and_overrides_a_file(tmp_path: Path) 
     assert values["batch_size"] == 16
 
 
-def test_run_json_has_what_was_chosen_and_not_what_was_given() -> None:
+def test_run_json_lists_chosen_but_not_given_values() -> None:
     def record(**given: Any) -> dict[str, Any]:
         made = RunRecord(name="r", pipeline="finetune", parameters=GIVEN | given)
         note_chosen(made, CHOSEN | {"num_labels": 77})
@@ -154,7 +154,7 @@ def test_run_json_has_what_was_chosen_and_not_what_was_given() -> None:
         ({"dataset": "e/f", "max_steps": 9}, {n: CHOSEN[n] for n in CHOSEN if "epochs" not in n}),
     ],
 )
-def test_a_rerun_keeps_what_was_chosen_where_the_data_is_other_data(
+def test_a_rerun_on_other_data_keeps_chosen_values(
     changes: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     known = parameters.load(FINETUNE.definition)

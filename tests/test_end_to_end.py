@@ -164,7 +164,7 @@ NO_RUN = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_input_is_said_once_and_leaves_nothing(case: str, work: Path) -> None:
+def test_wrong_input_is_reported_once_and_leaves_nothing(case: str, work: Path) -> None:
     (work / "bare").mkdir(exist_ok=True)
     (work / "bare" / "config.json").write_text((work / "model" / "config.json").read_text())
     arguments, message = WRONG[case]

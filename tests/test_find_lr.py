@@ -21,7 +21,7 @@ def test_a_rate_is_found_and_trained_with(tmp_path: Path) -> None:
     given += ["--num-train-epochs", "30"]
     found = call(tmp_path, "find-lr", *given, "--name", "test")
     assert found.returncode == 0, found.stdout + found.stderr
-    # What it costs is said before it trains.
+    # The cost is printed before the training.
     cost = "range test: 90 steps, 50% of the 180 steps"
     assert found.stdout.index(cost) < found.stdout.index("finetune: started")
     last = max((tmp_path / "runs").glob("test*"))  # the longer test, if there was one

@@ -27,7 +27,7 @@ TASK = "minio://mlpipeline/v2/artifacts/kfp-finetune/" + RUN + "/finetune"
         (f"/home/me/runs/{RUN}/steps/finetune/model/", f"/home/me/runs/{RUN}/steps/finetune"),
     ],
 )
-def test_a_retry_is_told_from_another_run(output: str, run: str) -> None:
+def test_a_retry_is_distinguished_from_another_run(output: str, run: str) -> None:
     assert runtime.run_of(output) == run
 
 
@@ -35,7 +35,7 @@ def people_read(out: str) -> list[str]:
     return [line for line in out.splitlines() if runtime.parse_line(line) is None]
 
 
-def test_an_error_is_told_in_lines_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_printed_on_lines_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), runtime.step("toy"):
         raise InputError("the file is empty", where="a.csv", expected="rows", remedy="add some")
     assert people_read(capfd.readouterr().out) == [
@@ -85,7 +85,7 @@ def test_a_pod_prints_no_progress_for_machines(
     ]
 
 
-def test_argo_is_told_at_most_every_ten_seconds_and_at_the_end(
+def test_progress_reaches_argo_at_most_every_ten_seconds_and_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, now = tmp_path / "progress", 0.0
@@ -115,7 +115,7 @@ def test_without_argo_or_where_it_cannot_be_written_nothing_happens(
     progress_file.ProgressFile(2).update(2)
 
 
-def test_another_version_of_the_same_formats_is_told(
+def test_another_version_of_the_same_formats_is_reported(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(CLIENT_VARIABLE, f"9.9.9 formats={FORMATS}")
@@ -130,7 +130,7 @@ def test_another_version_of_the_same_formats_is_told(
 @pytest.mark.parametrize(
     "path", sorted(COMPONENTS.glob("*/component.py")), ids=lambda p: p.parent.name
 )
-def test_a_step_says_its_images_version_before_it_imports_what_that_may_not_have(
+def test_a_step_prints_its_images_version_before_newer_imports(
     path: Path,
 ) -> None:
     for function in ast.parse(path.read_text()).body:
@@ -155,7 +155,7 @@ def test_other_formats_end_the_step_before_it_works(
     assert not begun
 
 
-def test_a_step_knows_the_uris_of_what_it_writes() -> None:
+def test_a_step_knows_the_uris_of_its_outputs() -> None:
     root = "minio://mlpipeline/v2/artifacts/p/0b1e6a3e-0000-4000-8000-000000000000/toy/u"
     outputs = [dsl.Model(uri=f"{root}/model"), dsl.HTML(uri=f"{root}/report")]
     with runtime.step("toy", *outputs) as uris:

@@ -56,7 +56,7 @@ def test_predictions_stand_where_they_are_in_the_text(folder: Path) -> None:
     for entity in first["entities"]:
         assert text[entity["start"] : entity["end"]] == entity["text"]
         assert 0 < entity["probability"] <= 1
-    # What it makes of signs and words that it never saw is its own business.
+    # Predictions for unseen signs and words are not checked.
     found = {(e["label"], e["text"]) for e in first["entities"]}
     assert found >= {("payment", "money   back"), ("place", "shop")}
     assert second == {"row": 2, "text": "good parcel", "entities": []}
@@ -74,7 +74,7 @@ def test_other_data_is_scored(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = metrics_artifact.read(folder / "scored/metrics.json")
     assert found.num_examples == 40 and found.metrics["f1"] > 0.95
-    # What it was trained on is not known here.
+    # The training data is unknown here.
     assert "unseen_recall" not in found.metrics
 
 

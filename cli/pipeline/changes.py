@@ -89,7 +89,7 @@ def kept_choices(
     pipeline: Pipeline,
     fingerprint: Callable[[], str],
 ) -> dict[str, Any]:
-    """What the repeated run has chosen, where its repetition on other data might choose otherwise.
+    """The values that the run chose, where a repetition on other data might choose others.
 
     On the same data the steps choose the same again; that is left to them, so that the cache has
     their results. For another model, what depends on it is chosen anew.

@@ -16,7 +16,7 @@ _NAMES = {
     "variables": "environment variables",
     "op_determinism": "deterministic operations",
 }
-# What `runtime.processor` returns: the name, and the vector instructions in parentheses.
+# The result of `runtime.processor`: the name, and the vector instructions in parentheses.
 _PROCESSOR = re.compile(r"(.+) \(([a-z0-9_ ]+)\)")
 
 

@@ -24,7 +24,7 @@ def reliability_pictures(calibration: Calibration) -> list[dict[str, Any]]:
 
 
 def made_worse(calibration: Calibration) -> list[tuple[str, float, float]]:
-    """What the temperature made worse: its name, and its value with and without the temperature."""
+    """Scores that the temperature made worse: name, and value with and without the temperature."""
     before, after = calibration.before, calibration.after
     if after is None:
         return []

@@ -21,7 +21,7 @@ _STEP = "finetune"
 
 @dataclass(frozen=True)
 class Validated:
-    """What the validation split tells of a trained model.
+    """The results of a trained model on the validation split.
 
     Attributes:
         fitted: Temperature or decision thresholds.

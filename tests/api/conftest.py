@@ -14,7 +14,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
-# What a call could leave behind in the process.
+# Traces that a call could leave in the process.
 STATE = """
 import json, logging, os, signal
 def state():

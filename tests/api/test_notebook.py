@@ -71,7 +71,7 @@ def test_errors_name_arguments(notebook: Executed) -> None:
     assert "remedy:   batch_size=32" in notebook.shown(5, "printed")
 
 
-def test_a_loaded_run_is_what_its_folder_says(notebook: Executed) -> None:
+def test_a_loaded_run_equals_its_folder(notebook: Executed) -> None:
     run = load_run("first-steps", runs_dir=notebook.folder / "runs")
     assert load_run(run.folder) == run
     record = json.loads((run.folder / "run.json").read_text())

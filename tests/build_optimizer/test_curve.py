@@ -251,7 +251,7 @@ def test_the_number_of_rates_must_fit_the_schedule() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 20_000), st.integers(50, 2000))
-def test_thinning_keeps_ends_extremes_and_what_is_asked_for(
+def test_thinning_keeps_ends_extremes_and_requested_points(
     seed: int, count: int, limit: int
 ) -> None:
     values = np.random.default_rng(seed).normal(size=count)

@@ -227,7 +227,7 @@ def test_boundaries_with_a_rate_that_none_can_have_are_refused(rate: str) -> Non
         )
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(InputError) as error:
         build_optimizer_config(
             100,

@@ -196,7 +196,7 @@ def test_every_schedule_rises_to_its_peak_and_never_above_it(schedule: Schedule)
 
 
 @given(schedule=schedules)
-def test_every_schedule_ends_where_it_says(schedule: Schedule) -> None:
+def test_every_schedule_ends_at_its_declared_rate(schedule: Schedule) -> None:
     peak, total, warmup = schedule.learning_rate, schedule.num_train_steps, schedule.warmup_steps
     timescale = warmup or 10_000
     ends = {

@@ -319,7 +319,7 @@ def test_possible_label_errors_are_marked_in_the_list_of_errors() -> None:
     assert text.count("label may be wrong") == len(suspected) > 0
 
 
-def test_the_most_confident_error_says_whether_its_label_was_predicted() -> None:
+def test_the_most_confident_error_shows_whether_its_label_was_predicted() -> None:
     _, model, log, dataset = make_inputs(["a", "b"], problem_type=MULTI_LABEL)
     truth, logits = np.array([[1, 0], [0, 0]]), np.array([[-4.0, -1], [-1, 3]])
     predictions = synthetic_predictions(np.random.default_rng(1), truth, logits, "text", "channel")

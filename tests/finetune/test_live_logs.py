@@ -72,7 +72,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(
         assert "pw" not in str(caught.value)
 
 
-def test_the_run_is_what_the_folder_is_called() -> None:
+def test_the_folder_is_named_after_the_run() -> None:
     assert live_logs.run_name("/home/me/runs/one/steps/finetune") == "one"
     assert live_logs.run_name(f"minio://mlpipeline/v2/artifacts/p/{RUN_ID}/finetune") == RUN_ID
 
@@ -117,7 +117,7 @@ def test_the_ui_reads_kubeflows_own_store_with_keys_by_reference(
     assert url.port in [p["port"] for p in found["services"][str(url.hostname).split(".")[0]]]
 
 
-def test_the_ui_reads_another_store_as_the_platform_says(
+def test_the_ui_reads_another_store_as_configured_in_the_platform_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = {

@@ -87,7 +87,7 @@ def test_the_faster_of_the_two_is_chosen_only_if_it_is_clearly_faster(
     assert measured(8, 4, 4) == FLOAT32
 
 
-def test_what_was_decided_is_recorded_and_sets_no_policy_on_a_processor(
+def test_the_precision_is_recorded_and_sets_no_policy_on_a_processor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for processor, decided in ((AMD, BFLOAT16), (OLDER, FLOAT32)):

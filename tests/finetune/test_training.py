@@ -87,7 +87,7 @@ def fit(trainer: Trainer, data: Path, plan: StepPlan, optimizer: Any, log_dir: P
     return log
 
 
-def test_what_a_process_built_before_changes_no_bit(
+def test_earlier_models_in_a_process_change_no_bit(
     tiny_data: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     """TensorFlow's optimizer of graphs goes by the names of nodes, and sums in another order."""
@@ -408,7 +408,7 @@ def test_gradients_are_clipped_to_their_global_norm_after_it_is_logged(
     assert scalars(tmp_path, "train/gradient_norm")[0] > 0.01
 
 
-def test_memory_that_runs_out_is_said_with_the_batch_and_what_to_lower(
+def test_out_of_memory_is_reported_with_the_batch_and_a_remedy(
     tiny_data: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run_out(*_: Any, **__: Any) -> None:

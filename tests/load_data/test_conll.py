@@ -136,7 +136,7 @@ FILES: dict[str, tuple[str, str, list[list[str]], list[list[str]] | None, list[s
 
 
 @pytest.mark.parametrize("case", FILES)
-def test_words_are_told_from_other_lines(case: str, tmp_path: Path) -> None:
+def test_words_are_distinguished_from_other_lines(case: str, tmp_path: Path) -> None:
     name, content, words, tags, notes = FILES[case]
     (tmp_path / name).write_text(content, encoding="utf-8", newline="")
     source = open_source(str(tmp_path / name), options=CONLL)

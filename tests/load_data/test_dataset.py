@@ -253,15 +253,6 @@ def test_made_splits_are_stratified_and_leave_every_label_something(
 
 
 WRONG = {
-    "missing file": (
-        {"dataset": "nothing.csv"},
-        "there is no file {dir}/nothing.csv\n"
-        "  where:    dataset\n"
-        "  expected: a file (.csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
-        " .txt, .conll, .conllu, .iob, .iob2, .bio), a folder,"
-        " a pattern, a URI, or the id of a dataset on the Hub\n"
-        "  remedy:   check the path",
-    ),
     "unknown column": (
         {"label_column": "lable"},
         "there is no column 'lable'\n"

@@ -75,9 +75,7 @@ def test_numbers_as_labels(load: Any, names: list[str], values: list[Any], ids: 
     assert load(rows, names, SINGLE_LABEL)[1] == ids
 
 
-def test_numbers_are_scored_only_where_it_is_said_what_they_count(
-    load: Any, tmp_path: Path
-) -> None:
+def test_numbers_are_scored_only_if_their_names_are_declared(load: Any, tmp_path: Path) -> None:
     rows = [{"text": "good card", "label": value} for value in (0, 2)]
     with pytest.raises(InputError, match="numbers such as 0, but the model's labels have names"):
         load(rows, NAMES, SINGLE_LABEL)

@@ -40,7 +40,7 @@ def test_a_fingerprint_is_of_the_content(tmp_path: Path) -> None:
     assert of(dataset="one.csv", test_dataset="gone.csv") == ""
 
 
-def test_a_folder_is_told_by_names_and_contents(tmp_path: Path) -> None:
+def test_a_folder_is_identified_by_names_and_contents(tmp_path: Path) -> None:
     def of(files: dict[str, str]) -> str:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         for name, text in files.items():
@@ -53,7 +53,9 @@ def test_a_folder_is_told_by_names_and_contents(tmp_path: Path) -> None:
     assert len({same, of({"a": "1", "b/d": "2"}), of({"a": "12", "b/c": ""})}) == 3
 
 
-def test_a_hub_id_is_told_by_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_id_is_identified_by_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -195,7 +197,7 @@ def test_files_folders_and_patterns_of_a_bucket(bucket: Bucket) -> None:
     assert of(f"{bucket.uri}/told/nothing.csv") == of(f"{bucket.uri}/told/no*.csv") == ""
 
 
-def test_a_composite_object_of_google_is_told_by_its_generation() -> None:
+def test_a_composite_object_of_google_is_identified_by_its_generation() -> None:
     composite = {"type": "file", "crc32c": "G5wc/Q==", "generation": "1"}  # it has no MD5
     tag_of = SCHEMES["gs"].tag
     tag = tag_of(composite, "")

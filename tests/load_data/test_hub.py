@@ -78,7 +78,7 @@ class Hub(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-# What a developer's machine may say of certificates and proxies.
+# Settings of certificates and proxies that a developer's machine may have.
 NETWORK = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY")
 
 IN_A_PROCESS_WITH_ITS_OWN_HUB = """
@@ -188,7 +188,7 @@ def test_weights_that_are_not_read_are_reported_before_the_data_is(
     assert pickle["remedy"].endswith("and give --model converted")
 
 
-def test_the_hubs_refusals_are_said_plainly(hub: str, tmp_path: Path) -> None:
+def test_the_hubs_refusals_are_explained(hub: str, tmp_path: Path) -> None:
     gone, gated, old, broken, odd = ask(
         hub,
         tmp_path,
@@ -212,7 +212,7 @@ def test_the_hubs_refusals_are_said_plainly(hub: str, tmp_path: Path) -> None:
     assert odd["found"] == "there is no such folder, and it is not a Hub id"
 
 
-def test_a_hub_that_cannot_be_reached_is_said_plainly(tmp_path: Path) -> None:
+def test_an_unreachable_hub_is_explained(tmp_path: Path) -> None:
     (error,) = ask("http://127.0.0.1:9", tmp_path, ("someone/safe", None, True))
     assert error == {
         "found": "there is no such folder, and the model cannot be downloaded: the Hub cannot be"
@@ -241,7 +241,7 @@ def test_a_hub_that_cannot_be_reached_is_said_plainly(tmp_path: Path) -> None:
     )
 
 
-def test_data_on_the_hub_is_told_by_its_blobs(hub: str, tmp_path: Path) -> None:
+def test_data_on_the_hub_is_identified_by_its_blobs(hub: str, tmp_path: Path) -> None:
     def of(uri: str) -> tuple[str, int]:
         told, rows = run(hub, tmp_path, IN_A_PROCESS_WITH_DATA_ON_ITS_OWN_HUB, uri)
         return told, rows
@@ -312,7 +312,7 @@ def test_a_proxy_and_what_is_reached_without_it(hub: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "odd://127.0.0.1:9", "http://[::1"]
 )
-def test_a_proxy_that_cannot_be_used_is_said_plainly(proxy: str, tmp_path: Path) -> None:
+def test_an_unusable_proxy_is_explained(proxy: str, tmp_path: Path) -> None:
     given = {"HTTP_PROXY": proxy, "NO_PROXY": ""}
     (error,) = ask("http://hub.invalid", tmp_path, SAFE, **given)
     assert "the model cannot be downloaded: the Hub cannot be reached at" in error["found"]

@@ -286,7 +286,7 @@ def test_pipes_and_links_upwards_in_a_folder_are_refused(load: Any, tmp_path: Pa
     assert load(folder).rows_kept["train"]
 
 
-def test_what_would_not_fit_into_memory_is_refused(
+def test_data_that_would_not_fit_into_memory_is_refused(
     load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wide = tmp_path / "wide.csv"

@@ -28,6 +28,7 @@ from kfp_finetune.components.load_data.opening import (
     open_source,
     split_names,
 )
+from kfp_finetune.components.load_data.readers.formats import LISTED
 
 Row = dict[str, Any]
 ROWS = [{"text": f"good {i}\nbad, so bad", "label": "abc"[i % 3]} for i in range(2_500)]
@@ -166,8 +167,7 @@ def test_archives(tmp_path: Path) -> None:
     assert fails(path) == (
         "the archive has no data file: picture.png, x.doc\n"
         f"  where:    {path}\n"
-        "  expected: a file ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
-        " .txt, .conll, .conllu, .iob, .iob2, .bio\n"
+        f"  expected: a file ending in {LISTED}\n"
         "  remedy:   check that this is the right archive"
     )
     path.write_bytes(b"PK\x03\x04 and nothing")
@@ -214,8 +214,7 @@ def test_patterns(tmp_path: Path) -> None:
     assert fails(tmp_path / "*.tsv") == (
         "no file matches\n"
         f"  where:    {tmp_path}/*.tsv\n"
-        "  expected: a pattern of files ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet,"
-        " .arrow, .txt, .conll, .conllu, .iob, .iob2, .bio\n"
+        f"  expected: a pattern of files ending in {LISTED}\n"
         "  remedy:   check the pattern and the folder"
     )
 
@@ -262,9 +261,7 @@ def test_folders_without_splits(tmp_path: Path) -> None:
     assert fails(empty) == (
         "the folder has no data files\n"
         f"  where:    {empty}\n"
-        "  expected: files ending in .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .arrow,"
-        " .txt, .conll, .conllu, .iob, .iob2, .bio,"
-        " which may be compressed\n"
+        f"  expected: files ending in {LISTED}, which may be compressed\n"
         "  remedy:   check the path"
     )
 

@@ -32,7 +32,7 @@ def texts_of(file: str, columns: list[str], stdin: bytes = b"", **given: Any) ->
     return [row.text for row in rows]
 
 
-def test_a_full_disk_under_standard_input_says_so(
+def test_a_full_disk_under_standard_input_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "stdin.txt").symlink_to("/dev/full")  # whose every write says so
@@ -122,7 +122,7 @@ def test_pairs(tmp_path: Path) -> None:
         ("a.txt", "good\n\nbad\n", "the line is blank", "a.txt, line 2"),
     ],
 )
-def test_a_row_without_a_text_says_so_and_others_go_on(
+def test_a_row_without_a_text_is_reported_and_others_continue(
     name: str, content: str, found: str, where: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_text(content)
@@ -142,7 +142,7 @@ def test_a_row_without_a_text_says_so_and_others_go_on(
         ("a.txt", b"good\n\xff\n", "not UTF-8", "a.txt, byte 5, line 2"),
     ],
 )
-def test_what_cannot_be_read_is_said_before_anything_is_predicted(
+def test_unreadable_files_are_reported_before_anything_is_predicted(
     name: str, content: str | bytes, found: str, where: str, tmp_path: Path
 ) -> None:
     data = content if isinstance(content, bytes) else content.encode()
@@ -153,7 +153,7 @@ def test_what_cannot_be_read_is_said_before_anything_is_predicted(
     assert caught.value.where == str(tmp_path / where)
 
 
-def test_the_only_column_with_a_usual_name_is_used_and_said(tmp_path: Path) -> None:
+def test_the_only_column_with_a_usual_name_is_used_and_reported(tmp_path: Path) -> None:
     file = str(tiny.write_csv(tmp_path / "a.csv", [{"id": "1", "message": "good"}]))
     opened = open_rows(Parameters(dataset=file, model=""), ["text"], stdin=io.BytesIO())
     assert [row.text for row in opened.read] == ["good"]

@@ -78,7 +78,7 @@ def test_a_file_is_not_a_folder(tiny_model: Path) -> None:
     assert error.remedy == f"--model {tiny_model}"
 
 
-def test_offline_says_so(tmp_path: Path) -> None:
+def test_offline_is_reported(tmp_path: Path) -> None:
     error = refusal(resolve, "someone/some-model", None, weights=True)
     assert error.found == (
         "there is no such folder, and the model cannot be downloaded: access to the Hub"
@@ -97,7 +97,7 @@ def test_the_configuration_is_plain_json(tiny_model: Path) -> None:
     assert read_config(tiny_model).described["initialize_from_config"] is True
 
 
-def test_a_folder_without_a_model_says_what_is_in_it(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_refused_with_its_contents(tmp_path: Path) -> None:
     (tmp_path / "train.csv").touch()
     error = refusal(read_config, tmp_path)
     assert error.found == "the folder has no model: there is no config.json"
@@ -129,7 +129,7 @@ def test_a_configuration_that_is_not_a_json_object(text: str, tmp_path: Path) ->
         ),
     ],
 )
-def test_what_is_unsafe_or_not_supported_is_refused(
+def test_unsafe_and_unsupported_folders_are_refused(
     changes: dict[str, Any], found: str, model: Path
 ) -> None:
     change(model / "config.json", **changes)

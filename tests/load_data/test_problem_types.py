@@ -146,9 +146,7 @@ VALUES = ["None", "NA", "01", "null", "nan", "1", "1.0", "true", "é 🙂"]
 
 
 @pytest.mark.parametrize("in_folder", [False, True])
-def test_labels_in_csv_stay_what_they_are(
-    in_folder: bool, tiny_model: Path, tmp_path: Path
-) -> None:
+def test_labels_in_csv_stay_unchanged(in_folder: bool, tiny_model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     path = write(folder / "train.csv", VALUES)
@@ -411,9 +409,7 @@ def test_rows_that_all_have_the_same_set_of_labels_are_refused(
         Loaded(tmp_path, tiny_model, dataset)
 
 
-def test_what_is_odd_about_labels_is_in_the_report_and_on_the_page(
-    tiny_model: Path, tmp_path: Path
-) -> None:
+def test_odd_labels_are_in_the_report_and_on_the_page(tiny_model: Path, tmp_path: Path) -> None:
     dataset = write(tmp_path / "data.csv", ["spam ", "Spam", "-", "ham", "spam"])
     found = Loaded(tmp_path, tiny_model, dataset)
     assert found.names == ["-", "Spam", "ham", "spam"]

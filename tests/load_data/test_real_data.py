@@ -39,7 +39,7 @@ def test_every_row_is_read(case: str, shared: Path) -> None:
     assert not any(batch.problems for batch in batches)
 
 
-def test_texts_are_what_they_are(shared: Path) -> None:
+def test_texts_are_unchanged(shared: Path) -> None:
     data = shared / "data"
     banking = open_source(str(data / "banking77/banking_data/train.csv"))
     assert sum("\n" in text for batch in banking.read() for text in batch.columns["text"]) == 10

@@ -101,7 +101,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_splitting_takes_at_most_40_bytes_per_row(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What a piece takes does not grow with the rows, and would hide what does.
+    # The memory of a piece does not grow with the rows, and would hide what does.
     monkeypatch.setattr(repeats, "ROWS_PER_PIECE", 2**12)
     of_rows, how = CASES[case]
     number = 300_000

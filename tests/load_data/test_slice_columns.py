@@ -57,7 +57,7 @@ def test_one_may_have_a_comma_in_its_name(load: Any, given: str, kept: list[str]
     assert artifact.read(folder).slice_columns == kept
 
 
-def test_one_that_is_not_there_is_told(load: Any) -> None:
+def test_a_missing_column_is_reported(load: Any) -> None:
     with pytest.raises(InputError) as caught:
         load(slice_columns="categorie", text_column="text", label_column="label")
     assert caught.value.found == "there is no column 'categorie'"

@@ -221,7 +221,7 @@ def test_other_data_has_the_tags_of_a_model(tiny_model: Path, tmp_path: Path) ->
 
 
 @pytest.mark.real
-def test_wnut17_is_what_its_source_says(shared: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_wnut17_has_the_published_counts(shared: Path, tiny_model: Path, tmp_path: Path) -> None:
     folder = shared / "data/wnut17"
     manifest = load(
         tmp_path,
@@ -266,7 +266,7 @@ def test_data_to_score_a_model_on_may_have_no_entity(tiny_model: Path, tmp_path:
     assert (manifest.label_names, manifest.splits["test"].rows) == (NAMES, 1)
 
 
-def test_a_folder_says_which_files_it_does_not_read(tmp_path: Path) -> None:
+def test_the_unread_files_of_a_folder_are_listed(tmp_path: Path) -> None:
     (tmp_path / "train.conll").write_text(GOOD)
     (tmp_path / "emerging.test.annotated").write_text(GOOD)
     (tmp_path / "README.md").write_text("about")

@@ -58,7 +58,7 @@ def test_a_key_that_changes_the_arithmetic_is_refused_by_name(
     "keys",
     [{}, {"hidden_act": "gelu_pytorch_tanh"}, {"model_type": "roberta", "pad_token_id": 0}],
 )
-def test_what_is_computed_here_is_taken(keys: dict[str, Any], model: Path) -> None:
+def test_implemented_values_are_accepted(keys: dict[str, Any], model: Path) -> None:
     config = json.loads((model / "config.json").read_text())
     if keys:
         config.pop("pad_token_id", None)

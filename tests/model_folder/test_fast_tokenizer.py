@@ -121,14 +121,14 @@ def test_the_same_ids_as_transformers(
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", KINDS)
-def test_what_is_saved_gives_the_same_ids(
+def test_a_saved_tokenizer_gives_the_same_ids(
     name: str, version: int, folders: Path, ours: Any, ask: Any
 ) -> None:
     assert ask(version)[str(folders / "saved" / name)] == ours[name]
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_what_is_saved_opens_here_as_it_was(name: str, folders: Path, ours: Any) -> None:
+def test_a_saved_tokenizer_reopens_unchanged(name: str, folders: Path, ours: Any) -> None:
     saved = folders / "saved" / name
     again = opened(saved, json.loads((saved / "config.json").read_text())["model_type"])
     assert answers(again) == ours[name]

@@ -167,7 +167,7 @@ def test_a_pipe_is_refused_at_once(name: str, model: Path) -> None:
         load_tokenizer(model)
 
 
-def test_the_fingerprint_is_of_what_is_read(model: Path) -> None:
+def test_the_fingerprint_covers_the_files_that_are_read(model: Path) -> None:
     """A link to the whole disk is not walked through, and every file that is read counts."""
     (model / "disk").symlink_to("/")
     before = fingerprints.of_model({"model": str(model)})
@@ -211,7 +211,7 @@ def test_a_configuration_of_impossible_sizes(
         read_config(model)
 
 
-def test_more_heads_than_the_width_says_what_there_may_be(model: Path) -> None:
+def test_more_heads_than_the_width_are_refused_with_the_limit(model: Path) -> None:
     change(model / "config.json", num_attention_heads=64, hidden_size=32)
     with pytest.raises(InputError) as caught:
         read_config(model)

@@ -27,7 +27,7 @@ class Recorded(NamedTuple):
     mask: int
 
 
-# What `AutoTokenizer.from_pretrained` gives for these folders in Transformers 4.57.6 with
+# The results of `AutoTokenizer.from_pretrained` for these folders in Transformers 4.57.6 with
 # sentencepiece 0.2.3. Transformers 5.24 gives the same for XLM-RoBERTa and CamemBERT; it drops the
 # table of characters to normalize for DeBERTa, joins spaces and scores "2," differently for ALBERT,
 # and adds no [CLS] and [SEP] for RemBERT.

@@ -47,7 +47,7 @@ def assert_gives_pytorchs_hidden_state(model: Classifier, family: str, kind: str
     asked = features(family)
     mask = asked["attention_mask"].numpy()
     expected = np.reshape(record(family)[kind]["last_hidden_state"], [*mask.shape, -1])
-    # What stands on padding means nothing, and DeBERTa fills it differently.
+    # Outputs on padding have no meaning, and DeBERTa fills them differently.
     real = mask[..., np.newaxis]
     hidden = model.encoder(asked).numpy()
     np.testing.assert_allclose(hidden * real, expected * real, atol=1e-5, rtol=0)

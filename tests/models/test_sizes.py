@@ -20,8 +20,8 @@ from kfp_finetune.components.models.sizes import check_against_weights
 from tests.checkpoints import write_checkpoint
 from tests.models.loaded import load
 
-# What differs from the defaults, which are the sizes of each family's first published checkpoint,
-# in google/mobilebert-uncased and albert/albert-base-v2, the latter without num_hidden_groups.
+# Differences from the defaults, which are the sizes of each family's first published checkpoint, in
+# google/mobilebert-uncased and albert/albert-base-v2, the latter without num_hidden_groups.
 PUBLISHED: dict[str, dict[str, Any]] = {
     "mobilebert": {"num_hidden_layers": 24, "intra_bottleneck_size": 128, "embedding_size": 128},
     "albert": {"hidden_size": 768, "intermediate_size": 3_072, "num_attention_heads": 12},

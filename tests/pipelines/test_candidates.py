@@ -33,7 +33,7 @@ def test_the_defaults_are_those_of_the_steps() -> None:
     }
 
 
-def test_candidates_are_named_by_what_they_differ_in() -> None:
+def test_candidates_are_named_by_their_differences() -> None:
     rate = {"learning_rate": "1e-4"}
     names = [c["name"] for c in expand([{}, rate, {**rate, "warmup_ratio": 0.1}])]
     assert names == ["polynomial", "polynomial 0.0001", "polynomial 0.0001, warmup_ratio 0.1"]

@@ -55,7 +55,7 @@ def check(**given: Any) -> None:
     ],
     ids=str,
 )
-def test_what_can_be_trained_passes(given: dict[str, Any]) -> None:
+def test_valid_parameters_pass(given: dict[str, Any]) -> None:
     check(**given)
 
 
@@ -117,7 +117,9 @@ def test_what_can_be_trained_passes(given: dict[str, Any]) -> None:
     ],
     ids=str,
 )
-def test_what_a_step_would_refuse_is_refused_at_once(given: dict[str, Any], where: str) -> None:
+def test_values_that_a_step_would_refuse_are_refused_at_once(
+    given: dict[str, Any], where: str
+) -> None:
     with pytest.raises(InputError) as error:
         check(**given)
     assert error.value.where == where
@@ -134,7 +136,7 @@ def test_what_a_step_would_refuse_is_refused_at_once(given: dict[str, Any], wher
     ],
     ids=str,
 )
-def test_what_a_runner_would_replace_is_refused(given: dict[str, Any], part: str) -> None:
+def test_values_that_a_runner_would_replace_are_refused(given: dict[str, Any], part: str) -> None:
     with pytest.raises(InputError) as caught:
         check(**given)
     (name,) = given
@@ -153,7 +155,7 @@ def test_so_it_is_in_a_comparison() -> None:
         check_settings(pipeline.name, complete(load(pipeline.definition), given))
 
 
-def test_everything_that_is_wrong_is_said_in_the_order_of_the_parameters() -> None:
+def test_all_problems_are_reported_in_the_order_of_the_parameters() -> None:
     with pytest.raises(InputError) as caught:
         check(
             optimizer="adamm",

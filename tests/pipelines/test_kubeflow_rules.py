@@ -62,7 +62,7 @@ def test_a_cluster_takes_whatever_its_form_posts(pipeline: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["succeeded", "comparison", "rerun", "cached"])
-def test_what_succeeded_on_a_cluster_passes(name: str) -> None:
+def test_runs_that_succeeded_on_a_cluster_pass(name: str) -> None:
     spec, parameters, state = recorded(name)
     assert state == "SUCCEEDED"
     assert problems_of_run(spec, parameters) == []
@@ -116,7 +116,7 @@ SETTINGS = st.fixed_dictionaries(
 
 @settings(max_examples=25, deadline=None)
 @given(parameters=SETTINGS)
-def test_build_optimizer_leaves_what_the_launcher_keeps(
+def test_build_optimizer_writes_outputs_that_the_launcher_keeps(
     parameters: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     made = outputs(COMPONENTS["build_optimizer"], tmp_path_factory.mktemp("built"))
@@ -128,7 +128,7 @@ def test_build_optimizer_leaves_what_the_launcher_keeps(
     )
 
 
-def test_every_step_leaves_what_the_launcher_keeps(readme_run: Path) -> None:
+def test_every_step_writes_outputs_that_the_launcher_keeps(readme_run: Path) -> None:
     components = spec_of("finetune")["components"]
     steps = {path.parent.name: path for path in readme_run.glob("*/executor_output.json")}
     assert steps.keys() == {"load-data", "count-steps", "build-optimizer", "finetune", "evaluate"}
@@ -141,7 +141,7 @@ def test_every_step_leaves_what_the_launcher_keeps(readme_run: Path) -> None:
         )
 
 
-# What breaks each rule, made from a run that keeps them all, and what is then said.
+# A violation of each rule, made from a valid run, and its message.
 Break = Callable[[dict[str, Any], dict[str, Any]], None]
 
 
@@ -205,7 +205,7 @@ BREAKS: list[tuple[Break, str]] = [
 
 
 @pytest.mark.parametrize(("change", "said"), BREAKS, ids=[said for _, said in BREAKS])
-def test_each_rule_finds_what_breaks_it(change: Break, said: str) -> None:
+def test_each_rule_finds_its_violation(change: Break, said: str) -> None:
     spec, parameters = copy.deepcopy(spec_of("compare_schedules")), dict(GIVEN)
     change(spec, parameters)
     assert any(said in problem for problem in problems_of_run(spec, parameters))
@@ -224,7 +224,7 @@ def test_each_rule_finds_what_breaks_it(change: Break, said: str) -> None:
         ),
     ],
 )
-def test_each_rule_of_outputs_finds_what_breaks_it(change: dict[str, Any], said: str) -> None:
+def test_each_rule_of_outputs_finds_its_violation(change: dict[str, Any], said: str) -> None:
     component = spec_of("finetune")["components"]["comp-evaluate"]
     called, text = left({"report": dsl.HTML(uri="/r")}, {"artifact_uris": {}})
     assert problems_of_output(component, called, text) == []

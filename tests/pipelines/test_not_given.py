@@ -77,7 +77,7 @@ def without_any(
 
 
 @pytest.mark.parametrize("parameter", empty("load_data"))
-def test_load_data_takes_what_is_empty_for_not_given(
+def test_load_data_treats_empty_values_as_not_given(
     parameter: str,
     csv_file: Path,
     tiny_model: Path,
@@ -88,7 +88,7 @@ def test_load_data_takes_what_is_empty_for_not_given(
     assert loaded(tmp_path, csv_file, tiny_model, **value) == without_any
 
 
-def test_count_steps_takes_what_is_empty_for_not_given() -> None:
+def test_count_steps_treats_empty_values_as_not_given() -> None:
     count = COMPONENTS["count_steps"].python_func
     assert empty("count_steps") == {"max_steps": 0, "num_train_epochs": 0}
     assert count(103, max_steps=0, num_train_epochs=0) == count(103)
@@ -96,7 +96,7 @@ def test_count_steps_takes_what_is_empty_for_not_given() -> None:
 
 
 @pytest.mark.parametrize("parameter", empty("build_optimizer"))
-def test_build_optimizer_takes_what_is_empty_for_not_given(parameter: str, tmp_path: Path) -> None:
+def test_build_optimizer_treats_empty_values_as_not_given(parameter: str, tmp_path: Path) -> None:
     component = COMPONENTS["build_optimizer"]
     value = {parameter: empty("build_optimizer")[parameter]}
     written = []
@@ -106,7 +106,7 @@ def test_build_optimizer_takes_what_is_empty_for_not_given(parameter: str, tmp_p
     assert written[0] == written[1]
 
 
-def test_finetune_takes_what_is_empty_for_not_given(
+def test_finetune_treats_empty_values_as_not_given(
     tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     from kfp import dsl
@@ -176,7 +176,7 @@ def test_a_0_that_is_typed_for_a_value_that_can_be_chosen_asks_for_the_choice(na
     check_settings(name, full)
 
 
-def test_what_is_0_or_false_is_given_elsewhere() -> None:
+def test_0_and_false_count_as_given_elsewhere() -> None:
     for name in ("seed", "warmup_steps", "validation_fraction", "jit_compile", "weight_decay"):
         assert is_given(name, 0)
         assert is_given(name, False)

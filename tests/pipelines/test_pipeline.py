@@ -42,7 +42,7 @@ def compiled(pipeline: Any, path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=PIPELINES)
-def test_the_committed_yaml_is_what_the_source_compiles_to(pipeline: Pipeline) -> None:
+def test_the_committed_yaml_equals_the_compiled_source(pipeline: Pipeline) -> None:
     assert compile_text(pipeline) == pipeline.definition.read_text(), "run make pipeline"
 
 

@@ -71,7 +71,7 @@ def test_a_hub_id_stays_one(tmp_path: Path, value: str, is_path: bool) -> None:
     assert is_path or found == value
 
 
-def test_urls_and_what_can_only_be_a_path(tmp_path: Path) -> None:
+def test_urls_and_paths_are_distinguished(tmp_path: Path) -> None:
     assert paths.absolute("dataset", "s3://a/b.csv", tmp_path) == "s3://a/b.csv"
     assert paths.absolute("label_names", "new", tmp_path) == str(tmp_path / "new")
     assert paths.absolute("label_names", "gs://a/b", tmp_path) == "gs://a/b"

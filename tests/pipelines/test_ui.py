@@ -58,7 +58,7 @@ def test_every_artifact_has_a_file_whose_beginning_the_ui_shows(readme_run: Path
     assert shown == artifact(readme_run, "finetune", "training_metrics")
 
 
-def test_a_model_says_data_headline_and_size(readme_run: Path) -> None:
+def test_a_model_shows_data_headline_and_size(readme_run: Path) -> None:
     metadata = artifact(readme_run, "finetune", "model")
     assert metadata["dataset"].endswith("messages.csv")
     assert 0 <= metadata["validation_accuracy"] <= 1
@@ -112,7 +112,7 @@ def test_image_and_volumes_are_part_of_kfps_cache_key_and_nothing_else(
     assert (cached_by(platform) != cached_by({})) == part
 
 
-def test_pipelines_do_not_share_kfps_cache_and_the_guide_says_so() -> None:
+def test_pipelines_do_not_share_kfps_cache_as_documented() -> None:
     names = {
         yaml.safe_load(p.definition.read_text())["pipelineInfo"]["name"] for p in PIPELINES.values()
     }

@@ -87,7 +87,7 @@ def test_small_differences_are_ties() -> None:
     assert "<h1>2 candidates cannot be told apart</h1>" in page and "1=" in page
 
 
-def test_a_difference_on_the_same_rows_is_told_from_noise() -> None:
+def test_a_difference_on_the_same_rows_is_distinguished_from_noise() -> None:
     """Ten of 400 rows: the intervals of both overlap, and that of their difference excludes 0."""
     board = rank([training("first", 0.9), training("second", 0.875)])
     first, second = board.candidates
@@ -173,7 +173,7 @@ def test_the_page_shows_every_candidate_and_no_name_as_markup() -> None:
     assert "http://" not in page and "https://" not in page
 
 
-def test_the_page_tells_what_was_compared_and_how_to_train_the_best() -> None:
+def test_the_page_shows_what_was_compared_and_how_to_train_the_best() -> None:
     made = [training(name, value, seed) for name, value in (("a", 0.3), ("b", 0.9))
             for seed in (1, 2)]  # fmt: skip
     for trial in made:

@@ -23,7 +23,7 @@ from kfp_finetune.components.tasks.token_classification.tags import (
 )
 
 TYPES = ("person", "place-name")
-# What a sentence is made of: an entity of so many words, or a word of none.
+# Parts of a sentence: an entity of some words, or a word without an entity.
 SENTENCES = st.lists(st.tuples(st.integers(1, 3), st.sampled_from([*TYPES, ""])), max_size=8)
 
 

@@ -16,6 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from kfp_finetune.pipelines.catalog import Pipeline
 
+_RUN = ("run", "--dataset", "data.csv", "--model", "model.bin")
 # The whole command, with the toy in the real pipeline's place.
 _COMMAND = """
 from kfp_finetune.pipelines import catalog
@@ -70,7 +71,10 @@ class Cli:
         return process.returncode, out, err
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
-        return self("run", "--dataset", "data.csv", "--model", "model.bin", *arguments)
+        return self(*_RUN, *arguments)
+
+    def start_run(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        return self.start(*_RUN, *arguments, **options)
 
     def record(self, name: str) -> dict[str, Any]:
         record: dict[str, Any] = json.loads((self.folder / "runs" / name / "run.json").read_text())

@@ -18,7 +18,7 @@ from tests.servers import Web
 from tests.toy.command import Cli
 
 
-def test_only_what_a_change_touches_runs_again(cli: Cli) -> None:
+def test_only_affected_steps_run_again(cli: Cli) -> None:
     assert cli.run("--name", "first")[0] == 0
     code, out, _ = cli.run("--name", "second", "--learning-rate", "1e-3")
     assert code == 0
@@ -128,7 +128,7 @@ def make(tmp_path: Path, name: str) -> tuple[StepCache, Path]:
     return StepCache(folder, name, tmp_path / "cache", lambda _: []), folder
 
 
-def test_a_key_does_not_depend_on_the_run_but_on_what_made_an_artifact(tmp_path: Path) -> None:
+def test_a_key_depends_on_the_inputs_and_not_on_the_run(tmp_path: Path) -> None:
     one, one_folder = make(tmp_path, "one")
     two, two_folder = make(tmp_path, "two")
     other, other_folder = make(tmp_path, "other")
@@ -192,7 +192,7 @@ def test_a_damaged_entry_is_not_used_and_is_replaced(tmp_path: Path, damage: Any
     assert [e.name for e in (tmp_path / "cache").iterdir()] == [entry.name]
 
 
-def test_what_is_edited_in_one_run_changes_no_other(tmp_path: Path) -> None:
+def test_editing_one_run_changes_no_other(tmp_path: Path) -> None:
     """In place, with the times put back: nothing but the content tells."""
     artifacts = []
     for name in ("one", "two"):
@@ -210,7 +210,7 @@ def test_what_is_edited_in_one_run_changes_no_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("by_link", [False, True])
-def test_what_is_edited_in_the_cache_is_not_served(by_link: bool, tmp_path: Path) -> None:
+def test_edited_cache_entries_are_not_served(by_link: bool, tmp_path: Path) -> None:
     cache, folder = make(tmp_path, "one")
     run_step(cache, task(), folder, "same")
     (entry,) = (tmp_path / "cache").iterdir()
@@ -294,7 +294,7 @@ VARIABLES = (
 )
 
 
-def test_the_cache_folder_is_named_for_what_is_not_an_argument(
+def test_the_cache_folder_is_named_for_runner_and_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def name(image: Image | None = None, precision: str = "auto") -> str:
@@ -335,5 +335,5 @@ def test_how_training_is_saved_is_no_part_of_the_key_unless_it_changes_the_resul
     assert key(checkpoint_dir="a", checkpoint_every_steps=3) == key(checkpoint_dir="b") == key()
     assert key(resume_from_checkpoint="exact") == key()
     assert key(learning_rate=2e-3) != key()
-    # What was begun with other settings is nobody else's result.
+    # A step that was started with other settings gives no result to others.
     assert len({key(), key(resume_from_checkpoint="any"), key(resume_from_checkpoint="any")}) == 3

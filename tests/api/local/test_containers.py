@@ -118,10 +118,7 @@ def test_a_container_that_fails_is_a_failure(
 def test_nothing_goes_on_when_the_command_has_ended(
     client: docker.DockerClient, cli: Cli, signum: int
 ) -> None:
-    process = cli.start(
-        "run", "--dataset", "data.csv", "--model", "model.bin", "--runner", "docker",
-        "--name", "one", "--seconds-per-step", "600",
-    )  # fmt: skip
+    process = cli.start_run("--runner", "docker", "--name", "one", "--seconds-per-step", "600")
     record = cli.folder / "runs" / "one" / "run.json"
     until(lambda: record.exists() and "finetune" in cli.record("one")["steps"] and left(client))
     process.send_signal(signum)
@@ -131,7 +128,7 @@ def test_nothing_goes_on_when_the_command_has_ended(
 
 
 @pytest.mark.slow
-def test_a_step_that_is_told_to_end_may_save(client: docker.DockerClient, tmp_path: Path) -> None:
+def test_a_terminated_step_may_save(client: docker.DockerClient, tmp_path: Path) -> None:
     """As finetune does: it is told, though the container's first process is KFP's shell."""
     script = (
         "import signal, pathlib, time\n"

@@ -60,7 +60,9 @@ USED = [
 
 
 @pytest.mark.parametrize(("file", "module", "name", "taken"), USED, ids=[u[2] for u in USED])
-def test_kfp_has_what_we_use(file: str, module: str, name: str, taken: tuple[str, ...]) -> None:
+def test_kfp_has_the_names_we_use(
+    file: str, module: str, name: str, taken: tuple[str, ...]
+) -> None:
     kfp = f"KFP {version('kfp')}"
     try:
         found = import_module(module)

@@ -42,7 +42,7 @@ def test_it_is_decided_once(
     assert step_parameters(parameters, found) == passed
 
 
-def test_what_was_measured_is_passed_to_every_step(
+def test_the_measured_precision_is_passed_to_every_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "processor", lambda: ARM)

@@ -45,7 +45,7 @@ def test_a_name_a_run_and_a_model_lead_to_the_model(
         ("runs", "the folder is not a model trained by kfp-finetune: it has no manifest.json"),
     ],
 )
-def test_what_is_no_model_is_refused(
+def test_folders_without_a_model_are_refused(
     name: str, message: str, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(runs.parent)

@@ -106,7 +106,7 @@ class Kubeflow(Registering):
             run.finished_at = _NEVER
         run.run_details = api.V2beta1RunDetails(task_details=details)
 
-    # What the API answers: (status, object).
+    # The answers of the API: (status, object).
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
         parts = path.removeprefix("/apis/v2beta1/").split("/")

@@ -70,7 +70,7 @@ def test_a_run_is_never_started_twice(
     assert ("it is unknown whether the run was accepted" in err) == (status == "drop")
 
 
-def test_a_server_that_says_when(kubeflow: Kubeflow, cli: Cli) -> None:
+def test_retry_after_is_obeyed(kubeflow: Kubeflow, cli: Cli) -> None:
     run = kubeflow.add_run(display_name="one", pipeline_spec={})
     kubeflow.failures = [(429, {"Retry-After": "1"})]
     began = time.monotonic()

@@ -138,7 +138,7 @@ def test_a_run_wholly_from_the_cache_is_fetched(
     assert record()["metrics"] == {"accuracy": 0.75}
 
 
-def test_record_artifacts_says_where_everything_is(
+def test_record_artifacts_lists_all_locations(
     cli: Cli, recorded: Callable[..., Replay], s3: Bucket
 ) -> None:
     replay = recorded("cached")  # no other run is there, nor what was under the default root
@@ -344,7 +344,7 @@ def test_a_store_that_is_not_there(
     assert (code, "hunter2" in out + err, "Traceback" in err) == (2, False, False)
 
 
-def test_nothing_that_a_run_says_leads_out_of_its_folder(
+def test_no_path_of_a_run_leads_out_of_its_folder(
     cli: Cli, recorded: Callable[..., Replay], tmp_path: Path
 ) -> None:
     replay = recorded("succeeded")

@@ -145,7 +145,7 @@ def test_copying_goes_on_after_the_network_was_away(
     assert capsys.readouterr().out == "update failed, trying again: cannot be reached\n"
 
 
-def test_a_cluster_without_runs_says_so(cli: Cli) -> None:
+def test_a_cluster_without_runs_is_reported(cli: Cli) -> None:
     code, _, err = cli("tensorboard")
     assert (code, "error: the cluster has no runs" in err, cli.host in err) == (2, True, True)
 

@@ -228,7 +228,7 @@ def test_following_goes_on_after_the_log_was_rotated(
     assert err == "finetune: the node has rotated the log; some lines may be lost\n"
 
 
-def test_following_what_waits_says_why(
+def test_following_a_waiting_step_prints_the_reason(
     cli: Cli, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "SECONDS_BETWEEN_LOOKS", 0.0)

@@ -19,7 +19,7 @@ Replayed = Callable[..., Replay]
 STEPS = ["load_data", "count_steps", "build_optimizer", "finetune", "evaluate"]
 NEVER = ["not_started"]
 
-# What each recorded run's steps were, as kubectl and the UI showed them at the time.
+# The states of each recorded run's steps, as kubectl and the UI showed them at the time.
 STATES = {
     "cached": ("succeeded", ["cached"] * 5),
     "other_root": ("succeeded", ["cached"] * 5),
@@ -133,7 +133,7 @@ def test_progress_of_a_pod_that_reports_it(observed: Callable[..., ObservedRun])
 
 
 @pytest.mark.parametrize("name", sorted(STATES.keys() - {"uploaded"}))
-def test_without_the_workflow_what_is_unknown_is_said(
+def test_without_the_workflow_unknown_facts_are_marked(
     observed: Callable[..., ObservedRun], name: str
 ) -> None:
     run = observed(name, v1beta1=False)

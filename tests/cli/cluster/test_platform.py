@@ -103,7 +103,7 @@ def test_everything_reaches_the_compiled_pipeline(tmp_path: Path) -> None:
     assert own["tolerations"][0]["effect"] == "NoSchedule"
 
 
-def test_nothing_said_changes_nothing(tmp_path: Path) -> None:
+def test_an_empty_platform_changes_nothing(tmp_path: Path) -> None:
     assert compiled(FINETUNE, load(None, STEPS)) == FINETUNE.definition.read_text()
 
 

@@ -80,7 +80,7 @@ def scheduled(kubeflow: Kubeflow, submit: Submit, name: str = "weekly") -> Any:
     return list(kubeflow.schedules.values())[-1]
 
 
-def test_a_schedule_says_when_it_starts_and_how_it_is_stopped(
+def test_a_schedule_shows_when_it_starts_and_how_to_stop_it(
     kubeflow: Kubeflow, submit: Submit, cli: Cli
 ) -> None:
     code, out, _ = submit("--cron", "0 6 * * 1", "--name", "weekly")

@@ -90,7 +90,7 @@ def test_why_a_pod_waits(
     assert all(line.endswith("not started") for line in lines[at + 3 :])
 
 
-def test_what_a_pod_says_while_it_is_made_is_no_reason_until_it_lasts(
+def test_a_pods_reason_counts_only_if_it_lasts(
     status: Callable[[str], list[str]], cli: Cli, replayed: Replayed
 ) -> None:
     replay = replayed("pending_secret")
@@ -127,7 +127,7 @@ def test_candidates_have_lines_of_their_own(status: Callable[[str], list[str]]) 
     assert {line.split()[-3] if "min" not in line else "done" for line in lines[2:8]} == {"done"}
 
 
-def test_a_failed_candidate_says_in_which_step(status: Callable[[str], list[str]]) -> None:
+def test_a_failed_candidate_names_its_step(status: Callable[[str], list[str]]) -> None:
     lines = status("comparison_missing_parameter")
     assert len([line for line in lines if "  finetune failed  " in line]) == 6
     assert len([line for line in lines if "KFP's driver failed: " in line]) == 6
@@ -135,7 +135,7 @@ def test_a_failed_candidate_says_in_which_step(status: Callable[[str], list[str]
     assert "kfp-finetune rerun" in lines[-1]
 
 
-def test_refused_input_is_told_whole(status: Callable[[str], list[str]]) -> None:
+def test_refused_input_is_printed_in_full(status: Callable[[str], list[str]]) -> None:
     lines = status("input_refused")
     assert lines[1] == "    every row has the same label: 'a'"
     assert [line.split(":")[0].strip() for line in lines[2:5]] == ["where", "expected", "remedy"]
@@ -148,7 +148,7 @@ def test_a_terminated_run_can_be_continued(status: Callable[[str], list[str]]) -
 
 
 @pytest.mark.parametrize("name", ["succeeded", "null_metadata"])
-def test_after_the_workflow_is_gone_the_same_is_said(
+def test_after_the_workflow_is_gone_the_same_is_printed(
     status: Callable[[str], list[str]], name: str
 ) -> None:
     assert status(f"{name}_after_ttl") == status(name)
@@ -160,7 +160,7 @@ def test_an_uploaded_pipeline_has_its_steps(status: Callable[[str], list[str]]) 
     ]  # fmt: skip
 
 
-def test_what_is_not_known_is_said(cli: Cli, replayed: Replayed) -> None:
+def test_unknown_facts_are_marked(cli: Cli, replayed: Replayed) -> None:
     replay = replayed("succeeded")
     replay.v1beta1 = False
     out = cli("status", next(iter(replay.runs)))[1]

@@ -103,7 +103,7 @@ def test_a_file_that_does_not_exist_is_no_hub_id(
     assert not kubeflow.runs
 
 
-def test_what_is_read_from_the_hub_is_said(kubeflow: Kubeflow, submit: Submit) -> None:
+def test_the_files_read_from_the_hub_are_listed(kubeflow: Kubeflow, submit: Submit) -> None:
     _, out, _ = submit(dataset="data/nothing", model="a/b")
     assert "from the Hugging Face Hub: dataset data/nothing, model a/b\n" in out
     _, out, _ = submit(dataset="s3://bucket/data.csv", model="s3://bucket/model")
@@ -241,7 +241,7 @@ def test_the_model_of_a_local_run_is_staged(
     assert re.fullmatch(rf"{s3.uri}/stage/[0-9a-f]{{32}}/earlier", model_uri)
 
 
-def test_what_cannot_be_told_apart_is_not_cached(kubeflow: Kubeflow, submit: Submit) -> None:
+def test_indistinguishable_inputs_are_not_cached(kubeflow: Kubeflow, submit: Submit) -> None:
     def cached() -> set[bool]:
         run = list(kubeflow.runs.values())[-1]
         tasks = run.pipeline_spec["root"]["dag"]["tasks"].values()
@@ -333,7 +333,7 @@ def test_a_local_run_on_the_cluster(kubeflow: Kubeflow, cli: Cli, tmp_path: Path
     assert "dataset_revision" not in after  # that was of the other dataset
 
 
-def test_no_secret_is_sent_or_said(
+def test_no_secret_is_sent_or_printed(
     kubeflow: Kubeflow, submit: Submit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     kubeflow.token = "hunter2"  # noqa: S105

@@ -65,7 +65,7 @@ def test_steps_from_the_cache_do_not_start(waits: Callable[..., Any]) -> None:
     ]
 
 
-def test_a_pod_that_waits_says_why_and_what_to_do(waits: Callable[..., Any]) -> None:
+def test_a_waiting_pod_is_shown_with_reason_and_remedy(waits: Callable[..., Any]) -> None:
     code, out, _ = waits(look("pending_gpu"), look("pending_gpu"), look("succeeded"))
     assert code == 0
     lines = shown(out)
@@ -109,7 +109,7 @@ def test_out_of_memory(waits: Callable[..., Any], cli: Cli) -> None:
     )
 
 
-def test_what_the_launcher_says_is_the_reason(waits: Callable[..., Any], cli: Cli) -> None:
+def test_the_launchers_message_is_the_reason(waits: Callable[..., Any], cli: Cli) -> None:
     code, _, err = waits(look("null_metadata"))
     assert code == 1
     assert 'build_optimizer failed: unable to produce MLMD artifact for output "optimizer' in err
@@ -229,7 +229,7 @@ def test_the_workflow_is_not_asked_for_at_every_look(
     assert len(asked) == 2
 
 
-def test_progress_is_carried_on_and_its_age_said(
+def test_progress_continues_and_its_age_is_shown(
     waits: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "_SECONDS_BETWEEN_WORKFLOWS", 0.0)

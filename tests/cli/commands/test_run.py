@@ -70,7 +70,7 @@ def test_the_sample_is_what_runs_without_a_dataset(cli: Cli, toy) -> None:
     assert (parameters["learning_rate"], parameters["batch_size"]) == (1e-3, 1)
 
 
-def test_wrong_input_is_said_once_with_exit_code_2(cli: Cli) -> None:
+def test_wrong_input_is_reported_once_with_exit_code_2(cli: Cli) -> None:
     code, out, err = cli("run", "--dataset", "gone.csv", "--model", "model.bin", "--name", "bad")
     assert code == 2
     assert err == (
@@ -125,17 +125,7 @@ def test_resume_advises_no_option_that_it_does_not_take(cli: Cli) -> None:
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_everything(cli: Cli, signum: int, code: int) -> None:
-    process = cli.start(
-        "run",
-        "--dataset",
-        "data.csv",
-        "--model",
-        "model.bin",
-        "--name",
-        "long",
-        "--seconds-per-step",
-        "600",
-    )
+    process = cli.start_run("--name", "long", "--seconds-per-step", "600")
     pid_file = cli.folder / "model.pid"
     assert wait_for(pid_file.exists)
     record = cli.record("long")
@@ -154,16 +144,8 @@ def test_a_signal_ends_everything(cli: Cli, signum: int, code: int) -> None:
 
 
 def test_steps_die_with_a_killed_cli(cli: Cli) -> None:
-    process = cli.start(
-        "run",
-        "--dataset",
-        "data.csv",
-        "--model",
-        "model.bin",
-        "--seconds-per-step",
-        "600",
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    process = cli.start_run(
+        "--seconds-per-step", "600", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     pid_file = cli.folder / "model.pid"
     assert wait_for(pid_file.exists)
@@ -205,12 +187,7 @@ def test_no_color_is_honoured(cli: Cli) -> None:
 
 def on_a_terminal(cli: Cli, environment: dict[str, str]) -> str:
     ours, theirs = pty.openpty()
-    process = cli.start(
-        "run",
-        "--dataset",
-        "data.csv",
-        "--model",
-        "model.bin",
+    process = cli.start_run(
         "--seconds-per-step",
         "0.3",
         stdout=theirs,
@@ -236,8 +213,7 @@ def test_runs_that_start_in_the_same_second_get_folders_of_their_own(tmp_path: P
 
 
 def test_a_reader_that_goes_away_ends_the_run(cli: Cli) -> None:
-    process = cli.start(
-        "run", "--dataset", "data.csv", "--model", "model.bin", "--seconds-per-step", "600",
+    process = cli.start_run( "--seconds-per-step", "600",
         "--name", "piped",
     )  # fmt: skip
     assert process.stdout and process.stderr

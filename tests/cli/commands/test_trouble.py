@@ -20,7 +20,7 @@ from tests.commands import COMMAND
 from tests.toy.command import Cli
 
 
-def test_a_damaged_record_is_told_and_does_not_hide_the_others(cli: Cli) -> None:
+def test_a_damaged_record_is_reported_and_does_not_hide_the_others(cli: Cli) -> None:
     assert cli.run("--name", "good")[0] == 0
     bad = cli.folder / "runs" / "bad"
     shutil.copytree(cli.folder / "runs" / "good", bad)
@@ -39,7 +39,7 @@ def test_who_runs_it_is_named_while_the_record_still_names_the_one_before(cli: C
     record = cli.folder / "runs" / "one" / "run.json"
     first = json.loads(record.read_text())["pid"]
     arguments = ("--name", "two", "--seconds-per-step", "20", "--max-steps", "2")
-    going = cli.start("run", "--dataset", "data.csv", "--model", "model.bin", *arguments)
+    going = cli.start_run(*arguments)
     try:
         path = cli.folder / "runs" / "two" / "run.json"
         while not (path.exists() and "finetune" in json.loads(path.read_text())["steps"]):

@@ -57,7 +57,7 @@ def rows(out: str) -> list[str]:
     return out.partition("\n\n")[0].splitlines()[1:]
 
 
-def test_the_best_come_first_and_what_was_killed_is_told(filled: Cli) -> None:
+def test_the_best_come_first_and_killed_runs_are_marked(filled: Cli) -> None:
     code, out, err = filled("runs")
     assert (code, err) == (0, "")
     head = out.splitlines()[0]
@@ -105,7 +105,7 @@ def test_a_run_of_the_command_line_is_in_the_table(cli: Cli) -> None:
     assert names(cli("runs")[1]) == ["real"]
 
 
-def test_a_metric_that_is_not_told_is_shown_when_it_is_asked_for(filled: Cli) -> None:
+def test_a_hidden_metric_is_shown_when_it_is_asked_for(filled: Cli) -> None:
     assert "other" not in filled("runs")[1]
     assert "other" in filled("runs", "--sort", "other")[1].splitlines()[0]
 
@@ -172,7 +172,7 @@ def test_the_table_fits_80_columns_and_wide_shows_all(filled: Cli) -> None:
     ]
 
 
-def test_an_unknown_metric_is_told(filled: Cli) -> None:
+def test_an_unknown_metric_is_reported(filled: Cli) -> None:
     code, out, err = filled("runs", "--sort", "acuracy")
     assert (code, out) == (2, "")
     assert "no run has the metric 'acuracy'" in err
