@@ -36,18 +36,19 @@ def shared() -> Path:
 # The files that take longest, the longest first: a worker gets whole files, and none may begin with
 # one of these when the others are done.
 LONGEST = (
+    "export/test_exports.py",
     "finetune/test_checkpoints.py",
     "test_end_to_end.py",
     "api/local/test_containers.py",
-    "test_resume.py",
-    "finetune/test_training.py",
-    "finetune/test_distribution.py",
-    "test_comparison.py",
-    "test_token_classification.py",
     "models/parity/test_logits.py",
-    "test_reproduction.py",
-    "finetune/test_vocabulary.py",
+    "test_resume.py",
+    "test_comparison.py",
+    "finetune/test_distribution.py",
     "test_find_lr.py",
+    "test_token_classification.py",
+    "test_reproduction.py",
+    "finetune/test_training.py",
+    "finetune/test_vocabulary.py",
 )
 
 
