@@ -47,7 +47,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     assert refused(folder, "resume", "whole") == (
         "error: run 'whole' has succeeded\n"
         f"  where:    {folder / 'runs' / 'whole'}\n"
-        "  expected: a run that has been killed, interrupted or has failed\n"
+        "  expected: a killed, interrupted or failed run\n"
         "  remedy:   start a new run with kfp-finetune run\n"
     )
     return results(folder, "whole")

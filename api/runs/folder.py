@@ -170,7 +170,7 @@ class RunFolder:
                 raise InputError(
                     f"run '{self.record.name}' is still running in process {holder}",
                     where=str(self.path),
-                    expected="a run that has been killed, interrupted or has failed",
+                    expected="a killed, interrupted or failed run",
                     remedy="wait until it ends, or stop it",
                 ) from held
             file.truncate(0)
@@ -216,7 +216,7 @@ class RunFolder:
             raise InputError(
                 f"run '{record.name}' has succeeded",
                 where=str(self.path),
-                expected="a run that has been killed, interrupted or has failed",
+                expected="a killed, interrupted or failed run",
                 remedy="start a new run with kfp-finetune run",
             )
 

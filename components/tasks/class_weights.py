@@ -67,10 +67,10 @@ def check_names(class_weights: str, label_names: Sequence[str]) -> None:
         return
     near = difflib.get_close_matches(unknown[0], label_names, n=1)
     raise InputError(
-        "class_weights names what is not a label: " + ", ".join(map(repr, unknown[:5])),
+        "class_weights has unknown labels: " + ", ".join(map(repr, unknown[:5])),
         where=f"class_weights: {class_weights}",
         expected="labels of the data: " + ", ".join(map(repr, label_names[:10])),
-        remedy=f"replace {unknown[0]!r} by {near[0]!r}" if near else f"leave {unknown[0]!r} out",
+        remedy=f"replace {unknown[0]!r} with {near[0]!r}" if near else f"omit {unknown[0]!r}",
     )
 
 

@@ -76,7 +76,7 @@ def test_the_content_of_the_card() -> None:
         ),
         (
             {"problem_type": "regression", "label_names": [], "base_model": "/somebody/bert"},
-            ["predicts a number for a text", "It is bert, fine-tuned on train.csv"],
+            ["predicts a number for each text", "It is bert, fine-tuned on train.csv"],
         ),
         (
             {"text_pair_column": "hypothesis", "dataset": "https://me:pw@host/data.csv?key=1"},

@@ -254,7 +254,7 @@ def test_weights_of_names_that_are_no_labels_are_refused() -> None:
     with pytest.raises(InputError) as error:
         check_names("ham=2,spma=5", ["ham", "spam"])
     assert "'spma'" in error.value.found
-    assert error.value.remedy == "replace 'spma' by 'spam'"
+    assert error.value.remedy == "replace 'spma' with 'spam'"
     for twice in ("ham=1,ham=2", '{"ham": 1, "ham": 2}'):
         with pytest.raises(InputError, match="label 'ham' is given twice"):
             check_names(twice, ["ham"])

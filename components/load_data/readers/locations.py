@@ -179,7 +179,7 @@ def missing(path: Path, parameter: str = "dataset") -> InputError:
         names = []
     near = difflib.get_close_matches(wanted.name, names, n=3)
     if near:
-        remedy += f"; {parent} contains " + ", ".join(near)
+        remedy += f"; {parent.absolute()} contains " + ", ".join(near)
     return InputError(
         f"there is no file {path}",
         where=parameter,

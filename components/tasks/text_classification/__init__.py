@@ -1,1 +1,1 @@
-"""Text classification: one label, several labels or a number for a text or a pair of texts."""
+"""Text classification: one label, several labels or a number for each text or pair of texts."""

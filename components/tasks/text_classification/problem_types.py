@@ -1,4 +1,4 @@
-"""The problem types of text classification: one label, several labels, or a number for a text."""
+"""The problem types of text classification: one label, several labels, or a number per text."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ PROBLEM_TYPES = (
         metric_names={"loss": "Mean squared error"},
         label_slices="By the true number",
         label_kind="a number per row",
-        card="predicts a number for a text",
+        card="predicts a number for each text",
         card_limit="It always answers with a number, whatever the text.",
         record=_number_record,
         lines=_number_lines,
