@@ -32,7 +32,7 @@ STEPS = 240
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """A folder with data and a model, and no run that the cache could serve."""
-    tiny.write_model(tmp_path / "model")
+    tiny.write_model(tmp_path / "model", num_hidden_layers=2)
     tiny.write_csv(tmp_path / "train.csv", tiny.rows(120))
     return tmp_path
 
@@ -41,7 +41,7 @@ def work(tmp_path: Path) -> Path:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The results of a run that was not interrupted."""
     folder = tmp_path_factory.mktemp("whole")
-    tiny.write_model(folder / "model")
+    tiny.write_model(folder / "model", num_hidden_layers=2)
     tiny.write_csv(folder / "train.csv", tiny.rows(120))
     command(folder, "run", *OPTIONS, "--name", "whole")
     assert refused(folder, "resume", "whole") == (
