@@ -51,7 +51,7 @@ def finetune(
         optimizer_config: Optimizer configuration from build_optimizer.
         base_model: Base model: a folder or a Hub id.
         model_revision: Revision of a Hub model.
-        batch_size: Examples per batch, over all devices.
+        batch_size: Examples per batch, across all devices.
         num_train_epochs: Passes over the training rows; may be fractional. 0: as
             long as the schedule.
         max_steps: Number of optimizer steps, regardless of the epochs; 0: num_train_epochs decides.
@@ -62,8 +62,8 @@ def finetune(
             faster with it), float32 or bfloat16.
         jit_compile: Compile the optimizer steps with XLA, for GPUs; compiling takes a minute or
             more.
-        gradient_checkpointing: Save memory on long texts by recomputing each layer for the
-            gradient; steps take about a third longer.
+        gradient_checkpointing: Save memory on long texts by recomputing each layer in the
+            backward pass; steps take about a third longer.
         label_smoothing_factor: Share of each label's weight to spread over all labels, in the
             training loss only; 0.1 is usual.
         class_weights: Weights of examples in the training loss: none, balanced (by the inverse
@@ -73,8 +73,7 @@ def finetune(
         focal_gamma: Exponent of the focal loss: the log loss of an example is multiplied by
             (1 - p)^gamma, where p is the probability of its label, so that examples that are
             already predicted well count less; 2 is usual, and 0 is the plain log loss.
-        label_all_tokens: Train every piece of a tagged word to have its tag, not only the first
-            piece.
+        label_all_tokens: Compute the loss on every token of a tagged word, not only on the first.
         metric_for_best_model: Validation metric that selects the best model: loss, or a metric of
             the task (accuracy, macro_f1, micro_f1, f1, mae). Rare labels count as much as frequent
             ones in macro_f1.

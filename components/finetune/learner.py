@@ -139,7 +139,7 @@ def build(run: Run) -> Learner:
     names = [metric.name for metric in metrics]
     parameters.selection.check(names, data.splits["validation"].rows)
     trainer = Trainer(
-        network, run.plan.num_train_steps, training_loss, compile_updates=parameters.jit_compile
+        network, run.plan.num_train_steps, training_loss, compile_steps=parameters.jit_compile
     )
     trainer.compile(
         optimizer=build_optimizer(run.optimizer),

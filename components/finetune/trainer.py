@@ -36,7 +36,7 @@ class Trainer(keras.Model):
         num_train_steps: Number of planned steps.
         training_loss: The Keras loss that steps minimize; None: the loss given to `compile`,
             which evaluations measure.
-        compile_updates: Whether to compile steps with XLA. (Keras' `jit_compile` does nothing if
+        compile_steps: Whether to compile steps with XLA. (Keras' `jit_compile` does nothing if
             operations are deterministic, as they are here.)
 
     Attributes:
@@ -55,12 +55,12 @@ class Trainer(keras.Model):
         num_train_steps: int,
         training_loss: Any = None,
         *,
-        compile_updates: bool = False,
+        compile_steps: bool = False,
     ) -> None:
         super().__init__(name="trainer")
         self.network = network
         self._training_loss = training_loss
-        self._compile_updates = compile_updates
+        self._compile_steps = compile_steps
         self.updates_done = tf.Variable(0, dtype=tf.int64, **_COPIES)
         self._rows = LogRows(num_train_steps)
         self.step_log = tf.Variable(tf.zeros([self._rows.count, 4]), **_COPIES)
@@ -87,7 +87,7 @@ class Trainer(keras.Model):
     def make_train_function(self, force: bool = False) -> Any:
         """Create the function that `fit` calls with an iterator for every step."""
         if force or self.train_function is None:
-            self.train_function = self._function(self.train_step, self._compile_updates)
+            self.train_function = self._function(self.train_step, self._compile_steps)
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:

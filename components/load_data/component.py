@@ -189,7 +189,7 @@ def count_steps(
     Args:
         num_train_examples: Number of training rows.
         num_labels: Number of labels; 0 for regression, or if unknown.
-        batch_size: Examples per batch, over all devices.
+        batch_size: Examples per batch, across all devices.
         num_train_epochs: Passes over the training rows; may be fractional. 0: chosen from the
             numbers of rows and labels.
         max_steps: Number of optimizer steps, regardless of the epochs; 0: num_train_epochs decides.
