@@ -302,8 +302,10 @@ def test_scale_and_offset_of_the_unit_change_no_correlation(
     labels, noise = np.random.default_rng(seed).normal(size=(2, 50)).astype(np.float32)
     one = regression(labels, labels + noise).metrics
     other = regression(labels * scale + offset, (labels + noise) * scale + offset).metrics
-    for name in ("r2", "pearson", "spearman"):
+    for name in ("r2", "pearson"):
         assert other[name] == pytest.approx(one[name], abs=1e-3)
+    # Two numbers may be the same float32 after the change, which moves a rank by half.
+    assert other["spearman"] == pytest.approx(one["spearman"], abs=1e-2)
     for name in ("mae", "rmse", "mean_baseline_mae"):
         assert other[name] == pytest.approx(one[name] * scale, rel=1e-2)
 
