@@ -212,6 +212,7 @@ def test_the_interpreter_may_lie_anywhere(tmp_path: Path, monkeypatch: pytest.Mo
     assert said == "-m a b\n"
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_banking77_with_a_real_checkpoint(shared: Path, tmp_path: Path) -> None:
     data = shared / "data" / "banking77" / "banking_data"

@@ -122,6 +122,7 @@ def results(folder: Path, name: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_a_random_moment_and_interrupted_equals_one_that_was_not(
     work: Path, whole: dict[str, Any]
 ) -> None:

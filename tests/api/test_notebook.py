@@ -17,6 +17,8 @@ from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.runs.folder import RunFolder
 from tests.api.conftest import Executed
 
+pytestmark = pytest.mark.slow  # starts a kernel, and trains in it
+
 
 def test_the_process_is_left_as_it_was(notebook: Executed) -> None:
     assert notebook.after == notebook.before

@@ -69,7 +69,7 @@ def merged(rows: Rows, update: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     examples=st.integers(9, 50),
     batch_size=st.integers(3, 9),

@@ -124,6 +124,7 @@ def test_two_devices_make_the_updates_of_one(
     assert_equal_up_to_rounding(one, two, weights_too=settings.get("optimizer") != "lion")
 
 
+@pytest.mark.slow
 def test_on_two_devices_a_killed_run_resumes_to_the_last_bit(
     tiny_data: Path,
     tiny_model: Path,
@@ -145,6 +146,7 @@ def test_on_two_devices_a_killed_run_resumes_to_the_last_bit(
     assert two.results() == one.results()
 
 
+@pytest.mark.slow
 def test_a_run_on_two_devices_can_go_on_with_one(
     tiny_data: Path,
     plain_model: Path,

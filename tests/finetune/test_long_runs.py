@@ -13,6 +13,7 @@ from kfp_finetune.components.load_data import sampling
 from tests.finetune.runs import Run
 
 
+@pytest.mark.slow
 def test_of_a_very_long_run_some_steps_are_kept_also_where_it_was_killed(
     tiny_data: Path,
     tiny_model: Path,
