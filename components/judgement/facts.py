@@ -77,10 +77,16 @@ class Facts:
     @property
     def whole_loss(self) -> float:
         """The training loss of a model that knows nothing, with which losses are compared."""
-        start, constant = self.curves.start, self.model.constant_loss
-        if constant is None:  # a model that was trained before it was recorded
-            constant = self.constant_loss if self.has_plain_loss else start
-        return min(start, constant)
+        return min(self.curves.start, self.constant_training_loss)
+
+    @property
+    def constant_training_loss(self) -> float:
+        """The training loss of a constant answer; that of the start if it is unknown."""
+        if self.model.constant_loss is not None:
+            return self.model.constant_loss
+        # A model that was trained before it was recorded.
+        known = self.constant_loss if self.has_plain_loss else math.inf
+        return known if math.isfinite(known) else self.curves.start
 
     @property
     def weighting(self) -> dict[str, Any]:

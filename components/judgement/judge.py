@@ -93,7 +93,7 @@ def _diverged(facts: Facts) -> _Found | None:
     if not len(curves.losses):
         return None
     end, lowest, whole = curves.end, curves.lowest, facts.whole_loss
-    blown_up = end > _BLOWN_UP * max(curves.start, whole)
+    blown_up = end > _BLOWN_UP * max(curves.start, facts.constant_training_loss)
     jumped = end - lowest > _JUMPED * whole and end > 1.5 * lowest
     if not (blown_up or (jumped and curves.has_enough)):
         return None

@@ -211,6 +211,19 @@ def test_kinds(made: Facts, kind: str, options: str) -> None:
     assert judge(made) == found
 
 
+def test_a_first_batch_without_the_rare_label_is_no_divergence() -> None:
+    # Twelve steps with balanced weights: batches that have an example of the rare label cost more.
+    losses = np.array([0.17, 0.35, 0.16, 0.25, 0.16, 0.31, 0.23, 0.20, 0.18, 0.18, 0.32, 0.30])
+    settings = {"kind": MULTI_LABEL, "constant_loss": 0.22, "class_weights": "balanced"}
+    assert judge(facts(losses, [], **settings)).kind == "unknown"
+    assert (
+        judge(facts(losses, [], metrics=scored(MULTI_LABEL, learned=False), **settings)).kind
+        == NOTHING
+    )
+    grown = np.concatenate([losses[:10], [0.5, 0.6]])
+    assert judge(facts(grown, [], **settings)).kind == "diverged"
+
+
 @pytest.mark.parametrize("kind", [SINGLE_LABEL, MULTI_LABEL, REGRESSION, ENTITIES, TAGS])
 def test_a_score_like_a_constant_answers_is_no_learning_whatever_the_loss_does(kind: str) -> None:
     metrics = scored(kind, learned=False)
