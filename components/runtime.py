@@ -224,10 +224,15 @@ def is_uuid(name: str) -> bool:
     return bool(_UUID.fullmatch(name))
 
 
+def schedulable_cpus() -> int:
+    """The number of CPUs in this process's CPU affinity."""
+    affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def available_cpus() -> int:
     """The number of CPUs for this process: the CPU affinity, or a smaller container quota."""
-    affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
-    cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
+    cpus = schedulable_cpus()
     with contextlib.suppress(OSError, ValueError):  # cgroup v2
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         if quota != "max":

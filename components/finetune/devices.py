@@ -17,7 +17,7 @@ from kfp_finetune.components.finetune.precision import (
     use_for_products,
 )
 from kfp_finetune.components.numerics import numeric_variables
-from kfp_finetune.components.runtime import available_cpus, processor
+from kfp_finetune.components.runtime import available_cpus, processor, schedulable_cpus
 
 _PACKAGES = (
     "kfp-finetune",
@@ -34,7 +34,8 @@ def configure(seed: int, precision: str = "float32") -> dict[str, Any]:
     """Set threads, precision, seeds and determinism.
 
     TensorFlow's default respects the CPU affinity but not a container's quota. The number of
-    threads changes the order of sums, so it is set here and recorded.
+    threads changes the order of sums, so it is set here and recorded. In a process that has used
+    TensorFlow before, it can no longer be changed; the number in use is recorded.
 
     Args:
         seed: Seed for the weights of the head and for dropout.
@@ -47,10 +48,7 @@ def configure(seed: int, precision: str = "float32") -> dict[str, Any]:
     """
     check_keras()
     precision = _set_precision(precision)
-    threads = available_cpus()
-    if tf.config.threading.get_intra_op_parallelism_threads() != threads:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    threads = _set_threads()
     keras.config.set_floatx("float32")  # overrides ~/.keras/keras.json
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
@@ -65,6 +63,18 @@ def configure(seed: int, precision: str = "float32") -> dict[str, Any]:
         "devices": [device.name for device in tf.config.list_physical_devices()],
         "precision": precision,
     }
+
+
+def _set_threads() -> int:
+    """Use a thread per CPU, unless TensorFlow runs already, and return the number used."""
+    threads = available_cpus()
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError:  # an earlier operation in this process has fixed the number
+        # 0 is TensorFlow's default: the CPU affinity, without a container's quota
+        return tf.config.threading.get_intra_op_parallelism_threads() or schedulable_cpus()
+    return threads
 
 
 def check_keras() -> None:

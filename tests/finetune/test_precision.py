@@ -6,6 +6,7 @@ import subprocess
 
 import keras
 import pytest
+import tensorflow as tf
 
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.finetune import devices, precision
@@ -94,6 +95,16 @@ def test_the_precision_is_recorded_and_sets_no_policy_on_a_processor(
         monkeypatch.setattr(precision, "processor", lambda processor=processor: processor)
         assert devices.configure(0, "auto")["precision"] == decided
         assert keras.config.dtype_policy().name == "float32"
+
+
+def test_a_process_that_has_used_tensorflow_keeps_and_records_its_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tf.constant(1.0)  # TensorFlow fixes the number of threads when it starts
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    monkeypatch.setattr(devices, "available_cpus", lambda: threads + 1)
+    monkeypatch.setattr(devices, "schedulable_cpus", lambda: 7)
+    assert devices.configure(0)["threads"] == threads or 7
 
 
 def test_keras_on_another_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
