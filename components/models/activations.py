@@ -9,13 +9,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kfp_finetune.components.models.gradients import custom_gradient
+
 
 def activation_function(name: str | None) -> Callable[[Any], Any]:
     """The element-wise function with this name in config.json; None for the identity."""
     return _FUNCTIONS[name] if name else lambda x: x
 
 
-@tf.custom_gradient
+@custom_gradient
 def gelu(x: Any) -> tuple[Any, Any]:
     """The exact Gaussian error linear unit (1606.08415), x Φ(x), with the error function."""
     cdf = 0.5 * tf.math.erf(x * math.sqrt(0.5)) + 0.5

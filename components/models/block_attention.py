@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kfp_finetune.components.models.attention import weighted_values
 from kfp_finetune.components.models.dropout import Dropout, fold_pass
+from kfp_finetune.components.models.gradients import custom_gradient
 
 _BLOCK = 256
 
@@ -37,7 +38,7 @@ def attend_by_blocks(
     def block(number: Any, queries: Any, key: Any, value: Any) -> Any:
         return weighted_values(queries, key, value, bias, dropout, fold_pass(seed, number))
 
-    @tf.custom_gradient
+    @custom_gradient
     def attend(query: Any, key: Any, value: Any) -> tuple[Any, Any]:
         queries = _blocks_first(query)
 

@@ -8,10 +8,13 @@ from typing import Any
 import tensorflow as tf
 
 from kfp_finetune.components.models.classifier import Classifier
+from kfp_finetune.components.models.gradients import without_gradients
 
 
 def forward(model: Classifier) -> Any:
     """Compile a model to a function that computes logits, one graph for all batch shapes.
+
+    The graph has no gradients, so that it is released with the function.
 
     Args:
         model: The model.
@@ -19,7 +22,13 @@ def forward(model: Classifier) -> Any:
     Returns:
         A function from features to logits, as in `Classifier.call`.
     """
-    return tf.function(logits_of(model), reduce_retracing=True)
+    logits = logits_of(model)
+
+    def without_gradient(features: dict[str, Any]) -> Any:
+        with without_gradients():
+            return logits(features)
+
+    return tf.function(without_gradient, autograph=False, reduce_retracing=True)
 
 
 def logits_of(model: Classifier) -> Callable[..., Any]:

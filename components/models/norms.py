@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
+from kfp_finetune.components.models.gradients import custom_gradient
+
 
 class LayerNorm(keras.layers.Layer):
     """Layer normalization (1607.06450).
@@ -65,7 +67,7 @@ class RmsNorm(keras.layers.Layer):
 
 
 def _normalize_square(x: Any, gamma: Any, epsilon: float) -> Any:
-    @tf.custom_gradient
+    @custom_gradient
     def normalize(x: Any, gamma: Any) -> tuple[Any, Any]:
         scale = tf.math.rsqrt(tf.reduce_mean(tf.square(x), -1, keepdims=True) + epsilon)
         normal = x * scale
@@ -83,7 +85,7 @@ def _normalize_square(x: Any, gamma: Any, epsilon: float) -> Any:
 
 
 def _normalize(x: Any, gamma: Any, epsilon: float) -> Any:
-    @tf.custom_gradient
+    @custom_gradient
     def normalize(x: Any, gamma: Any) -> tuple[Any, Any]:
         centered = x - tf.reduce_mean(x, -1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centered), -1, keepdims=True)

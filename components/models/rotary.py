@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kfp_finetune.components.models.configurations.rope import Rope
+from kfp_finetune.components.models.gradients import custom_gradient
 
 
 def rotations(rope: Rope, width: Any, size: int) -> tuple[Any, Any]:
@@ -54,7 +55,7 @@ def rotate(x: Any, cosines: Any, sines: Any) -> Any:
         exact = tf.cast(x, cosines.dtype)
         return tf.cast(exact * cosines + _swap(exact) * sines, x.dtype)
 
-    @tf.custom_gradient
+    @custom_gradient
     def turn(x: Any) -> tuple[Any, Any]:
         def gradient(dy: Any) -> Any:  # rotate back; the angles are constants
             with tf.name_scope("rotate_gradient"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
+from tensorflow.python.framework import ops
 
 from kfp_finetune.components.artifacts import model as model_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset
@@ -34,6 +37,18 @@ def load(tiny_model: Path, tmp_path: Path) -> Any:
         return Predictor.load(folder, calibrated=calibrated)
 
     return made
+
+
+def test_a_dropped_predictor_releases_its_weights_and_graph(load: Any) -> None:
+    registered = set(ops.gradient_registry.list())
+    predictor = load()
+    predictor(TEXTS[:3])
+    weights = weakref.ref(predictor.network.weights[0])
+    del predictor
+    gc.collect()
+    assert weights() is None
+    # A registered gradient is kept until the process ends, and keeps the graph and its weights.
+    assert set(ops.gradient_registry.list()) == registered
 
 
 def test_predictions_equal_those_of_evaluate(
