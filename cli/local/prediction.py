@@ -232,5 +232,16 @@ def _of_file(
 
     parameters = Parameters(dataset=file, model=str(folder), task=manifest.task, **flags)
     columns = [c for c in (manifest.text_column, manifest.text_pair_column) if c is not None]
-    opened = open_rows(parameters, columns, stdin=sys.stdin.buffer)
+    try:
+        opened = open_rows(parameters, columns, stdin=sys.stdin.buffer)
+    except InputError as error:
+        raise _about_file(error) from None
     return _Rows(opened.read, drop=parameters.on_bad_row != "error"), opened.notes
+
+
+def _about_file(error: InputError) -> InputError:
+    """The error with the option of this command instead of the parameter of load_data."""
+    if error.where != "dataset":
+        return error
+    remedy = error.remedy.replace("--dataset", "--file")
+    return InputError.from_dict(error.as_dict() | {"where": "--file", "remedy": remedy})

@@ -1,4 +1,4 @@
-"""`kfp-finetune predict`: texts from everywhere, and what is said when they are wrong."""
+"""`kfp-finetune predict`: texts from everywhere, and the messages where they are wrong."""
 
 from __future__ import annotations
 
@@ -128,6 +128,14 @@ def test_wrong_input(case: str, work: Path) -> None:
         predict(*given, **options)
     assert found in caught.value.found
     assert caught.value.where and caught.value.expected and caught.value.remedy
+
+
+@pytest.mark.parametrize("file", ["none.csv", ""])
+def test_a_wrong_file_is_reported_under_the_name_of_its_option(file: str, work: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        predict("model", file=file)
+    assert caught.value.where == "--file"
+    assert "dataset" not in caught.value.remedy
 
 
 def test_the_command(work: Path) -> None:
