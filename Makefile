@@ -15,7 +15,7 @@ PIP_INSTALL = $(if $(UV),$(UV) pip install --quiet --compile-bytecode --python $
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --custom-compile-command "make lock" pyproject.toml
 
-# The tests of a file share trained models, so one worker runs them all; a worker takes up to 3 GB.
+# The tests of a file share trained models, so one worker runs them all; a worker takes up to 2.2 GB.
 PYTEST_WORKERS := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # The image: the Dockerfile describes BASE_IMAGE, CUDA=1, PIP_CONF and CA.

@@ -131,9 +131,9 @@ def _of_finetune(parameters: Mapping[str, Any]) -> list[InputError]:
         *(problem for check in checks for problem in InputError.found_by(check)),
         *(TASKS[task].check_training_parameters(parameters) if task in TASKS else ()),
     ]
-    told = {problem.where for problem in problems}
+    reported = {problem.where for problem in problems}
     more = [*_of_selection(parameters), *_zeros(parameters)]
-    return problems + [problem for problem in more if problem.where not in told]
+    return problems + [problem for problem in more if problem.where not in reported]
 
 
 def _of_selection(parameters: Mapping[str, Any]) -> list[InputError]:

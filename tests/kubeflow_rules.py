@@ -192,7 +192,7 @@ class _Graphs:
             if name in found:
                 yield from self._typed(f"{place}.{name}", name, how, found[name])
             elif name in task.get("inputs", {}).get("parameters", {}):
-                continue  # told above; or left out, and so not there for what is inside
+                continue  # reported above, or omitted, so that nothing inside has it
             elif name == task.get("parameterIterator", {}).get("itemInput"):
                 continue
             elif not how.get("isOptional"):

@@ -121,7 +121,7 @@ class Containers:
         run: The run's folder.
         parameters: The run's parameters.
         temporary: A folder of this machine, which becomes the steps' temporary folder.
-        told_to_end: Set when the steps should end.
+        stop_requested: Set when the steps should end.
     """
 
     def __init__(
@@ -130,13 +130,13 @@ class Containers:
         run: Path,
         parameters: Mapping[str, Any],
         temporary: Path,
-        told_to_end: threading.Event,
+        stop_requested: threading.Event,
     ) -> None:
         self._image = image
         self._run = run
         self._parameters = parameters
         self._temporary = temporary
-        self._told_to_end = told_to_end
+        self._stop_requested = stop_requested
 
     def run(self, client: docker.DockerClient, image: str, command: list[str], **given: Any) -> int:
         """Run one step, with the signature of `kfp.local.docker_task_handler.run_docker_container`.
@@ -149,9 +149,11 @@ class Containers:
             self._image, command, environment=environment, **self._arguments()
         )
         ended = threading.Event()
-        threading.Thread(target=self._end_if_told, args=[container, ended], daemon=True).start()
+        threading.Thread(
+            target=self._end_if_requested, args=[container, ended], daemon=True
+        ).start()
         try:
-            if self._told_to_end.is_set():
+            if self._stop_requested.is_set():
                 return 1
             container.start()
             for line in _lines(container.logs(stream=True, follow=True)):
@@ -165,9 +167,9 @@ class Containers:
             ended.set()
             container.remove(force=True)
 
-    def _end_if_told(self, container: Any, ended: threading.Event) -> None:
+    def _end_if_requested(self, container: Any, ended: threading.Event) -> None:
         """Send the step SIGTERM, so that it can save, and kill it after a while."""
-        while not self._told_to_end.wait(0.2):
+        while not self._stop_requested.wait(0.2):
             if ended.is_set():
                 return
         with contextlib.suppress(Exception):  # it has already ended

@@ -116,7 +116,7 @@ def evaluate_model(
     evaluation = prepare(name, flags, split=split, runs_dir=runs_dir, output=output)
     with interruptible(), quiet_libraries(), followed("evaluate"):
         metrics = evaluation.score()
-    title, *rest = _told(metrics, evaluation)
+    title, *rest = _scores(metrics, evaluation)
     print("\n".join([clean(title), *(f"  {clean(line)}" for line in rest)]))
 
 
@@ -183,7 +183,7 @@ def _unwritable(folder: Path, reason: str) -> InputError:
     )
 
 
-def _told(metrics: Metrics, evaluation: Evaluation) -> list[str]:
+def _scores(metrics: Metrics, evaluation: Evaluation) -> list[str]:
     folder, dataset = evaluation.folder.absolute(), evaluation.given["dataset"]
     rerun = "" if evaluation.run is None else command_on("rerun", evaluation.run)
     rows = scores.lines(metrics) + verdict_rows(metrics.verdict, rerun)

@@ -85,52 +85,55 @@ class PlainScreen:
 
     def __init__(self) -> None:
         self._pace = Pace()
-        self._said_at = 0.0
-        self._said_percent = 0
+        self._printed_at = 0.0
+        self._printed_percent = 0
 
     def heading(self, text: str) -> None:
         """See `Screen`."""
-        self._say(text)
+        self._print(text)
 
     def started(self, step: str) -> None:
         """See `Screen`."""
         self._pace = Pace()
-        self._said_at = time.monotonic()
-        self._said_percent = 0
-        self._say(f"{step}: started")
+        self._printed_at = time.monotonic()
+        self._printed_percent = 0
+        self._print(f"{step}: started")
 
     def progress(self, step: str, done: int, total: int | None, unit: str, detail: str) -> None:
         """See `Screen`: a line for every 10 % that took at least a second, and every 30 s."""
         now = time.monotonic()
         rate = self._pace.rate(done, now)
         percent = 100 * done // total if total else 0
-        late = now - self._said_at >= SECONDS_BETWEEN_LINES
-        far = percent - self._said_percent >= _PERCENT_BETWEEN_LINES and now - self._said_at >= 1
+        late = now - self._printed_at >= SECONDS_BETWEEN_LINES
+        far = (
+            percent - self._printed_percent >= _PERCENT_BETWEEN_LINES
+            and now - self._printed_at >= 1
+        )
         if not (late or far) or done == total:
             return
-        self._said_at = now
-        self._said_percent = percent - percent % _PERCENT_BETWEEN_LINES
+        self._printed_at = now
+        self._printed_percent = percent - percent % _PERCENT_BETWEEN_LINES
         parts = [f"{done:,}/{total:,} {unit} ({percent} %)" if total else f"{done:,} {unit}"]
         if rate:
             parts.append(rate_text(rate, unit))
         if total and rate:
             parts.append(f"{duration((total - done) / rate)} left")
-        self._say(f"{step}: " + ", ".join(p for p in (*parts, detail) if p))
+        self._print(f"{step}: " + ", ".join(p for p in (*parts, detail) if p))
 
     def note(self, step: str, text: str) -> None:
         """See `Screen`."""
-        self._say(f"{step}: {text}")
+        self._print(f"{step}: {text}")
 
     def ended(self, step: str, outcome: str, remark: str) -> None:
         """See `Screen`."""
         if remark == FROM_CACHE:
-            self._say(f"{step}: {remark}")
+            self._print(f"{step}: {remark}")
         else:
-            self._say(f"{step}: {outcome}" + (f", {remark}" if remark else ""))
+            self._print(f"{step}: {outcome}" + (f", {remark}" if remark else ""))
 
     def summary(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """See `Screen`."""
-        self._say(title)
+        self._print(title)
         width = max(len(name) for name, _ in rows)
         for name, value in rows:
             print(f"  {clean(name):<{width}}  {clean(value)}")
@@ -139,7 +142,7 @@ class PlainScreen:
     def close(self) -> None:
         """See `Screen`."""
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         print(clean(text), flush=True)
 
 

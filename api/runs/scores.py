@@ -38,15 +38,15 @@ def headline(names: Iterable[str]) -> list[str]:
 
 def lines(metrics: Metrics) -> list[tuple[str, str]]:
     """Names and values of the most important metrics, with interval and baseline."""
-    told = []
+    found = []
     for name in headline(metrics.metrics):
         text = f"{metrics.metrics[name]:.4f}"
         if name in metrics.intervals:
             text += " (95 %: {:.4f} to {:.4f})".format(*metrics.intervals[name])
         if name in metrics.baseline:
             text += f", baseline {metrics.baseline[name]:.4f}"
-        told.append((name + metrics.about(name), text))
-    return told
+        found.append((name + metrics.about(name), text))
+    return found
 
 
 def of_run(folder: RunFolder) -> list[tuple[str, str]]:

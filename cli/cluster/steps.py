@@ -13,7 +13,7 @@ from kfp_finetune.cli.cluster.submit import Spec
 from kfp_finetune.cli.cluster.workflow import Node, Workflow
 
 # Argo's messages for pods that it ended because the workflow was terminated.
-_TOLD_TO_END = re.compile("deadline|shutdown|terminated", re.IGNORECASE)
+_ENDED_BY_CLUSTER = re.compile("deadline|shutdown|terminated", re.IGNORECASE)
 _FAILED = ("Failed", "Error")
 # Seconds that a pod may wait before a remedy is printed.
 LONG_WAIT = 60.0
@@ -268,7 +268,7 @@ def _state(
         return "cached", ""
     failed_driver = driver is not None and driver.phase in _FAILED
     if (whole is not None and whole.phase in _FAILED) or failed_driver:
-        ended = terminated and bool(_TOLD_TO_END.search(message))
+        ended = terminated and bool(_ENDED_BY_CLUSTER.search(message))
         return ("terminated" if ended else "failed"), message
     if whole is None or whole.phase in ("Omitted", "Skipped"):
         if driver is None or driver.phase in ("Omitted", "Skipped"):

@@ -338,21 +338,21 @@ def test_a_temperature_that_does_not_help_is_reported() -> None:
         after = found.before.model_copy(update={"ece": ece, "loss": loss})
         changed = found.model_copy(update={"before": before, "after": after})
         page = render_report(metrics.model_copy(update={"calibration": changed}), *others)
-        told = Outline(page).text
-        assert ("the calibration error is 0.400 with it and 0.300 without it" in told) == (
+        shown = Outline(page).text
+        assert ("the calibration error is 0.400 with it and 0.300 without it" in shown) == (
             ece > 0.3
         )
-        assert ("the log loss is 0.600 with it and 0.500 without it" in told) == (loss > 0.5)
-        assert ("the temperature does not help" in told) == (ece > 0.3 or loss > 0.5)
+        assert ("the log loss is 0.600 with it and 0.500 without it" in shown) == (loss > 0.5)
+        assert ("the temperature does not help" in shown) == (ece > 0.3 or loss > 0.5)
 
 
 def test_a_rejected_temperature_is_reported() -> None:
     metrics, *others = make_inputs(names_of(6))
     assert metrics.calibration is not None
-    told = "A temperature of 1.250 was fitted but is not used"
-    assert told not in Outline(render_report(metrics, *others)).text
+    shown = "A temperature of 1.250 was fitted but is not used"
+    assert shown not in Outline(render_report(metrics, *others)).text
     metrics.calibration.rejected_temperature = 1.25
-    assert told in Outline(render_report(metrics, *others)).text
+    assert shown in Outline(render_report(metrics, *others)).text
 
 
 def test_data_and_environment_are_read_by_people() -> None:
@@ -533,8 +533,8 @@ def test_a_browser_finds_no_error_no_request_and_nothing_too_wide(
         assert order == [
             inputs[0].label_names[i] for i in by_errors(np.array(inputs[0].confusion_matrix))
         ]
-        told = chromium.hover("#matrix svg", 0.003, 0.003, ".corner")
-        assert f"true: {order[0]}\npredicted: {order[0]}" in told
+        shown = chromium.hover("#matrix svg", 0.003, 0.003, ".corner")
+        assert f"true: {order[0]}\npredicted: {order[0]}" in shown
     if 'id="calibration"' in page:
         assert "were correct" in chromium.hover(".hover:last-of-type", 0.5, 0.5)
     if 'id="per-class"' in page:

@@ -33,10 +33,10 @@ from tests.evaluate.inputs import make_inputs, names_of
 def test_the_command_describes_the_same_optimizer(given: dict[str, Any]) -> None:
     model = make_inputs(names_of(2), steps_per_epoch=47)[1]
     optimizer = build_optimizer_config(model.num_train_steps, **given)
-    told = finetune.Parameters(base_model="m", seed=7).all_changed(
+    changes = finetune.Parameters(base_model="m", seed=7).all_changed(
         {"dataset": "it's here"}, optimizer.parameters
     )
-    model = model.model_copy(update={"optimizer": optimizer, "parameters": told})
+    model = model.model_copy(update={"optimizer": optimizer, "parameters": changes})
     program, subcommand, *words = shlex.split(" ".join(command(model)))
     assert (program, subcommand) == ("kfp-finetune", "run")
     known = {p.option: p for p in parameters.load(catalog.PIPELINES["finetune"].definition)}
@@ -67,8 +67,8 @@ def test_a_step_has_the_defaults_of_the_pipeline(pipeline: str, step: Any) -> No
 def test_a_password_in_a_uri_is_not_printed() -> None:
     metrics, model, log, dataset = make_inputs(names_of(2))
     secret = {"dataset": "https://me:hunter2@example.org/data.csv?token=hunter2"}
-    told = {"model": "m", "test_dataset": "https://me:hunter2@example.org/data.csv", **secret}
-    kept = changed(told, load_data.Parameters)
+    given = {"model": "m", "test_dataset": "https://me:hunter2@example.org/data.csv", **secret}
+    kept = changed(given, load_data.Parameters)
     assert kept["dataset"] == kept["test_dataset"] == "https://example.org/data.csv"
     model = model.model_copy(update={"parameters": kept})
     page = render_report(

@@ -68,8 +68,8 @@ def test_the_page_shows_entity_outcomes(page: str) -> None:
     text = Outline(page).text
     assert "F1 is 0.375" in text and "8 entities in 4 test sentences" in text
     assert "Of the entities seen in training, 25.0% were found." in text
-    for told in ("missed", "→ person", "Ada"):
-        assert told in text
+    for shown in ("missed", "→ person", "Ada"):
+        assert shown in text
     for kind in ("correct", "wrong_type", "wrong_boundary", "wrong_both", "missed", "spurious"):
         assert f'<mark class="{kind}">' in page
 

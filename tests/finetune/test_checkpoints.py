@@ -280,7 +280,7 @@ def cut_off(folder: Path) -> None:
     (folder / "checkpoint.json").unlink()
 
 
-def test_damaged_checkpoints_are_told_and_the_one_before_them_used(
+def test_damaged_checkpoints_are_reported_and_the_previous_one_is_used(
     whole: dict[str, Any],
     tiny_data: Path,
     tiny_model: Path,
@@ -349,7 +349,7 @@ def refused(run: Run, **saved: Any) -> str:
     return str(error.value)
 
 
-def test_what_differs_is_said_and_not_resumed_unless_asked(
+def test_a_differing_checkpoint_is_reported_and_resumed_only_if_asked(
     killed: Run,
     tiny_data: Path,
     tiny_model: Path,
@@ -533,7 +533,7 @@ def test_a_directory_is_one_runs_at_a_time(tmp_path: Path, monkeypatch: pytest.M
         pass
 
 
-def test_a_directory_that_cannot_be_written_is_told_before_training(
+def test_an_unwritable_directory_is_reported_before_training(
     tiny_data: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -601,7 +601,7 @@ def test_two_runs_do_not_share_a_bucket_directory(
         pass
 
 
-def test_a_bucket_that_is_not_there_is_told_before_training(
+def test_a_missing_bucket_is_reported_before_training(
     s3: Bucket, tiny_data: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     run = Run(tmp_path, tiny_data, tiny_model, saved={"checkpoint_dir": "s3://nowhere/run"})

@@ -334,7 +334,7 @@ def test_a_killed_chief_ends_training_which_can_be_resumed(
 
 
 @pytest.mark.slow
-def test_workers_that_are_given_different_things_are_told(
+def test_workers_with_different_inputs_are_reported(
     tiny_data: Path, plain_model: Path, tmp_path: Path
 ) -> None:
     spec = {"data": tiny_data, "model": plain_model, "saved": {"checkpoint_dir": None}}

@@ -1,4 +1,4 @@
-"""Delimited files: every row is read, or said to be a problem, whatever the quotes do."""
+"""Delimited files: every row is read, or reported as a problem, whatever the quotes do."""
 
 from __future__ import annotations
 
@@ -329,17 +329,17 @@ def test_every_line_end_in_every_encoding(end: str, encoding: str, tmp_path: Pat
         ("a;b,label\nc;d,x\n", ",", None),
     ],
 )
-def test_the_delimiter_is_found_and_said(
+def test_the_delimiter_is_detected_and_printed(
     content: str, delimiter: str, note: str | None, tmp_path: Path
 ) -> None:
     path = tmp_path / "data.csv"
     found = read(path, content)
     assert list(found[0])[1] == "label"
-    said = (
+    printed = (
         f"data.csv is read with a {note} as delimiter: every row then has the same number of cells"
         " as the header"
     )
-    assert notes(path) == ([said] if note else [])
+    assert notes(path) == ([printed] if note else [])
     assert read(path, content, delimiter=delimiter) == found
 
 
@@ -350,7 +350,7 @@ def test_a_delimiter_can_be_named(word: str, tmp_path: Path) -> None:
     ]
 
 
-def test_columns_that_share_a_name_are_told_apart(tmp_path: Path) -> None:
+def test_columns_with_the_same_name_are_numbered(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     assert read(path, ",null,null,null_2\n1,2,3,4\n") == [
         {"column_1": "1", "null": "2", "null_3": "3", "null_2": "4"}

@@ -170,9 +170,9 @@ def test_all_problems_are_reported_in_the_order_of_the_parameters() -> None:
         )
     problems = caught.value.problems
     order = [p.name for p in load(find("finetune").definition)]
-    told = [problem.where for problem in problems]
-    assert sorted(told, key=order.index) == told
-    assert set(told) == {
+    reported = [problem.where for problem in problems]
+    assert sorted(reported, key=order.index) == reported
+    assert set(reported) == {
         "test_fraction", "quoting", "batch_size", "lr_scheduler_type", "optimizer",
         "checkpoints_to_keep", "early_stopping_patience", "metric_for_best_model",
     }  # fmt: skip

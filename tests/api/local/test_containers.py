@@ -129,17 +129,17 @@ def test_nothing_goes_on_when_the_command_has_ended(
 
 @pytest.mark.slow
 def test_a_terminated_step_may_save(client: docker.DockerClient, tmp_path: Path) -> None:
-    """As finetune does: it is told, though the container's first process is KFP's shell."""
+    """As finetune does: it is signalled, though the container's first process is KFP's shell."""
     script = (
         "import signal, pathlib, time\n"
         "def save(*_): pathlib.Path('saved').write_text('yes'); raise SystemExit(143)\n"
         "signal.signal(signal.SIGTERM, save); print('ready', flush=True); time.sleep(600)"
     )
-    run, told = tmp_path / "run", threading.Event()
+    run, requested = tmp_path / "run", threading.Event()
     for folder in (run, tmp_path / "temporary"):
         folder.mkdir()
-    threading.Timer(4, told.set).start()
-    containers = Containers(client.images.get(IMAGE).id, run, {}, tmp_path / "temporary", told)
+    threading.Timer(4, requested.set).start()
+    containers = Containers(client.images.get(IMAGE).id, run, {}, tmp_path / "temporary", requested)
     command = ["sh", "-ec", f'cd {run}; python3 -c "{script}"; exit $?']
     assert containers.run(client, IMAGE, command) == 143
     assert (run / "saved").read_text() == "yes"
