@@ -7,6 +7,7 @@ the reference get them from here, so that none of them can differ from the pipel
 from __future__ import annotations
 
 import difflib
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -282,12 +283,17 @@ def _check_value(parameter: Parameter, value: Any, where: str) -> Any:
             pass
     if type(value) is kind:
         return value
-    quote = kind is str and not isinstance(value, list | dict)
+    remedy = "change its value"
+    if kind is str and isinstance(value, dict):
+        text = json.dumps(value, ensure_ascii=False, default=str)
+        remedy = f"write it as text: {parameter.name}: '{text}'"
+    elif kind is str and not isinstance(value, list):
+        remedy = f'put it in quotes: {parameter.name}: "{value}"'
     raise InputError(
         f"{parameter.name} is {value!r}",
         where=f"{where}, {parameter.name}",
         expected=_TYPE_NAMES[kind],
-        remedy=f'put it in quotes: {parameter.name}: "{value}"' if quote else "change its value",
+        remedy=remedy,
     )
 
 

@@ -98,6 +98,9 @@ def test_urls_and_paths_are_distinguished(tmp_path: Path) -> None:
         ("text_column: no", "text_column is False\n  where:    {file}, text_column\n"
          '  expected: text\n  remedy:   put it in quotes: text_column: "False"'),
         ("text_column: [a]", "text_column is ['a']"),
+        ("text_column:\n  spam: 5\n  1: 2", "text_column is {{'spam': 5, 1: 2}}\n"
+         "  where:    {file}, text_column\n  expected: text\n"
+         """  remedy:   write it as text: text_column: '{{"spam": 5, "1": 2}}'"""),
         ("max_length: 9007199254740993", "max_length is 9007199254740993\n"),
         ("- a", "the file contains a list"),
         ("? [a]\n: 1", "the file is not valid YAML: found unhashable key\n"),
