@@ -1,4 +1,4 @@
-"""The rows of every update: a pure function of the plan, the seed and the epoch.
+"""The rows of every step: a pure function of the plan, the seed and the epoch.
 
 Rows of similar length share a batch, so that there is little padding, and the order stays random:
 an epoch's rows are shuffled, divided into windows of many batches and sorted by length within each

@@ -88,9 +88,9 @@ def _style(place: int) -> str:
 def _rates(best: Sequence[tuple[Any, Trial]]) -> dict[str, Any] | None:
     lines = []
     for place, (candidate, trial) in enumerate(best):
-        updates = [r for r in trial.log if "learning_rate" in r]
-        steps = np.array([r["step"] for r in updates])
-        rates = np.array([r["learning_rate"] for r in updates])
+        logged = [r for r in trial.log if "learning_rate" in r]
+        steps = np.array([r["step"] for r in logged])
+        rates = np.array([r["learning_rate"] for r in logged])
         chosen = thin(rates, limit=_FEW_POINTS)
         lines.append(Series(candidate.name, steps[chosen], rates[chosen], _style(place)))
     # The rate of a diverged trial may be so high that the others would be invisible.
