@@ -1,4 +1,4 @@
-"""Groups of runs that can be compared: one task and one dataset, the best run first."""
+"""Groups of runs that can be compared: one task, dataset and positive label, the best run first."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ STARTED = "started"
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one task on one dataset.
+    """Runs of one task on one dataset, whose scores mean the same.
 
     Attributes:
-        task: The task, or the problem type if it is known.
+        task: The task, or the problem type if it is known, and the positive label if there is one.
         dataset: The dataset, without secrets.
         sort: The metric by which the runs are sorted; empty: the newest is first.
         runs: The runs, sorted.
@@ -87,7 +87,9 @@ def task_of_run(folder: RunFolder) -> str:
 def _key(folder: RunFolder) -> tuple[str, str, str]:
     parameters, kind = folder.record.parameters, _problem_type(folder)
     task = str(parameters.get("task") or DEFAULT_TASK)
-    return task, without_secrets(str(parameters.get("dataset"))), kind.name if kind else ""
+    positive = parameters.get("positive_label")
+    name = (kind.name + (f", positive label {positive}" if positive else "")) if kind else ""
+    return task, without_secrets(str(parameters.get("dataset"))), name
 
 
 def _problem_type(folder: RunFolder) -> ProblemType | None:

@@ -147,6 +147,16 @@ def test_tasks_and_data_sets_have_tables_of_their_own(filled: Cli) -> None:
     assert tables["data.csv: text-classification"][1] == ["killed"]  # it may be of either
 
 
+def test_the_f1_of_one_positive_label_is_not_ranked_with_that_of_another(filled: Cli) -> None:
+    for name, label in (("first", "ham"), ("second", "spam")):
+        parameters = filled.record(name)["parameters"] | {"positive_label": label}
+        change(filled, name, parameters=parameters, metrics={"accuracy": 0.9, "f1": 0.9})
+    out = filled("runs")[1]
+    for name, label in (("first", "ham"), ("second", "spam")):
+        heading = f"data.csv: single_label_classification, positive label {label}\n"
+        assert names(out.partition(heading)[2]) == [name]
+
+
 def test_the_newer_of_equal_runs_comes_first_and_undefined_metrics_last(filled: Cli) -> None:
     change(filled, "first", metrics={"accuracy": 0.8})
     change(filled, "failed", metrics={"accuracy": float("nan")})
