@@ -21,6 +21,7 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.local.processes import Interrupted, interruptible
 from kfp_finetune.pipelines.catalog import Pipeline
+from kfp_finetune.pipelines.checks import check_settings
 from kfp_finetune.progress.display import make_screen
 from kfp_finetune.progress.lines import Screen, duration
 from kfp_finetune.progress.summary import shown, summary
@@ -42,6 +43,7 @@ def submit(
         ClusterError: If the cluster or the run fails.
     """
     screen = make_screen()
+    check_settings(pipeline.name, values)  # before connecting: a wrong value is reported first
     spec = submitting.compiled_spec(pipeline, platform)
     cluster = Cluster(connection)
     arguments = submitting.prepare(pipeline, values, platform, submission, screen.heading)

@@ -135,3 +135,13 @@ def test_namespaces(kubeflow: Kubeflow, cli: Cli) -> None:
     code, _, err = cli("status", "one", "--namespace", "yours")
     assert (code, "permission denied: HTTP 403" in err) == (2, True)
     assert f"where:    {cli.host}, namespace yours" in err
+
+
+def test_wrong_parameters_are_reported_before_the_cluster_is_asked(
+    kubeflow: Kubeflow, submit: Callable[..., tuple[int, str, str]]
+) -> None:
+    kubeflow.failures = ["drop"] * 9
+    code, out, err = submit("--batch-size", "0")
+    assert (code, out) == (2, "")
+    assert "batch_size" in err and "cannot be reached" not in err
+    assert not kubeflow.asked
