@@ -21,7 +21,6 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.local.processes import Interrupted, interruptible
 from kfp_finetune.pipelines.catalog import Pipeline
-from kfp_finetune.pipelines.checks import check_settings
 from kfp_finetune.progress.display import make_screen
 from kfp_finetune.progress.lines import Screen, duration
 from kfp_finetune.progress.summary import shown, summary
@@ -43,10 +42,10 @@ def submit(
         ClusterError: If the cluster or the run fails.
     """
     screen = make_screen()
-    check_settings(pipeline.name, values)  # before connecting: a wrong value is reported first
+    submitting.check(pipeline, values, submission)  # first: it needs no connection
     spec = submitting.compiled_spec(pipeline, platform)
     cluster = Cluster(connection)
-    arguments = submitting.prepare(pipeline, values, platform, submission, screen.heading)
+    arguments = submitting.prepare(values, platform, submission, screen.heading)
     start(cluster, arguments, spec, submission, screen, waits=waits)
 
 

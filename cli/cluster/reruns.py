@@ -86,7 +86,8 @@ def rerun(
     if record is None and run is not None:
         verdict = verdict_of(cluster, run)
     after |= earlier_runs(verdict, changes, pipeline)
-    arguments = submitting.prepare(pipeline, after, platform, submission, screen.heading)
+    submitting.check(pipeline, after, submission)
+    arguments = submitting.prepare(after, platform, submission, screen.heading)
     kept = kept_choices(
         lambda: record.chosen if record is not None else _chosen(cluster, run, screen.heading),
         before,

@@ -109,18 +109,28 @@ class Spec:
         return Spec(pipeline, self.platform)
 
 
+def check(pipeline: Pipeline, parameters: Mapping[str, Any], submission: Submission) -> None:
+    """Check the parameters, without files or the cluster.
+
+    Raises:
+        InputError: If something is wrong.
+    """
+    check_settings(pipeline.name, parameters)
+    if submission.cron is not None:
+        _check_recurring(parameters)
+
+
 def prepare(
-    pipeline: Pipeline,
     parameters: Mapping[str, Any],
     platform: Platform,
     submission: Submission,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Check the parameters, and upload local data.
+    """Upload local data, and complete the parameters.
 
     Args:
-        pipeline: The pipeline.
-        parameters: A value for every parameter except the fingerprints; None if it is unset.
+        parameters: A value for every parameter except the fingerprints, as `check` accepts them;
+            None if it is unset.
         platform: Resources of the steps.
         submission: The settings of the submission.
         say: Called with a line for each action.
@@ -131,9 +141,6 @@ def prepare(
     Raises:
         InputError: If something is wrong.
     """
-    check_settings(pipeline.name, parameters)
-    if submission.cron is not None:
-        _check_recurring(parameters)
     readable = [*platform.mounts("finetune"), sample.folder()]
     staged = stage(sample.on_this_disk(parameters), submission.stage_uri, readable, say)
     if from_hub := [f"{name} {staged[name]}" for name in _ON_HUB if _is_hub_id(staged.get(name))]:
