@@ -25,6 +25,12 @@ def stripped(text: str) -> str:
     return text
 
 
+def visible(name: str) -> str:
+    """A name in quotes; one that looks like another also with its character codes."""
+    shown = ascii(name)
+    return repr(name) if name.isascii() or not name.isprintable() else f"{name!r} = {shown}"
+
+
 def warn_of_spelling(rows: Mapping[str, int]) -> list[str]:
     """Warn of names that may be one label in two spellings, or not a label at all.
 
@@ -41,7 +47,7 @@ def warn_of_spelling(rows: Mapping[str, int]) -> list[str]:
     warnings = []
     if twins:
         shown = "; ".join(
-            " and ".join(f"{_visible(name)} ({rows[name]:,})" for name in names)
+            " and ".join(f"{visible(name)} ({rows[name]:,})" for name in names)
             for names in twins[:_SHOWN]
         )
         more = f"; and {len(twins) - _SHOWN:,} more" if len(twins) > _SHOWN else ""
@@ -65,9 +71,3 @@ def _marks(rows: Mapping[str, int]) -> list[str]:
     if "-1" in rows and len(numbers) == len(rows) - 1 and numbers != {"0", "1"}:
         marks.append("-1")
     return marks
-
-
-def _visible(name: str) -> str:
-    """A name in quotes; one that looks like another also with its character codes."""
-    shown = ascii(name)
-    return repr(name) if name.isascii() or not name.isprintable() else f"{name!r} = {shown}"

@@ -5,7 +5,6 @@ Nothing here needs numpy or TensorFlow, so that the light client checks paramete
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,8 @@ from kfp_finetune.components.tasks.class_weights import NONE, named_weights
 
 if TYPE_CHECKING:
     from kfp_finetune.components.tasks.problem_type import ProblemType
+
+_MOST_GAMMA = 10  # the paper tries 0 to 5; with large ones, (1 - p)^gamma is 0 in float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +93,12 @@ class LossParameters:
         ]
 
     def _of_focus(self) -> list[InputError]:
-        if not 0 <= self.focal_gamma < math.inf:
+        if not 0 <= self.focal_gamma <= _MOST_GAMMA:
             return [
                 InputError(
                     f"focal_gamma is {self.focal_gamma:g}",
                     where="focal_gamma",
-                    expected="a number of at least 0; 2 is usual",
+                    expected=f"a number from 0 to {_MOST_GAMMA}; 2 is usual",
                     remedy="--focal-gamma 2",
                 )
             ]

@@ -78,6 +78,7 @@ def test_valid_parameters_pass(given: dict[str, Any]) -> None:
         ({"label_smoothing_factor": 1.0}, "label_smoothing_factor"),
         ({"class_weights": "equal"}, "class_weights"),
         ({"focal_gamma": -1.0}, "focal_gamma"),
+        ({"focal_gamma": 11.0}, "focal_gamma"),
         ({"positive_label": "spam", "problem_type": "regression"}, "positive_label"),
         (
             {"positive_label": "spam", "problem_type": "multi_label_classification"},

@@ -180,7 +180,7 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
             "  remedy:   --label-smoothing-factor 0.1\n"
             "focal_gamma is -1\n"
             "  where:    focal_gamma\n"
-            "  expected: a number of at least 0; 2 is usual\n"
+            "  expected: a number from 0 to 10; 2 is usual\n"
             "  remedy:   --focal-gamma 2\n"
             "unknown class_weights 'balance'\n"
             "  where:    class_weights\n"

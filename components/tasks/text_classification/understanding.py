@@ -20,7 +20,7 @@ from kfp_finetune.components.tasks.label_names import (
     rows_of_names,
     unnamed_marks,
 )
-from kfp_finetune.components.tasks.label_spelling import stripped, warn_of_spelling
+from kfp_finetune.components.tasks.label_spelling import stripped, visible, warn_of_spelling
 from kfp_finetune.components.tasks.labels import FLAG, LabelContext, Labels
 from kfp_finetune.components.tasks.text_classification.cells import Cells, number_of, read_cells
 from kfp_finetune.components.tasks.text_classification.indicator_columns import (
@@ -171,14 +171,15 @@ def _stripped(
         for i, value in enumerate(values)
         if isinstance(value, str) and value not in known and (text := stripped(value)) != value
     }
-    for i, text in changed.items():
-        values[i] = text or None
     rows = sum(counts[i] for i in changed)
     if not rows:
         return values, []
+    example = visible(values[next(iter(changed))])
+    for i, text in changed.items():
+        values[i] = text or None
     return values, [
         f"white space at the ends of the labels of {counted(rows, 'row')} is ignored, as in"
-        f" {next(iter(changed.values()))!r}"
+        f" {example}"
     ]
 
 
