@@ -57,7 +57,7 @@ _METRICS = {
     "f1": "Harmonic mean of precision and recall.",
     "hamming_loss": "Share of wrong decisions over all texts and labels.",
     "loss": "Mean loss: cross-entropy, binary cross-entropy or squared error.",
-    "macro_f1": "Mean F1 over labels or entity types.",
+    "macro_f1": "Mean F1 over the labels or entity types that occur or are predicted.",
     "macro_precision": "Mean precision over the labels.",
     "macro_recall": "Mean recall over the labels.",
     "mae": "Mean absolute error, in the unit of the labels.",

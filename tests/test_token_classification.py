@@ -14,6 +14,7 @@ from tests import tiny
 from tests.commands import call, call_here
 
 RUN = ["--model", "model", "--max-length", "16", "--learning-rate", "5e-3", "--seed", "1"]
+BEST = ["--load-best-model-at-end", "--metric-for-best-model", "macro_f1"]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.write_conll(folder / "train.conll", tiny.sentences(200))
     tiny.write_conll(folder / "other.conll", tiny.sentences(40, seed=9))
     arguments = ["--dataset", "train.conll", *RUN, "--num-train-epochs", "8", "--name", "ner"]
-    done = call(folder, "run", *arguments, "--checkpoint-every-steps", "10")
+    done = call(folder, "run", *arguments, "--checkpoint-every-steps", "10", *BEST)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -39,7 +40,10 @@ def test_a_run_learns_entities(folder: Path) -> None:
     rates = [r["learning_rate"] for r in log if "learning_rate" in r]
     expected = 5e-3 * (1 - np.arange(model.num_train_steps) / model.num_train_steps)
     np.testing.assert_allclose(rates, expected, rtol=1e-5)
-    assert {"loss", "f1", "accuracy"} == set(model.validation_metrics)
+    assert {"loss", "f1", "accuracy", "macro_f1"} == set(model.validation_metrics)
+    checks = {r["step"]: r["validation"]["macro_f1"] for r in log if "validation" in r}
+    assert model.best_step == min(step for step, f1 in checks.items() if f1 == max(checks.values()))
+    assert model.validation_metrics["macro_f1"] == max(checks.values())
     found = metrics_artifact.read(folder / "runs/ner" / record["artifacts"]["metrics_json"])
     assert [scores.label for scores in found.per_class] == ["payment", "place"]
     assert "Entity outcomes" in (folder / "runs/ner/report.html").read_text()

@@ -9,30 +9,59 @@ import tensorflow as tf
 from keras import metrics
 
 Marks = Callable[[Any, Any], tuple[Any, Any]]
+Average = Literal["micro", "macro"] | int
 
 
-class F1(metrics.Metric):
+class CountedF1(metrics.Metric):
+    """F1 of what a subclass counts for every label.
+
+    Args:
+        name: The metric's name.
+        average: "micro": over all decisions together. "macro": the mean over the labels that occur
+            or are predicted, so that a rare label counts as much as a frequent one. A number: that
+            label alone.
+        num_labels: Number of labels.
+    """
+
+    def __init__(self, name: str, average: Average, num_labels: int) -> None:
+        super().__init__(name=name)
+        self._average = average
+        self._right, self._true, self._given = (
+            self.add_weight(name=name, shape=(num_labels,), initializer="zeros")
+            for name in ("right", "true", "given")
+        )
+
+    def count(self, right: Any, true: Any, given: Any) -> None:
+        """Add what is correct, what is true and what is predicted, each of shape [labels]."""
+        self._right.assign_add(right)
+        self._true.assign_add(true)
+        self._given.assign_add(given)
+
+    def result(self) -> Any:
+        """2 × correct ÷ (true + predicted), averaged; 0 if there are none."""
+        right, both = 2 * self._right, self._true + self._given
+        if isinstance(self._average, int):
+            return tf.math.divide_no_nan(right[self._average], both[self._average])
+        if self._average == "micro":
+            return tf.math.divide_no_nan(tf.reduce_sum(right), tf.reduce_sum(both))
+        occurring = tf.reduce_sum(tf.cast(both > 0, tf.float32))
+        f1 = tf.math.divide_no_nan(right, both)
+        return tf.math.divide_no_nan(tf.reduce_sum(f1), occurring)
+
+
+class F1(CountedF1):
     """F1 over labels from logits, as `metrics.json` has it where no threshold was fitted.
 
     Args:
-        average: "micro": over all decisions together. "macro": the mean over the labels that occur
-            or are predicted, so that a rare label counts as much as a frequent one. A number: that
-            label alone. It names the metric, `micro_f1`, `macro_f1` or `f1`.
+        average: As of `CountedF1`. It names the metric, `micro_f1`, `macro_f1` or `f1`.
         num_labels: Number of labels.
         marks: The true and the predicted labels of a batch as 0 or 1, `one_label` or
             `several_labels`.
     """
 
-    def __init__(
-        self, average: Literal["micro", "macro"] | int, num_labels: int, marks: Marks
-    ) -> None:
-        super().__init__(name="f1" if isinstance(average, int) else f"{average}_f1")
-        self._average = average
+    def __init__(self, average: Average, num_labels: int, marks: Marks) -> None:
+        super().__init__("f1" if isinstance(average, int) else f"{average}_f1", average, num_labels)
         self._marks = marks
-        self._right, self._true, self._given = (
-            self.add_weight(name=name, shape=(num_labels,), initializer="zeros")
-            for name in ("right", "true", "given")
-        )
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Count a batch.
@@ -46,23 +75,12 @@ class F1(metrics.Metric):
         if sample_weight is not None:
             counted = tf.cast(tf.cast(sample_weight, tf.float32) > 0, tf.float32)[..., tf.newaxis]
             true, given = true * counted, given * counted
-        for total, values in (
-            (self._right, true * given),
-            (self._true, true),
-            (self._given, given),
-        ):
-            total.assign_add(tf.reduce_sum(values, axis=list(range(len(values.shape) - 1))))
-
-    def result(self) -> Any:
-        """2 × correct ÷ (true + predicted), averaged; 0 if there are none."""
-        right, both = 2 * self._right, self._true + self._given
-        if isinstance(self._average, int):
-            return tf.math.divide_no_nan(right[self._average], both[self._average])
-        if self._average == "micro":
-            return tf.math.divide_no_nan(tf.reduce_sum(right), tf.reduce_sum(both))
-        occurring = tf.reduce_sum(tf.cast(both > 0, tf.float32))
-        f1 = tf.math.divide_no_nan(right, both)
-        return tf.math.divide_no_nan(tf.reduce_sum(f1), occurring)
+        self.count(
+            *(
+                tf.reduce_sum(values, axis=list(range(len(values.shape) - 1)))
+                for values in (true * given, true, given)
+            )
+        )
 
 
 def one_label(ids: Any, logits: Any) -> tuple[Any, Any]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -57,6 +58,7 @@ def test_scores_equal_seqeval(tmp_path: Path) -> None:
         for name in ("precision", "recall"):
             assert metrics.metrics[name] == pytest.approx(answer["micro avg"][name])
         assert metrics.metrics["f1"] == pytest.approx(answer["micro avg"]["f1-score"])
+        assert metrics.metrics["macro_f1"] == pytest.approx(answer["macro avg"]["f1-score"])
         for scores in metrics.per_class:
             of_type = answer.get(scores.label, {"support": 0, "f1-score": 0})
             assert (scores.support, scores.f1) == pytest.approx(
@@ -64,11 +66,12 @@ def test_scores_equal_seqeval(tmp_path: Path) -> None:
             )
 
 
-def test_the_training_metric_equals_the_score() -> None:
+@pytest.mark.parametrize("average", ["micro", "macro"])
+def test_the_training_metric_equals_the_score(average: Literal["micro", "macro"]) -> None:
     """In batches with gaps between the words, and with padding rows."""
     random = np.random.default_rng(2)
     for _ in range(30):
-        metric = EntityF1(NAMES)
+        metric = EntityF1(NAMES, average)
         sentences = random_sentences(random, 12)
         for at in range(0, 12, 4):
             part = sentences[at : at + 4]
@@ -82,8 +85,34 @@ def test_the_training_metric_equals_the_score() -> None:
                 logits[row, places, [NAMES.index(tag) for tag in s.predicted]] += 9
                 weights[row, places] = 1
             metric.update_state(labels, logits, weights)
-        expected = entity_tally(sentences).overall()["f1"]
+        expected = entity_tally(sentences, NAMES).overall()[metric.name]
         assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
+
+
+def test_macro_f1_is_the_mean_over_the_types_that_occur_or_are_predicted() -> None:
+    """As seqeval's macro average: person 2/3, place 0 (only predicted), org 0 (only in the data).
+
+    The fourth type is absent, and does not lower the mean.
+    """
+    names = iob2_names(["absent", "org", "person", "place"])
+    made = [
+        sentence(["B-person", "O", "B-org", "I-org"], ["B-person", "O", "B-person", "I-person"]),
+        sentence(["O", "B-org", "O"], ["B-place", "B-place", "I-place"]),
+    ]
+    metrics = measure_entities(made, names, "test", set(), with_texts=False)
+    by_type = {scores.label: (scores.f1, scores.support) for scores in metrics.per_class}
+    f1 = pytest.approx(2 * 1 / (1 + 2))
+    assert by_type == {"absent": (0, 0), "org": (0, 2), "person": (f1, 1), "place": (0, 0)}
+    assert metrics.metrics["macro_f1"] == pytest.approx((2 / 3 + 0 + 0) / 3)
+    low, high = metrics.intervals["macro_f1"]
+    assert 0 <= low <= metrics.metrics["macro_f1"] <= high
+    outside = entity_tally([sentence(["O"], ["O"])], names).overall()
+    assert outside["macro_f1"] == 0
+
+
+def test_only_words_are_scored_where_no_tag_marks_entities() -> None:
+    scores = entity_tally([sentence(["NOUN", "VERB"], ["NOUN", "NOUN"])], ["NOUN", "VERB"])
+    assert scores.overall() == {"accuracy": 0.5, "loss": 0.5}
 
 
 TAGS = st.lists(st.sampled_from(NAMES), min_size=6, max_size=6)

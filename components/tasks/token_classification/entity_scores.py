@@ -19,7 +19,7 @@ from kfp_finetune.components.artifacts.metrics import (
 from kfp_finetune.components.tasks.scores.tally import Tally, share, stack
 from kfp_finetune.components.tasks.token_classification.decoding import Entity, entities
 from kfp_finetune.components.tasks.token_classification.sentences import Sentence
-from kfp_finetune.components.tasks.token_classification.tags import OUTSIDE
+from kfp_finetune.components.tasks.token_classification.tags import OUTSIDE, parse
 
 MOST_SENTENCES = 20
 _MOST_WORDS = 80
@@ -46,15 +46,15 @@ def measure_entities(
         with_texts: Whether sentences are shown.
 
     Returns:
-        Scalars `precision`, `recall` and `f1` over all entities, `macro_f1` (the mean over the
-        types that occur or are predicted), `accuracy` and `loss` of words,
-        `outside_baseline_accuracy` (that of always predicting O) and, with training data,
+        Scalars `precision`, `recall` and `f1` over all entities, `macro_f1` (the mean F1 of the
+        types that occur or are predicted, as seqeval's macro average), `accuracy` and `loss` of
+        words, `outside_baseline_accuracy` (that of always predicting O) and, with training data,
         `seen_recall` and `unseen_recall`: of entities that occur in it, and of entities unseen in
         training. Scores by type, the confusion matrix of words, outcomes, and sentences to read.
     """
-    tally = entity_tally(sentences)
+    tally = entity_tally(sentences, label_names)
     metrics = tally.overall()
-    kinds = sorted({name[2:] for name in label_names if name != OUTSIDE})
+    kinds = _kinds(label_names)
     errors = {kind: EntityErrors(label=kind) for kind in kinds}
     marked: list[list[tuple[float, Sentence, list[MarkedSpan]]]] = [[], []]
     seen: Counter[bool] = Counter()
@@ -78,9 +78,6 @@ def measure_entities(
         if wrong or missed:
             surest = _surest(sentence, wrong or missed)
             marked[not wrong].append((surest, sentence, spans))
-    per_class = [_scores(errors[kind]) for kind in kinds]
-    occurring = [s.f1 for s in per_class if s.support or errors[s.label].predicted]
-    metrics["macro_f1"] = float(np.mean(occurring)) if occurring else 0.0
     tags = [tag for sentence in sentences for tag in sentence.tags]
     metrics["outside_baseline_accuracy"] = tags.count(OUTSIDE) / len(tags)
     for name, is_seen in (("seen_recall", True), ("unseen_recall", False)):
@@ -97,7 +94,7 @@ def measure_entities(
             "f1": 0.0,
             "loss": float(-(frequencies * np.log(frequencies)).sum()),
         },
-        per_class=per_class,
+        per_class=[_scores(errors[kind]) for kind in kinds],
         confusion_matrix=confusion_matrix(
             tags, [tag for s in sentences for tag in s.predicted], labels=label_names
         ).tolist(),
@@ -107,26 +104,40 @@ def measure_entities(
     )
 
 
-def entity_tally(sentences: Sequence[Sentence]) -> Tally:
-    """Precision, recall and F1 of entities, accuracy and loss of words, of any weighting."""
-    rows = []
-    for sentence in sentences:
+def entity_tally(sentences: Sequence[Sentence], label_names: Sequence[str]) -> Tally:
+    """Precision, recall and F1 of entities, accuracy and loss of words, of any weighting.
+
+    Args:
+        sentences: Sentences of the split, at least one.
+        label_names: The tags, as the model has them. Where none marks entities, only words are
+            scored.
+    """
+    kinds = _kinds(label_names)
+    rows = np.zeros((len(sentences), 3 * len(kinds) + 3))
+    for row, sentence in zip(rows, sentences, strict=True):
         true, given = set(entities(sentence.tags)), set(entities(sentence.predicted))
+        for i, found in enumerate((true & given, given, true)):
+            for _, _, kind in found:
+                row[i * len(kinds) + kinds.index(kind)] += 1
         right = sum(map(str.__eq__, sentence.tags, sentence.predicted))
-        words = len(sentence.words)
-        rows.append([len(true & given), len(given), len(true), right, words, sentence.loss])
+        row[-3:] = right, len(sentence.words), sentence.loss
 
     def scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
-        both, given, true, right, words, loss = sums.T
+        right, words, loss = sums[:, -3:].T
+        of_words = {"accuracy": share(right, words), "loss": share(loss, words)}
+        if not kinds:
+            return of_words
+        both, given, true = np.split(sums[:, :-3], 3, axis=1)
+        f1 = share(2 * both, given + true)
+        both_all, given_all, true_all = (part.sum(axis=1) for part in (both, given, true))
         return {
-            "f1": share(2 * both, given + true),
-            "precision": share(both, given),
-            "recall": share(both, true),
-            "accuracy": share(right, words),
-            "loss": share(loss, words),
-        }
+            "f1": share(2 * both_all, given_all + true_all),
+            "precision": share(both_all, given_all),
+            "recall": share(both_all, true_all),
+            "macro_f1": share(f1.sum(axis=1), (given + true > 0).sum(axis=1)),
+        } | of_words
 
-    return Tally(stack(np.array(rows, np.float64)), scores_of)
+    return Tally(stack(rows), scores_of)
 
 
 def compare(true: Sequence[Entity], given: Sequence[Entity]) -> list[MarkedSpan]:
@@ -175,6 +186,11 @@ def compare(true: Sequence[Entity], given: Sequence[Entity]) -> list[MarkedSpan]
         if not any(t[0] < stop and start < t[1] for t in true):
             spans.append(MarkedSpan(start=start, stop=stop, predicted=kind, kind="spurious"))
     return sorted(spans, key=lambda span: span.start)
+
+
+def _kinds(label_names: Sequence[str]) -> list[str]:
+    """The types of entities that tags mark."""
+    return sorted({kind for _, kind in map(parse, label_names)} - {""})
 
 
 def _scores(errors: EntityErrors) -> ClassScores:

@@ -66,7 +66,7 @@ def _word_lines(record: dict[str, Any]) -> list[tuple[float | None, str]]:
 PROBLEM_TYPES = (
     ProblemType(
         name=ENTITIES,
-        training_metrics=("f1", "accuracy"),
+        training_metrics=("f1", "accuracy", "macro_f1"),
         activation="softmax",
         metric_name="F1",
         metric_text=number_text,

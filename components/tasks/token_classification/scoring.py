@@ -67,7 +67,7 @@ def score(
         )
         metrics.sentences = _wrongly_tagged(sentences) if with_texts else []
     firsts = [sentence.example for sentence in sentences]
-    scored = entity_tally(sentences)
+    scored = entity_tally(sentences, names)
     slices = by_length(scored, predictions.lengths[firsts], data.max_length)
     for column in data.slice_columns:
         values = predictions.table[slice_name(column)].take(firsts).to_pylist()

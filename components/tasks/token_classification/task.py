@@ -170,7 +170,7 @@ class TokenClassification(Task):
     def training_metrics(
         self, problem_type: str, label_names: Sequence[str], positive_label: str | None = None
     ) -> list[Any]:
-        """Accuracy of words; for entities also F1, for other tags its mean over the tags."""
+        """Accuracy of words and mean F1 of tags; for entities F1, and its mean over the types."""
         from kfp_finetune.components.tasks.label_metrics import F1, one_label
         from kfp_finetune.components.tasks.token_classification.word_metrics import (
             EntityF1,
@@ -179,7 +179,7 @@ class TokenClassification(Task):
 
         accuracy = WordAccuracy(name="accuracy")
         if problem_type == ENTITIES:
-            return [EntityF1(label_names), accuracy]
+            return [EntityF1(label_names), accuracy, EntityF1(label_names, "macro")]
         return [accuracy, F1("macro", len(label_names), one_label)]
 
     def calibrate(
@@ -195,7 +195,7 @@ class TokenClassification(Task):
         from kfp_finetune.components.tasks.token_classification.entity_scores import entity_tally
         from kfp_finetune.components.tasks.token_classification.sentences import tagged_sentences
 
-        return entity_tally(tagged_sentences(predictions, label_names, 1.0))
+        return entity_tally(tagged_sentences(predictions, label_names, 1.0), label_names)
 
     def text_problem(self, text: Any) -> str:
         if isinstance(text, list):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 from keras import metrics
 
+from kfp_finetune.components.tasks.label_metrics import CountedF1
 from kfp_finetune.components.tasks.token_classification.tags import parse
 
 
@@ -24,7 +25,7 @@ class WordAccuracy(metrics.SparseCategoricalAccuracy):
         super().update_state(_flat(y_true), logits, _flat(sample_weight))
 
 
-class EntityF1(metrics.Metric):
+class EntityF1(CountedF1):
     """Strict F1 of entities from logits: exact span and type.
 
     As in seqeval's strict mode, no entity can start with an I- tag. Shapes do not depend on values,
@@ -32,17 +33,20 @@ class EntityF1(metrics.Metric):
 
     Args:
         label_names: Tags of IOB2.
+        average: "micro": over all entities together, named `f1`. "macro": the mean over the types
+            that occur or are predicted, named `macro_f1`.
     """
 
-    def __init__(self, label_names: Sequence[str]) -> None:
-        super().__init__(name="f1")
+    def __init__(
+        self, label_names: Sequence[str], average: Literal["micro", "macro"] = "micro"
+    ) -> None:
         parsed = [parse(name) for name in label_names]
         kinds = ["", *sorted({kind for _, kind in parsed} - {""})]
+        super().__init__("f1" if average == "micro" else "macro_f1", average, len(kinds))
         self._begins = np.array([letter == "B" for letter, _ in parsed])
         self._inside = np.array([letter == "I" for letter, _ in parsed])
         self._kind = np.array([kinds.index(kind) for _, kind in parsed], np.int32)
-        self._right = self.add_weight(name="right", initializer="zeros")
-        self._all = self.add_weight(name="all", initializer="zeros")
+        self._num_kinds = len(kinds)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any) -> None:
         """Count a batch.
@@ -77,17 +81,15 @@ class EntityF1(metrics.Metric):
         last = tf.range(tf.size(ends_alike)) > number[-1]
         alike = tf.gather((ends_alike > 0) | last, number + 1)
         right = begins & given_begins & (kind == given_kind) & alike
-        self._right.assign_add(_count(right))
-        self._all.assign_add(_count(begins) + _count(given_begins))
+        self.count(
+            self._by_kind(right, kind),
+            self._by_kind(begins, kind),
+            self._by_kind(given_begins, given_kind),
+        )
 
-    def result(self) -> Any:
-        """2 × correct ÷ (true + predicted); 0 if there are none."""
-        return tf.math.divide_no_nan(2 * self._right, self._all)
+    def _by_kind(self, which: Any, kind: Any) -> Any:
+        return tf.math.unsorted_segment_sum(tf.cast(which, tf.float32), kind, self._num_kinds)
 
 
 def _flat(values: Any) -> Any:
     return tf.reshape(values, [-1])
-
-
-def _count(which: Any) -> Any:
-    return tf.reduce_sum(tf.cast(which, tf.float32))
