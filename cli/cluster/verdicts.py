@@ -2,7 +2,7 @@
 
 The verdict is also in metrics_json, but the pipeline root may be out of reach, and the API answers
 with the log while the pod exists and later from Argo's archive. A step that came from the cache has
-no log in its run, so its verdict is known only after `fetch`.
+no log in its run; then record_artifacts, which is never cached, has printed its verdict.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from kfp_finetune.components.runtime import parse_line
 from kfp_finetune.progress.lines import clean
 from kfp_finetune.progress.summary import verdict_rows
 
-_EVALUATE, _RANK = "evaluate", "rank"
+_EVALUATE, _RANK, _LAST = "evaluate", "rank", "record_artifacts"
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,18 @@ def outcome_of(cluster: Cluster, run: ObservedRun) -> Outcome:
     if (verdict := verdict_of(cluster, run)) is not None:
         return Outcome(verdict.outcome, verdict_rows(verdict, rerun_command(cluster, run)))
     log = _events(cluster, run, _RANK)
-    found = _verdict(log)
     notes = [clean(str(fields.get("text"))) for fields in log if fields.get("event") == "note"]
-    return Outcome(
-        run.status if found is None else found.outcome, [("verdict", note) for note in notes[-1:]]
-    )
+    found = _verdict(log) or _verdict(_events(cluster, run, _LAST))
+    if found is None:
+        return Outcome(run.status, [])
+    return Outcome(found.outcome, [("verdict", note) for note in notes[-1:] or [found.finding]])
 
 
 def verdict_of(cluster: Cluster, run: ObservedRun) -> Verdict | None:
     """The verdict on the training of a run; None if it is unknown, or the run is a comparison."""
-    return _verdict(_events(cluster, run, _EVALUATE))
+    if all(step.key != _EVALUATE for step in run.steps):
+        return None
+    return _verdict(_events(cluster, run, _EVALUATE)) or _verdict(_events(cluster, run, _LAST))
 
 
 def rerun_command(cluster: Cluster, run: ObservedRun) -> str:

@@ -20,7 +20,7 @@ def evaluate(
     precision: str = "auto",
     texts_in_report: bool = True,
     earlier_runs: str = "",
-) -> NamedTuple("Uris", [("artifact_uris", dict)]):
+) -> NamedTuple("Evaluated", [("artifact_uris", dict), ("verdict", dict)]):
     """Score a model on the test split and write the report.
 
     Args:
@@ -42,6 +42,7 @@ def evaluate(
         report: One self-contained page: curves, confusion matrix, tables, calibration, mistakes.
         summary: Verdict, model, data and five metrics, for the Compare page.
         artifact_uris: The URI of each artifact, by output; KFP's cache keeps it.
+        verdict: The verdict on the training, as in metrics_json; KFP's cache keeps it.
     """
     from kfp_finetune.components import runtime
 
@@ -68,4 +69,4 @@ def evaluate(
             classification_metrics.log_confusion_matrix(label_names, matrix)
         for curve in confusion.roc_curves(result):
             classification_metrics.log_roc_curve(*curve)
-    return (uris,)
+    return (uris, result.verdict.model_dump(mode="json") if result.verdict else {})

@@ -18,7 +18,7 @@ def rank(
     model: dsl.Output[dsl.Model],
     metrics_json: dsl.Output[dsl.Artifact],
     best_metrics: dsl.Output[dsl.Metrics],
-) -> NamedTuple("Uris", [("artifact_uris", dict)]):
+) -> NamedTuple("Ranked", [("artifact_uris", dict), ("verdict", dict)]):
     """Rank trials on the same data, and return the best model.
 
     Args:
@@ -33,6 +33,7 @@ def rank(
         metrics_json: The metrics of the best model.
         best_metrics: The same as scalars.
         artifact_uris: The URI of each artifact, by output; KFP's cache keeps it.
+        verdict: The verdict on the best model, as in metrics_json; KFP's cache keeps it.
     """
     from kfp_finetune.components import runtime
 
@@ -51,6 +52,6 @@ def rank(
             model_path=model.path,
             best_metrics_path=metrics_json.path,
         )
-        for name, value in metadata.finite(best).items():
+        for name, value in metadata.finite(best.metrics).items():
             best_metrics.log_metric(name, value)
-    return (uris,)
+    return (uris, best.verdict.model_dump(mode="json") if best.verdict else {})

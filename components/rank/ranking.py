@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_finetune.components.artifacts import leaderboard as leaderboard_artifact
+from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.rank.comparison_page import render_comparison
 from kfp_finetune.components.rank.trials import rank, read_trials
 from kfp_finetune.components.runtime import emit
@@ -24,7 +25,7 @@ def rank_trials(
     report_path: str,
     model_path: str,
     best_metrics_path: str,
-) -> dict[str, float]:
+) -> Metrics:
     """Rank trials, write the leaderboard and the page, and copy the artifacts of the best trial.
 
     Args:
@@ -38,16 +39,17 @@ def rank_trials(
         best_metrics_path: The path for its metrics.
 
     Returns:
-        The metrics of the best model on the test split.
+        The metrics of the best trial on the test split.
     """
     trials = read_trials(candidates, model_paths, metrics_paths, seconds)
     board = rank(trials)
     best = board.candidates[0].attempts[0]
+    metrics = trials[best.index].metrics
     emit("note", "rank", text=board.verdict)
-    if (verdict := trials[best.index].metrics.verdict) is not None:
-        emit("verdict", "rank", verdict=verdict.model_dump(mode="json"))
+    if metrics.verdict is not None:
+        emit("verdict", "rank", verdict=metrics.verdict.model_dump(mode="json"))
     shutil.copyfile(metrics_paths[best.index], best_metrics_path)
     write_text(Path(report_path), render_comparison(board, trials))
     leaderboard_artifact.write(leaderboard_path, board)
     shutil.copytree(model_paths[best.index], model_path, dirs_exist_ok=True)
-    return best.test_metrics
+    return metrics

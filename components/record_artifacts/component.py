@@ -15,6 +15,7 @@ def record_artifacts(
     finetune: dict = {},  # noqa: B006
     evaluate: dict = {},  # noqa: B006
     rank: dict = {},  # noqa: B006
+    verdict: dict = {},  # noqa: B006
     candidates: list = [],  # noqa: B006
     candidates_build_optimizer: list = [],  # noqa: B006
     candidates_finetune: list = [],  # noqa: B006
@@ -29,6 +30,7 @@ def record_artifacts(
         finetune: The artifact_uris of finetune.
         evaluate: The artifact_uris of evaluate.
         rank: The artifact_uris of rank.
+        verdict: The verdict on the model; it is printed, because a cached pipeline step has no log.
         candidates: The candidates of a comparison.
         candidates_build_optimizer: The artifact_uris of build_optimizer, one for each candidate.
         candidates_finetune: The artifact_uris of finetune, one for each candidate.
@@ -40,6 +42,8 @@ def record_artifacts(
     from kfp_finetune.components import runtime
 
     with runtime.step("record_artifacts", artifacts):
+        if verdict:
+            runtime.emit("verdict", "record_artifacts", verdict=verdict)
         from kfp_finetune.components.record_artifacts import record
 
         record.record_artifacts(

@@ -86,6 +86,7 @@ def compare_schedules(
         pipeline="compare_schedules",
         load_data=data.outputs["artifact_uris"],
         rank=ranked.outputs["artifact_uris"],
+        verdict=ranked.outputs["verdict"],
         candidates=candidates,
         candidates_build_optimizer=dsl.Collected(built.outputs["artifact_uris"]),
         candidates_finetune=dsl.Collected(trained.outputs["artifact_uris"]),

@@ -211,4 +211,5 @@ def finetune(
         build_optimizer=built.outputs["artifact_uris"],
         finetune=trained.outputs["artifact_uris"],
         evaluate=evaluated.outputs["artifact_uris"],
+        verdict=evaluated.outputs["verdict"],
     ).set_caching_options(False)

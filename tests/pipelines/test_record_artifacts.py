@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from kfp_finetune.components.record_artifacts.component import record_artifacts
+from kfp_finetune.components.runtime import parse_line
 from kfp_finetune.components.version import VERSION
 from kfp_finetune.pipelines.catalog import PIPELINES
 from tests.components import COMPONENTS, outputs
@@ -57,6 +58,15 @@ def test_a_comparison_is_one_list_per_step_with_its_items(tmp_path: Path) -> Non
             {"item": items[1], "artifacts": {"model": "s3://1"}},
         ],
     }
+
+
+def test_the_verdict_is_printed_for_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verdict = {"kind": "healthy", "finding": "Healthy: ..."}
+    recorded(tmp_path, pipeline="finetune", verdict=verdict)
+    _, fields = parse_line(capsys.readouterr().out.strip()) or ("", {})
+    assert (fields["event"], fields["verdict"]) == ("verdict", verdict)
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)

@@ -15,7 +15,7 @@ from kfp_finetune.components.runtime import emit
 from tests.cli.cluster.conftest import Cli
 from tests.cli.cluster.kubeflow import Kubeflow
 from tests.cli.cluster.replay import Replay, argo_nodes, recording
-from tests.cli.cluster.stored import ROOT, keys
+from tests.cli.cluster.stored import ROOT, keys, with_index
 from tests.cli.cluster.test_reruns import DATA, MODEL
 from tests.servers import Bucket
 
@@ -31,12 +31,16 @@ def verdict(kind: Any = "undertrained", **options: Any) -> Verdict:
 
 
 def pod_of(found: dict[str, Any], step: str) -> dict[str, Any]:
-    """The log of a step's executor in a recording."""
+    """The log of a step's executor in a recording; an empty one if it has none."""
     nodes = argo_nodes(found["v1beta1"])
     (dag,) = [n["id"] for n in nodes if n["displayName"] == f"{step}(0)"]
-    (pod,) = [n["id"] for n in nodes if n["type"] == "Pod" and n.get("boundaryID") == dag]
+    (node,) = [n for n in nodes if n["type"] == "Pod" and n.get("boundaryID") == dag]
     logs: dict[str, Any] = found["logs"]["pods"]
-    return logs[next(name for name in logs if name.endswith(pod.rpartition("-")[2]))]
+    end = node["id"].rpartition("-")[2]
+    known = [name for name in logs if name.endswith(end)]
+    workflow = next(iter(logs)).partition("-system-")[0]
+    name = known[0] if known else f"{workflow}-{node['templateName']}-{end}"
+    return logs.setdefault(name, {"status": 200, "body": ""})
 
 
 @pytest.fixture
@@ -68,6 +72,22 @@ def test_status_ends_with_the_verdict_and_the_next_command(
         f"next:    kfp-finetune rerun {RUN} --host {cli.host}"
         " --learning-rate 0.0002 --num-train-epochs 10",
     ]
+
+
+def test_a_cached_run_has_the_verdict_that_its_last_step_printed(
+    cli: Cli, kubeflow: Kubeflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All other steps came from the cache, and have no log."""
+    kubeflow.replay = Replay("cached")
+    with_index(kubeflow.replay, "cached", "succeeded", "minio://mlpipeline/artifacts")
+    run = recording("cached")["v2beta1"]["run_id"]
+    assert "verdict" not in cli("status", run)[1]
+    emit("verdict", "record_artifacts", verdict=verdict(**ADVICE).model_dump(mode="json"))
+    pod_of(kubeflow.replay.runs[run], "record-artifacts")["body"] = capsys.readouterr().out
+    code, out, err = cli("status", run)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].endswith(": finished: undertrained")
+    assert f"verdict: {FINDING}" in out.splitlines()
 
 
 def test_waiting_ends_with_the_verdict(
