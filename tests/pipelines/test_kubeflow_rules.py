@@ -226,7 +226,7 @@ def test_each_rule_finds_its_violation(change: Break, said: str) -> None:
 )
 def test_each_rule_of_outputs_finds_its_violation(change: dict[str, Any], said: str) -> None:
     component = spec_of("finetune")["components"]["comp-evaluate"]
-    called, text = left({"report": dsl.HTML(uri="/r")}, {"artifact_uris": {}})
+    called, text = left({"report": dsl.HTML(uri="/r")}, {"artifact_uris": {}, "verdict": {}})
     assert problems_of_output(component, called, text) == []
     assert said in problems_of_output(component, called, json.dumps(json.loads(text) | change))
 
