@@ -33,7 +33,7 @@ def describe(config: OptimizerConfig) -> str:
     if config.name == "sgd" and config.momentum:
         optimizer += f" with momentum {config.momentum:g}"
     warmup = schedule.warmup_steps
-    start = f"the first {count_text(warmup)} of them warmup" if warmup else "no warmup"
+    start = f"warmup over the first {counted(warmup, 'step')}" if warmup else "no warmup"
     return f"{optimizer}, {_shape(schedule)}, {start}"
 
 
@@ -112,19 +112,19 @@ def curve_chart(
     """
     rates = np.asarray(rates, dtype=np.float64)
     x = np.arange(len(rates)) if steps is None else np.asarray(steps)
-    after = rates[-1] if x[-1] >= planned else None
-    last = len(x) - (1 if after is None else 2)
+    last = len(x) - (2 if x[-1] >= planned else 1)
+    ends = rates[last] != rates[-1]  # the rate after the last step is another one
     marks = {0: ["first"]}
     marks.setdefault(int(rates[: last + 1].argmax()), []).append("peak")
     for step, name in milestones.items():
         if step <= x[last]:
             marks.setdefault(int(np.searchsorted(x, step)), []).append(name)
-    marks.setdefault(last, []).append("last applied" if after is None else "last applied → after")
+    marks.setdefault(last, []).append("last applied → after" if ends else "last applied")
     notes = []
     for index, names in sorted(marks.items()):
         value = rate_text(rates[index])
-        if index == last and after is not None:
-            value = f"{value} → {rate_text(after)}"
+        if index == last and ends:
+            value = f"{value} → {rate_text(rates[-1])}"
         notes.append(
             Note(x[index], rates[index], value, ", ".join(names), f"step {count_text(x[index])}")
         )

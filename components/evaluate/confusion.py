@@ -14,6 +14,9 @@ _DRAWN = 500  # labels; with more, a cell would be smaller than a pixel
 # Pixels of a character in small print, and of the longest name that is shown whole.
 _CHARACTER = 6.3
 _WIDEST_NAME = 320
+# The most labels with large cells. On a phone: pixels of all cells beside names, and the letters
+# and the height of a line of a name. Without room for the names, the matrix is a picture.
+_NAMED, _PHONE, _LETTERS, _LINE = 8, 230, 14, 14
 NUMBERS_UP_TO = 20  # labels; beyond, cells are too small to write in
 
 
@@ -78,8 +81,9 @@ def confusion_picture(metrics: Metrics) -> dict[str, Any] | None:
 
     Returns:
         Labels, the counts of every row as [column, count] pairs, the labels' positions in order of
-        their mistakes, and the opacity of each shade; None without a matrix. With more than 500
-        labels the most confused ones, and the others as one.
+        their mistakes, the opacity of each shade, and whether a phone has no room for the names;
+        None without a matrix. With more than 500 labels the most confused ones, and the others as
+        one.
     """
     whole = matrix_of(metrics)
     if whole is None:
@@ -87,7 +91,7 @@ def confusion_picture(metrics: Metrics) -> dict[str, Any] | None:
     matrix, names = _grouped(whole, metrics.label_names, _DRAWN)
     matrix.eliminate_zeros()
     matrix.sort_indices()
-    size = len(names)
+    size, longest = len(names), max(map(len, names))
     starts, columns, counts = (
         part.tolist() for part in (matrix.indptr, matrix.indices, matrix.data)
     )
@@ -97,9 +101,10 @@ def confusion_picture(metrics: Metrics) -> dict[str, Any] | None:
     return {
         "labels": names,
         "size": size,
-        "scale": "large" if size > NUMBERS_UP_TO else "medium" if size > 8 else "small",
+        "picture": size > _NAMED or longest > _LETTERS * (min(_PHONE / size, 60) // _LINE),
+        "scale": "large" if size > NUMBERS_UP_TO else "medium" if size > _NAMED else "small",
         "rows": rows,
-        "name_width": min(int(max(map(len, names)) * _CHARACTER) + 10, _WIDEST_NAME),
+        "name_width": min(int(longest * _CHARACTER) + 10, _WIDEST_NAME),
         "by_errors": by_errors(matrix).tolist(),
         "shades": [round(0.1 + 0.9 * shade / SHADES, 2) for shade in range(1, SHADES + 1)],
     }

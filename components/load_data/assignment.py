@@ -16,7 +16,6 @@ from kfp_finetune.components.load_data.rows import (
     described,
     in_rows,
     refuse_bad_rows,
-    shown,
 )
 from kfp_finetune.components.load_data.split_rows import LEFT_OUT, SplitRows
 from kfp_finetune.components.load_data.splitting import (
@@ -123,15 +122,15 @@ def _handle_repeats(name: str, part: SplitRows, drop: bool, warnings: list[str])
     if len(repeats.contradictions):
         warnings.append(
             f"{_rows_are(repeats.contradictions, name, 'has', 'have')} the text of an earlier"
-            f" row but another label ({shown(repeats.contradictions)})"
+            f" row but another label: {in_rows(repeats.contradictions)}"
         )
     if len(repeats.copies):
         if drop:
             part.leave_out(repeats.copies, "a copy of an earlier row")
         else:
             warnings.append(
-                f"{_rows_are(repeats.copies, name, 'is a copy', 'are copies')} of an earlier row"
-                f" ({shown(repeats.copies)}); --drop-duplicates omits them"
+                f"{_rows_are(repeats.copies, name, 'is a copy', 'are copies')} of an earlier row:"
+                f" {in_rows(repeats.copies)}; --drop-duplicates omits {_them(repeats.copies)}"
             )
 
 
@@ -139,6 +138,10 @@ def _rows_are(rows: NDArray[np.int64], name: str, one: str, more: str) -> str:
     """The number of rows of a source, with the verb in singular or plural."""
     several = len(rows) > 1
     return f"{len(rows):,} row{'s' * several} of the {name} data {more if several else one}"
+
+
+def _them(rows: NDArray[np.int64]) -> str:
+    return "them" if len(rows) > 1 else "it"
 
 
 def _handle_overlap(assigned: dict[str, SplitRows], drop: bool, warnings: list[str]) -> None:
@@ -162,7 +165,7 @@ def _handle_overlap(assigned: dict[str, SplitRows], drop: bool, warnings: list[s
             occur = "texts also occur" if len(overlap) > 1 else "text also occurs"
             warnings.append(
                 f"{len(overlap):,} training {occur} in the {split} split (leakage):"
-                f" {in_rows(overlap)}; --drop-overlap omits them"
+                f" {in_rows(overlap)}; --drop-overlap omits {_them(overlap)}"
             )
 
 

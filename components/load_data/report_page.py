@@ -29,7 +29,7 @@ def render_data_report(report: DataReport) -> str:
         sentence=_sentence(report),
         report=report,
         tiles=[
-            ("Training rows", count_text(report.rows_kept["train"]), "after everything dropped"),
+            ("Training rows", count_text(report.rows_kept["train"]), "without dropped rows"),
             ("Validation rows", count_text(report.rows_kept["validation"]), ""),
             ("Test rows", count_text(report.rows_kept["test"]), ""),
             _labels_tile(report, kind),

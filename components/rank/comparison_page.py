@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,8 @@ def render_comparison(board: Leaderboard, trials: Sequence[Trial]) -> str:
         command=best_command(best[0][1]),
         rates=_rates(best),
         curves=_curves(best, kind),
+        positive_label=trials[0].model.positive_label,
+        positives=_positives(board) if trials[0].model.positive_label else {},
         heading=_heading(board),
         has_intervals=any(c.interval for c in board.candidates),
         shared={c.place for c in board.candidates if c.tied},
@@ -70,6 +73,20 @@ def _heading(board: Leaderboard) -> str:
     return board.candidates[0].name
 
 
+def _positives(board: Leaderboard) -> dict[str, float]:
+    """The mean F1 of the positive label over the seeds that did not diverge, by candidate."""
+    found = {}
+    for candidate in board.candidates:
+        measured = [
+            trial.validation_metrics if board.split == "validation" else trial.test_metrics
+            for trial in candidate.attempts
+            if trial.diverged_at is None
+        ]
+        if measured and all("f1" in metrics for metrics in measured):
+            found[candidate.name] = mean(metrics["f1"] for metrics in measured)
+    return found
+
+
 def _seeds(board: Leaderboard) -> dict[str, Any]:
     """The headings' additions that tell means over seeds from values of one run."""
     most = max(len(c.attempts) for c in board.candidates)
@@ -81,8 +98,8 @@ def _seeds(board: Leaderboard) -> dict[str, Any]:
 
 
 def _style(place: int) -> str:
-    """The colour of a position on the leaderboard."""
-    return f"c{place % _COLOURS}"
+    """The colour of a position on the leaderboard; used again, its lines are dashed."""
+    return f"c{place % _COLOURS}{' again' * (place >= _COLOURS)}"
 
 
 def _rates(best: Sequence[tuple[Any, Trial]]) -> dict[str, Any] | None:
@@ -102,7 +119,7 @@ def _rates(best: Sequence[tuple[Any, Trial]]) -> dict[str, Any] | None:
     # A logarithmic axis shows peaks of 5e-5 and of 1e-3, and the last percent of each decay.
     return _chart(
         "Learning rate applied, logarithmic axis",
-        lines,
+        drawn,
         best,
         text=rate_text,
         top=max(peaks) * _ROOM,
@@ -133,8 +150,9 @@ def _chart(
     best: Sequence[tuple[Any, Trial]],
     **how: Any,
 ) -> dict[str, Any] | None:
-    """A chart of all candidates, the best one in front; None without points."""
-    if not any(len(line.x) for line in lines):
+    """A chart of the candidates with points, the best one in front; None without any."""
+    lines = [line for line in lines if len(line.x)]
+    if not lines:
         return None
     return line_chart(
         title,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kfp_finetune.components.counts import counted
+from kfp_finetune.components.evaluate.report_page import short
 from kfp_finetune.components.evaluate.reproduction import command
 from kfp_finetune.components.number_text import count_text
 from kfp_finetune.components.rank.trials import Trial
@@ -12,16 +13,23 @@ from kfp_finetune.components.storage.uris import without_secrets
 
 Facts = list[tuple[str, str]]
 
+# Parameters of all trials that change what is learned, and so what the ranking means.
+_SHARED = (
+    "positive_label", "class_weights", "focal_gamma", "label_smoothing_factor",
+    "metric_for_best_model",
+)  # fmt: skip
+
 
 def comparison_facts(trials: Sequence[Trial]) -> Facts:
-    """Data, model, rows, seeds and time."""
+    """Data, model, rows, seeds, what the loss weighs, and time."""
     model, metrics = trials[0].model, trials[0].metrics
     seeds = list(dict.fromkeys(trial.model.seed for trial in trials))
-    validation = model.num_validation_examples
+    validation, given = model.num_validation_examples, model.parameters or {}
+    test = f", from {short(given['test_dataset'])}" if "test_dataset" in given else ""
     rows = [
         ("Training examples", count_text(model.num_train_examples)),
         *([("Validation examples", count_text(validation))] if validation is not None else []),
-        (f"{metrics.split.capitalize()} examples", count_text(metrics.num_examples)),
+        (f"{metrics.split.capitalize()} examples", count_text(metrics.num_examples) + test),
     ]
     return [
         ("Dataset", without_secrets(model.dataset)),
@@ -30,6 +38,7 @@ def comparison_facts(trials: Sequence[Trial]) -> Facts:
         ("Steps per trial", count_text(model.num_train_steps)),
         ("Batch size", count_text(model.batch_size)),
         (f"Seed{'s' * (len(seeds) > 1)}", ", ".join(map(str, seeds))),
+        *((n.replace("_", " ").capitalize(), f"{given[n]}") for n in _SHARED if n in given),
         ("Trials", count_text(len(trials))),
         ("Training time of all trials", duration(sum(trial.seconds for trial in trials))),
     ]

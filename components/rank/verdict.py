@@ -33,7 +33,7 @@ def verdict_on(candidates: Sequence[Candidate], kind: ProblemType, split: str) -
     tied = [first, *(c for c in left if c.tied)]
     if len(tied) > 1:
         values = " and ".join(_value(c, kind) for c in tied[:2])
-        found = f"{_names(tied)} cannot be told apart: {metric} {values}"
+        found = f"{_listed([c.name for c in tied])} cannot be told apart: {metric} {values}"
         found += _difference(tied[1], kind)
     else:
         found = f"{first.name} is best: {metric} {_value(first, kind)}"
@@ -47,7 +47,9 @@ def verdict_on(candidates: Sequence[Candidate], kind: ProblemType, split: str) -
         found += f" The model of {first.name} is passed on."
     if short := [c.name for c in candidates[1:] if c.diagnosis in _TOO_LITTLE]:
         was = "was" if len(short) == 1 else "were"
-        found += f" {' and '.join(short)} {was} undertrained: not a fault of the schedule."
+        found += f" {_listed(short)} {was} undertrained: not a fault of the schedule."
+    if idle := [c.name for c in candidates[1:] if c.diagnosis == NOTHING]:
+        found += f" {_listed(idle)} learned nothing."
     return found
 
 
@@ -56,7 +58,7 @@ def _difference(candidate: Candidate, kind: ProblemType) -> str:
     if candidate.behind is None:
         return ""
     low, high = (kind.metric_text(end) for end in candidate.behind)
-    return f"; the difference is {low} to {high} (95 %, on the same rows)"
+    return f"; the difference is {low} to {high} (95%, on the same rows)"
 
 
 def _without_intervals(left: Sequence[Candidate], split: str) -> str:
@@ -78,9 +80,8 @@ def _without_intervals(left: Sequence[Candidate], split: str) -> str:
     return f" {reason}: the difference is {larger} than the spread over the seeds."
 
 
-def _names(candidates: Sequence[Candidate]) -> str:
-    names = [c.name for c in candidates]
-    return ", ".join(names[:-1]) + f" and {names[-1]}"
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _those(candidates: Sequence[Candidate]) -> str:

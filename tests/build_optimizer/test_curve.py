@@ -66,7 +66,7 @@ def test_the_page_is_whole_self_contained_and_always_the_same(schedule: dict[str
 def test_the_numbers_that_matter_are_written_on_the_curve() -> None:
     text = text_of(page_of(num_train_steps=939, warmup_steps=94, name="linear"))
     for part in (
-        "Adam, linear decay from 5e-05 to 0 over 939 steps, the first 94 of them warmup.",
+        "Adam, linear decay from 5e-05 to 0 over 939 steps, warmup over the first 94 steps.",
         "0 first · step 0",
         "5e-05 peak, warmup ends · step 94",
         "5.92e-08 → 0 last applied → after · step 938",
@@ -90,7 +90,8 @@ def test_the_numbers_that_matter_are_written_on_the_curve() -> None:
         ),
         (
             {"num_train_steps": 12_000, "name": "cosine", "warmup_steps": 1200},
-            "Adam, cosine decay from 5e-05 to 0 over 12,000 steps, the first 1,200 of them warmup",
+            "Adam, cosine decay from 5e-05 to 0 over 12,000 steps, warmup over the first 1,200"
+            " steps",
         ),
         (
             {"num_train_steps": 939, "power": 2.0, "end_learning_rate": 1e-6},
@@ -111,7 +112,7 @@ def test_the_numbers_that_matter_are_written_on_the_curve() -> None:
         (
             {"num_train_steps": 900, "name": "inverse_sqrt", "warmup_steps": 100},
             "Adam, inverse square root decay from 5e-05 to 1.67e-05 over 900 steps,"
-            " the first 100 of them warmup",
+            " warmup over the first 100 steps",
         ),
         (
             {"num_train_steps": 939, "name": "exponential"},
@@ -125,7 +126,7 @@ def test_the_numbers_that_matter_are_written_on_the_curve() -> None:
                 "warmup_steps": 30,
             },
             "Adam, rate 5e-05, 1e-05 from step 469 on, 1e-06 from step 751 on, over 939"
-            " steps, the first 30 of them warmup",
+            " steps, warmup over the first 30 steps",
         ),
         (
             {
@@ -135,7 +136,7 @@ def test_the_numbers_that_matter_are_written_on_the_curve() -> None:
                 "warmup_steps": 47,
             },
             "Adam, constant rate 5e-05 over 939 steps, the last 187 cosine decay to 0,"
-            " the first 47 of them warmup",
+            " warmup over the first 47 steps",
         ),
     ],
 )

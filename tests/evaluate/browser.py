@@ -98,7 +98,11 @@ class Chromium:
         return found["result"].get("value")
 
     def cut(self) -> list[str]:
-        """The texts that are cut at an edge, except in a box that scrolls, and wrapped options."""
+        """The texts that are cut at an edge, boxes that scroll sideways, and broken words.
+
+        Only a confusion matrix may scroll sideways, and not on a phone. Options, and words of the
+        headings of tables, are not broken.
+        """
         found = self.run(
             """
             const shown = [...document.querySelectorAll("main *")].filter(e => !e.closest("svg"));
@@ -107,9 +111,40 @@ class Chromium:
             const wide = seen.filter(e => e.scrollWidth > e.clientWidth + 1 && hidden(e));
             const broken = [...document.querySelectorAll(".whole")].filter(
               e => e.getClientRects().length > 1);
-            const beside = [...document.querySelectorAll(".scroll:not(.matrix-box)")].filter(
+            const boxes = innerWidth < 640 ? ".scroll" : ".scroll:not(.matrix-box)";
+            const beside = [...document.querySelectorAll(boxes)].filter(
               e => e.scrollWidth > e.clientWidth + 1);
-            [...wide, ...broken, ...beside].map(e => e.className + ": " + e.innerText.slice(0, 80));
+            const tight = [...document.querySelectorAll("thead th")].filter(
+              e => e.scrollWidth > e.clientWidth + 1 && e.closest("thead").offsetWidth > 1);
+            [...wide, ...broken, ...beside, ...tight].map(
+              e => e.className + ": " + e.innerText.slice(0, 80));
+            """
+        )
+        return list(found)
+
+    def pale(self) -> list[str]:
+        """The texts whose contrast with their background is below 4.5 to 1 (WCAG 2.2, AA)."""
+        found = self.run(
+            """
+            const canvas = document.createElement("canvas");
+            const paint = canvas.getContext("2d", {willReadFrequently: true});
+            const rgba = colour => {
+              paint.clearRect(0, 0, 1, 1); paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1);
+              return [...paint.getImageData(0, 0, 1, 1).data];
+            };
+            const light = colour => rgba(colour).slice(0, 3).map(v => v / 255).map(
+              v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4
+            ).reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+            const under = e => {
+              const colour = getComputedStyle(e).backgroundColor;
+              return rgba(colour)[3] === 255 || !e.parentElement ? colour : under(e.parentElement);
+            };
+            [...document.querySelectorAll("main :not(svg *)")].filter(
+              e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())
+            ).filter(e => {
+              const [a, b] = [light(getComputedStyle(e).color), light(under(e))];
+              return (Math.max(a, b) + .05) / (Math.min(a, b) + .05) < 4.5;
+            }).map(e => e.innerText.slice(0, 80));
             """
         )
         return list(found)

@@ -276,8 +276,8 @@ def test_repeats_are_counted_and_dropped_when_asked(tiny_model: Path, tmp_path: 
     given: dict[str, Any] = {"test_dataset": str(test), "validation_fraction": 0.0}
     loaded = Loaded(tmp_path, tiny_model, path, **given)
     for warning in (
-        "1 row of the train data is a copy of an earlier row (8); --drop-duplicates omits them",
-        "1 row of the train data has the text of an earlier row but another label (10)",
+        "1 row of the train data is a copy of an earlier row: row 8; --drop-duplicates omits it",
+        "1 row of the train data has the text of an earlier row but another label: row 10",
         "2 training texts also occur in the test split (leakage): rows 6, 7; --drop-overlap omits"
         " them",
     ):

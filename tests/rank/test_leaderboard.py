@@ -12,6 +12,7 @@ import pytest
 
 from kfp_finetune.components.artifacts import metrics as metrics_artifact
 from kfp_finetune.components.artifacts import model as model_artifact
+from kfp_finetune.components.artifacts.leaderboard import Leaderboard
 from kfp_finetune.components.artifacts.model import StoppedAt
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.judgement.facts import Facts
@@ -204,6 +205,75 @@ def test_rates_far_apart_are_both_seen() -> None:
         for line in re.findall(r'd="([^"]+)"', chart)
     )
     assert high < 100 < 400 < low < 600
+
+
+def test_the_positive_label_and_the_loss_are_on_the_page() -> None:
+    """The accuracy of a model that never finds the rare label is high."""
+    made = [training(name, value, seed) for name, value in (("a", 0.9), ("b", 0.8), ("c", 0.7))
+            for seed in (1, 2)]  # fmt: skip
+    for i, trial in enumerate(made):
+        trial.model.positive_label = "spam"
+        trial.model.validation_metrics["f1"] = i / 8
+        trial.model.parameters = {
+            "dataset": "x.csv", "test_dataset": "/data/unseen.csv", "focal_gamma": 2.0,
+            "class_weights": "balanced", "positive_label": "spam",
+        }  # fmt: skip
+        if trial.candidate["name"] != "a":
+            assert trial.metrics.verdict
+            trial.metrics.verdict.kind = "nothing learned"
+    page = render_comparison(rank(made), made)
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    for part in (
+        "90.0% F1 of spam 0.062",
+        "80.0% F1 of spam 0.312",
+        "b and c learned nothing.",
+        "Test examples 164, from unseen.csv",
+        "Positive label spam",
+        "Class weights balanced",
+        "Focal gamma 2.0",
+        "--focal-gamma 2.0",
+    ):
+        assert part in text
+    assert "F1 of" not in render_comparison(*_words())
+
+
+def _words() -> tuple[Leaderboard, list[Trial]]:
+    """Trials whose headline metric is the F1 of entities: that of no label."""
+    made = [training("a", 0.9), training("b", 0.8)]
+    for trial in made:
+        trial.model.validation_metrics["f1"] = 0.5
+    return rank(made), made
+
+
+def test_what_to_try_next_names_its_candidate_and_is_not_repeated() -> None:
+    made = [training(name, value) for name, value in (("a", 0.9), ("b", 0.5), ("c", 0.3))]
+    board = rank(made)
+    page = render_comparison(board, made)
+    head = page.partition("</header>")[0]
+    assert f"<strong>a.</strong> {board.candidates[0].finding.partition(':')[0]}" in head
+    section = page.partition('<section id="findings">')[2].partition("</section>")[0]
+    assert re.findall(r'<span class="key c\d">(\w+)</span>', section) == ["b", "c"]
+
+
+def test_many_names_are_a_list() -> None:
+    made = [training(name, value) for name, value in zip("abcd", (0.9, 0.8, 0.5, 0.3), strict=True)]
+    for trial in made:
+        assert trial.metrics.verdict
+        trial.metrics.verdict.kind = "undertrained"
+    assert "b, c and d were undertrained" in rank(made).verdict
+
+
+def test_a_legend_has_the_lines_that_are_drawn_and_no_two_lines_look_the_same() -> None:
+    made = [training(f"n{i}", 0.9 - i / 20) for i in range(10)]
+    made.append(training("wild", 0.99, diverged=True))
+    made[-1] = replace(made[-1], log=[{"step": 0, "learning_rate": 1e30, "loss": 1.0}])
+    page = render_comparison(rank(made), made)
+    legends = re.findall('<span class="legend">(.*?)</figcaption>', page, re.DOTALL)
+    assert len(legends) == 2  # of the rates, and of the validation metric
+    for legend in legends:
+        keys = re.findall(r'class="key ([^"]+)">(\w+)<', legend)
+        assert sorted(name for _, name in keys) == [f"n{i}" for i in range(10)]
+        assert len({style for style, _ in keys}) == 10
 
 
 def test_empty_sections_are_omitted() -> None:
