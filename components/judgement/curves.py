@@ -18,6 +18,13 @@ import numpy as np
 FEWEST_STEPS = 20
 _LONGEST = 4  # a trend is not trusted further
 _QUARTERS = np.linspace(0, 1, 5)
+_SURE = 2.0  # standard deviations of a change that is not chance
+# The noise of a loss of few steps is not measured well, and never counts more than this.
+_FEW, _USUAL_SPREAD, _LARGEST_SPREAD = 10, 0.5, 1.0
+_FEWEST_FOR_JITTER = 4
+# The losses of examples spread as much as their mean, and their changes a little less.
+_OF_ROWS = 0.75
+_AROUND = 1 / 16  # of rate-time, over which a validation metric is averaged
 
 
 @dataclass(frozen=True)
@@ -27,10 +34,17 @@ class Trend:
     Attributes:
         before: Over the third quarter.
         latest: Over the last quarter.
+        noise: An improvement over a quarter that may be chance.
     """
 
     before: float = 0.0
     latest: float = 0.0
+    noise: float = 0.0
+
+    @property
+    def is_clear(self) -> bool:
+        """Return True if the improvement over the last quarter is not chance."""
+        return self.latest > self.noise
 
     def expected(self, times: float) -> float:
         """The improvement that training that many times as long would bring.
@@ -61,12 +75,14 @@ class Curves:
     Attributes:
         losses: Finite or not, float64, shape [logged steps].
         at: Rate-time after each of them, from 0 to 1.
-        checks: Step, rate-time and metrics of every evaluation.
+        checks: Step, rate-time and metrics of every evaluation with a finite loss.
+        broken_at: Step of the last evaluation if its loss is not finite, else None.
     """
 
     losses: np.ndarray
     at: np.ndarray
     checks: tuple[tuple[int, float, Mapping[str, float]], ...]
+    broken_at: int | None = None
 
     @classmethod
     def of(cls, records: Sequence[Mapping[str, Any]]) -> Curves:
@@ -81,12 +97,14 @@ class Curves:
             done = int(np.searchsorted(numbers, step))
             return float(at[done - 1]) if done else 0.0
 
-        checks = [
+        made = [
             (int(r["step"]), time_of(int(r["step"])), r["validation"])
             for r in records
-            if "validation" in r and math.isfinite(r["validation"].get("loss", math.nan))
+            if "validation" in r
         ]
-        return cls(np.array([float(r["loss"]) for r in steps]), at, tuple(checks))
+        checks = [c for c in made if math.isfinite(c[2].get("loss", math.nan))]
+        broken = made[-1][0] if made and made[-1] not in checks else None
+        return cls(np.array([float(r["loss"]) for r in steps]), at, tuple(checks), broken)
 
     @property
     def not_finite(self) -> int:
@@ -100,8 +118,12 @@ class Curves:
 
     @property
     def start(self) -> float:
-        """The mean loss of the first fiftieth of the steps."""
-        return float(self.losses[: max(1, len(self.losses) // 50)].mean())
+        """The mean loss of the first fiftieth of the steps; at most twice that of the first one.
+
+        A rate that is far too high destroys a model in its first steps.
+        """
+        mean = float(self.losses[: max(1, len(self.losses) // 50)].mean())
+        return min(mean, 2 * float(self.losses[0]))
 
     @property
     def end(self) -> float:
@@ -114,15 +136,64 @@ class Curves:
         fifth = max(1, len(self.losses) // 5)
         return float(np.convolve(self.losses, np.ones(fifth) / fifth, "valid").min())
 
-    def fall(self, constant: float) -> Trend:
+    @property
+    def spread(self) -> float:
+        """The standard deviation of the loss of a step from batch to batch, as a share of it.
+
+        It is measured from step to step in logarithms, in which neither a fall of the loss nor a
+        single jump counts much.
+        """
+        if len(self.losses) < 2:
+            return _USUAL_SPREAD
+        logs = np.log(np.maximum(self.losses, 1e-3 * max(self.losses.max(), 1e-30)))
+        spread = float(np.sqrt(np.square(np.diff(logs)).mean() / 2))
+        if len(self.losses) < _FEW:
+            spread = max(spread, _USUAL_SPREAD)
+        return min(spread, _LARGEST_SPREAD)
+
+    @property
+    def end_noise(self) -> float:
+        """The standard deviation of `end` by chance, as a share of it."""
+        return self.spread / math.sqrt(max(1, len(self.losses) // 5))
+
+    @property
+    def has_risen(self) -> bool:
+        """Return True if `end` is above `lowest` by more than chance."""
+        if self.end <= 0 or self.lowest <= 0:
+            return self.end > self.lowest
+        # One more standard deviation, because the lowest part is chosen from many.
+        return math.log(self.end / self.lowest) > (_SURE + 1) * math.sqrt(2) * self.end_noise
+
+    def fall(self, constant: float, rows: int | None = None) -> Trend:
         """The trend of the loss: of the validation loss if it was evaluated at least twice.
 
         Args:
             constant: The loss of a constant answer, which the validation loss starts from.
+            rows: Rows of the validation split; None: unknown.
         """
         if len(self.checks) > 1:
-            return self._trend([m["loss"] for _, _, m in self.checks], constant, falls=True)
+            values = [m["loss"] for _, _, m in self.checks]
+            noise = self.jitter("loss")
+            if rows:
+                noise = max(noise, _OF_ROWS * values[-1] / math.sqrt(rows))
+            return self._trend(values, constant, noise, falls=True)
         return self.training_fall()
+
+    def jitter(self, metric: str) -> float:
+        """A change of a validation metric between two evaluations that may be chance.
+
+        It is measured by the second differences of the second half of the evaluations, in which
+        a steady rise or fall does not count; 0 if there are too few.
+        """
+        values = np.array([m[metric] for _, _, m in self.checks if metric in m])
+        late = values[len(values) // 2 :]
+        if len(late) < _FEWEST_FOR_JITTER:
+            late = values
+        if len(late) < _FEWEST_FOR_JITTER:
+            return 0.0
+        # The sum of the squared weights 1, -2 and 1 is 6.
+        deviation = float(np.sqrt(np.square(np.diff(late, 2)).mean() / 6))
+        return _SURE * math.sqrt(2) * deviation
 
     def training_fall(self) -> Trend:
         """The trend of the training loss; none if a quarter of rate-time has no steps."""
@@ -133,23 +204,30 @@ class Curves:
         if any(len(part) == 0 for part in parts):
             return Trend()
         second, third, last = (float(part.mean()) for part in parts)
-        return Trend(second - third, third - last)
+        noise = self.spread * math.hypot(
+            *(float(part.mean()) / math.sqrt(len(part)) for part in parts[1:])
+        )
+        # Two falls in a row are chance less often than one.
+        twice = min(second - third, third - last) > _SURE * noise / 2
+        return Trend(second - third, third - last, _SURE * noise / (2 if twice else 1))
 
-    def rise(self, metric: str, start: float) -> Trend:
+    def rise(self, metric: str, start: float, noise: float = 0.0) -> Trend:
         """The trend of a validation metric.
 
         Args:
             metric: Its name; more is better.
             start: Its value before training.
+            noise: A rise that may be chance.
         """
         values = [m[metric] for _, _, m in self.checks if metric in m]
         if len(values) < 2 or len(values) != len(self.checks):
             return Trend()
-        return self._trend(values, start, falls=False)
+        return self._trend(values, start, max(noise, self.jitter(metric)), falls=False)
 
-    def _trend(self, values: Sequence[float], start: float, *, falls: bool) -> Trend:
+    def _trend(self, values: Sequence[float], start: float, noise: float, *, falls: bool) -> Trend:
         at = [0.0, *(time for _, time, _ in self.checks)]
         first = start if math.isfinite(start) else values[0]
-        _, _, half, third, last = np.interp(_QUARTERS, at, [first, *values])
+        around = np.linspace(_QUARTERS - _AROUND, _QUARTERS + _AROUND, 9).clip(0, 1)
+        _, _, half, third, last = np.interp(around, at, [first, *values]).mean(axis=0)
         sign = 1 if falls else -1
-        return Trend(sign * float(half - third), sign * float(third - last))
+        return Trend(sign * float(half - third), sign * float(third - last), noise)

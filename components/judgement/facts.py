@@ -21,6 +21,8 @@ from kfp_finetune.components.tasks.results import Result
 
 # Test examples with which a recall of 0 is more than chance.
 _ENOUGH = 5
+# The loss of a constant answer on examples that all have the same label, but for rounding.
+_ALWAYS_RIGHT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,29 @@ class Facts:
     def constant_loss(self) -> float:
         """The loss of a constant answer, with which validation losses are compared.
 
-        The validation split is drawn from the training split, or is like the evaluated one. Of
-        these the lower loss counts: a test split with more entities would make all falls look
-        small. Infinite if neither is known.
+        The validation split is usually drawn from the training split, whereas a test split may have
+        many more or fewer examples of a label. That of the test split counts where training
+        minimised another loss; not if a constant answer is always right there. Infinite if none is
+        known.
         """
-        known = [self.metrics.baseline.get("loss", math.inf)]
         if self.has_plain_loss and self.model.constant_loss is not None:
-            known.append(self.model.constant_loss)
-        return min(known)
+            return self.model.constant_loss
+        if self.has_one_answer:
+            return math.inf
+        return self.metrics.baseline.get("loss", math.inf)
+
+    @property
+    def has_one_answer(self) -> bool:
+        """Return True if a constant answer is right for every test example."""
+        baseline = self.metrics.baseline
+        if "loss" in baseline:
+            return baseline["loss"] <= _ALWAYS_RIGHT
+        return baseline.get("accuracy", 0.0) >= 1
+
+    @property
+    def lowest_check(self) -> float:
+        """The lowest validation loss; infinite without evaluations."""
+        return min((check[2]["loss"] for check in self.curves.checks), default=math.inf)
 
     @property
     def has_plain_loss(self) -> bool:
@@ -75,18 +92,37 @@ class Facts:
         return self._loss.is_plain
 
     @property
-    def whole_loss(self) -> float:
-        """The training loss of a model that knows nothing, with which losses are compared."""
-        return min(self.curves.start, self.constant_training_loss)
+    def smoothing_loss(self) -> float:
+        """The part of the training loss that label smoothing adds even to perfect answers."""
+        share, labels = self.model.label_smoothing_factor, len(self.model.label_names)
+        if not share or not labels:
+            return 0.0
+        others = 1 if self.kind.activation == "sigmoid" else labels - 1
+        each = share / (others + 1)
+        own = 1 - others * each
+        floor = -own * math.log(own) - (others * each * math.log(each) if others else 0.0)
+        return min(floor, 0.9 * self.constant_training_loss)
+
+    @property
+    def training_left(self) -> float:
+        """The training loss at the end, as a share of a constant answer's, without smoothing's."""
+        floor = self.smoothing_loss
+        whole = self.constant_training_loss - floor
+        return (self.curves.end - floor) / whole if whole > 0 else 0.0
 
     @property
     def constant_training_loss(self) -> float:
         """The training loss of a constant answer; that of the start if it is unknown."""
+        known = self.known_training_loss
+        return known if math.isfinite(known) else self.curves.start
+
+    @property
+    def known_training_loss(self) -> float:
+        """The training loss of a constant answer; infinite if it is unknown."""
         if self.model.constant_loss is not None:
             return self.model.constant_loss
         # A model that was trained before it was recorded.
-        known = self.constant_loss if self.has_plain_loss else math.inf
-        return known if math.isfinite(known) else self.curves.start
+        return self.constant_loss if self.has_plain_loss else math.inf
 
     @property
     def weighting(self) -> dict[str, Any]:
@@ -131,14 +167,25 @@ class Facts:
     @property
     def has_kept_best(self) -> bool:
         """Return True if the weights are those of an evaluation before the last one."""
-        checks = self.curves.checks
-        return bool(checks) and self.model.best_step not in (None, checks[-1][0])
+        curves = self.curves
+        if self.model.best_step is None or not curves.checks:
+            return False
+        return curves.broken_at is not None or self.model.best_step != curves.checks[-1][0]
 
     @property
     def noise(self) -> float:
-        """Half the 95 % interval of the headline metric; 0 if it has none."""
-        low, high = self.metrics.intervals.get(self.kind.metric, (0.0, 0.0))
-        return (high - low) / 2
+        """Half the 95 % interval of the headline metric on the validation split.
+
+        It is that of the test split, scaled by the number of examples; 0 if it is not known. Words
+        are not scaled: the split's number of rows is not that of its words.
+        """
+        kind, rows = self.kind, self.model.num_validation_examples
+        low, high = self.metrics.intervals.get(kind.metric, (0.0, 0.0))
+        if not rows or kind.background:
+            return (high - low) / 2
+        if high > low:
+            return (high - low) / 2 * math.sqrt(self.metrics.num_examples / rows)
+        return 0.0 if kind.metric_top is None else kind.metric_top / math.sqrt(rows)
 
     @property
     def longer_was_worse(self) -> bool:

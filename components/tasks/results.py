@@ -9,7 +9,7 @@ from kfp_finetune.components.number_text import count_text, number_text, percent
 
 CONSTANT = "The model does no better than a constant answer:"
 # A loss that is lower by less than this share is no better.
-_LOWER_LOSS = 0.02
+LOWER_LOSS = 0.02
 # A new head on a pretrained model is correlated with two labels by chance, up to here.
 _CORRELATION_OF_CHANCE = 0.2
 
@@ -42,7 +42,7 @@ def beats(metrics: Metrics, name: str, constant: float) -> bool:
     value = metrics.metrics[name]
     low, high = metrics.intervals.get(name, (value, value))
     if name == "loss":
-        constant *= 1 - _LOWER_LOSS
+        constant *= 1 - LOWER_LOSS
     return high < constant if name in LESS_IS_BETTER else low > constant
 
 

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.number_text import count_text, number_text, percent_text
 from kfp_finetune.components.tasks.problem_type import ProblemType
-from kfp_finetune.components.tasks.results import Result, accuracy_result, beats
+from kfp_finetune.components.tasks.results import (
+    Result,
+    accuracy_result,
+    beats,
+    beats_baseline,
+)
 from kfp_finetune.components.tasks.token_classification.tags import OUTSIDE
 
 if TYPE_CHECKING:
@@ -16,6 +21,8 @@ if TYPE_CHECKING:
 
 ENTITIES = "entity_recognition"
 TAGS = "word_tagging"
+# A new head may find entities by chance, because it takes most words for one; up to here.
+_F1_OF_CHANCE = 0.2
 _CARD_LIMIT = "It always assigns one of these tags to every word, whatever the text."
 
 
@@ -24,7 +31,8 @@ def _entities_result(metrics: Metrics) -> Result:
     f1, entities = scores["f1"], sum(c.support for c in metrics.per_class)
     of = f"{count_text(entities)} entities in {count_text(metrics.num_examples)} {metrics.split}"
     return Result(
-        beats(metrics, "f1", 0.0),
+        beats(metrics, "f1", _F1_OF_CHANCE)
+        or (beats(metrics, "f1", 0.0) and beats_baseline(metrics, "accuracy", "loss")),
         f"F1 is {number_text(f1)}" if f1 else "The model finds no entity:",
         f"on {of} sentences: {percent_text(scores['recall'])} of the entities are found, and"
         f" {percent_text(scores['precision'])} of the predicted ones are correct; always"

@@ -1,0 +1,208 @@
+"""The rules on the length of a training: overfitted, undertrained, or neither.
+
+Validation losses count, and training losses where there are fewer than two evaluations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
+from kfp_finetune.components.artifacts.verdict import Kind
+from kfp_finetune.components.judgement import advice
+from kfp_finetune.components.judgement.advice import Advice
+from kfp_finetune.components.judgement.curves import Trend
+from kfp_finetune.components.judgement.facts import Facts
+from kfp_finetune.components.number_text import number_text, rate_text
+
+# Shares of the loss of a constant answer.
+_ROOM = 0.15
+_ROOM_IN_TRAINING = 0.1
+_WORTH_IT = 0.05  # a fall of the loss, or a rise of a score, that is worth training for
+_WORSE = 0.02  # a rise of the validation loss that matters
+# Of the lowest validation loss.
+_ROSE = 0.05
+# Of the usual rate.
+_FAR_TOO_LOW = 1 / 8
+
+Found = tuple[Kind, str, Advice]
+
+
+@dataclass(frozen=True)
+class _Fall:
+    """The fall of a loss at the end of a training.
+
+    Attributes:
+        name: Of the loss, "validation" or "training".
+        level: At the end.
+        constant: That of a constant answer, or of the first steps.
+        is_known: Whether that of a constant answer is known.
+        room: The fall that is left until it is low.
+        worth: A fall that is worth training for.
+        trend: The trend.
+    """
+
+    name: str
+    level: float
+    constant: float
+    is_known: bool
+    room: float
+    worth: float
+    trend: Trend
+
+    @classmethod
+    def of(cls, facts: Facts) -> _Fall:
+        """The fall of the validation loss, or of the training loss without two evaluations.
+
+        Training losses may be weighted, focal or smoothed, unlike validation losses.
+        """
+        curves = facts.curves
+        if validated := len(curves.checks) > 1:
+            level, floor, known = curves.checks[-1][2]["loss"], 0.0, facts.constant_loss
+        else:
+            level, floor, known = curves.end, facts.smoothing_loss, facts.known_training_loss
+        constant = known if math.isfinite(known) else curves.start
+        whole = constant - floor
+        return cls(
+            name="validation" if validated else "training",
+            level=level,
+            constant=constant,
+            is_known=math.isfinite(known),
+            room=level - floor - _ROOM * whole,
+            worth=_WORTH_IT * whole,
+            trend=curves.fall(constant, facts.model.num_validation_examples),
+        )
+
+    @property
+    def may_go_on(self) -> bool:
+        """Return True if the trend would lower it, be it chance or not."""
+        return self.room > 0 and self.trend.expected(2) > self.worth
+
+    @property
+    def times(self) -> int:
+        """How many times as long training must be until it ends, or leaves no room; 0: no fall."""
+        if not (self.may_go_on and self.trend.is_clear):
+            return 0
+        return min(self.trend.times_until(self.worth), self.trend.times_to(self.room))
+
+    @property
+    def text(self) -> str:
+        """The finding, as a clause."""
+        text = (
+            f"the {self.name} loss was still falling for every step that the learning rate allowed;"
+            f" it ended at {number_text(self.level)}"
+        )
+        constant = f", and a constant answer's is {number_text(self.constant)}"
+        return text + constant if self.is_known else text
+
+
+def overfitted(facts: Facts) -> Found | None:
+    """The validation loss rose, and the score gained nothing by it."""
+    found = _rise(facts)
+    if found is None or facts.model.best_step is not None or _gained(facts, *found[1:]):
+        return None
+    step, best, last = found
+    epochs = step / facts.model.steps_per_epoch
+    finding = (
+        f"Overfitted: the validation loss was lowest, {number_text(best['loss'])}, after epoch"
+        f" {epochs:.3g} and rose to {number_text(last['loss'])}"
+    )
+    kind = facts.kind
+    if kind.metric in best and kind.metric in last:
+        before, after = kind.metric_text(best[kind.metric]), kind.metric_text(last[kind.metric])
+        went = f"stayed at {after}" if before == after else f"went from {before} to {after}"
+        finding += f", while {kind.metric_name} {went}"
+        if before != after and (last[kind.metric] > best[kind.metric]) != kind.less_is_better:
+            finding += ", which may be chance"
+    return "overfitted", f"{finding}.", advice.stop_earlier(facts, epochs)
+
+
+def _rise(facts: Facts) -> tuple[int, Mapping[str, float], Mapping[str, float]] | None:
+    """The step and metrics of the lowest validation loss, and the last metrics, if it rose."""
+    checks, rows = facts.curves.checks, facts.model.num_validation_examples
+    if len(checks) < 2:
+        return None
+    step, _, best = min(checks, key=lambda check: check[2]["loss"])
+    last, lowest = checks[-1][2], best["loss"]
+    # The lowest of many values is low by chance.
+    chance = facts.curves.jitter("loss") * math.sqrt(1 + math.log(len(checks)))
+    limits = [_ROSE * lowest, chance]
+    if rows:
+        # The losses of examples, and their changes, spread about as much as their mean.
+        limits.append(lowest / math.sqrt(rows))
+    if math.isfinite(facts.constant_loss):
+        limits.append(_WORSE * facts.constant_loss)
+    return (step, best, last) if last["loss"] - lowest > max(limits) else None
+
+
+def _gained(facts: Facts, best: Mapping[str, float], last: Mapping[str, float]) -> str:
+    """The metric that improved beyond noise after the lowest validation loss; empty if none did.
+
+    It is the headline metric. Training that weights labels minimises another loss than that of the
+    validation split, and may lower the headline metric, so that any metric counts.
+    """
+    names = facts.kind.training_metrics if facts.weighting else (facts.kind.metric,)
+    for name in names:
+        if name not in best or name not in last:
+            continue
+        gain = last[name] - best[name]
+        if (-gain if name in LESS_IS_BETTER else gain) > facts.noise / 2:
+            return facts.kind.metric_name if name == facts.kind.metric else "macro-F1"
+    return ""
+
+
+def undertrained(facts: Facts) -> Found | None:
+    """The loss would go on falling, or the score rising, and nothing tells against it."""
+    curves, model = facts.curves, facts.model
+    stopped = model.stopped_at is not None or facts.has_kept_best
+    if stopped or facts.training_left <= _ROOM_IN_TRAINING or facts.longer_was_worse:
+        return None
+    fall = _Fall.of(facts)
+    if not (longer := fall.times or _still_rising(facts)):
+        return None
+    # Beyond that, the training loss leaves no room.
+    floor, constant = facts.smoothing_loss, facts.constant_training_loss
+    left = curves.end - floor - _ROOM_IN_TRAINING * (constant - floor)
+    longer = min(longer, curves.training_fall().times_to(left))
+    rising = f"{facts.kind.metric_name} on the validation split was still rising"
+    reason = fall.text if fall.times else rising
+    if facts.rate < _FAR_TOO_LOW * facts.usual_rate:
+        finding = (
+            f"The learning rate is too low: {rate_text(facts.rate)}, and"
+            f" {rate_text(facts.usual_rate)} is usual for this model; {reason}."
+        )
+        return "too low", finding, advice.more(facts, longer)
+    return "undertrained", f"Undertrained: {reason}.", advice.more(facts, longer)
+
+
+def _still_rising(facts: Facts) -> int:
+    """How many times as long the headline metric would go on rising; 0 if it does not rise."""
+    kind = facts.kind
+    if kind.metric_top is None or kind.less_is_better or facts.has_one_answer:
+        return 0
+    start = facts.metrics.baseline.get(kind.metric, 0.0)
+    trend = facts.curves.rise(kind.metric, start, facts.noise / 2)
+    worth = _WORTH_IT * (kind.metric_top - start)
+    return trend.times_until(worth) if trend.is_clear and trend.expected(2) > worth else 0
+
+
+def ending(facts: Facts) -> str:
+    """How a healthy training ended, as a clause."""
+    model = facts.model
+    if facts.has_kept_best:
+        epochs = (model.best_step or 0) / model.steps_per_epoch
+        return f"the weights with the best validation score, of epoch {epochs:.3g}, were kept"
+    if (found := _rise(facts)) is not None:
+        epochs, gained = found[0] / model.steps_per_epoch, _gained(facts, *found[1:])
+        still = f"{gained} improved" if gained else "the last evaluation was the best one"
+        return f"although the validation loss rose after epoch {epochs:.3g}, {still}"
+    if model.stopped_at is not None:
+        return "training was stopped early"
+    if facts.longer_was_worse:
+        return "a longer training overfitted"
+    fall = _Fall.of(facts)
+    if fall.may_go_on and not fall.times:
+        return f"the {fall.name} loss varies too much to tell whether it was still falling"
+    return "the loss levelled out"
