@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kfp_finetune.components.artifacts.optimizer_config import USUAL_RATES, OptimizerConfig
+from kfp_finetune.components.artifacts.optimizer_config import (
+    USUAL_RATES,
+    OptimizerConfig,
+    Schedule,
+)
 from kfp_finetune.components.artifacts.verdict import Tried
+from kfp_finetune.components.build_optimizer.checks import read_boundaries
 from kfp_finetune.components.chosen import choose_learning_rate
 from kfp_finetune.components.judgement.facts import Facts
 from kfp_finetune.components.repeating import as_options
@@ -18,6 +23,9 @@ from kfp_finetune.components.tasks.class_weights import BALANCED
 _LOW, _HIGH = 0.6, 1.5
 _STEP = 4.0  # otherwise, a rate is divided by this
 _WARMUP, _NORM, _PATIENCE = 0.1, 1.0, 3
+# Warmup is only advised if these shares of the steps leave room for it, rounding included.
+_FIRST_BOUNDARY, _LONGEST_DECAY = 0.3, 0.8
+_FEW_STEPS, _MUCH_LONGER = 100, 4.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,10 @@ class Advice:
 
 
 _CHECK_DATA = Advice(
-    "Learning rate and length are usual for this model: check that the labels belong to the texts."
+    "Another rate or length is unlikely to help: check that the labels belong to the texts."
+)
+_NOTHING_TO_LOWER = Advice(
+    "The rate cannot be lowered further, and warmup and gradient clipping are on: check the data."
 )
 
 
@@ -47,6 +58,8 @@ def calmer(facts: Facts) -> Advice:
         lower = _rate(facts, _lower_rate(facts.rate, facts.usual_rate))
         if lower["learning_rate"] < facts.rate:
             options = lower | options
+    if not options:
+        return _NOTHING_TO_LOWER
     if "learning_rate" not in options:
         return _advice("Keep updates small", options)
     if _is_far(facts):
@@ -74,18 +87,21 @@ def _lower_rate(rate: float, usual: float) -> float:
 
 def learn(facts: Facts) -> Advice:
     """Advice where nothing was learned: the usual rate, more steps, or a look at the data."""
-    rate, usual = facts.rate, facts.usual_rate
+    model, rate, usual = facts.model, facts.rate, facts.usual_rate
     if rate > _HIGH * usual:
         return calmer(facts)
-    if rate < _LOW * usual:
+    lowered = _was_lowered(facts)
+    if (rate < _LOW * usual and not lowered) or model.num_train_epochs < facts.usual_epochs:
         return more(facts)
-    if facts.model.num_train_epochs < facts.usual_epochs:
-        return more(facts)
-    steadier = _steadier(facts.model.optimizer)
-    if "warmup_ratio" in steadier and not any(
-        _advised_rate(run) > run.learning_rate for run in facts.tried
-    ):
-        return _advice("Warm up the learning rate", _rate(facts, rate / _STEP) | steadier)
+    if (steps := model.num_train_steps) < _FEW_STEPS:
+        # Large batches, or so few rows that all epochs are a few steps.
+        return more(facts, min(_MUCH_LONGER, math.ceil(_FEW_STEPS / steps)))
+    steadier = _steadier(model.optimizer)
+    raised = any(_advised_rate(run) > run.learning_rate for run in facts.tried)
+    if "warmup_ratio" in steadier and not (raised or lowered):
+        lower = _rate(facts, rate / _STEP)
+        if lower["learning_rate"] < rate:
+            return _advice("Warm up the learning rate", lower | steadier)
     return _CHECK_DATA
 
 
@@ -98,13 +114,14 @@ def more(facts: Facts, longer: float = 2.0) -> Advice:
     """
     options: dict[str, Any] = {}
     rate, usual = facts.rate, facts.usual_rate
-    lowered = any(_advised_rate(run) < run.learning_rate for run in facts.tried)
-    if rate < _LOW * usual and not lowered:
+    if rate < _LOW * usual and not _was_lowered(facts):
         options |= _rate(facts, usual)
     if not options:
         options |= _length(facts, longer)
     elif facts.model.num_train_epochs < facts.usual_epochs:
         options |= _usual_length(facts)
+    if not options:
+        return _CHECK_DATA
     what = "with a higher learning rate" if "learning_rate" in options else "for longer"
     return _advice(f"Train {what}", options)
 
@@ -121,10 +138,16 @@ def stop_earlier(facts: Facts, epochs: float) -> Advice:
     lengthened = any(
         _advised_steps(run, facts) > run.num_train_steps for run in facts.tried if run.options
     )
-    if enough < facts.model.num_train_epochs / 2 and not lengthened:
+    steps, schedule = enough * facts.model.steps_per_epoch, facts.model.optimizer.schedule
+    fits = steps > 2 * (schedule.warmup_steps + schedule.num_cycles)  # their number does not change
+    if enough < facts.model.num_train_epochs / 2 and fits and not lengthened:
         options = _length(facts, enough / facts.model.num_train_epochs) | options
     elif "early_stopping_patience" not in (facts.model.parameters or {}):
         options["early_stopping_patience"] = _PATIENCE
+    if facts.weighting and "macro_f1" in facts.kind.training_metrics:
+        # The lowest validation loss, which is not weighted, is that of a model that knows nothing
+        # of rare labels.
+        options["metric_for_best_model"] = "macro_f1"
     return _advice("Keep the weights of the best evaluation", options)
 
 
@@ -136,12 +159,24 @@ def weight_labels() -> Advice:
 def _steadier(optimizer: OptimizerConfig) -> dict[str, Any]:
     """Warmup and clipping, where the training had none."""
     options: dict[str, Any] = {}
-    schedule = optimizer.schedule
-    if not schedule.warmup_steps and schedule.num_train_steps >= 1 / _WARMUP:
+    if _has_room_for_warmup(optimizer.schedule):
         options["warmup_ratio"] = _WARMUP
     if optimizer.max_grad_norm is None:
         options["max_grad_norm"] = _NORM
     return options
+
+
+def _has_room_for_warmup(schedule: Schedule) -> bool:
+    """Return True if there is no warmup yet, and the other parts of the schedule leave room."""
+    steps = schedule.num_train_steps
+    first = schedule.boundaries[0][0] if schedule.boundaries else steps
+    return (
+        not schedule.warmup_steps
+        and steps >= 1 / _WARMUP
+        and first >= _FIRST_BOUNDARY * steps
+        and schedule.decay_steps <= _LONGEST_DECAY * steps
+        and schedule.num_cycles <= steps / 2
+    )
 
 
 def _rate(facts: Facts, wanted: float) -> dict[str, Any]:
@@ -165,21 +200,43 @@ def _rate(facts: Facts, wanted: float) -> dict[str, Any]:
     if schedule.end_learning_rate > rate:
         options["end_learning_rate"] = 0.0
     if schedule.boundaries:
-        steps, factor = schedule.num_train_steps, rate / schedule.learning_rate
+        factor = rate / schedule.learning_rate
         options["lr_boundaries"] = ",".join(
-            f"{start / steps:.4g}:{value * factor:.3g}" for start, value in schedule.boundaries
+            f"{share:.4g}:{min(rate, float(f'{value * factor:.3g}')):g}"
+            for share, value in _pieces(facts.model.optimizer)
         )
     return options
 
 
+def _pieces(optimizer: OptimizerConfig) -> list[tuple[float, float]]:
+    """The share of the steps at which each later piece begins, and its rate."""
+    if given := optimizer.parameters.get("lr_boundaries"):
+        return read_boundaries(given)
+    schedule = optimizer.schedule
+    return [(start / schedule.num_train_steps, rate) for start, rate in schedule.boundaries]
+
+
 def _length(facts: Facts, factor: float) -> dict[str, Any]:
-    """The options of a training that many times as long."""
+    """The options of a training that many times as long.
+
+    A longer one has at least the usual length, and is shorter than those that advice has shortened;
+    no options if it is not longer then.
+    """
     model = facts.model
-    if "max_steps" in (model.parameters or {}):
-        return {"max_steps": math.ceil(factor * model.num_train_steps)}
     epochs = factor * model.num_train_epochs
     if factor > 1:
         epochs = max(epochs, facts.usual_epochs)
+        shortened = [
+            run.num_train_steps / model.steps_per_epoch
+            for run in facts.tried
+            if _advised_steps(run, facts) < run.num_train_steps
+        ]
+        if (limit := min(shortened, default=math.inf)) <= epochs:
+            epochs = math.floor(math.sqrt(model.num_train_epochs * limit))
+            if not model.num_train_epochs < epochs < limit:
+                return {}
+    if "max_steps" in (model.parameters or {}):
+        return {"max_steps": math.ceil(round(epochs * model.steps_per_epoch, 6))}
     return {"num_train_epochs": math.ceil(round(epochs, 6))}
 
 
@@ -195,6 +252,11 @@ def _is_far(facts: Facts) -> bool:
     return not _LOW <= facts.rate / facts.usual_rate <= _HIGH
 
 
+def _was_lowered(facts: Facts) -> bool:
+    """Return True if advice has lowered the rate before."""
+    return any(_advised_rate(run) < run.learning_rate for run in facts.tried)
+
+
 def _advised_rate(run: Tried) -> float:
     return float(run.options.get("learning_rate", run.learning_rate))
 
@@ -207,6 +269,4 @@ def _advised_steps(run: Tried, facts: Facts) -> float:
 
 def _advice(what: str, options: Mapping[str, Any]) -> Advice:
     """Advice in words, with its options."""
-    if not options:
-        return _CHECK_DATA
     return Advice(f"{what}: {' '.join(as_options(options))}.", options)

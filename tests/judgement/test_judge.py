@@ -299,7 +299,8 @@ def test_a_training_loss_without_room_limits_the_length() -> None:
 
 def test_a_length_in_steps_is_advised_in_steps() -> None:
     made = facts(SLOW, [3.6, 2.9, 2.2], parameters={"max_steps": STEPS})
-    assert judge(made).options == {"max_steps": 2 * STEPS}
+    steps_of_usual_epochs = 10 * STEPS // EPOCHS
+    assert judge(made).options == {"max_steps": steps_of_usual_epochs}
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
