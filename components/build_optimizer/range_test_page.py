@@ -42,7 +42,8 @@ def _chart(test: RangeTest) -> dict[str, object]:
     """The losses over the rates, with the constant answer's loss and the places to look at."""
     low, high = float(test.rates[0]), float(test.rates[-1])
     first = test.losses[: max(1, len(test.losses) // _ROWS)]
-    top = 1.3 * max(float(first.max()), test.constant_loss)  # a divergence would flatten the rest
+    # A divergence would flatten the rest; there is room for the note at the loss where it begins.
+    top = 1.75 * max(float(first.max()), test.constant_loss)
     return line_chart(
         "Loss while the learning rate rises",
         [
@@ -69,6 +70,7 @@ def _notes(test: RangeTest, top: float) -> list[Note]:
         marks.append((test.rates[test.diverged], "diverges"))
     notes = []
     for rate, caption in marks:
-        loss = min(float(np.interp(rate, test.rates, test.smooth)), top)
-        notes.append(Note(float(rate), loss, rate_text(rate), caption, f"loss {number_text(loss)}"))
+        loss = float(np.interp(rate, test.rates, test.smooth))
+        detail = f"loss {number_text(loss)}"
+        notes.append(Note(float(rate), min(loss, top), rate_text(rate), caption, detail))
     return notes

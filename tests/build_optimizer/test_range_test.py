@@ -21,6 +21,7 @@ from kfp_finetune.components.build_optimizer.range_test import (
 )
 from kfp_finetune.components.build_optimizer.range_test_page import render_range_test
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
+from kfp_finetune.components.number_text import number_text
 
 CONSTANT = 3.0
 COMMAND = ["kfp-finetune run", "--dataset data.csv", "--learning-rate 0.0002"]
@@ -127,6 +128,16 @@ def test_the_page_draws_the_loss_over_the_rate_and_ends_with_a_command() -> None
     assert constant["text"] == ["3.000", "3.000"]
     assert constant["rate"][0] == "1e-06"
     assert page == render_range_test(found, 2e-4, COMMAND)
+
+
+def test_the_loss_at_a_divergence_is_not_that_of_the_upper_edge() -> None:
+    losses = np.concatenate([np.full(60, 4.0), np.full(30, 4e5)])
+    found = read_range_test(log(losses), CONSTANT)
+    assert found.diverged is not None
+    true = float(found.smooth[found.diverged])
+    page = render_range_test(found, 2e-4, COMMAND)
+    assert true > 1.75 * 4  # above the chart
+    assert f"loss {number_text(true)}" in page.partition("diverges")[2].partition("</span>")[2]
 
 
 def test_the_page_of_a_test_that_learned_nothing_names_the_default() -> None:

@@ -101,7 +101,7 @@ class Chromium:
         """The texts that are cut at an edge, boxes that scroll sideways, and broken words.
 
         Only a confusion matrix may scroll sideways, and not on a phone. Options, and words of the
-        headings of tables, are not broken.
+        headings of tables, are not broken. Notes of a chart stay below its title.
         """
         found = self.run(
             """
@@ -116,7 +116,9 @@ class Chromium:
               e => e.scrollWidth > e.clientWidth + 1);
             const tight = [...document.querySelectorAll("thead th")].filter(
               e => e.scrollWidth > e.clientWidth + 1 && e.closest("thead").offsetWidth > 1);
-            [...wide, ...broken, ...beside, ...tight].map(
+            const above = [...document.querySelectorAll(".note > span")].filter(e =>
+              e.getBoundingClientRect().top < e.closest(".plot").getBoundingClientRect().top - 1);
+            [...wide, ...broken, ...beside, ...tight, ...above].map(
               e => e.className + ": " + e.innerText.slice(0, 80));
             """
         )

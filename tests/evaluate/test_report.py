@@ -16,6 +16,8 @@ from kfp_finetune.components.artifacts.tokenized_dataset import (
     SplitCounts,
 )
 from kfp_finetune.components.build_optimizer.curve import render_curve
+from kfp_finetune.components.build_optimizer.range_test import read_range_test
+from kfp_finetune.components.build_optimizer.range_test_page import render_range_test
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
 from kfp_finetune.components.evaluate.confusion import (
     by_errors,
@@ -36,7 +38,7 @@ from kfp_finetune.components.tasks.text_classification.problem_types import (
 )
 from kfp_finetune.components.tasks.text_classification.task import TASK
 from kfp_finetune.runs.scores import lines
-from tests.evaluate.browser import CHROMIUM, Chromium
+from tests.evaluate.browser import Chromium
 from tests.evaluate.inputs import (
     make_data_report,
     make_inputs,
@@ -484,13 +486,28 @@ def test_headings_tables_and_charts_serve_a_screen_reader(kind: str) -> None:
     assert all('tabindex="0"' in box and "aria-label" in box for box in boxes)
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    if not CHROMIUM:
-        pytest.skip("chromium is not installed: no page is opened in a browser")
-    browser = Chromium(tmp_path_factory.mktemp("chromium"))
-    yield browser
-    browser.close()
+def _page(kind: str) -> tuple[str, tuple[Any, ...]]:
+    """A page, and the inputs of a report."""
+    if kind == "curve":
+        config = OptimizerConfig(schedule=Schedule(num_train_steps=939, warmup_steps=94))
+        return render_curve(config, learning_rates(config.schedule)), ()
+    if kind == "range test":
+        losses = np.concatenate([np.full(60, 2.3), np.linspace(2.3, 3.2, 30)])
+        rising = [
+            {"step": step, "learning_rate": 1e-6 * 10 ** (step / 18), "loss": float(loss)}
+            for step, loss in enumerate(losses)
+        ]
+        return render_range_test(read_range_test(rising, 2.3), 2e-4, ["kfp-finetune run"]), ()
+    if kind == "data":
+        return render_data_report(make_data_report(names_of(30))), ()
+    if kind == "comparison":
+        made = [training(n, 0.9 - i / 9, s) for i, n in enumerate(names_of(4)) for s in (1, 2)]
+        return render_comparison(rank(made), made), ()
+    problem_type = {"several": MULTI_LABEL, "number": REGRESSION}.get(
+        kind.split()[-1], SINGLE_LABEL
+    )
+    inputs = make_inputs(names_of(int(kind.split()[0])), problem_type=problem_type)
+    return render_report(*inputs), inputs
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -498,7 +515,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.mark.parametrize(
     "kind",
     [
-        *("curve", "data", "comparison"),
+        *("curve", "range test", "data", "comparison"),
         *("6 labels", "30 labels", "77 labels", "150 labels", "28 labels, several"),
         "0 labels, a number",
     ],
@@ -506,30 +523,13 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_a_browser_finds_no_error_no_request_and_nothing_too_wide(
     chromium: Chromium, tmp_path: Path, kind: str, width: int, dark: bool
 ) -> None:
-    if kind == "curve":
-        config = OptimizerConfig(schedule=Schedule(num_train_steps=939, warmup_steps=94))
-        page = render_curve(config, learning_rates(config.schedule))
-    elif kind == "data":
-        page = render_data_report(make_data_report(names_of(30)))
-    elif kind == "comparison":
-        made = [
-            training(name, 0.9 - i / 9, seed)
-            for i, name in enumerate(names_of(4))
-            for seed in (1, 2)
-        ]
-        page = render_comparison(rank(made), made)
-    else:
-        problem_type = {"several": MULTI_LABEL, "number": REGRESSION}.get(
-            kind.split()[-1], SINGLE_LABEL
-        )
-        names = names_of(int(kind.split()[0]))
-        inputs = make_inputs(names, problem_type=problem_type)
-        page = render_report(*inputs)
+    page, inputs = _page(kind)
     file = tmp_path / "page.html"
     file.write_text(page, encoding="utf-8")
     chromium.show(file, width, dark=dark)
     if "data-chart=" in page:
-        assert "step" in chromium.hover("[data-chart]", 0.4, 0.5)
+        shown = chromium.hover("[data-chart]", 0.4, 0.5)
+        assert shown.startswith("rate" if kind == "range test" else "step")
     if 'id="matrix"' in page:
         top = "#matrix" if width < 640 else ".corner"
         assert "true: label_0" in chromium.hover("#matrix svg", 0.003, 0.003, top)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from kfp_finetune.components.tasks.token_classification.entity_scores import mea
 from kfp_finetune.components.tasks.token_classification.problem_types import ENTITIES, TAGS
 from kfp_finetune.components.tasks.token_classification.sentences import Sentence
 from kfp_finetune.components.tasks.token_classification.tags import iob2_names
+from tests.evaluate.browser import Chromium
 from tests.evaluate.inputs import make_inputs
 from tests.evaluate.test_report import HOSTILE, Outline
 
@@ -87,3 +89,15 @@ def test_kubeflow_gets_the_confusion_matrix_of_tags() -> None:
     ((names, matrix),) = confusion_matrices(metrics)
     assert names == NAMES and np.sum(matrix) == 24
     assert not metrics.sentences
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_marks_can_be_read_on_a_phone(
+    chromium: Chromium, tmp_path: Path, page: str, dark: bool
+) -> None:
+    file = tmp_path / "page.html"
+    file.write_text(page, encoding="utf-8")
+    chromium.show(file, 390, dark=dark)
+    assert "missed" in chromium.run("document.querySelector('mark.missed').innerText")
+    assert chromium.cut() == []
+    assert chromium.pale() == []
