@@ -1,11 +1,9 @@
-"""The rare labels of a model: their weights, their scores, and what changed since a run before."""
+"""Rare labels and entity types: their weights, their scores, and how an earlier run scored."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from kfp_finetune.components.artifacts.metrics import Metrics, RareLabel
 from kfp_finetune.components.artifacts.model import ModelManifest
@@ -13,7 +11,7 @@ from kfp_finetune.components.artifacts.verdict import Tried
 from kfp_finetune.components.repeating import as_options
 from kfp_finetune.components.tasks.class_weights import NONE
 from kfp_finetune.components.tasks.loss_parameters import LossParameters
-from kfp_finetune.components.tasks.registry import get_task
+from kfp_finetune.components.tasks.registry import get_problem_type, get_task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,9 +24,10 @@ _MOST = 10
 def rare_labels(
     metrics: Metrics, model: ModelManifest, train: pa.Table, tried: Sequence[Tried]
 ) -> list[RareLabel]:
-    """The rare labels of the test split, the rarest first.
+    """The rare labels of the test split, or its rare types of entities, the rarest first.
 
-    A label is rare if it has fewer than half as many training examples as labels have on average.
+    A label is rare if it has fewer than half as many training examples as labels have on average. A
+    type of entities counts as the tag that begins them.
 
     Args:
         metrics: The scores of the test split.
@@ -37,10 +36,13 @@ def rare_labels(
         tried: The runs that this one repeats with changes, the first one first.
 
     Returns:
-        At most ten; none where scores are not by label, as those of entities and numbers.
+        At most ten; none for numbers, or without a training split.
     """
     names = model.label_names
-    if not train.num_rows or not names or [c.label for c in metrics.per_class] != names:
+    class_of = get_problem_type(model.problem_type).class_of
+    by_class = {scores.label: scores for scores in metrics.per_class}
+    classes = {i: by_class[own] for i, name in enumerate(names) if (own := class_of(name))}
+    if not train.num_rows or not classes:
         return []
     task = get_task(model.task)
     targets = task.targets(train["label"], model.problem_type, names)
@@ -48,11 +50,11 @@ def rare_labels(
         model.problem_type, model.class_weights, targets, names
     )
     last = before(model, tried)
-    scored = {scores.id: scores for scores in last.rare_labels} if last else {}
+    scored = {label.id: label for label in last.rare_labels} if last else {}
     found = []
-    for i in np.argsort(counts, kind="stable").tolist():
-        scores = metrics.per_class[i]
-        if counts[i] >= _RARE * counts.mean() or not scores.support:
+    few = _RARE * counts[list(classes)].mean()
+    for i, scores in sorted(classes.items(), key=lambda item: counts[item[0]]):
+        if counts[i] >= few or not scores.support:
             continue
         found.append(
             RareLabel(

@@ -151,9 +151,9 @@ def stop_earlier(facts: Facts, epochs: float) -> Advice:
     return _advice("Keep the weights of the best evaluation", options)
 
 
-def weight_labels() -> Advice:
+def weight_labels(facts: Facts) -> Advice:
     """Weight rare labels that are never found."""
-    return _advice("Weight rare labels", {"class_weights": BALANCED})
+    return _advice(f"Weight rare {facts.kind.class_name}s", {"class_weights": BALANCED})
 
 
 def _steadier(optimizer: OptimizerConfig) -> dict[str, Any]:

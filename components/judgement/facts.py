@@ -135,12 +135,16 @@ class Facts:
 
     @property
     def lost_labels(self) -> int:
-        """The number of rare labels with recall 0, if neither this run nor one before weighted."""
+        """The number of rare labels with recall 0, if neither this run nor one before weighted.
+
+        No weight helps a label without training examples.
+        """
         if self.weighting or any(run.weighting for run in self.tried):
             return 0
         return sum(
             label.recall == 0 and label.test_examples >= _ENOUGH
             for label in self.metrics.rare_labels
+            if label.train_examples
         )
 
     @property

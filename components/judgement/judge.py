@@ -162,7 +162,8 @@ def _too_few_examples(facts: Facts) -> Found | None:
 def _healthy(facts: Facts) -> Found:
     finding = f"Healthy: the score is better than a constant answer's, and {ending(facts)}."
     if lost := facts.lost_labels:
-        finding = finding.removesuffix(".") + f"; but {counted(lost, 'rare label')}"
+        what = counted(lost, f"rare {facts.kind.class_name}")
+        finding = finding.removesuffix(".") + f"; but {what}"
         finding += f" {'has' if lost == 1 else 'have'} recall 0."
-        return "healthy", finding, advice.weight_labels()
+        return "healthy", finding, advice.weight_labels(facts)
     return "healthy", finding, Advice()

@@ -91,10 +91,8 @@ def _warnings(report: DataReport) -> list[str]:
         )
     if not report.rows_kept["train"]:  # data for evaluation only
         return warnings
-    is_compared = get_problem_type(report.problem_type).is_compared
-    train = {
-        label: counts["train"] for label, counts in report.labels.items() if is_compared(label)
-    }
+    class_of = get_problem_type(report.problem_type).class_of
+    train = {label: counts["train"] for label, counts in report.labels.items() if class_of(label)}
     if train and min(train.values()) < _FEW_ROWS:
         few = [label for label, count in train.items() if count < _FEW_ROWS]
         warnings.append(
