@@ -38,6 +38,7 @@ def shared() -> Path:
 LONGEST = (
     "export/test_exports.py",
     "finetune/test_checkpoints.py",
+    "finetune/test_checkpoint_owners.py",
     "test_end_to_end.py",
     "api/local/test_containers.py",
     "models/parity/test_logits.py",

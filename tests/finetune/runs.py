@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import fields
@@ -41,6 +42,11 @@ def without_dropout(network: Any) -> None:
     for layer in network._flatten_layers():
         if isinstance(layer, Dropout):
             layer.rate = 0.0
+
+
+def notes(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    lines = [line for line in capsys.readouterr().out.splitlines() if '"note"' in line]
+    return [json.loads(line.partition(" ")[2])["text"] for line in lines]
 
 
 class Killed(BaseException):
