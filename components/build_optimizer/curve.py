@@ -119,7 +119,7 @@ def curve_chart(
     for step, name in milestones.items():
         if step <= x[last]:
             marks.setdefault(int(np.searchsorted(x, step)), []).append(name)
-    marks.setdefault(last, []).append("last applied → after" if ends else "last applied")
+    marks.setdefault(last, []).append("last → after" if ends else "last applied")
     notes = []
     for index, names in sorted(marks.items()):
         value = rate_text(rates[index])

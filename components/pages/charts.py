@@ -263,7 +263,7 @@ def _place(
     result = []
     for x, y, note in spots:
         texts = [f"{note.caption} · {note.detail}"] if lines == 2 else [note.caption, note.detail]
-        long = 8 + max(len(note.value) * 8.2, *(len(text) * 6.2 for text in texts))
+        long = 8 + max(len(note.value) * 8.2, *(len(text) * 6.7 for text in texts))
         tall = 2 + 17 * lines
         offsets = [(6, up) for up in range(6, height, 8)]
         offsets += [(6, -down) for down in range(tall + 6, 2 * tall, 8)]

@@ -14,12 +14,12 @@ from kfp_finetune.components.inert import inert
 from kfp_finetune.components.number_text import count_text, number_text, percent_text
 from kfp_finetune.components.options import as_given
 
-# A rate such as 5e-05, or an option such as --num-train-epochs.
-_DASHED = re.compile(r"\d[\d.]*e-\d+|(?<![\w-])--[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+# A rate such as 5e-05, a mean such as 85.0% ± 2.4%, or an option such as --num-train-epochs.
+_DASHED = re.compile(r"\d[\d.]*e-\d+|\S+ ± [\d.]+%?|(?<![\w-])--[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
 
 def unbroken(text: str) -> Markup:
-    """Text in which rates and options are not wrapped at their dashes."""
+    """Text in which rates, options and means with a spread are not wrapped."""
     return Markup(_DASHED.sub(r'<span class="whole">\g<0></span>', str(escape(text))))  # noqa: S704
 
 

@@ -69,12 +69,17 @@ def test_the_numbers_that_matter_are_written_on_the_curve() -> None:
         "Adam, linear decay from 5e-05 to 0 over 939 steps, warmup over the first 94 steps.",
         "0 first · step 0",
         "5e-05 peak, warmup ends · step 94",
-        "5.92e-08 → 0 last applied → after · step 938",
+        "5.92e-08 → 0 last → after · step 938",
         "Steps 939 num_train_steps",
         "Last rate applied 5.92e-08 step 938",
         "After the last step 0 never applied",
     ):
         assert part in text
+
+
+def test_a_rate_that_stays_the_same_is_written_once() -> None:
+    text = text_of(page_of(num_train_steps=939, name="constant"))
+    assert "5e-05 last applied · step 938" in text and "→" not in text
 
 
 @pytest.mark.parametrize(

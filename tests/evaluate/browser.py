@@ -101,7 +101,8 @@ class Chromium:
         """The texts that are cut at an edge, boxes that scroll sideways, and broken words.
 
         Only a confusion matrix may scroll sideways, and not on a phone. Options, and words of the
-        headings of tables, are not broken. Notes of a chart stay below its title.
+        headings of tables, are not broken. Notes of a chart stay below its title, and
+        apart.
         """
         found = self.run(
             """
@@ -118,7 +119,14 @@ class Chromium:
               e => e.scrollWidth > e.clientWidth + 1 && e.closest("thead").offsetWidth > 1);
             const above = [...document.querySelectorAll(".note > span")].filter(e =>
               e.getBoundingClientRect().top < e.closest(".plot").getBoundingClientRect().top - 1);
-            [...wide, ...broken, ...beside, ...tight, ...above].map(
+            const touch = (one, other) => {
+              const [a, b] = [one, other].map(e => e.getBoundingClientRect());
+              return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+            };
+            const over = [...document.querySelectorAll(".note > span")].filter(e => [
+              ...e.closest(".plot").querySelectorAll(".note > span")
+            ].some(other => other !== e && touch(e, other)));
+            [...wide, ...broken, ...beside, ...tight, ...above, ...over].map(
               e => e.className + ": " + e.innerText.slice(0, 80));
             """
         )

@@ -488,8 +488,10 @@ def test_headings_tables_and_charts_serve_a_screen_reader(kind: str) -> None:
 
 def _page(kind: str) -> tuple[str, tuple[Any, ...]]:
     """A page, and the inputs of a report."""
-    if kind == "curve":
-        config = OptimizerConfig(schedule=Schedule(num_train_steps=939, warmup_steps=94))
+    if kind in ("curve", "restarts"):
+        name = "linear" if kind == "curve" else "cosine_with_restarts"
+        schedule = Schedule(name=name, num_train_steps=939, warmup_steps=47, num_cycles=3)
+        config = OptimizerConfig(schedule=schedule)
         return render_curve(config, learning_rates(config.schedule)), ()
     if kind == "range test":
         losses = np.concatenate([np.full(60, 2.3), np.linspace(2.3, 3.2, 30)])
@@ -515,7 +517,7 @@ def _page(kind: str) -> tuple[str, tuple[Any, ...]]:
 @pytest.mark.parametrize(
     "kind",
     [
-        *("curve", "range test", "data", "comparison"),
+        *("curve", "restarts", "range test", "data", "comparison"),
         *("6 labels", "30 labels", "77 labels", "150 labels", "28 labels, several"),
         "0 labels, a number",
     ],

@@ -74,6 +74,7 @@ def test_seeds_are_averaged_and_the_best_one_represents_its_candidate() -> None:
         " over 3 seeds; the difference is "
     ) or board.verdict.startswith("even and lucky cannot be told apart")
     page = render_comparison(board, made)
+    assert '<span class="whole">71.0% ± 1.0%</span>' in page
     assert "Validation accuracy, mean of 3 seeds" in page and "Training, best seed" in page
 
 
