@@ -160,11 +160,16 @@ def judged(trained: Mapping[str, Any], tried: Sequence[Any]) -> Any:
     return judge(Facts(metrics, model, trained["log"], tried=tuple(tried)))
 
 
+def key_of(name: str, settings: Mapping[str, Any]) -> str:
+    """What a training is written down under; 20 and 20.0 epochs are the same."""
+    return json.dumps([name, {n: float(value) for n, value in sorted(settings.items())}])
+
+
 def train_once(
     bench: Bench, settings: Mapping[str, Any], tried: str, done: dict[str, Any], results: Path
 ) -> dict[str, Any]:
     """The training with these settings; made and written down if it was not made before."""
-    key = json.dumps([bench.name, dict(sorted(settings.items()))])
+    key = key_of(bench.name, settings)
     if key not in done:
         done[key] = bench.train(settings, tried)
         with results.open("a", encoding="utf-8") as file:
@@ -218,7 +223,7 @@ def read_results(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     records = map(json.loads, path.read_text("utf-8").splitlines())
-    return {record["key"]: record for record in records}
+    return {key_of(*json.loads(record["key"])): record for record in records}
 
 
 def main() -> None:
