@@ -126,12 +126,14 @@ def more(facts: Facts, longer: float = 2.0) -> Advice:
     return _advice(f"Train {what}", options)
 
 
-def stop_earlier(facts: Facts, epochs: float) -> Advice:
+def stop_earlier(facts: Facts, epochs: float, better: str = "") -> Advice:
     """Keep the best weights, and decay the rate over fewer epochs where most were too many.
 
     Args:
         facts: The training.
         epochs: The epochs until the lowest validation loss.
+        better: The headline metric if it was better at the end, be it by chance: the weights with
+            the lowest loss might be worse.
     """
     options: dict[str, Any] = {"load_best_model_at_end": True}
     enough = max(math.ceil(2 * epochs), min(facts.usual_epochs, 3))
@@ -148,6 +150,8 @@ def stop_earlier(facts: Facts, epochs: float) -> Advice:
         # The lowest validation loss, which is not weighted, is that of a model that knows nothing
         # of rare labels.
         options["metric_for_best_model"] = "macro_f1"
+    elif better:
+        options["metric_for_best_model"] = better
     return _advice("Keep the weights of the best evaluation", options)
 
 

@@ -109,14 +109,14 @@ def overfitted(facts: Facts) -> Found | None:
         f"Overfitted: the validation loss was lowest, {number_text(best['loss'])}, after epoch"
         f" {epochs:.3g} and rose to {number_text(last['loss'])}"
     )
-    kind = facts.kind
+    kind, better = facts.kind, ""
     if kind.metric in best and kind.metric in last:
         before, after = kind.metric_text(best[kind.metric]), kind.metric_text(last[kind.metric])
         went = f"stayed at {after}" if before == after else f"went from {before} to {after}"
         finding += f", while {kind.metric_name} {went}"
         if before != after and (last[kind.metric] > best[kind.metric]) != kind.less_is_better:
-            finding += ", which may be chance"
-    return "overfitted", f"{finding}.", advice.stop_earlier(facts, epochs)
+            finding, better = f"{finding}, which may be chance", kind.metric
+    return "overfitted", f"{finding}.", advice.stop_earlier(facts, epochs, better)
 
 
 def _rise(facts: Facts) -> tuple[int, Mapping[str, float], Mapping[str, float]] | None:

@@ -145,6 +145,17 @@ def test_balanced_weights_that_raise_the_plain_loss_are_no_overfitting() -> None
     assert found.options["metric_for_best_model"] == "macro_f1"
 
 
+def test_weights_with_the_lowest_loss_are_not_advised_where_a_later_score_was_better() -> None:
+    """Early stopping by the loss would end while the accuracy still rises."""
+    made = facts(FALLING, [0.7, 0.8, 0.95], values=[0.695, 0.72, 0.715],
+                 num_validation_examples=118, constant_loss=CHANCE)  # fmt: skip
+    found = judge(made)
+    assert found.kind == "overfitted" and "may be chance" in found.finding
+    assert found.options["metric_for_best_model"] == "accuracy"
+    worse = facts(FALLING, [0.7, 0.8, 0.95], values=[0.695, 0.72, 0.69])
+    assert "metric_for_best_model" not in judge(worse).options
+
+
 @pytest.mark.parametrize("smoothing", [0.1, 0.3, 0.5])
 @pytest.mark.parametrize("kind", [SINGLE_LABEL, MULTI_LABEL])
 def test_the_loss_of_smoothed_labels_is_no_rate_that_is_too_high(
