@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.artifacts.metrics import ConfusedPair, Metrics
 
 SHADES = 10
+_PAIRS = 10
 _DRAWN = 500  # labels; with more, a cell would be smaller than a pixel
 # Pixels of a character in small print, and of the longest name that is shown whole.
 _CHARACTER = 6.3
@@ -63,6 +64,27 @@ def by_errors(matrix: np.ndarray | csr_array) -> np.ndarray:
     wrong = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * matrix.diagonal()
     order: np.ndarray = np.argsort(-wrong, kind="stable")
     return order
+
+
+def confused_pairs(metrics: Metrics) -> list[ConfusedPair]:
+    """The most frequent confusions; those of tagged words have no examples."""
+    matrix = matrix_of(metrics)
+    if metrics.confused_pairs or matrix is None:
+        return metrics.confused_pairs
+    cells, totals, names = matrix.tocoo(), matrix.sum(axis=1), metrics.label_names
+    wrong = np.flatnonzero((cells.row != cells.col) & (cells.data > 0))
+    most = wrong[np.argsort(-cells.data[wrong], kind="stable")][:_PAIRS]
+    triples = np.stack([cells.row, cells.col, cells.data])[:, most].T.tolist()
+    return [
+        ConfusedPair(
+            label=names[row],
+            predicted=names[column],
+            count=count,
+            share=count / totals[row],
+            examples=[],
+        )
+        for row, column, count in triples
+    ]
 
 
 def roc_curves(metrics: Metrics) -> list[tuple[list[float], list[float], list[float]]]:

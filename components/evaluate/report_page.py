@@ -15,7 +15,7 @@ from kfp_finetune.components.artifacts.metrics import (
 )
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.tokenized_dataset import TokenizedDatasetManifest
-from kfp_finetune.components.evaluate.confusion import confusion_picture
+from kfp_finetune.components.evaluate.confusion import confused_pairs, confusion_picture
 from kfp_finetune.components.evaluate.metric_table import (
     metric_name,
     metric_rows,
@@ -82,7 +82,7 @@ def render_report(
         slices=_slices(metrics, kind),
         mistakes=_mistakes(metrics),
         doubtful={example.row for example in metrics.suspected_label_errors},
-        confused_pairs=metrics.confused_pairs,
+        confused_pairs=confused_pairs(metrics),
         data=_data(dataset),
         training=training_facts(model),
         command=command(model, texts_in_report=texts_in_report),

@@ -99,5 +99,7 @@ def test_the_marks_can_be_read_on_a_phone(
     file.write_text(page, encoding="utf-8")
     chromium.show(file, 390, dark=dark)
     assert "missed" in chromium.run("document.querySelector('mark.missed').innerText")
+    names = chromium.run("[...document.querySelectorAll('.pairs p')].map(p => p.innerText)")
+    assert any("B-person" in line and "1, " in line for line in names)
     assert chromium.cut() == []
     assert chromium.pale() == []
