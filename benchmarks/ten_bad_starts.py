@@ -162,7 +162,8 @@ def judged(trained: Mapping[str, Any], tried: Sequence[Any]) -> Any:
 
 def key_of(name: str, settings: Mapping[str, Any]) -> str:
     """What a training is written down under; 20 and 20.0 epochs are the same."""
-    return json.dumps([name, {n: float(value) for n, value in sorted(settings.items())}])
+    values = {n: v if isinstance(v, str) else float(v) for n, v in sorted(settings.items())}
+    return json.dumps([name, values])
 
 
 def train_once(
