@@ -201,12 +201,11 @@ def follow(
 
 def table(name: str, rows: Sequence[Sequence[tuple[dict[str, Any], Any, dict[str, float]]]]) -> str:
     """The moves of a set as a Markdown table."""
+    from kfp_finetune.components.repeating import as_options
+
     lines = [f"| {name}: start | moves | end | score |", "|---|---|---|---:|"]
     for moves in rows:
-        cells = [
-            f"{v.kind} → {' '.join(f'{n}={x:g}' for n, x in v.options.items())}"
-            for _, v, _ in moves[:-1]
-        ]
+        cells = [f"{v.kind} → `{' '.join(as_options(v.options))}`" for _, v, _ in moves[:-1]]
         settings, verdict, scores = moves[-1]
         metric = DATA_SETS[name].metric
         score = f"{metric} {scores[metric]:.3f}"

@@ -111,6 +111,13 @@ class Facts:
         return (self.curves.end - floor) / whole if whole > 0 else 0.0
 
     @property
+    def validation_left(self) -> float:
+        """The last validation loss, as a share of a constant answer's; infinite if unknown."""
+        checks = self.curves.checks
+        known = checks and math.isfinite(self.constant_loss)
+        return checks[-1][2]["loss"] / self.constant_loss if known else math.inf
+
+    @property
     def constant_training_loss(self) -> float:
         """The training loss of a constant answer; that of the start if it is unknown."""
         known = self.known_training_loss

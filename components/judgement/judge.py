@@ -140,7 +140,8 @@ def _too_few_steps(facts: Facts) -> Found | None:
 
 
 def _too_high(facts: Facts) -> Found | None:
-    if facts.rate <= FAR_TOO_HIGH * facts.usual_rate or facts.training_left <= _POOR:
+    left = min(facts.training_left, facts.validation_left)  # dropout raises training losses
+    if facts.rate <= FAR_TOO_HIGH * facts.usual_rate or left <= _POOR:
         return None
     finding = (
         f"The learning rate is too high: it is {rate_text(facts.rate)}, and"

@@ -196,6 +196,9 @@ HEALTHY, NOTHING = "healthy", "nothing learned"
             id="only a little",
         ),
         pytest.param(
+            facts(FLAT * 0.5, [0.3] * 3, rate=1e-2), HEALTHY, "", id="dropout costs, not the rate",
+        ),
+        pytest.param(
             facts(1.9 + 2.4 * np.exp(-12 * X), [2.0, 1.9, 1.9]), HEALTHY, "", id="a hard task",
         ),
         pytest.param(facts(np.full(STEPS, 0.05), [0.05] * 3), HEALTHY, "", id="knew it before"),
