@@ -17,7 +17,7 @@ from kfp_finetune.components.tasks.token_classification.sentences import Sentenc
 from kfp_finetune.components.tasks.token_classification.tags import iob2_names
 from tests.evaluate.browser import Chromium
 from tests.evaluate.inputs import make_inputs
-from tests.evaluate.test_report import HOSTILE, Outline
+from tests.evaluate.outline import HOSTILE, Outline
 
 NAMES = iob2_names(["person", f"place {HOSTILE}"])
 
