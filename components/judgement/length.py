@@ -26,6 +26,8 @@ _WORSE = 0.02  # a rise of the validation loss that matters
 _ROSE = 0.05
 # Of the usual rate.
 _FAR_TOO_LOW = 1 / 8
+# Training metrics beside the headline metric.
+_OTHER_METRICS = {"accuracy": "accuracy of words", "macro_f1": "macro-F1"}
 
 Found = tuple[Kind, str, Advice]
 
@@ -140,16 +142,16 @@ def _rise(facts: Facts) -> tuple[int, Mapping[str, float], Mapping[str, float]] 
 def _gained(facts: Facts, best: Mapping[str, float], last: Mapping[str, float]) -> str:
     """The metric that improved beyond noise after the lowest validation loss; empty if none did.
 
-    It is the headline metric. Training that weights labels minimises another loss than that of the
-    validation split, and may lower the headline metric, so that any metric counts.
+    Only the headline metric counts, unless labels were weighted: then training minimises another
+    loss than the validation loss and may lower the headline metric, so any metric counts.
     """
-    names = facts.kind.training_metrics if facts.weighting else (facts.kind.metric,)
-    for name in names:
+    kind = facts.kind
+    for name in kind.training_metrics if facts.weighting else (kind.metric,):
         if name not in best or name not in last:
             continue
         gain = last[name] - best[name]
         if (-gain if name in LESS_IS_BETTER else gain) > facts.noise / 2:
-            return facts.kind.metric_name if name == facts.kind.metric else "macro-F1"
+            return kind.metric_name if name == kind.metric else _OTHER_METRICS.get(name, name)
     return ""
 
 

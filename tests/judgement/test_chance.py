@@ -145,6 +145,15 @@ def test_balanced_weights_that_raise_the_plain_loss_are_no_overfitting() -> None
     assert found.options["metric_for_best_model"] == "macro_f1"
 
 
+def test_the_metric_that_improved_under_weights_has_its_own_name() -> None:
+    made = facts(FALLING, [0.1, 0.2, 0.25], kind=ENTITIES, class_weights="balanced")
+    checks = [record["validation"] for record in made.records if "validation" in record]
+    for check, accuracy in zip(checks, (0.6, 0.8, 0.9), strict=True):
+        check |= {"f1": 0.5, "accuracy": accuracy, "macro_f1": 0.5}
+    found = judge(made)
+    assert found.kind == "healthy" and "accuracy of words improved" in found.finding
+
+
 def test_weights_with_the_lowest_loss_are_not_advised_where_a_later_score_was_better() -> None:
     """Early stopping by the loss would end while the accuracy still rises."""
     made = facts(FALLING, [0.7, 0.8, 0.95], values=[0.695, 0.72, 0.715],
