@@ -44,9 +44,9 @@ class ClassScores(_Part):
 
 
 class RareLabel(_Part):
-    """A label, or a type of entities, with few training examples: its weight and its scores."""
+    """A label or entity type with few training examples: its weight and its scores."""
 
-    id: int = Field(description="number of the label; of a type: that of its B- tag")
+    id: int = Field(description="number of the label; for an entity type, of its B- tag")
     label: str
     train_examples: int
     test_examples: int

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.artifacts.metrics import Metrics, RareLabel
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.verdict import Tried
 from kfp_finetune.components.repeating import as_options
-from kfp_finetune.components.tasks.class_weights import NONE
 from kfp_finetune.components.tasks.loss_parameters import LossParameters
 from kfp_finetune.components.tasks.registry import get_problem_type, get_task
 
@@ -24,10 +23,10 @@ _MOST = 10
 def rare_labels(
     metrics: Metrics, model: ModelManifest, train: pa.Table, tried: Sequence[Tried]
 ) -> list[RareLabel]:
-    """The rare labels of the test split, or its rare types of entities, the rarest first.
+    """The rare labels or entity types of the test split, the rarest first.
 
-    A label is rare if it has fewer than half as many training examples as labels have on average. A
-    type of entities counts as the tag that begins them.
+    A label is rare if it has fewer than half as many training examples as labels have on average.
+    An entity type has as many as its B- tag.
 
     Args:
         metrics: The scores of the test split.
@@ -49,7 +48,7 @@ def rare_labels(
     counts, weights = task.counts_and_weights(
         model.problem_type, model.class_weights, targets, names
     )
-    last = before(model, tried)
+    last = _before(LossParameters.of(vars(model)).weighting, tried)
     scored = {label.id: label for label in last.rare_labels} if last else {}
     found = []
     few = _RARE * counts[list(classes)].mean()
@@ -73,42 +72,32 @@ def rare_labels(
     return found[:_MOST]
 
 
-def before(model: ModelManifest, tried: Sequence[Tried]) -> Tried | None:
-    """The last run before this one with other weights; None without one.
-
-    Args:
-        model: The model's manifest.
-        tried: The runs that this one repeats with changes, the first one first.
-    """
-    own = weighting(model)
+def _before(own: Mapping[str, Any], tried: Sequence[Tried]) -> Tried | None:
+    """The last run before this one with other weights than its own; None without one."""
     return next((run for run in reversed(tried) if run.rare_labels and run.weighting != own), None)
 
 
-def weighting(model: ModelManifest) -> dict[str, Any]:
-    """The parameters of a training that weighted labels; empty for the plain loss."""
-    return LossParameters.of(vars(model)).weighting
-
-
-def rare_labels_section(metrics: Metrics, model: ModelManifest) -> dict[str, Any] | None:
+def rare_labels_section(metrics: Metrics) -> dict[str, Any] | None:
     """The content of the report's section.
 
     Args:
         metrics: The metrics of the split, with rare labels and the verdict.
-        model: The model's manifest.
 
     Returns:
         The labels, the weights of this run and of the run before as options (None without one),
         and whether labels have different weights. None unless this run or the one before weighted
         labels, or a rare label has recall 0.
     """
-    last = before(model, metrics.verdict.tried if metrics.verdict else ())
-    own = weighting(model)
-    labels = metrics.rare_labels
-    if not labels or not (own or last or any(label.recall == 0 for label in labels)):
+    labels, verdict = metrics.rare_labels, metrics.verdict
+    if not labels or verdict is None:
+        return None
+    own = verdict.weighting
+    last = _before(own, verdict.tried)
+    if not (own or last or any(label.recall == 0 for label in labels)):
         return None
     return {
         "labels": labels,
         "weighting": as_options(own),
         "before": as_options(last.weighting) if last else None,
-        "weighted": model.class_weights != NONE,
+        "weighted": "class_weights" in own,
     }

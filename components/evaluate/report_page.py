@@ -71,7 +71,7 @@ def render_report(
         numbers=number_charts(metrics),
         confusion=confusion_picture(metrics),
         classes=_classes(metrics),
-        rare=rare_labels_section(metrics, model),
+        rare=rare_labels_section(metrics),
         entity_errors=metrics.entity_errors,
         sentences=[_marked(sentence) for sentence in metrics.sentences],
         recalls=_recalls(metrics),

@@ -1,4 +1,4 @@
-"""Advice: parameters to change, within the bounds of the optimizer and never back again."""
+"""Advice: the parameters to change, within bounds, and never back to an earlier value."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from kfp_finetune.components.judgement.facts import Facts
 from kfp_finetune.components.repeating import as_options
 from kfp_finetune.components.tasks.class_weights import BALANCED
 
-# Beyond these multiples of the usual rate, advice goes to the usual rate at once.
+# Multiples of the usual rate: a rate outside of them is replaced by the usual one.
 _LOW, _HIGH = 0.6, 1.5
-_STEP = 4.0  # otherwise, a rate is divided by this
-_WARMUP, _NORM, _PATIENCE = 0.1, 1.0, 3
-# Warmup is only advised if these shares of the steps leave room for it, rounding included.
+_STEP = 4.0  # a lower rate is that many times as low
+_WARMUP, _NORM, _PATIENCE = 0.1, 1.0, 3  # the advised warmup_ratio, max_grad_norm and patience
+# Warmup is only advised if the schedule leaves room for it: shares of the steps, with a margin for
+# rounding.
 _FIRST_BOUNDARY, _LONGEST_DECAY = 0.3, 0.8
+# A training of fewer steps that learned nothing is repeated with at most this many times as many.
 _FEW_STEPS, _MUCH_LONGER = 100, 4.0
 
 
@@ -86,7 +88,7 @@ def _lower_rate(rate: float, usual: float) -> float:
 
 
 def learn(facts: Facts) -> Advice:
-    """Advice where nothing was learned: the usual rate, more steps, or a look at the data."""
+    """Advice where nothing was learned: the usual rate, more steps, or to check the data."""
     model, rate, usual = facts.model, facts.rate, facts.usual_rate
     if rate > _HIGH * usual:
         return calmer(facts)
@@ -112,14 +114,10 @@ def more(facts: Facts, longer: float = 2.0) -> Advice:
         facts: The training.
         longer: How many times as long.
     """
-    options: dict[str, Any] = {}
-    rate, usual = facts.rate, facts.usual_rate
-    if rate < _LOW * usual and not _was_lowered(facts):
-        options |= _rate(facts, usual)
-    if not options:
-        options |= _length(facts, longer)
-    elif facts.model.num_train_epochs < facts.usual_epochs:
-        options |= _usual_length(facts)
+    if facts.rate < _LOW * facts.usual_rate and not _was_lowered(facts):
+        options = _rate(facts, facts.usual_rate) | _usual_length(facts)
+    else:
+        options = _length(facts, longer)
     if not options:
         return _CHECK_DATA
     what = "with a higher learning rate" if "learning_rate" in options else "for longer"
@@ -127,28 +125,25 @@ def more(facts: Facts, longer: float = 2.0) -> Advice:
 
 
 def stop_earlier(facts: Facts, epochs: float, better: str = "") -> Advice:
-    """Keep the best weights, and decay the rate over fewer epochs where most were too many.
+    """Keep the best weights; train for fewer epochs if the loss was lowest early, else stop early.
 
     Args:
         facts: The training.
         epochs: The epochs until the lowest validation loss.
-        better: The headline metric if it was better at the end, be it by chance: the weights with
-            the lowest loss might be worse.
+        better: The headline metric if it was better at the end, even within noise: the weights
+            with the lowest loss might be worse.
     """
     options: dict[str, Any] = {"load_best_model_at_end": True}
     enough = max(math.ceil(2 * epochs), min(facts.usual_epochs, 3))
-    lengthened = any(
-        _advised_steps(run, facts) > run.num_train_steps for run in facts.tried if run.options
-    )
+    lengthened = any(_advised_steps(run, facts) > run.num_train_steps for run in facts.tried)
     steps, schedule = enough * facts.model.steps_per_epoch, facts.model.optimizer.schedule
-    fits = steps > 2 * (schedule.warmup_steps + schedule.num_cycles)  # their number does not change
+    fits = steps > 2 * (schedule.warmup_steps + schedule.num_cycles)  # neither is scaled with it
     if enough < facts.model.num_train_epochs / 2 and fits and not lengthened:
         options = _length(facts, enough / facts.model.num_train_epochs) | options
     elif "early_stopping_patience" not in (facts.model.parameters or {}):
         options["early_stopping_patience"] = _PATIENCE
     if facts.weighting and "macro_f1" in facts.kind.training_metrics:
-        # The lowest validation loss, which is not weighted, is that of a model that knows nothing
-        # of rare labels.
+        # The validation loss is not weighted: it is lowest before rare labels are learned.
         options["metric_for_best_model"] = "macro_f1"
     elif better:
         options["metric_for_best_model"] = better
@@ -161,7 +156,7 @@ def weight_labels(facts: Facts) -> Advice:
 
 
 def _steadier(optimizer: OptimizerConfig) -> dict[str, Any]:
-    """Warmup and clipping, where the training had none."""
+    """Warmup and gradient clipping, each unless the training had it."""
     options: dict[str, Any] = {}
     if _has_room_for_warmup(optimizer.schedule):
         options["warmup_ratio"] = _WARMUP
@@ -184,7 +179,7 @@ def _has_room_for_warmup(schedule: Schedule) -> bool:
 
 
 def _rate(facts: Facts, wanted: float) -> dict[str, Any]:
-    """The options of a peak rate: within the bounds, and between the rates that were tried."""
+    """The options of a peak rate, within the bounds of the optimizer and of the rates tried."""
     low, high = facts.rate_bounds
     for run in facts.tried:
         advised = _advised_rate(run)
@@ -196,7 +191,7 @@ def _rate(facts: Facts, wanted: float) -> dict[str, Any]:
         near = low if wanted <= low else high
         wanted = math.sqrt(near * min(max(facts.rate, low), high))
     wanted = min(max(wanted, low), high)
-    rate = float(f"{wanted:.0e}")  # as people write it, unless that is a rate that was tried
+    rate = float(f"{wanted:.0e}")  # one digit, unless that reaches a bound
     if not low < rate < high:
         rate = float(f"{wanted:.1e}")
     schedule = facts.model.optimizer.schedule
@@ -221,10 +216,10 @@ def _pieces(optimizer: OptimizerConfig) -> list[tuple[float, float]]:
 
 
 def _length(facts: Facts, factor: float) -> dict[str, Any]:
-    """The options of a training that many times as long.
+    """The options of a training that is `factor` times as long.
 
-    A longer one has at least the usual length, and is shorter than those that advice has shortened;
-    no options if it is not longer then.
+    A longer one has at least the usual length, but stays shorter than earlier runs that were too
+    long; empty if that leaves no longer length.
     """
     model = facts.model
     epochs = factor * model.num_train_epochs
@@ -245,7 +240,7 @@ def _length(facts: Facts, factor: float) -> dict[str, Any]:
 
 
 def _usual_length(facts: Facts) -> dict[str, Any]:
-    """The options of the usual length, where the training was shorter."""
+    """The options of the usual length; empty if the training was not shorter."""
     epochs = facts.model.num_train_epochs
     if epochs >= facts.usual_epochs:
         return {}

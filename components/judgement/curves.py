@@ -15,21 +15,23 @@ from typing import Any
 
 import numpy as np
 
-FEWEST_STEPS = 20
-_LONGEST = 4  # a trend is not trusted further
+_FEWEST_STEPS = 20
+_LONGEST = 4  # times as long: a trend is not trusted further
 _QUARTERS = np.linspace(0, 1, 5)
 _SURE = 2.0  # standard deviations of a change that is not chance
-# The noise of a loss of few steps is not measured well, and never counts more than this.
+# With fewer steps than _FEW, the spread of the losses cannot be measured well: it is at least the
+# usual one. It never counts more than the largest.
 _FEW, _USUAL_SPREAD, _LARGEST_SPREAD = 10, 0.5, 1.0
 _FEWEST_FOR_JITTER = 4
-# The losses of examples spread as much as their mean, and their changes a little less.
+# The standard deviation of the losses of examples is about their mean; that of their changes is a
+# little lower.
 _OF_ROWS = 0.75
 _AROUND = 1 / 16  # of rate-time, over which a validation metric is averaged
 
 
 @dataclass(frozen=True)
 class Trend:
-    """The improvement over the third and the last quarter of rate-time, and what follows from it.
+    """The improvement over the third and the last quarter of rate-time, and its extrapolation.
 
     Attributes:
         before: Over the third quarter.
@@ -57,11 +59,11 @@ class Trend:
         return self.latest * sum(ratio**i for i in range(1, round(4 * (times - 1)) + 1))
 
     def times_to(self, improvement: float) -> int:
-        """How many times as long training must be for an improvement: 2, 3 or 4."""
+        """How many times as long to train for this improvement: 2, 3 or 4."""
         return self._first(lambda times: self.expected(times) >= improvement)
 
     def times_until(self, worth: float) -> int:
-        """How many times as long training must be until twice that brings less: 2, 3 or 4."""
+        """How many times as long to train until twice that brings no more than this: 2, 3 or 4."""
         return self._first(lambda n: self.expected(2 * n) - self.expected(n) <= worth)
 
     def _first(self, is_enough: Callable[[int], bool]) -> int:
@@ -114,7 +116,7 @@ class Curves:
     @property
     def has_enough(self) -> bool:
         """Return True if there are enough steps to compare parts of the run."""
-        return len(self.losses) >= FEWEST_STEPS
+        return len(self.losses) >= _FEWEST_STEPS
 
     @property
     def start(self) -> float:
@@ -164,20 +166,18 @@ class Curves:
         # One more standard deviation, because the lowest part is chosen from many.
         return math.log(self.end / self.lowest) > (_SURE + 1) * math.sqrt(2) * self.end_noise
 
-    def fall(self, constant: float, rows: int | None = None) -> Trend:
-        """The trend of the loss: of the validation loss if it was evaluated at least twice.
+    def validation_fall(self, constant: float, rows: int | None) -> Trend:
+        """The trend of the validation loss; there must be an evaluation.
 
         Args:
             constant: The loss of a constant answer, which the validation loss starts from.
             rows: Rows of the validation split; None: unknown.
         """
-        if len(self.checks) > 1:
-            values = [m["loss"] for _, _, m in self.checks]
-            noise = self.jitter("loss")
-            if rows:
-                noise = max(noise, _OF_ROWS * values[-1] / math.sqrt(rows))
-            return self._trend(values, constant, noise, falls=True)
-        return self.training_fall()
+        values = [m["loss"] for _, _, m in self.checks]
+        noise = self.jitter("loss")
+        if rows:
+            noise = max(noise, _OF_ROWS * values[-1] / math.sqrt(rows))
+        return self._trend(values, constant, noise, falls=True)
 
     def jitter(self, metric: str) -> float:
         """A change of a validation metric between two evaluations that may be chance.

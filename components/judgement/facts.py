@@ -1,4 +1,4 @@
-"""The facts that a verdict follows from."""
+"""The facts on which a verdict is based."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from kfp_finetune.components.tasks.problem_type import ProblemType
 from kfp_finetune.components.tasks.registry import get_problem_type
 from kfp_finetune.components.tasks.results import Result
 
-# Test examples with which a recall of 0 is more than chance.
+# With fewer test examples, a recall of 0 may be chance.
 _ENOUGH = 5
-# The loss of a constant answer on examples that all have the same label, but for rounding.
+# A constant answer that is always right has a loss of 0, up to rounding.
 _ALWAYS_RIGHT = 1e-9
 
 
@@ -62,10 +62,10 @@ class Facts:
     def constant_loss(self) -> float:
         """The loss of a constant answer, with which validation losses are compared.
 
-        The validation split is usually drawn from the training split, whereas a test split may have
-        many more or fewer examples of a label. That of the test split counts where training
-        minimised another loss; not if a constant answer is always right there. Infinite if none is
-        known.
+        It is measured on the training split, from which the validation split is usually drawn; a
+        test split may have many more or fewer examples of a label. If training minimised another
+        loss, it is that of the test split, unless a constant answer is always right there.
+        Infinite if unknown.
         """
         if self.has_plain_loss and self.model.constant_loss is not None:
             return self.model.constant_loss
@@ -142,9 +142,9 @@ class Facts:
 
     @property
     def lost_labels(self) -> int:
-        """The number of rare labels with recall 0, if neither this run nor one before weighted.
+        """The number of rare labels with recall 0; 0 if this run or one before weighted labels.
 
-        No weight helps a label without training examples.
+        Labels without training examples do not count: no weight helps them.
         """
         if self.weighting or any(run.weighting for run in self.tried):
             return 0
@@ -187,8 +187,8 @@ class Facts:
     def noise(self) -> float:
         """Half the 95 % interval of the headline metric on the validation split.
 
-        It is that of the test split, scaled by the number of examples; 0 if it is not known. Words
-        are not scaled: the split's number of rows is not that of its words.
+        It is that of the test split, scaled by the number of examples; 0 if it is not known. It is
+        not scaled for tags, because the number of rows is not that of words.
         """
         kind, rows = self.kind, self.model.num_validation_examples
         low, high = self.metrics.intervals.get(kind.metric, (0.0, 0.0))

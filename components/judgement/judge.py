@@ -22,11 +22,12 @@ from kfp_finetune.components.judgement.length import Found, ending, overfitted, 
 from kfp_finetune.components.number_text import count_text, number_text, rate_text
 
 # Shares of the loss of a constant answer.
-_BLOWN_UP = 1.5
-_JUMPED = 0.3
-_POOR = 0.4
-# Of the usual rate.
-FAR_TOO_HIGH = 2.5
+_BLOWN_UP = 1.5  # a loss at the end above this has diverged
+_JUMPED = 0.3  # a rise by more than this has diverged, if it is also by half
+_BY_HALF = 1.5  # of the lowest loss
+_POOR = 0.4  # a loss at the end above this is poor
+# A multiple of the usual rate.
+_FAR_TOO_HIGH = 2.5
 
 
 def judge(facts: Facts) -> Verdict:
@@ -67,13 +68,13 @@ def judge(facts: Facts) -> Verdict:
 
 
 def _other_data(facts: Facts) -> Found | None:
-    """A score on data that the model was not trained for is no judgement of its training."""
+    """A score on other data than the model was trained for says nothing about its training."""
     if not facts.on_other_data:
         return None
     if facts.result.learned:
         return "healthy", "On this data, the model is better than a constant answer.", Advice()
     if reason := cannot_tell(facts):
-        return "unknown", f"Not known: {reason}.", Advice()
+        return "unknown", f"Unknown: {reason}.", Advice()
     return (
         "nothing learned",
         "On this data, the model is no better than a constant answer.",
@@ -82,37 +83,48 @@ def _other_data(facts: Facts) -> Found | None:
 
 
 def _diverged(facts: Facts) -> Found | None:
+    clause = _not_finite(facts) or _risen(facts)
+    if not clause:
+        return None
+    return "diverged", f"Training diverged: {clause}.", advice.calmer(facts)
+
+
+def _not_finite(facts: Facts) -> str:
+    """Which loss or gradient was not finite, as a clause; empty if none was."""
     curves = facts.curves
     if facts.model.diverged_at is not None:
         step = count_text(facts.model.diverged_at)
-        finding = f"Training diverged: the loss or gradient of step {step} was not finite."
-        return "diverged", finding, advice.calmer(facts)
+        return f"the loss or gradient of step {step} was not finite"
     if curves.not_finite:
         losses = "loss was" if curves.not_finite == 1 else "losses were"
-        finding = f"Training diverged: {count_text(curves.not_finite)} {losses} not finite."
-        return "diverged", finding, advice.calmer(facts)
+        return f"{count_text(curves.not_finite)} {losses} not finite"
     if curves.broken_at is not None and facts.model.best_step is None:
-        step = count_text(curves.broken_at)
-        finding = f"Training diverged: the validation loss after step {step} was not finite."
-        return "diverged", finding, advice.calmer(facts)
+        return f"the validation loss after step {count_text(curves.broken_at)} was not finite"
+    return ""
+
+
+def _risen(facts: Facts) -> str:
+    """How the training loss rose, as a clause; empty if the rise is no divergence."""
+    curves = facts.curves
     if not len(curves.losses):
-        return None
+        return ""
     end, lowest = curves.end, curves.lowest
-    whole = max(curves.start, facts.constant_training_loss)
-    blown_up = end > (_BLOWN_UP + 2 * curves.end_noise) * whole
-    jumped = curves.has_enough and curves.has_risen and end > 1.5 * lowest
-    jumped = jumped and end - lowest > _JUMPED * min(curves.start, facts.constant_training_loss)
-    if not (blown_up or jumped):
-        return None
-    fell = f"had fallen to {number_text(lowest)}"
-    if not jumped:
-        fell = f"began at {number_text(float(curves.losses[0]))}"
-    finding = f"Training diverged: the loss {fell} and ended at {number_text(end)}."
-    return "diverged", finding, advice.calmer(facts)
+    levels = curves.start, facts.constant_training_loss
+    ended = f"and ended at {number_text(end)}"
+    if (
+        curves.has_enough
+        and curves.has_risen
+        and end > _BY_HALF * lowest
+        and end - lowest > _JUMPED * min(levels)
+    ):
+        return f"the loss had fallen to {number_text(lowest)} {ended}"
+    if end > (_BLOWN_UP + 2 * curves.end_noise) * max(levels):
+        return f"the loss began at {number_text(float(curves.losses[0]))} {ended}"
+    return ""
 
 
 def _nothing_learned(facts: Facts) -> Found | None:
-    """The score decides; the losses do where it is better, or cannot tell."""
+    """The losses decide if the score is better than a constant answer's or not conclusive."""
     if facts.result.learned or cannot_tell(facts):
         clause = losses_of_chance(facts)
         if not clause and not facts.result.learned:
@@ -135,13 +147,13 @@ def _nothing_learned(facts: Facts) -> Found | None:
 def _too_few_steps(facts: Facts) -> Found | None:
     if facts.curves.has_enough:
         return None
-    made = len(facts.curves.losses)
-    return "unknown", f"With {count_text(made)} logged steps, the curves tell nothing.", Advice()
+    made = counted(len(facts.curves.losses), "logged step")
+    return "unknown", f"Unknown: with {made}, the curves cannot be judged.", Advice()
 
 
 def _too_high(facts: Facts) -> Found | None:
     left = min(facts.training_left, facts.validation_left)  # dropout raises training losses
-    if facts.rate <= FAR_TOO_HIGH * facts.usual_rate or left <= _POOR:
+    if facts.rate <= _FAR_TOO_HIGH * facts.usual_rate or left <= _POOR:
         return None
     finding = (
         f"The learning rate is too high: it is {rate_text(facts.rate)}, and"
@@ -157,14 +169,13 @@ def _too_few_examples(facts: Facts) -> Found | None:
     """Nothing is wrong with the curves, and the score is no better than a constant answer's."""
     if facts.result.learned:
         return None
-    return "unknown", f"Not known: {cannot_tell(facts)}.", Advice()
+    return "unknown", f"Unknown: {cannot_tell(facts)}.", Advice()
 
 
 def _healthy(facts: Facts) -> Found:
-    finding = f"Healthy: the score is better than a constant answer's, and {ending(facts)}."
-    if lost := facts.lost_labels:
-        what = counted(lost, f"rare {facts.kind.class_name}")
-        finding = finding.removesuffix(".") + f"; but {what}"
-        finding += f" {'has' if lost == 1 else 'have'} recall 0."
-        return "healthy", finding, advice.weight_labels(facts)
-    return "healthy", finding, Advice()
+    finding = f"Healthy: the score is better than a constant answer's, and {ending(facts)}"
+    if not (lost := facts.lost_labels):
+        return "healthy", f"{finding}.", Advice()
+    rare = counted(lost, f"rare {facts.kind.class_name}")
+    have = "has" if lost == 1 else "have"
+    return "healthy", f"{finding}; but {rare} {have} recall 0.", advice.weight_labels(facts)

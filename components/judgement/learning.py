@@ -1,4 +1,4 @@
-"""Whether a model has learned something, and whether its test split can tell."""
+"""Whether a model has learned something, and whether its test split can show it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from kfp_finetune.components.judgement.facts import Facts
 from kfp_finetune.components.number_text import number_text
 from kfp_finetune.components.tasks.results import LOWER_LOSS, beats_baseline
 
-# With fewer examples, a score that is no better than a constant answer's tells nothing.
+# With fewer examples, a score that is no better than a constant answer's is not conclusive.
 _FEWEST_EXAMPLES = 20
 
 
 def cannot_tell(facts: Facts) -> str:
     """Why a score that is no better than a constant answer's says nothing about the model.
 
-    A perfect model has the same score where a constant answer is always right. On few examples, a
+    Where a constant answer is always right, a perfect model has the same score. On few examples, a
     good model may have it by chance: on fewer than 20, or if the interval reaches halfway from the
     score of a constant answer to the best one.
 
     Returns:
-        The reason, as a clause; empty if the score does say something.
+        The reason, as a clause; empty if the score is conclusive.
     """
     metrics = facts.metrics
     if facts.has_one_answer:
@@ -34,18 +34,18 @@ def cannot_tell(facts: Facts) -> str:
     if metrics.num_examples >= _FEWEST_EXAMPLES and high < (1 + constant) / 2:
         return ""
     few = counted(metrics.num_examples, f"{metrics.split} example")
-    return f"{few} cannot tell this model from a constant answer"
+    return f"on {few}, this model cannot be distinguished from a constant answer"
 
 
 def losses_of_chance(facts: Facts) -> str:
-    """Which losses show that nothing was learned, whatever the score is.
+    """Whether the losses show that nothing was learned, whatever the score is.
 
-    A new head may score better than a constant answer by chance, for example where it takes every
-    word for an entity. Its losses are not lower.
+    A new head may score better than a constant answer by chance, for example if it takes every word
+    for an entity. Its losses are not lower.
 
     Returns:
         The finding, as a clause; empty if a loss is clearly below that of a constant answer, or if
-        that is not known.
+        the latter is not known.
     """
     constant, curves = facts.model.constant_loss, facts.curves
     if constant is None or not curves.has_enough or curves.end < _clearly_below(constant):
@@ -61,11 +61,11 @@ def losses_of_chance(facts: Facts) -> str:
 
 
 def validation_of_chance(facts: Facts) -> str:
-    """Where the scores cannot tell: which validation losses show that nothing was learned.
+    """Whether the validation losses show that nothing was learned, if the score is inconclusive.
 
     Returns:
         The finding, as a clause; empty if one of them is clearly below that of a constant answer,
-        or if that is not known.
+        if the latter is not known, or if there are fewer than 20 validation rows.
     """
     rows = facts.model.num_validation_examples or 0
     constant, lowest = facts.constant_loss, facts.lowest_check

@@ -1,6 +1,6 @@
 """The rules on the length of a training: overfitted, undertrained, or neither.
 
-Validation losses count, and training losses where there are fewer than two evaluations.
+They read the validation losses; with fewer than two evaluations, the training losses.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from kfp_finetune.components.judgement.facts import Facts
 from kfp_finetune.components.number_text import number_text, rate_text
 
 # Shares of the loss of a constant answer.
-_ROOM = 0.15
-_ROOM_IN_TRAINING = 0.1
+_ROOM = 0.15  # a validation loss below this cannot fall much further
+_ROOM_IN_TRAINING = 0.1  # the same for the training loss
 _WORTH_IT = 0.05  # a fall of the loss, or a rise of a score, that is worth training for
 _WORSE = 0.02  # a rise of the validation loss that matters
-# Of the lowest validation loss.
+# A share of the lowest validation loss: a rise that matters.
 _ROSE = 0.05
-# Of the usual rate.
+# A share of the usual rate.
 _FAR_TOO_LOW = 1 / 8
 # Training metrics beside the headline metric.
 _OTHER_METRICS = {"accuracy": "accuracy of words", "macro_f1": "macro-F1"}
@@ -37,13 +37,13 @@ class _Fall:
     """The fall of a loss at the end of a training.
 
     Attributes:
-        name: Of the loss, "validation" or "training".
-        level: At the end.
-        constant: That of a constant answer, or of the first steps.
-        is_known: Whether that of a constant answer is known.
-        room: The fall that is left until it is low.
-        worth: A fall that is worth training for.
-        trend: The trend.
+        name: "validation" or "training".
+        level: The loss at the end.
+        constant: The loss of a constant answer; if unknown, of the first steps.
+        is_known: Whether the loss of a constant answer is known.
+        room: The fall that is left until the loss is low.
+        worth: The smallest fall that is worth training for.
+        trend: The improvement over the last quarters.
     """
 
     name: str
@@ -61,11 +61,13 @@ class _Fall:
         Training losses may be weighted, focal or smoothed, unlike validation losses.
         """
         curves = facts.curves
-        if validated := len(curves.checks) > 1:
+        validated = len(curves.checks) > 1
+        if validated:
             level, floor, known = curves.checks[-1][2]["loss"], 0.0, facts.constant_loss
         else:
             level, floor, known = curves.end, facts.smoothing_loss, facts.known_training_loss
         constant = known if math.isfinite(known) else curves.start
+        rows = facts.model.num_validation_examples
         whole = constant - floor
         return cls(
             name="validation" if validated else "training",
@@ -74,17 +76,17 @@ class _Fall:
             is_known=math.isfinite(known),
             room=level - floor - _ROOM * whole,
             worth=_WORTH_IT * whole,
-            trend=curves.fall(constant, facts.model.num_validation_examples),
+            trend=curves.validation_fall(constant, rows) if validated else curves.training_fall(),
         )
 
     @property
     def may_go_on(self) -> bool:
-        """Return True if the trend would lower it, be it chance or not."""
+        """Return True if the loss would fall further by its trend, whether that is clear or not."""
         return self.room > 0 and self.trend.expected(2) > self.worth
 
     @property
     def times(self) -> int:
-        """How many times as long training must be until it ends, or leaves no room; 0: no fall."""
+        """How many times as long to train until the fall ends or the loss is low; 0: no fall."""
         if not (self.may_go_on and self.trend.is_clear):
             return 0
         return min(self.trend.times_until(self.worth), self.trend.times_to(self.room))
@@ -101,7 +103,7 @@ class _Fall:
 
 
 def overfitted(facts: Facts) -> Found | None:
-    """The validation loss rose, and the score gained nothing by it."""
+    """The validation loss rose, and no score improved meanwhile."""
     found = _rise(facts)
     if found is None or facts.model.best_step is not None or _gained(facts, *found[1:]):
         return None
@@ -156,7 +158,7 @@ def _gained(facts: Facts, best: Mapping[str, float], last: Mapping[str, float]) 
 
 
 def undertrained(facts: Facts) -> Found | None:
-    """The loss would go on falling, or the score rising, and nothing tells against it."""
+    """The loss would fall further, or the score rise, and nothing speaks against more training."""
     curves, model = facts.curves, facts.model
     stopped = model.stopped_at is not None or facts.has_kept_best
     if stopped or facts.training_left <= _ROOM_IN_TRAINING or facts.longer_was_worse:
@@ -164,7 +166,7 @@ def undertrained(facts: Facts) -> Found | None:
     fall = _Fall.of(facts)
     if not (longer := fall.times or _still_rising(facts)):
         return None
-    # Beyond that, the training loss leaves no room.
+    # Training for longer than it takes the training loss to get low is not advised.
     floor, constant = facts.smoothing_loss, facts.constant_training_loss
     left = curves.end - floor - _ROOM_IN_TRAINING * (constant - floor)
     longer = min(longer, curves.training_fall().times_to(left))
@@ -180,7 +182,7 @@ def undertrained(facts: Facts) -> Found | None:
 
 
 def _still_rising(facts: Facts) -> int:
-    """How many times as long the headline metric would go on rising; 0 if it does not rise."""
+    """How many times as long to train until the headline metric stops rising; 0: no rise."""
     kind = facts.kind
     if kind.metric_top is None or kind.less_is_better or facts.has_one_answer:
         return 0
