@@ -161,7 +161,7 @@ def judged(trained: Mapping[str, Any], tried: Sequence[Any]) -> Any:
 
 
 def key_of(name: str, settings: Mapping[str, Any]) -> str:
-    """What a training is written down under; 20 and 20.0 epochs are the same."""
+    """The key of a training in the results; 20 and 20.0 epochs are the same."""
     values = {n: v if isinstance(v, str) else float(v) for n, v in sorted(settings.items())}
     return json.dumps([name, values])
 
@@ -169,7 +169,7 @@ def key_of(name: str, settings: Mapping[str, Any]) -> str:
 def train_once(
     bench: Bench, settings: Mapping[str, Any], tried: str, done: dict[str, Any], results: Path
 ) -> dict[str, Any]:
-    """The training with these settings; made and written down if it was not made before."""
+    """The training with these settings; run and recorded unless it was before."""
     key = key_of(bench.name, settings)
     if key not in done:
         done[key] = bench.train(settings, tried)

@@ -2,7 +2,7 @@
 
 The verdict is also in metrics_json, but the pipeline root may be out of reach, and the API answers
 with the log while the pod exists and later from Argo's archive. A step that came from the cache has
-no log in its run; then record_artifacts, which is never cached, has printed its verdict.
+no log in its run; its verdict is then read from record_artifacts, which is never cached.
 """
 
 from __future__ import annotations

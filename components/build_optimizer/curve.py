@@ -113,7 +113,7 @@ def curve_chart(
     rates = np.asarray(rates, dtype=np.float64)
     x = np.arange(len(rates)) if steps is None else np.asarray(steps)
     last = len(x) - (2 if x[-1] >= planned else 1)
-    ends = rates[last] != rates[-1]  # the rate after the last step is another one
+    ends = rates[last] != rates[-1]  # the rate after the last step differs
     marks = {0: ["first"]}
     marks.setdefault(int(rates[: last + 1].argmax()), []).append("peak")
     for step, name in milestones.items():

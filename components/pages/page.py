@@ -19,7 +19,7 @@ _DASHED = re.compile(r"\d[\d.]*e-\d+|\S+ ± [\d.]+%?|(?<![\w-])--[a-z][a-z0-9]*(
 
 
 def unbroken(text: str) -> Markup:
-    """Text in which rates, options and means with a spread are not wrapped."""
+    """Text in which rates, options and means with a spread are not broken across lines."""
     return Markup(_DASHED.sub(r'<span class="whole">\g<0></span>', str(escape(text))))  # noqa: S704
 
 

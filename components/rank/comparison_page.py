@@ -98,7 +98,7 @@ def _seeds(board: Leaderboard) -> dict[str, Any]:
 
 
 def _style(place: int) -> str:
-    """The colour of a position on the leaderboard; used again, its lines are dashed."""
+    """The colour of a position on the leaderboard; lines are dashed when colours repeat."""
     return f"c{place % _COLOURS}{' again' * (place >= _COLOURS)}"
 
 

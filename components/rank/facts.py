@@ -13,7 +13,7 @@ from kfp_finetune.components.storage.uris import without_secrets
 
 Facts = list[tuple[str, str]]
 
-# Parameters of all trials that change what is learned, and so what the ranking means.
+# Parameters of all trials that change what is learned, and so the meaning of the ranking.
 _SHARED = (
     "positive_label", "class_weights", "focal_gamma", "label_smoothing_factor",
     "metric_for_best_model",
@@ -21,7 +21,7 @@ _SHARED = (
 
 
 def comparison_facts(trials: Sequence[Trial]) -> Facts:
-    """Data, model, rows, seeds, what the loss weighs, and time."""
+    """Data, model, rows, seeds, the parameters of the loss, and time."""
     model, metrics = trials[0].model, trials[0].metrics
     seeds = list(dict.fromkeys(trial.model.seed for trial in trials))
     validation, given = model.num_validation_examples, model.parameters or {}

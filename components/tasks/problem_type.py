@@ -42,7 +42,7 @@ class ProblemType:
         calibration_lead: The meaning of the bars of the reliability diagram.
         label_kind: The content of the label column, for the data report.
         background: The label of everything that is not of interest; empty if there is none.
-        class_of: The class whose examples have a label, by which classes are counted; None: none.
+        class_of: The class that is counted by the examples of a label; None if no class is.
         card: The purpose of the model, with {} for the number of labels.
         card_limit: The first item under "Limits" of the model card.
         record: A prediction as the object of a JSON line, given `top_k`.

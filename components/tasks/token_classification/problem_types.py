@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ENTITIES = "entity_recognition"
 TAGS = "word_tagging"
-# A new head may find entities by chance, because it takes most words for one; up to here.
+# A new head that takes most words for an entity finds some by chance: F1 up to this.
 _F1_OF_CHANCE = 0.2
 _CARD_LIMIT = "It always assigns one of these tags to every word, whatever the text."
 
