@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.artifacts.optimizer_config import (
     USUAL_RATES,
     OptimizerConfig,
@@ -140,14 +141,34 @@ def stop_earlier(facts: Facts, epochs: float, better: str = "") -> Advice:
     fits = steps > 2 * (schedule.warmup_steps + schedule.num_cycles)  # neither is scaled with it
     if enough < facts.model.num_train_epochs / 2 and fits and not lengthened:
         options = _length(facts, enough / facts.model.num_train_epochs) | options
-    elif "early_stopping_patience" not in (facts.model.parameters or {}):
-        options["early_stopping_patience"] = _PATIENCE
     if facts.weighting and "macro_f1" in facts.kind.training_metrics:
         # The validation loss is not weighted: it is lowest before rare labels are learned.
         options["metric_for_best_model"] = "macro_f1"
     elif better:
         options["metric_for_best_model"] = better
+    if (
+        "num_train_epochs" not in options
+        and "max_steps" not in options
+        and "early_stopping_patience" not in (facts.model.parameters or {})
+        and _best_before_stop(facts, options.get("metric_for_best_model", "loss"))
+    ):
+        options["early_stopping_patience"] = _PATIENCE
     return _advice("Keep the weights of the best evaluation", options)
+
+
+def _best_before_stop(facts: Facts, metric: str) -> bool:
+    """Return True if early stopping by this metric would not have missed the best evaluation.
+
+    An accuracy may stay at that of a constant answer for many evaluations before it rises.
+    """
+    sign = 1 if metric in LESS_IS_BETTER else -1
+    values = [sign * check[2][metric] for check in facts.curves.checks if metric in check[2]]
+    best, waited = math.inf, 0
+    for value in values:
+        best, waited = (value, 0) if value < best else (best, waited + 1)
+        if waited == _PATIENCE:
+            break
+    return best == min(values, default=math.nan)
 
 
 def weight_labels(facts: Facts) -> Advice:

@@ -165,6 +165,16 @@ def test_weights_with_the_lowest_loss_are_not_advised_where_a_later_score_was_be
     assert "metric_for_best_model" not in judge(worse).options
 
 
+def test_early_stopping_is_not_advised_where_it_would_have_missed_the_best_evaluation() -> None:
+    """An accuracy may stay at that of a constant answer for the first epochs."""
+    losses = [0.99, 0.9, 0.82, 0.75, 0.69, 0.76, 0.84, 0.92, 1.0, 1.08]
+    made = facts(FALLING, losses, values=[*[0.542] * 4, 0.695, *[0.72] * 5],
+                 num_validation_examples=118, constant_loss=1.0, epochs=10)  # fmt: skip
+    found = judge(made)
+    assert found.kind == "overfitted"
+    assert found.options == {"load_best_model_at_end": True, "metric_for_best_model": "accuracy"}
+
+
 @pytest.mark.parametrize("smoothing", [0.1, 0.3, 0.5])
 @pytest.mark.parametrize("kind", [SINGLE_LABEL, MULTI_LABEL])
 def test_the_loss_of_smoothed_labels_is_no_rate_that_is_too_high(
