@@ -209,7 +209,8 @@ HEALTHY, NOTHING = "healthy", "nothing learned"
 def test_kinds(made: Facts, kind: str, options: str) -> None:
     found = judge(made)
     assert found.kind == kind, found
-    assert options in " ".join(as_options(found.options)), found
+    advised = " ".join(as_options(found.options))
+    assert options in advised and bool(options) == bool(advised), found
     assert found.finding.endswith(".") and found.is_fine == (not found.advice)
     assert judge(made) == found
 
@@ -374,3 +375,38 @@ def of_settings(
         }
     )
     return Facts(made.metrics, model, made.records, tried=tried)
+
+
+def rising(lowest: float, end: float) -> Facts:
+    """A loss that falls from that of a constant answer, and rises again."""
+    losses = np.select([X < 0.2, X < 0.7], [CHANCE, lowest], end)
+    return facts(losses, [lowest] * 3, constant_loss=CHANCE)
+
+
+@pytest.mark.parametrize(
+    ("below", "above"),
+    [
+        pytest.param(
+            facts(FLAT * 0.35, [3.4] * 3, rate=1e-2), facts(FLAT * 0.45, [3.4] * 3, rate=1e-2),
+            id="40 % of a constant answer's loss are left",
+        ),
+        pytest.param(
+            facts(FALLING + 2.4, [3.0, 3.04, 3.08, 3.12], values=[0.5] * 4),
+            facts(FALLING + 2.4, [3.0, 3.08, 3.16, 3.24], values=[0.5] * 4),
+            id="the validation loss rose by 5 %",
+        ),
+        pytest.param(
+            rising(1.0, 2.0),
+            rising(1.0, 2.7),
+            id="the loss rose by 30 % of a constant answer's",
+        ),
+        pytest.param(
+            rising(3.6, 5.2),
+            rising(3.6, 5.9),
+            id="the loss rose by half",
+        ),
+    ],
+)  # fmt: skip
+def test_each_limit_counts_once_it_is_passed(below: Facts, above: Facts) -> None:
+    assert judge(below).kind == HEALTHY
+    assert judge(above).kind in ("too high", "overfitted", "diverged")
