@@ -51,9 +51,10 @@ def outcome_of(cluster: Cluster, run: ObservedRun) -> Outcome:
     log = _events(cluster, run, _RANK)
     notes = [clean(str(fields.get("text"))) for fields in log if fields.get("event") == "note"]
     found = _verdict(log) or _verdict(_events(cluster, run, _LAST))
-    if found is None:
-        return Outcome(run.status, [])
-    return Outcome(found.outcome, [("verdict", note) for note in notes[-1:] or [found.finding]])
+    if found is not None and not notes:  # rank came from the cache
+        notes = [found.finding]
+    words = run.status if found is None else found.outcome
+    return Outcome(words, [("verdict", note) for note in notes[-1:]])
 
 
 def verdict_of(cluster: Cluster, run: ObservedRun) -> Verdict | None:

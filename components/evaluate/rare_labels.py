@@ -26,7 +26,7 @@ def rare_labels(
     """The rare labels or entity types of the test split, the rarest first.
 
     A label is rare if it has fewer than half as many training examples as labels have on average.
-    An entity type has as many as its B- tag.
+    The training examples of an entity type are the words with its B- tag.
 
     Args:
         metrics: The scores of the test split.

@@ -139,25 +139,23 @@ def stop_earlier(facts: Facts, epochs: float, better: str = "") -> Advice:
     lengthened = any(_advised_steps(run, facts) > run.num_train_steps for run in facts.tried)
     steps, schedule = enough * facts.model.steps_per_epoch, facts.model.optimizer.schedule
     fits = steps > 2 * (schedule.warmup_steps + schedule.num_cycles)  # neither is scaled with it
-    if enough < facts.model.num_train_epochs / 2 and fits and not lengthened:
+    shorter = enough < facts.model.num_train_epochs / 2 and fits and not lengthened
+    if shorter:
         options = _length(facts, enough / facts.model.num_train_epochs) | options
     if facts.weighting and "macro_f1" in facts.kind.training_metrics:
         # The validation loss is not weighted: it is lowest before rare labels are learned.
         options["metric_for_best_model"] = "macro_f1"
     elif better:
         options["metric_for_best_model"] = better
-    if (
-        "num_train_epochs" not in options
-        and "max_steps" not in options
-        and "early_stopping_patience" not in (facts.model.parameters or {})
-        and _best_before_stop(facts, options.get("metric_for_best_model", "loss"))
-    ):
+    is_given = "early_stopping_patience" in (facts.model.parameters or {})
+    metric = options.get("metric_for_best_model", "loss")
+    if not shorter and not is_given and _keeps_best(facts, metric):
         options["early_stopping_patience"] = _PATIENCE
     return _advice("Keep the weights of the best evaluation", options)
 
 
-def _best_before_stop(facts: Facts, metric: str) -> bool:
-    """Return True if early stopping by this metric would not have missed the best evaluation.
+def _keeps_best(facts: Facts, metric: str) -> bool:
+    """Return True if early stopping by this metric would have come after the best evaluation.
 
     An accuracy may stay at that of a constant answer for many evaluations before it rises.
     """
