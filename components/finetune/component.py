@@ -27,6 +27,7 @@ def finetune(
     precision: str = "auto",
     jit_compile: bool = False,
     gradient_checkpointing: bool = False,
+    initial_bias: str = "labels",
     label_smoothing_factor: float = 0.0,
     class_weights: str = "none",
     focal_gamma: float = 0.0,
@@ -64,6 +65,9 @@ def finetune(
             more.
         gradient_checkpointing: Save memory on long texts by recomputing each layer in the
             backward pass; steps take about a third longer.
+        initial_bias: What a new head predicts before training: labels (how frequent each label is
+            in the training split, or the mean of the numbers), so that training does not begin with
+            learning that, or zeros, as in Transformers.
         label_smoothing_factor: Share of each label's weight to spread over all labels, in the
             training loss only; 0.1 is usual.
         class_weights: Weights of examples in the training loss: none, balanced (by the inverse
@@ -129,6 +133,7 @@ def finetune(
                 precision=precision,
                 jit_compile=jit_compile,
                 gradient_checkpointing=gradient_checkpointing,
+                initial_bias=initial_bias,
                 label_smoothing_factor=label_smoothing_factor,
                 class_weights=class_weights,
                 focal_gamma=focal_gamma,

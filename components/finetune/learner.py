@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfp_finetune.components.artifacts import optimizer_config as optimizer_artifact
 from kfp_finetune.components.artifacts import tokenized_dataset
@@ -23,6 +23,11 @@ from kfp_finetune.components.runtime import emit
 from kfp_finetune.components.tasks.class_weights import check_names
 from kfp_finetune.components.tasks.labels import num_outputs
 from kfp_finetune.components.tasks.registry import get_task
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ def build(run: Run) -> Learner:
         name: tokenized_dataset.open_split(run.dataset_path, name)
         for name in ("train", "validation")
     }
-    network = load_network(run)
+    network = load_network(run, initial_bias(run, splits["train"]))
     vocabulary = None
     if not run.optimizer.weight_decay:  # weight decay changes every weight, used or not
         vocabulary = UsedVocabulary(splits.values(), data, network.config.fixed_ids)
@@ -156,8 +161,27 @@ def build(run: Run) -> Learner:
     return Learner(trainer, train, validation, names, vocabulary, best, finite)
 
 
-def load_network(run: Run) -> Any:
+def initial_bias(run: Run, train: pa.Table) -> NDArray[np.float32] | None:
+    """The bias that a new head starts with, shape [outputs]; None for zeros.
+
+    Args:
+        run: The run.
+        train: The training split.
+    """
+    parameters, data = run.parameters, run.data
+    if parameters.initial_bias == "zeros":
+        return None
+    task = get_task(data.task)
+    targets = task.targets(train["label"], data.problem_type, data.label_names)
+    return task.constant_logits(data.problem_type, parameters.loss, targets, data.label_names)
+
+
+def load_network(run: Run, initial_bias: NDArray[np.float32] | None) -> Any:
     """Load the base model with a head for the labels of the data.
+
+    Args:
+        run: The run.
+        initial_bias: The bias of the head's last layer if it is new; None for zeros.
 
     Raises:
         InputError: If it cannot be loaded, or knows fewer tokens than the data has.
@@ -170,6 +194,7 @@ def load_network(run: Run) -> Any:
         label_names=data.label_names,
         problem_type=data.problem_type,
         seed=parameters.seed,
+        initial_bias=initial_bias,
         note=lambda text: emit("note", "finetune", text=text),
     )
     _check_model_fits(network.config.vocab_size, data, parameters.base_model)

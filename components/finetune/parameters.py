@@ -23,9 +23,11 @@ _WRITABLE = re.compile(r"(s3|gs|file)://.|(?![A-Za-z][A-Za-z0-9+.-]*://).", re.I
 RESUME = ("retry", "exact", "any")
 PRECISIONS = ("auto", "float32", "bfloat16")
 ON_DIVERGENCE = ("fail", "report")
+INITIAL_BIASES = ("labels", "zeros")
 _CHOICES = {
     "precision": PRECISIONS,
     "on_divergence": ON_DIVERGENCE,
+    "initial_bias": INITIAL_BIASES,
     "resume_from_checkpoint": RESUME,
 }
 # The smallest value of each of these parameters, and its unit for messages.
@@ -56,6 +58,7 @@ class Parameters:
     precision: str = "auto"
     jit_compile: bool = False
     gradient_checkpointing: bool = False
+    initial_bias: str = "labels"
     label_smoothing_factor: float = 0.0
     class_weights: str = "none"
     focal_gamma: float = 0.0

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
@@ -30,6 +30,10 @@ from kfp_finetune.components.models.weights import Compared, compare_weights, dr
 from kfp_finetune.components.tasks.labels import num_outputs
 from kfp_finetune.components.tasks.registry import get_task
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 _logger = logging.getLogger(__name__)
 
 
@@ -42,6 +46,7 @@ def load_classifier(
     per_token: bool = False,
     seed: int,
     fresh_head: bool = True,
+    initial_bias: NDArray[np.float32] | None = None,
     note: Callable[[str], None] = _logger.info,
 ) -> Classifier:
     """Build a model for a task and load a checkpoint's weights into it.
@@ -59,6 +64,8 @@ def load_classifier(
         per_token: Whether there is one prediction per token instead of one per text.
         seed: The seed of new weights and of dropout.
         fresh_head: False to refuse a checkpoint whose head was not trained for these labels.
+        initial_bias: The bias of the last layer if it is initialised, shape [num_labels]; None for
+            zeros.
         note: Called with one sentence per note for the user.
 
     Returns:
@@ -111,6 +118,9 @@ def load_classifier(
         )
     if fresh:
         note(f"new weights initialised with seed {seed}: {names} ({why})")
+    bias = model.head.logits.bias
+    if initial_bias is not None and any(weight.variable is bias for weight in fresh):
+        bias.assign(initial_bias)
     return model
 
 

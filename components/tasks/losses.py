@@ -151,6 +151,39 @@ def constant_cross_entropy(
         targets: Label ids of the training split; at least one.
         label_names: The label of id i is `label_names[i]`.
     """
+    mean_weight, shares = _weighted_shares(parameters, targets, label_names)
+    return float(mean_weight * entropy(shares, parameters.focal_gamma).sum())
+
+
+def constant_softmax_logits(
+    parameters: LossParameters,
+    targets: NDArray[np.int32],
+    label_names: Sequence[str],
+) -> NDArray[np.float32]:
+    """The logits of the answer that `constant_cross_entropy` is the loss of; their mean is 0.
+
+    Args:
+        parameters: As `training_cross_entropy` takes them.
+        targets: Label ids of the training split; at least one.
+        label_names: The label of id i is `label_names[i]`.
+
+    Returns:
+        float32, shape [labels].
+    """
+    _, shares = _weighted_shares(parameters, targets, label_names)
+    logits = np.log(np.maximum(shares, smallest_share(targets)))
+    return (logits - logits.mean()).astype(np.float32)
+
+
+def smallest_share(targets: NDArray[Any]) -> float:
+    """The share of a label without an example: that of half an example."""
+    return 0.5 / len(targets)
+
+
+def _weighted_shares(
+    parameters: LossParameters, targets: NDArray[np.int32], label_names: Sequence[str]
+) -> tuple[float, NDArray[np.float64]]:
+    """The mean weight of an example, and the smoothed shares of the labels in all weights."""
     num_labels = len(label_names)
     counts = np.bincount(targets, minlength=num_labels).astype(np.float64)
     weights = label_weights(parameters.class_weights, targets, label_names)
@@ -158,9 +191,7 @@ def constant_cross_entropy(
         counts[: len(weights)] *= weights
     shares = counts / counts.sum()
     smoothing = parameters.label_smoothing_factor
-    smoothed = (1 - smoothing) * shares + smoothing / num_labels
-    summands = entropy(smoothed, parameters.focal_gamma)
-    return float(counts.sum() / len(targets) * summands.sum())
+    return counts.sum() / len(targets), (1 - smoothing) * shares + smoothing / num_labels
 
 
 def entropy(shares: NDArray[np.float64], focal_gamma: float = 0.0) -> NDArray[np.float64]:

@@ -171,6 +171,25 @@ class Task(TaskDeclaration, ABC):
         """
 
     @abstractmethod
+    def constant_logits(
+        self,
+        problem_type: str,
+        parameters: LossParameters,
+        targets: NDArray[Any],
+        label_names: Sequence[str],
+    ) -> NDArray[np.float32]:
+        """The logits of the answer that `constant_loss` is the loss of, shape [outputs].
+
+        A label without an example counts as if it had half of one, so that its logit is finite.
+
+        Args:
+            problem_type: One of the task's.
+            parameters: As `training_loss` takes them.
+            targets: The targets of the training split, as `targets` returns them; at least one.
+            label_names: As `training_loss` takes it.
+        """
+
+    @abstractmethod
     def counts_and_weights(
         self,
         problem_type: str,

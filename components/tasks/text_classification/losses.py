@@ -11,9 +11,11 @@ from kfp_finetune.components.tasks.class_weights import BALANCED, named_weights
 from kfp_finetune.components.tasks.loss_parameters import LossParameters
 from kfp_finetune.components.tasks.losses import (
     constant_cross_entropy,
+    constant_softmax_logits,
     cross_entropy,
     entropy,
     focal_loss,
+    smallest_share,
     training_cross_entropy,
 )
 from kfp_finetune.components.tasks.losses import (
@@ -143,14 +145,43 @@ def constant_loss(
     if problem_type == SINGLE_LABEL:
         return constant_cross_entropy(parameters, targets, label_names)
     if problem_type == MULTI_LABEL:
-        frequency = targets.mean(axis=0, dtype=np.float64)
-        smoothing, gamma = parameters.label_smoothing_factor, parameters.focal_gamma
-        smoothed = (1 - smoothing) * frequency + smoothing / 2
-        present = smoothed * _positive_weights(parameters.class_weights, targets, label_names)
-        total = present + 1 - smoothed
-        share = present / total
-        return float((total * (entropy(share, gamma) + entropy(1 - share, gamma))).mean())
+        weight, share = _weighted_shares(parameters, targets, label_names)
+        gamma = parameters.focal_gamma
+        return float((weight * (entropy(share, gamma) + entropy(1 - share, gamma))).mean())
     return float(targets.var(dtype=np.float64))
+
+
+def constant_logits(
+    problem_type: str,
+    parameters: LossParameters,
+    targets: NDArray[Any],
+    label_names: Sequence[str],
+) -> NDArray[np.float32]:
+    """The logits of the best constant answer; the arguments are those of `Task`.
+
+    Returns:
+        float32, shape [outputs]. Single-label: the logarithms of the labels' shares. Multi-label:
+        the log-odds of each label. Regression: the mean.
+    """
+    if problem_type == SINGLE_LABEL:
+        return constant_softmax_logits(parameters, targets, label_names)
+    if problem_type == MULTI_LABEL:
+        _, share = _weighted_shares(parameters, targets, label_names)
+        least = smallest_share(targets)
+        share = np.clip(share, least, 1 - least)
+        return np.log(share / (1 - share)).astype(np.float32)
+    return targets.mean(keepdims=True, dtype=np.float64).astype(np.float32)
+
+
+def _weighted_shares(
+    parameters: LossParameters, targets: NDArray[Any], label_names: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of each label, the mean weight of an example, and the smoothed share of having it."""
+    smoothing = parameters.label_smoothing_factor
+    smoothed = (1 - smoothing) * targets.mean(axis=0, dtype=np.float64) + smoothing / 2
+    present = smoothed * _positive_weights(parameters.class_weights, targets, label_names)
+    total = present + 1 - smoothed
+    return total, present / total
 
 
 def training_metrics(

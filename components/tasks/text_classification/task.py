@@ -147,6 +147,17 @@ class TextClassification(Task):
 
         return losses.constant_loss(problem_type, parameters, targets, label_names)
 
+    def constant_logits(
+        self,
+        problem_type: str,
+        parameters: LossParameters,
+        targets: NDArray[Any],
+        label_names: Sequence[str],
+    ) -> NDArray[np.float32]:
+        from kfp_finetune.components.tasks.text_classification import losses
+
+        return losses.constant_logits(problem_type, parameters, targets, label_names)
+
     def counts_and_weights(
         self,
         problem_type: str,

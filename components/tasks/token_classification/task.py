@@ -156,6 +156,18 @@ class TokenClassification(Task):
 
         return constant_cross_entropy(parameters, targets, label_names)
 
+    def constant_logits(
+        self,
+        problem_type: str,
+        parameters: LossParameters,
+        targets: NDArray[Any],
+        label_names: Sequence[str],
+    ) -> NDArray[np.float32]:
+        """The logarithms of the shares of the tags of words."""
+        from kfp_finetune.components.tasks.losses import constant_softmax_logits
+
+        return constant_softmax_logits(parameters, targets, label_names)
+
     def counts_and_weights(
         self,
         problem_type: str,
