@@ -128,7 +128,9 @@ class Bench:
         parameters = Parameters(model=str(self._model), **given)
         load_data(parameters, str(self._work / "data"), str(self._work / "data.html"))
 
-    def train(self, shape: dict[str, Any], on_divergence: str, max_steps: int | None) -> Any:
+    def train(
+        self, shape: dict[str, Any], max_steps: int | None = None, initial_bias: str = "labels"
+    ) -> Any:
         """Train a model into the folder `model`; its manifest."""
         from kfp_finetune.components.artifacts import optimizer_config, tokenized_dataset
         from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
@@ -149,7 +151,8 @@ class Bench:
                 num_train_epochs=epochs,
                 max_steps=max_steps,
                 seed=self._study.seed,
-                on_divergence=on_divergence,
+                on_divergence="report",
+                initial_bias=initial_bias,
             ),
             tokenized_dataset_path=data,
             optimizer_config_path=str(self._work / "optimizer"),
@@ -157,12 +160,12 @@ class Bench:
             tensorboard_logs_path=str(self._work / "logs"),
         )
 
-    def rate(self, rate: float) -> dict[str, Any]:
+    def rate(self, rate: float, initial_bias: str = "labels") -> dict[str, Any]:
         """Train with a peak that decays to 0, and score the test split."""
         from kfp_finetune.components.evaluate.evaluation import evaluate
 
         began = time.monotonic()
-        model = self.train({"learning_rate": rate}, "report", None)
+        model = self.train({"learning_rate": rate}, initial_bias=initial_bias)
         metrics = evaluate(
             tokenized_dataset_path=str(self._work / "data"),
             model_path=str(self._work / "model"),
@@ -183,7 +186,7 @@ class Bench:
 
         shape = rising_rate("adam", steps)
         shape.pop("max_steps"), shape.pop("on_divergence")
-        model = self.train(shape, "report", steps)
+        model = self.train(shape, steps)
         updates = [r for r in read_training_log(self._work / "model") if "learning_rate" in r]
         return {
             "rates": [update["learning_rate"] for update in updates],
@@ -195,7 +198,7 @@ class Bench:
 
 def main() -> None:
     """Run what is missing of the study, and print its tables."""
-    given = _arguments()
+    given = parse_arguments()
     given.results.parent.mkdir(parents=True, exist_ok=True)
     studies = [
         Study(name, int(layers), int(seed), given.rows, given.epochs, given.results)
@@ -210,13 +213,14 @@ def main() -> None:
     print_tables(studies, default_rate(given.model))
 
 
-def _arguments() -> argparse.Namespace:
+def parse_arguments(layers: str = "6,3") -> argparse.Namespace:
+    """The options of this study, and of initial_bias.py."""
     parser = argparse.ArgumentParser()
     parser.add_argument("source", type=Path, help="folder of the datasets")
     parser.add_argument("model", type=Path, help="folder of the base model")
     parser.add_argument("--sets", default=",".join(DATA_SETS))
     parser.add_argument("--rows", type=int, default=3000)
-    parser.add_argument("--layers", default="6,3")
+    parser.add_argument("--layers", default=layers)
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--results", type=Path, default=Path("build/learning_rates.jsonl"))

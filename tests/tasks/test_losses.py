@@ -321,6 +321,10 @@ def test_no_constant_answer_has_a_lower_loss_than_the_constant_loss(
     assert found == pytest.approx(loss_of(best), rel=1e-5)
     for noise in np.random.default_rng(0).normal(size=(20, len(best))) / 3:
         assert loss_of(best + noise) >= found - 1e-6
+    logits = task.constant_logits(problem_type, parameters, targets, names)
+    assert logits.shape == best.shape
+    # A label without an example counts as half of one: in so few rows a difference of up to 0.1.
+    assert found - 1e-6 <= loss_of(logits) <= found + 0.1
 
 
 @pytest.mark.parametrize(
@@ -359,6 +363,8 @@ def test_the_constant_loss_of_a_focal_loss_is_an_upper_bound(
     parameters = of(0.0, class_weights, 2.0)
     loss = task.training_loss(problem_type, parameters, targets, names)
     found = task.constant_loss(problem_type, parameters, targets, names)
+    answer = task.constant_logits(problem_type, parameters, targets, names)
+    assert float(loss(targets, np.tile(answer, (len(targets), 1)))) == pytest.approx(found, abs=0.1)
     logits = tf.Variable(tf.zeros(len(names)))
     optimizer = keras_library.optimizers.Adam(0.1)
     for _ in range(200):
@@ -373,3 +379,5 @@ def test_the_constant_loss_of_tags_is_the_entropy_of_the_words() -> None:
     tags = get_task("token-classification")
     found = tags.constant_loss("word_tagging", PLAIN, np.array([0, 0, 0, 1], np.int32), "OB")
     assert found == pytest.approx(-0.75 * np.log(0.75) - 0.25 * np.log(0.25))
+    logits = tags.constant_logits("word_tagging", PLAIN, np.array([0, 0, 0, 1], np.int32), "OB")
+    np.testing.assert_allclose(logits, [np.log(3) / 2, -np.log(3) / 2], rtol=1e-6)

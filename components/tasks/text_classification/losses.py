@@ -170,7 +170,7 @@ def constant_logits(
         least = smallest_share(targets)
         share = np.clip(share, least, 1 - least)
         return np.log(share / (1 - share)).astype(np.float32)
-    return targets.mean(keepdims=True, dtype=np.float64).astype(np.float32)
+    return np.full(1, targets.mean(dtype=np.float64), np.float32)
 
 
 def _weighted_shares(
