@@ -118,7 +118,7 @@ def load_classifier(
         )
     if fresh:
         note(f"new weights initialised with seed {seed}: {names} ({why})")
-    bias = model.head.logits.bias
+    bias: Any = model.head.logits.bias
     if initial_bias is not None and any(weight.variable is bias for weight in fresh):
         bias.assign(initial_bias)
     return model

@@ -172,7 +172,8 @@ def constant_softmax_logits(
     """
     _, shares = _weighted_shares(parameters, targets, label_names)
     logits = np.log(np.maximum(shares, smallest_share(targets)))
-    return (logits - logits.mean()).astype(np.float32)
+    centred: NDArray[np.float32] = (logits - logits.mean()).astype(np.float32)
+    return centred
 
 
 def smallest_share(targets: NDArray[Any]) -> float:
