@@ -81,6 +81,7 @@ def finetune(folder: Path, checkpoint: str, epochs: float, seed: int, precision:
         num_train_epochs=epochs,
         seed=seed,
         precision=precision,
+        initial_bias="zeros",  # as the course and the trainer start
     )
     return training.finetune(
         parameters,
