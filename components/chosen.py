@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfp_finetune.components.artifacts.optimizer_config import USUAL_RATES
+from kfp_finetune.components.artifacts.optimizer_config import usual_rates
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.number_text import rate_text
 
 if TYPE_CHECKING:
     from kfp_finetune.components.artifacts.model import ModelManifest
+    from kfp_finetune.components.artifacts.optimizer_config import OptimizerConfig
 
 CHOSEN = ("max_length", "num_train_epochs", "learning_rate")
 LEARNING_RATE, NUM_TRAIN_EPOCHS, MAX_LENGTH = 5e-5, 3, 128
@@ -76,22 +77,23 @@ def choose_num_train_epochs(num_train_examples: int, num_labels: int = 0) -> int
     return min(max(NUM_TRAIN_EPOCHS, round(wanted / rows)), most, _MOST_EPOCHS)
 
 
-def choose_learning_rate(hidden_size: int, optimizer: str = "adam") -> float:
+def choose_learning_rate(hidden_size: int, optimizer: str = "adam", momentum: float = 0.0) -> float:
     """Choose the peak learning rate from the width of the model, to one digit.
 
     For Adam and AdamW it is 5e-5 × (768 / hidden size)², from 2e-5 to 5e-4. Small models need
     higher rates (Turc et al., 1908.08962, tune BERTs of 128 to 512 with rates up to 3e-4; MiniLM of
     384 does best at 2e-4 on BANKING77), large ones lower rates (RoBERTa-large, 1907.11692: 1e-5 to
-    3e-5). Lion and SGD take the multiples of it in `USUAL_RATES`: a fifth, and 200 times, which is
-    SGD's default in Keras, 0.01, for BERT-base.
+    3e-5). Lion and SGD take the multiples of it in `usual_rates`: a fifth, and 200 times, which is
+    SGD's default in Keras, 0.01, for BERT-base; with a momentum of 0.9, a tenth of that.
 
     Args:
         hidden_size: Width of the encoder; 0: unknown, which is taken for BERT-base's 768.
-        optimizer: One of `USUAL_RATES`; an unknown one, which will be refused, is taken for Adam.
+        optimizer: The optimizer, as `usual_rates` takes it.
+        momentum: Momentum of sgd.
     """
     rate = LEARNING_RATE * (_BASE_WIDTH / (hidden_size or _BASE_WIDTH)) ** 2
     rate = min(max(_LOWEST_RATE, rate), _HIGHEST_RATE)
-    return float(f"{rate * USUAL_RATES.get(optimizer, USUAL_RATES['adam']).of_adam:.0e}")
+    return float(f"{rate * usual_rates(optimizer, momentum).of_adam:.0e}")
 
 
 def max_length_note(longest_text: int, max_length: int, truncated_share: float) -> str:
@@ -106,11 +108,13 @@ def num_train_epochs_note(num_train_examples: int, num_labels: int, epochs: floa
     return f"{counted(num_train_examples, 'row')}{labels}: {counted(float(epochs), 'epoch')}"
 
 
-def learning_rate_note(hidden_size: int, optimizer: str, rate: float) -> str:
+def learning_rate_note(hidden_size: int, optimizer: OptimizerConfig) -> str:
     """The choice of learning_rate and its reason, in one line."""
     of_model = f"hidden size {hidden_size}" if hidden_size else "model of unknown size"
-    of_optimizer = "" if optimizer.startswith("adam") else f", {optimizer}"
-    return f"{of_model}{of_optimizer}: peak {rate_text(rate)}"
+    of_optimizer = "" if optimizer.name.startswith("adam") else f", {optimizer.name}"
+    if optimizer.name == "sgd" and optimizer.momentum:
+        of_optimizer += f" with momentum {optimizer.momentum:g}"
+    return f"{of_model}{of_optimizer}: peak {rate_text(optimizer.schedule.learning_rate)}"
 
 
 def defaults_used(model: ModelManifest) -> dict[str, str]:
@@ -130,7 +134,7 @@ def defaults_used(model: ModelManifest) -> dict[str, str]:
         rows = counted(model.num_train_examples, "example")
         of_labels = f" and {counted(labels, 'label')}" if labels else ""
         found["num_train_epochs"] = f"the default for {rows}{of_labels}"
-    rate = choose_learning_rate(model.hidden_size, optimizer.name)
+    rate = choose_learning_rate(model.hidden_size, optimizer.name, optimizer.momentum)
     if model.hidden_size and optimizer.schedule.learning_rate == rate:
         found["learning_rate"] = f"the default for hidden size {model.hidden_size}"
     return found

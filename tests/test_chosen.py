@@ -11,12 +11,15 @@ import pytest
 from kfp_finetune.cli.pipeline.changes import kept_choices
 from kfp_finetune.components.artifacts import optimizer_config
 from kfp_finetune.components.artifacts import tokenized_dataset as data_artifact
+from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
 from kfp_finetune.components.chosen import (
     choose_learning_rate,
     choose_max_length,
     choose_num_train_epochs,
     defaults_used,
+    learning_rate_note,
 )
+from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.models.registry import FAMILIES, read_config
 from kfp_finetune.pipelines import parameters
 from kfp_finetune.pipelines.catalog import find
@@ -61,6 +64,24 @@ def test_little_data_gets_more_epochs(rows: int, labels: int, expected: int) -> 
 )  # fmt: skip
 def test_small_models_get_a_higher_rate(hidden_size: int, optimizer: str, expected: float) -> None:
     assert choose_learning_rate(hidden_size, optimizer) == expected
+
+
+@pytest.mark.parametrize(("momentum", "expected"), [(0.0, 4e-2), (0.5, 2e-2), (0.9, 4e-3)])
+def test_the_more_momentum_the_lower_the_rate_of_gradient_descent(
+    momentum: float, expected: float
+) -> None:
+    config = build_optimizer_config(9, 384, optimizer="sgd", momentum=momentum)
+    assert config.schedule.learning_rate == expected
+    named = f", sgd with momentum {momentum:g}: peak" if momentum else ", sgd: peak"
+    assert named in learning_rate_note(384, config)
+    model = trained.manifest(hidden_size=384, optimizer=config)
+    assert defaults_used(model)["learning_rate"] == "the default for hidden size 384"
+
+
+def test_a_momentum_that_is_refused_is_the_only_thing_reported() -> None:
+    with pytest.raises(InputError) as found:
+        build_optimizer_config(9, 384, optimizer="sgd", momentum=1.0)
+    assert found.value.where == "momentum"
 
 
 def test_the_course_is_chosen_for_a_base_model_with_enough_rows() -> None:
@@ -149,6 +170,7 @@ def test_run_json_lists_chosen_but_not_given_values() -> None:
         ({"dataset": "e/f", "learning_rate": 0.0}, {n: CHOSEN[n] for n in list(CHOSEN)[:2]}),
         ({"dataset": "e/f", "learning_rate": 1e-3}, {n: CHOSEN[n] for n in list(CHOSEN)[:2]}),
         ({"dataset": "e/f", "optimizer": "sgd"}, {n: CHOSEN[n] for n in list(CHOSEN)[:2]}),
+        ({"dataset": "e/f", "momentum": 0.9}, {n: CHOSEN[n] for n in list(CHOSEN)[:2]}),
         ({"dataset": "e/f", "model": "g/h"}, {"num_train_epochs": 10.0}),
         ({"model": "g/h"}, {}),
         ({"dataset": "e/f", "max_steps": 9}, {n: CHOSEN[n] for n in CHOSEN if "epochs" not in n}),

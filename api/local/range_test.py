@@ -96,10 +96,11 @@ def _test(
     )
     from kfp_finetune.components.build_optimizer.range_test_page import render_range_test
 
+    optimizer, momentum = values["optimizer"], values["momentum"]
     decided = {name: defaults[name] for name in _DECIDED}
     folder = execute(
         catalog.PIPELINES["finetune"],
-        {**values, **decided, **rising_rate(values["optimizer"], steps)},
+        {**values, **decided, **rising_rate(optimizer, steps, momentum)},
         runs_dir=runs_dir,
         name=name,
         screen=screen,
@@ -110,8 +111,8 @@ def _test(
     model = folder.path / folder.record.artifacts["model"]
     records = list(model_artifact.read_training_log(model))
     manifest = model_artifact.read(model)
-    test = read_range_test(records, manifest.constant_loss or 0.0, values["optimizer"])
-    default = choose_learning_rate(manifest.hidden_size, values["optimizer"])
+    test = read_range_test(records, manifest.constant_loss or 0.0, optimizer, momentum)
+    default = choose_learning_rate(manifest.hidden_size, optimizer, momentum)
     rate = default if test.learning_rate is None else test.learning_rate
     command = _command(values, defaults, rate)
     write_text(folder.path / PAGE, render_range_test(test, default, command))

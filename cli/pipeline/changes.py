@@ -111,7 +111,7 @@ def kept_choices(
     anew = set(changes)
     if differ(_OF_MODEL):
         anew |= {"max_length", "learning_rate"}
-    if differ(["optimizer"]):
+    if differ(["optimizer", "momentum"]):
         anew.add("learning_rate")
     names = [name for name in left_to_choose(after) if name in after and name not in anew]
     if not names or not (differ(of_data - {*FILLED_IN}) or fingerprint() != _content(before)):

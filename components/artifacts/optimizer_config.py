@@ -57,6 +57,24 @@ USUAL_RATES: dict[str, UsualRates] = {
 }
 
 
+def usual_rates(optimizer: str, momentum: float = 0.0) -> UsualRates:
+    """The usual rates of an optimizer, given its momentum.
+
+    Momentum adds up the steps: with 0.9, those in one direction become 10 times as long, and the
+    usual rates of gradient descent are a tenth (rate / (1 - momentum); 1711.00489, section 4).
+
+    Args:
+        optimizer: One of `USUAL_RATES`; an unknown one, which will be refused, is taken for Adam.
+        momentum: That of sgd; one that will be refused does not count.
+    """
+    usual = USUAL_RATES.get(optimizer, USUAL_RATES["adam"])
+    if optimizer != "sgd" or not 0 < momentum < 1:
+        return usual
+    share = 1 - momentum
+    lowest, highest = (float(f"{share * rate:.3g}") for rate in (usual.lowest, usual.highest))
+    return UsualRates(lowest, highest, share * usual.of_adam)
+
+
 def _used_by(*names: str) -> dict[str, Any]:
     """Mark a field as used by these schedules or optimizers only."""
     return {"used_by": list(names)}

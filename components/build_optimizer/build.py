@@ -42,8 +42,6 @@ def build_optimizer(
     rates = learning_rates(config.schedule, steps)
     write_text(Path(learning_rate_curve_path), render_curve(config, rates, steps))
     if parameters.get("learning_rate") is None:
-        rate = config.schedule.learning_rate
-        note = learning_rate_note(hidden_size, config.name, rate)
-        emit("note", "build_optimizer", text=note)
+        emit("note", "build_optimizer", text=learning_rate_note(hidden_size, config))
     emit("note", "build_optimizer", text=describe(config))
     return config

@@ -88,7 +88,8 @@ def build_optimizer_config(
     """
     p = Parameters(**parameters)
     if p.learning_rate is None:
-        p = replace(p, learning_rate=choose_learning_rate(hidden_size, p.optimizer))
+        rate = choose_learning_rate(hidden_size, p.optimizer, p.momentum)
+        p = replace(p, learning_rate=rate)
     values = {**asdict(p), "num_train_steps": num_train_steps}
     problems = check_parameters(values, DEFAULTS)
     if _SHAPE.isdisjoint(name for problem in problems for name in problem.where.split(", ")):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kfp_finetune.components.artifacts.optimizer_config import USUAL_RATES
+from kfp_finetune.components.artifacts.optimizer_config import usual_rates
 from kfp_finetune.components.number_text import number_text, rate_text
 
 # Steps of a test, and of the longer one that follows if it learned nothing.
@@ -29,14 +29,15 @@ _SIGMAS = 3.0  # this many standard errors below it, has learned
 _FAR_WORSE = 1.3  # times the loss of knowing nothing
 
 
-def rising_rate(optimizer: str, steps: int = STEPS) -> dict[str, Any]:
+def rising_rate(optimizer: str, steps: int = STEPS, momentum: float = 0.0) -> dict[str, Any]:
     """The parameters of build_optimizer, count_steps and finetune for a test.
 
     Args:
-        optimizer: One of `USUAL_RATES`; of another, which will be refused, the rates do not matter.
+        optimizer: The optimizer, as `usual_rates` takes it.
         steps: Steps of the test.
+        momentum: Momentum of sgd.
     """
-    usual = USUAL_RATES.get(optimizer, USUAL_RATES["adam"])
+    usual = usual_rates(optimizer, momentum)
     return {
         "lr_scheduler_type": "exponential",
         "learning_rate": usual.lowest,
@@ -73,14 +74,18 @@ class RangeTest:
 
 
 def read_range_test(
-    records: Sequence[Mapping[str, Any]], constant_loss: float, optimizer: str = "adam"
+    records: Sequence[Mapping[str, Any]],
+    constant_loss: float,
+    optimizer: str = "adam",
+    momentum: float = 0.0,
 ) -> RangeTest:
     """Find the peak in the training log of a test.
 
     Args:
         records: As `artifacts.model.write_training_log` documents them.
         constant_loss: The loss of the best constant answer, as the model's manifest has it.
-        optimizer: One of `USUAL_RATES`.
+        optimizer: The optimizer, as `usual_rates` takes it.
+        momentum: Momentum of sgd.
     """
     steps = [r for r in records if "learning_rate" in r and math.isfinite(r["loss"])]
     rates = np.array([r["learning_rate"] for r in steps])
@@ -99,7 +104,7 @@ def read_range_test(
             f" {constant}: nothing was learned at any rate"
         )
     else:
-        usual = USUAL_RATES[optimizer]
+        usual = usual_rates(optimizer, momentum)
         rate = suggested(rates, smooth, best)
         bounded = min(max(rate, usual.lowest), usual.highest)
         found = float(f"{bounded:.0e}")

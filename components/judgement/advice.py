@@ -9,9 +9,9 @@ from typing import Any
 
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.artifacts.optimizer_config import (
-    USUAL_RATES,
     OptimizerConfig,
     Schedule,
+    usual_rates,
 )
 from kfp_finetune.components.artifacts.verdict import Tried
 from kfp_finetune.components.build_optimizer.checks import read_boundaries
@@ -77,8 +77,9 @@ def after_divergence(optimizer: OptimizerConfig, hidden_size: int) -> dict[str, 
         optimizer: The optimizer of the training.
         hidden_size: Width of the encoder; 0: unknown.
     """
-    rate, usual = optimizer.schedule.learning_rate, USUAL_RATES[optimizer.name]
-    lower = _lower_rate(rate, choose_learning_rate(hidden_size, optimizer.name))
+    rate, momentum = optimizer.schedule.learning_rate, optimizer.momentum
+    usual = usual_rates(optimizer.name, momentum)
+    lower = _lower_rate(rate, choose_learning_rate(hidden_size, optimizer.name, momentum))
     lower = float(f"{min(max(lower, usual.lowest), usual.highest):.1e}")
     steadier = _steadier(optimizer)
     return {"learning_rate": lower} | steadier if lower < rate else steadier

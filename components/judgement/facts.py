@@ -10,7 +10,7 @@ from typing import Any
 
 from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
-from kfp_finetune.components.artifacts.optimizer_config import USUAL_RATES
+from kfp_finetune.components.artifacts.optimizer_config import usual_rates
 from kfp_finetune.components.artifacts.verdict import Tried
 from kfp_finetune.components.chosen import choose_learning_rate, choose_num_train_epochs
 from kfp_finetune.components.judgement.curves import Curves
@@ -162,12 +162,13 @@ class Facts:
     @property
     def usual_rate(self) -> float:
         """The default rate for this model and optimizer."""
-        return choose_learning_rate(self.model.hidden_size, self.model.optimizer.name)
+        optimizer = self.model.optimizer
+        return choose_learning_rate(self.model.hidden_size, optimizer.name, optimizer.momentum)
 
     @property
     def rate_bounds(self) -> tuple[float, float]:
         """The lowest and the highest rate that are advised for this optimizer."""
-        usual = USUAL_RATES[self.model.optimizer.name]
+        usual = usual_rates(self.model.optimizer.name, self.model.optimizer.momentum)
         return usual.lowest, usual.highest
 
     @property

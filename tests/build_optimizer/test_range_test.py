@@ -62,6 +62,15 @@ def test_the_rate_rises_exponentially_to_ten_times_the_highest_suggestion(optimi
     np.testing.assert_allclose(steps, steps[0], rtol=1e-3)
 
 
+def test_with_momentum_the_rates_of_gradient_descent_are_lower() -> None:
+    plain, heavy = rising_rate("sgd"), rising_rate("sgd", momentum=0.9)
+    assert heavy["learning_rate"] == pytest.approx(plain["learning_rate"] / 10)
+    assert heavy["decay_rate"] == pytest.approx(plain["decay_rate"])
+    low = log(losses_with_the_best_at(1e-4))  # below it, rates are usual only with momentum
+    found = [read_range_test(low, CONSTANT, "sgd", momentum) for momentum in (0.0, 0.9)]
+    assert [test.learning_rate for test in found] == [1e-4, 2e-5]
+
+
 @pytest.mark.parametrize("best", [1e-4, 1e-3, 1e-2])
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_the_peak_is_below_the_rate_with_the_lowest_loss(best: float, noise: float) -> None:

@@ -316,6 +316,19 @@ def test_default_rates_are_within_the_bounds(optimizer: str) -> None:
         assert (bounds.lowest, bounds.highest) == (1e-6, 1e-2)
 
 
+def test_momentum_counts_as_a_higher_rate() -> None:
+    """The usual rates of gradient descent are 0.04, and 0.004 with a momentum of 0.9."""
+
+    def kind(rate: float, momentum: float) -> str:
+        how = {"optimizer": "sgd", "rate": rate, "settings": {"momentum": momentum}}
+        found = judge(facts(FLAT * 0.8, [3.4] * 3, **how))
+        assert found.options.get("learning_rate", 0.004) == 0.004
+        return found.kind
+
+    assert kind(0.09, 0.0) == kind(0.009, 0.9) == HEALTHY
+    assert kind(0.011, 0.9) == kind(0.09, 0.9) == "too high"
+
+
 MADE = {
     "flat": facts(FLAT, [CHANCE] * 3, metrics=scored(learned=False)),
     "jumped": facts(JUMPED, [3.0, 4.3, 4.3], metrics=scored(learned=False)),
