@@ -56,7 +56,7 @@ class Verdict(_Part):
     options: dict[str, Any] = Field(
         default_factory=dict, description="the advice as parameters that change"
     )
-    learning_rate: float = Field(description="peak rate of the training")
+    learning_rate: float = Field(description="the parameter: the peak, unless the rate rises")
     num_train_steps: int
     weighting: dict[str, Any] = Field(
         default_factory=dict, description="class_weights and focal_gamma, if not at their defaults"

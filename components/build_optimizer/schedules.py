@@ -89,6 +89,19 @@ def learning_rates(schedule: Schedule, steps: Sequence[int] | None = None) -> ND
     return np.array([learning_rate_at(schedule, step) for step in steps], dtype=np.float32)
 
 
+def highest_rate(schedule: Schedule, steps: int) -> float:
+    """The highest learning rate of a run; at least `learning_rate`, even if a warmup was cut short.
+
+    Only an exponential schedule with a decay rate above 1 rises further, up to the last step.
+
+    Args:
+        schedule: The schedule.
+        steps: The number of steps that were made; with one more than planned, the rate at which the
+            schedule ends counts, which does not depend on the length.
+    """
+    return max(schedule.learning_rate, float(learning_rate_at(schedule, max(steps, 1) - 1)))
+
+
 # Each curve takes the schedule, the number of steps since the warmup, their total, and the
 # arithmetic.
 

@@ -15,6 +15,7 @@ from kfp_finetune.components.artifacts.optimizer_config import (
 )
 from kfp_finetune.components.artifacts.verdict import Tried
 from kfp_finetune.components.build_optimizer.checks import read_boundaries
+from kfp_finetune.components.build_optimizer.schedules import highest_rate
 from kfp_finetune.components.chosen import choose_learning_rate
 from kfp_finetune.components.judgement.facts import Facts
 from kfp_finetune.components.repeating import as_options
@@ -59,7 +60,7 @@ def calmer(facts: Facts) -> Advice:
     raised = bool(facts.tried) and _advised_rate(facts.tried[-1]) > facts.tried[-1].learning_rate
     if not (raised and options):
         lower = _rate(facts, _lower_rate(facts.rate, facts.usual_rate))
-        if lower["learning_rate"] < facts.rate:
+        if lower["learning_rate"] < optimizer.schedule.learning_rate:
             options = lower | options
     if not options:
         return _NOTHING_TO_LOWER
@@ -77,12 +78,14 @@ def after_divergence(optimizer: OptimizerConfig, hidden_size: int) -> dict[str, 
         optimizer: The optimizer of the training.
         hidden_size: Width of the encoder; 0: unknown.
     """
-    rate, momentum = optimizer.schedule.learning_rate, optimizer.momentum
+    schedule, momentum = optimizer.schedule, optimizer.momentum
     usual = usual_rates(optimizer.name, momentum)
-    lower = _lower_rate(rate, choose_learning_rate(hidden_size, optimizer.name, momentum))
-    lower = float(f"{min(max(lower, usual.lowest), usual.highest):.1e}")
+    peak = highest_rate(schedule, schedule.num_train_steps + 1)
+    lower = _lower_rate(peak, choose_learning_rate(hidden_size, optimizer.name, momentum))
+    lower = min(max(lower, usual.lowest), usual.highest)
+    lower = float(f"{lower * schedule.learning_rate / peak:.1e}")
     steadier = _steadier(optimizer)
-    return {"learning_rate": lower} | steadier if lower < rate else steadier
+    return {"learning_rate": lower} | steadier if lower < schedule.learning_rate else steadier
 
 
 def _lower_rate(rate: float, usual: float) -> float:
@@ -91,19 +94,18 @@ def _lower_rate(rate: float, usual: float) -> float:
 
 def learn(facts: Facts) -> Advice:
     """Advice where nothing was learned: the usual rate, more steps, or to check the data."""
-    model, rate, usual = facts.model, facts.rate, facts.usual_rate
-    if rate > _HIGH * usual:
+    model, rate = facts.model, facts.model.optimizer.schedule.learning_rate
+    if facts.rate > _HIGH * facts.usual_rate:
         return calmer(facts)
-    lowered = _was_lowered(facts)
-    if (rate < _LOW * usual and not lowered) or model.num_train_epochs < facts.usual_epochs:
+    if _may_rise(facts) or model.num_train_epochs < facts.usual_epochs:
         return more(facts)
     if (steps := model.num_train_steps) < _FEW_STEPS:
         # Large batches, or so few rows that all epochs are a few steps.
         return more(facts, min(_MUCH_LONGER, math.ceil(_FEW_STEPS / steps)))
     steadier = _steadier(model.optimizer)
     raised = any(_advised_rate(run) > run.learning_rate for run in facts.tried)
-    if "warmup_ratio" in steadier and not (raised or lowered):
-        lower = _rate(facts, rate / _STEP)
+    if "warmup_ratio" in steadier and not (raised or _was_lowered(facts)):
+        lower = _rate(facts, facts.planned_rate / _STEP)
         if lower["learning_rate"] < rate:
             return _advice("Warm up the learning rate", lower | steadier)
     return _CHECK_DATA
@@ -116,7 +118,7 @@ def more(facts: Facts, longer: float = 2.0) -> Advice:
         facts: The training.
         longer: How many times as long.
     """
-    if facts.rate < _LOW * facts.usual_rate and not _was_lowered(facts):
+    if _may_rise(facts):
         options = _rate(facts, facts.usual_rate) | _usual_length(facts)
     else:
         options = _length(facts, longer)
@@ -199,8 +201,13 @@ def _has_room_for_warmup(schedule: Schedule) -> bool:
 
 
 def _rate(facts: Facts, wanted: float) -> dict[str, Any]:
-    """The options of a peak rate, within the bounds of the optimizer and of the rates tried."""
-    low, high = facts.rate_bounds
+    """The options of a peak rate, within the bounds of the optimizer and of the rates tried.
+
+    The rate of a schedule that rises starts as far below its peak as before.
+    """
+    schedule = facts.model.optimizer.schedule
+    start = schedule.learning_rate / facts.planned_rate
+    wanted, low, high = (start * rate for rate in (wanted, *facts.rate_bounds))
     for run in facts.tried:
         advised = _advised_rate(run)
         if advised > run.learning_rate:
@@ -209,12 +216,11 @@ def _rate(facts: Facts, wanted: float) -> dict[str, Any]:
             high = min(high, run.learning_rate)
     if not low < wanted < high and facts.tried:
         near = low if wanted <= low else high
-        wanted = math.sqrt(near * min(max(facts.rate, low), high))
+        wanted = math.sqrt(near * min(max(schedule.learning_rate, low), high))
     wanted = min(max(wanted, low), high)
     rate = float(f"{wanted:.0e}")  # one digit, unless that reaches a bound
     if not low < rate < high:
         rate = float(f"{wanted:.1e}")
-    schedule = facts.model.optimizer.schedule
     options: dict[str, Any] = {"learning_rate": rate}
     if schedule.end_learning_rate > rate:
         options["end_learning_rate"] = 0.0
@@ -269,6 +275,11 @@ def _usual_length(facts: Facts) -> dict[str, Any]:
 
 def _is_far(facts: Facts) -> bool:
     return not _LOW <= facts.rate / facts.usual_rate <= _HIGH
+
+
+def _may_rise(facts: Facts) -> bool:
+    """Return True if the rate is below the usual one, and advice has not lowered it before."""
+    return facts.planned_rate < _LOW * facts.usual_rate and not _was_lowered(facts)
 
 
 def _was_lowered(facts: Facts) -> bool:

@@ -12,6 +12,7 @@ from kfp_finetune.components.artifacts.metrics import Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.optimizer_config import usual_rates
 from kfp_finetune.components.artifacts.verdict import Tried
+from kfp_finetune.components.build_optimizer.schedules import highest_rate
 from kfp_finetune.components.chosen import choose_learning_rate, choose_num_train_epochs
 from kfp_finetune.components.judgement.curves import Curves
 from kfp_finetune.components.tasks.loss_parameters import LossParameters
@@ -156,8 +157,13 @@ class Facts:
 
     @property
     def rate(self) -> float:
-        """The peak learning rate."""
-        return self.model.optimizer.schedule.learning_rate
+        """The highest learning rate of the steps that were made."""
+        return highest_rate(self.model.optimizer.schedule, self.model.updates_done)
+
+    @property
+    def planned_rate(self) -> float:
+        """The highest learning rate of the whole schedule."""
+        return highest_rate(self.model.optimizer.schedule, self.model.num_train_steps + 1)
 
     @property
     def usual_rate(self) -> float:

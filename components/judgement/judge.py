@@ -56,7 +56,7 @@ def judge(facts: Facts) -> Verdict:
         finding=finding,
         advice=advised.sentence,
         options=dict(advised.options),
-        learning_rate=facts.rate,
+        learning_rate=facts.model.optimizer.schedule.learning_rate,
         num_train_steps=facts.model.num_train_steps,
         weighting=facts.weighting,
         rare_labels=[
@@ -156,7 +156,7 @@ def _too_high(facts: Facts) -> Found | None:
     if facts.rate <= _FAR_TOO_HIGH * facts.usual_rate or left <= _POOR:
         return None
     finding = (
-        f"The learning rate is too high: it is {rate_text(facts.rate)}, and"
+        f"The learning rate is too high: it reached {rate_text(facts.rate)}, and"
         f" {rate_text(facts.usual_rate)} is usual for this model; the training loss ended at"
         f" {number_text(facts.curves.end)}"
     )

@@ -11,11 +11,12 @@ import pytest
 
 from kfp_finetune.components.artifacts.optimizer_config import (
     OPTIMIZERS,
-    USUAL_RATES,
     OptimizerConfig,
+    usual_rates,
 )
 from kfp_finetune.components.artifacts.verdict import Tried, Verdict
 from kfp_finetune.components.build_optimizer.parameters import DEFAULTS, build_optimizer_config
+from kfp_finetune.components.build_optimizer.schedules import highest_rate
 from kfp_finetune.components.chosen import choose_learning_rate
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.judgement.facts import Facts
@@ -42,6 +43,7 @@ def schedules(rate: float) -> list[dict[str, Any]]:
         {"lr_scheduler_type": "warmup_stable_decay", "decay_ratio": 0.95},
         {"lr_scheduler_type": "inverse_sqrt", "warmup_ratio": 0.2},
         {"lr_scheduler_type": "linear", "end_learning_rate": rate / 2},
+        {"lr_scheduler_type": "exponential", "decay_rate": 50.0},
         {"warmup_steps": 30},
     ]
 
@@ -68,6 +70,8 @@ class Chain:
             length: draw(values),
             **draw(schedules(rate)),
         }
+        if optimizer == "sgd":
+            self.settings["momentum"] = draw((0.0, 0.9))
         self.tried: tuple[Tried, ...] = ()
 
     def planned(self) -> tuple[StepPlan, OptimizerConfig]:
@@ -119,8 +123,11 @@ def test_every_advised_command_is_valid_and_no_value_returns(first: int) -> None
             if not (options := verdicts[-1].options):
                 break
             assert options.keys() <= known
-            bounds = USUAL_RATES[chain.settings["optimizer"]]
-            assert bounds.lowest <= options.get("learning_rate", bounds.lowest) <= bounds.highest
+            if "learning_rate" in options:
+                _, config = chain.planned()
+                bounds = usual_rates(config.name, config.momentum)
+                peak = highest_rate(config.schedule, config.schedule.num_train_steps + 1)
+                assert 0.95 * bounds.lowest <= peak <= 1.05 * bounds.highest  # two digits
             assert chain.settings not in settings, verdicts
             settings.append(chain.settings)
         for name in ("learning_rate", *LENGTHS):

@@ -18,6 +18,7 @@ from kfp_finetune.components.build_optimizer.parameters import (
 )
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
 from kfp_finetune.components.chosen import choose_learning_rate
+from kfp_finetune.components.judgement.advice import after_divergence
 from kfp_finetune.components.judgement.facts import Facts
 from kfp_finetune.components.judgement.judge import judge
 from kfp_finetune.components.repeating import as_options
@@ -327,6 +328,30 @@ def test_momentum_counts_as_a_higher_rate() -> None:
 
     assert kind(0.09, 0.0) == kind(0.009, 0.9) == HEALTHY
     assert kind(0.011, 0.9) == kind(0.09, 0.9) == "too high"
+
+
+def rises(times: float, made: int = STEPS) -> Facts:
+    """A poor training whose rate rises from the usual one to that many times as high."""
+    settings = {"lr_scheduler_type": "exponential", "decay_rate": times}
+    found = facts(FLAT * 0.8, [3.4] * 3, settings=settings)
+    model = found.model.model_copy(update={"updates_done": made})
+    return Facts(found.metrics, model, found.records)
+
+
+def test_a_rate_that_rises_is_judged_by_the_highest_one_that_it_reached() -> None:
+    assert judge(rises(2.4)).kind == HEALTHY
+    found = judge(rises(2.7))
+    assert found.kind == "too high" and "it reached 0.000538" in found.finding
+    assert found.options["learning_rate"] == 7e-5  # 2.7 times that is usual
+    assert judge(rises(100, made=STEPS // 6)).kind == HEALTHY
+    far = judge(rises(100, made=STEPS // 2))  # the next run may make all of its steps
+    assert far.kind == "too high" and far.options["learning_rate"] == 2e-6
+
+
+def test_after_a_divergence_the_rate_rises_to_the_usual_one() -> None:
+    rising = {"lr_scheduler_type": "exponential", "decay_rate": 50.0, "max_grad_norm": 1.0}
+    config = build_optimizer_config(STEPS, learning_rate=1e-3, **rising)
+    assert after_divergence(config, MINILM) == {"learning_rate": 4e-6, "warmup_ratio": 0.1}
 
 
 MADE = {
