@@ -83,8 +83,8 @@ def choose_learning_rate(hidden_size: int, optimizer: str = "adam", momentum: fl
     For Adam and AdamW it is 5e-5 × (768 / hidden size)², from 2e-5 to 5e-4. Small models need
     higher rates (Turc et al., 1908.08962, tune BERTs of 128 to 512 with rates up to 3e-4; MiniLM of
     384 does best at 2e-4 on BANKING77), large ones lower rates (RoBERTa-large, 1907.11692: 1e-5 to
-    3e-5). Lion and SGD take the multiples of it in `usual_rates`: a fifth, and 200 times, which is
-    SGD's default in Keras, 0.01, for BERT-base; with a momentum of 0.9, a tenth of that.
+    3e-5). Lion and SGD take the multiples of it in `usual_rates`: a fifth, and 2,000
+    times; with a momentum of 0.9, 200 times, which is SGD's default in Keras, 0.01, for BERT-base.
 
     Args:
         hidden_size: Width of the encoder; 0: unknown, which is taken for BERT-base's 768.

@@ -60,13 +60,13 @@ def test_little_data_gets_more_epochs(rows: int, labels: int, expected: int) -> 
     ("hidden_size", "optimizer", "expected"),
     [(128, "adam", 5e-4), (384, "adam", 2e-4), (384, "adamw", 2e-4), (768, "adam", 5e-5),
      (1024, "adam", 3e-5), (4096, "adam", 2e-5), (0, "adam", 5e-5), (384, "lion", 4e-5),
-     (768, "sgd", 1e-2)],
+     (768, "sgd", 1e-1)],
 )  # fmt: skip
 def test_small_models_get_a_higher_rate(hidden_size: int, optimizer: str, expected: float) -> None:
     assert choose_learning_rate(hidden_size, optimizer) == expected
 
 
-@pytest.mark.parametrize(("momentum", "expected"), [(0.0, 4e-2), (0.5, 2e-2), (0.9, 4e-3)])
+@pytest.mark.parametrize(("momentum", "expected"), [(0.0, 4e-1), (0.5, 2e-1), (0.9, 4e-2)])
 def test_the_more_momentum_the_lower_the_rate_of_gradient_descent(
     momentum: float, expected: float
 ) -> None:

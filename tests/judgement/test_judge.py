@@ -318,16 +318,16 @@ def test_default_rates_are_within_the_bounds(optimizer: str) -> None:
 
 
 def test_momentum_counts_as_a_higher_rate() -> None:
-    """The usual rates of gradient descent are 0.04, and 0.004 with a momentum of 0.9."""
+    """The usual rates of gradient descent are 0.4, and 0.04 with a momentum of 0.9."""
 
     def kind(rate: float, momentum: float) -> str:
         how = {"optimizer": "sgd", "rate": rate, "settings": {"momentum": momentum}}
         found = judge(facts(FLAT * 0.8, [3.4] * 3, **how))
-        assert found.options.get("learning_rate", 0.004) == 0.004
+        assert found.options.get("learning_rate", 0.04) == 0.04
         return found.kind
 
-    assert kind(0.09, 0.0) == kind(0.009, 0.9) == HEALTHY
-    assert kind(0.011, 0.9) == kind(0.09, 0.9) == "too high"
+    assert kind(0.9, 0.0) == kind(0.09, 0.9) == HEALTHY
+    assert kind(0.11, 0.9) == kind(0.9, 0.9) == "too high"
 
 
 def rises(times: float, made: int = STEPS) -> Facts:
