@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from kfp_finetune.components.artifacts.metrics import Metrics
+from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER, Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.artifacts.optimizer_config import usual_rates
 from kfp_finetune.components.artifacts.verdict import Tried
@@ -76,8 +76,13 @@ class Facts:
 
     @property
     def has_one_answer(self) -> bool:
-        """Return True if a constant answer is right for every test example."""
+        """Return True if a constant answer is right for every test example.
+
+        Numbers have no R² if all are equal.
+        """
         baseline = self.metrics.baseline
+        if not self.kind.has_labels:
+            return "r2" not in self.metrics.metrics
         if "loss" in baseline:
             return baseline["loss"] <= _ALWAYS_RIGHT
         return baseline.get("accuracy", 0.0) >= 1
@@ -190,20 +195,19 @@ class Facts:
             return False
         return curves.broken_at is not None or self.model.best_step != curves.checks[-1][0]
 
-    @property
-    def noise(self) -> float:
-        """Half the 95 % interval of the headline metric on the validation split.
+    def noise_of(self, metric: str) -> float:
+        """Half the 95 % interval of a metric on the validation split.
 
         It is that of the test split, scaled by the number of examples; 0 if it is not known. It is
         not scaled for tags, because the number of rows is not that of words.
         """
-        kind, rows = self.kind, self.model.num_validation_examples
-        low, high = self.metrics.intervals.get(kind.metric, (0.0, 0.0))
-        if not rows or kind.background:
+        rows = self.model.num_validation_examples
+        low, high = self.metrics.intervals.get(metric, (0.0, 0.0))
+        if not rows or self.kind.background:
             return (high - low) / 2
         if high > low:
             return (high - low) / 2 * math.sqrt(self.metrics.num_examples / rows)
-        return 0.0 if kind.metric_top is None else kind.metric_top / math.sqrt(rows)
+        return 0.0 if metric in LESS_IS_BETTER else 1 / math.sqrt(rows)
 
     @property
     def longer_was_worse(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.judgement.facts import Facts
 from kfp_finetune.components.number_text import number_text
@@ -26,9 +27,11 @@ def cannot_tell(facts: Facts) -> str:
     metrics = facts.metrics
     if facts.has_one_answer:
         return f"a constant answer is right for every example of the {metrics.split} split"
-    # The accuracy of a constant answer has an interval, too; its correlation has none.
+    # The accuracy of a constant answer has an interval, too; its correlation has none. The best
+    # score is 1, which is no measure for an error.
     names = ("matthews_correlation", "r2", facts.kind.metric)
-    name = next((name for name in names if name in metrics.intervals), "")
+    known = metrics.intervals.keys() - LESS_IS_BETTER
+    name = next((name for name in names if name in known), "")
     constant = metrics.baseline.get(name, 0.0)
     _, high = metrics.intervals.get(name, (constant, constant))
     if metrics.num_examples >= _FEWEST_EXAMPLES and high < (1 + constant) / 2:

@@ -152,7 +152,7 @@ def _gained(facts: Facts, best: Mapping[str, float], last: Mapping[str, float]) 
         if name not in best or name not in last:
             continue
         gain = last[name] - best[name]
-        if (-gain if name in LESS_IS_BETTER else gain) > facts.noise / 2:
+        if (-gain if name in LESS_IS_BETTER else gain) > facts.noise_of(name) / 2:
             return kind.metric_name if name == kind.metric else _OTHER_METRICS.get(name, name)
     return ""
 
@@ -187,7 +187,7 @@ def _still_rising(facts: Facts) -> int:
     if kind.metric_top is None or kind.less_is_better or facts.has_one_answer:
         return 0
     start = facts.metrics.baseline.get(kind.metric, 0.0)
-    trend = facts.curves.rise(kind.metric, start, facts.noise / 2)
+    trend = facts.curves.rise(kind.metric, start, facts.noise_of(kind.metric) / 2)
     worth = _WORTH_IT * (kind.metric_top - start)
     return trend.times_until(worth) if trend.is_clear and trend.expected(2) > worth else 0
 

@@ -145,6 +145,19 @@ def test_balanced_weights_that_raise_the_plain_loss_are_no_overfitting() -> None
     assert found.options["metric_for_best_model"] == "macro_f1"
 
 
+@pytest.mark.parametrize(("noise", "kind"), [(0.05, "healthy"), (0.15, "overfitted")])
+def test_each_metric_has_its_own_noise(noise: float, kind: str) -> None:
+    """Macro-F1, to which rare labels count as much as others, varies more than accuracy."""
+    metrics = scored()
+    metrics.intervals["macro_f1"] = (0.9 - noise, 0.9 + noise)
+    made = facts(FALLING, [0.1, 0.2, 0.25], metrics=metrics, class_weights="balanced",
+                 num_validation_examples=1000, constant_loss=CHANCE)  # fmt: skip
+    checks = [record["validation"] for record in made.records if "validation" in record]
+    for check, f1 in zip(checks, (0.5, 0.54, 0.55), strict=True):
+        check |= {"accuracy": 0.9, "macro_f1": f1}
+    assert judge(made).kind == kind
+
+
 def test_the_metric_that_improved_under_weights_has_its_own_name() -> None:
     made = facts(FALLING, [0.1, 0.2, 0.25], kind=ENTITIES, class_weights="balanced")
     checks = [record["validation"] for record in made.records if "validation" in record]
@@ -226,6 +239,25 @@ def test_a_split_on_which_a_constant_answer_is_always_right_says_nothing(kind: s
         found = judge(Facts(made.metrics, made.model, made.records, on_other_data=data))
         assert found.kind == "unknown" and not found.options, found
         assert "constant answer is right for every example" in found.finding
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_the_unit_of_numbers_does_not_matter(scale: float) -> None:
+    """The training rows were learned by heart, and numbers differ, however small they are."""
+    constant = VARIANCE * scale**2
+    metrics = split(scored(REGRESSION, learned=False), 1000, loss=constant)
+    falls = constant / CHANCE * FALLING
+    made = facts(falls, [], kind=REGRESSION, metrics=metrics, constant_loss=constant)
+    assert judge(made).kind == "nothing learned"
+
+
+@pytest.mark.parametrize(("examples", "kind"), [(19, "unknown"), (20, "nothing learned")])
+def test_an_error_without_a_correlation_is_conclusive_on_enough_examples(
+    examples: int, kind: str
+) -> None:
+    metrics = split(scored(REGRESSION, learned=False), examples, r2=-0.5)
+    metrics.intervals = {"mae": (1.1, 1.3)}
+    assert judge(facts(FALLING, [], kind=REGRESSION, metrics=metrics)).kind == kind
 
 
 def test_five_test_examples_say_nothing_but_the_validation_split_may() -> None:
