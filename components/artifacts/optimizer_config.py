@@ -48,8 +48,8 @@ class UsualRates:
 
 
 # Lion's updates are signs: it wants a third to a tenth of AdamW's rate (2302.06675, section 5). The
-# updates of gradient descent are as small as the gradients: with 2,000 times Adam's rate, a MiniLM of
-# two layers learned 600 tweets as well as with Adam, and with 200 times nothing.
+# updates of gradient descent are as small as the gradients: with 2,000 times Adam's rate, a MiniLM
+# of two layers learned 600 tweets as well as with Adam, and with 200 times nothing.
 USUAL_RATES: dict[str, UsualRates] = {
     "adam": UsualRates(1e-6, 1e-2),
     "adamw": UsualRates(1e-6, 1e-2),

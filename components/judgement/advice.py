@@ -24,7 +24,8 @@ from kfp_finetune.components.tasks.class_weights import BALANCED
 # Multiples of the usual rate: a rate outside of them is replaced by the usual one.
 _LOW, _HIGH = 0.6, 1.5
 _STEP = 4.0  # a lower rate is that many times as low
-_WARMUP, _NORM, _PATIENCE = 0.1, 1.0, 3  # the advised warmup_ratio, max_grad_norm and patience
+_WARMUP, _NORM = 0.1, 1.0  # the advised warmup_ratio and max_grad_norm
+PATIENCE = 3  # the lowest early_stopping_patience that is advised
 # Warmup is only advised if the schedule leaves room for it: shares of the steps, with a margin for
 # rounding.
 _FIRST_BOUNDARY, _LONGEST_DECAY = 0.3, 0.8
@@ -97,6 +98,8 @@ def learn(facts: Facts) -> Advice:
     model, rate = facts.model, facts.model.optimizer.schedule.learning_rate
     if facts.rate > _HIGH * facts.usual_rate:
         return calmer(facts)
+    if facts.short_patience and not _may_rise(facts):
+        return wait_longer(facts)  # more epochs would not be made
     if _may_rise(facts) or model.num_train_epochs < facts.usual_epochs:
         return more(facts)
     if (steps := model.num_train_steps) < _FEW_STEPS:
@@ -153,7 +156,7 @@ def stop_earlier(facts: Facts, epochs: float, better: str = "") -> Advice:
     is_given = "early_stopping_patience" in (facts.model.parameters or {})
     metric = options.get("metric_for_best_model", "loss")
     if not shorter and not is_given and _keeps_best(facts, metric):
-        options["early_stopping_patience"] = _PATIENCE
+        options["early_stopping_patience"] = PATIENCE
     return _advice("Keep the weights of the best evaluation", options)
 
 
@@ -167,9 +170,15 @@ def _keeps_best(facts: Facts, metric: str) -> bool:
     best, waited = math.inf, 0
     for value in values:
         best, waited = (value, 0) if value < best else (best, waited + 1)
-        if waited == _PATIENCE:
+        if waited == PATIENCE:
             break
     return best == min(values, default=math.nan)
+
+
+def wait_longer(facts: Facts) -> Advice:
+    """Stop early only after at least twice as many evaluations without improvement."""
+    patience = max(PATIENCE, 2 * facts.short_patience)
+    return _advice("Stop early later", {"early_stopping_patience": patience})
 
 
 def weight_labels(facts: Facts) -> Advice:

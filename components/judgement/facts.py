@@ -88,6 +88,13 @@ class Facts:
         return baseline.get("accuracy", 0.0) >= 1
 
     @property
+    def calibrated_loss(self) -> float | None:
+        """The log loss of the predicted probabilities, with the temperature; None if unknown."""
+        if not (calibration := self.metrics.calibration):
+            return None
+        return (calibration.after or calibration.before).loss
+
+    @property
     def lowest_check(self) -> float:
         """The lowest validation loss; infinite without evaluations."""
         return min((check[2]["loss"] for check in self.curves.checks), default=math.inf)
@@ -210,9 +217,17 @@ class Facts:
         return 0.0 if metric in LESS_IS_BETTER else 1 / math.sqrt(rows)
 
     @property
+    def short_patience(self) -> int:
+        """The patience if early stopping ended training before half of its plan, else 0."""
+        model = self.model
+        if model.stopped_at is None or model.updates_done >= model.num_train_steps / 2:
+            return 0
+        return int((model.parameters or {}).get("early_stopping_patience") or 0)
+
+    @property
     def longer_was_worse(self) -> bool:
         """Return True if a run that this one repeats overfitted with more steps."""
         return any(
-            run.kind == "overfitted" and run.num_train_steps > self.model.num_train_steps
+            run.kind == "overfitted" and run.num_train_steps > self.model.updates_done
             for run in self.tried
         )

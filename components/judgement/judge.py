@@ -18,7 +18,13 @@ from kfp_finetune.components.judgement.learning import (
     losses_of_chance,
     validation_of_chance,
 )
-from kfp_finetune.components.judgement.length import Found, ending, overfitted, undertrained
+from kfp_finetune.components.judgement.length import (
+    Found,
+    ending,
+    overfitted,
+    stopped_too_soon,
+    undertrained,
+)
 from kfp_finetune.components.number_text import count_text, number_text, rate_text
 
 # Shares of the loss of a constant answer.
@@ -46,6 +52,7 @@ def judge(facts: Facts) -> Verdict:
         _too_few_steps,
         _too_high,
         overfitted,
+        stopped_too_soon,
         undertrained,
         _too_few_examples,
     )

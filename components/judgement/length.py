@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.artifacts.verdict import Kind
+from kfp_finetune.components.counts import counted
 from kfp_finetune.components.judgement import advice
 from kfp_finetune.components.judgement.advice import Advice
 from kfp_finetune.components.judgement.curves import Trend
 from kfp_finetune.components.judgement.facts import Facts
-from kfp_finetune.components.number_text import number_text, rate_text
+from kfp_finetune.components.number_text import count_text, number_text, rate_text
 
 # Shares of the loss of a constant answer.
 _ROOM = 0.15  # a validation loss below this cannot fall much further
@@ -24,6 +25,8 @@ _WORTH_IT = 0.05  # a fall of the loss, or a rise of a score, that is worth trai
 _WORSE = 0.02  # a rise of the validation loss that matters
 # A share of the lowest validation loss: a rise that matters.
 _ROSE = 0.05
+# With as many validation rows, a change of 5 % of the loss is not chance.
+_MANY_ROWS = 400
 # A share of the usual rate.
 _FAR_TOO_LOW = 1 / 8
 # Training metrics beside the headline metric.
@@ -103,11 +106,14 @@ class _Fall:
 
 
 def overfitted(facts: Facts) -> Found | None:
-    """The validation loss rose, and no score improved meanwhile."""
+    """The validation loss rose, and no score improved, or the probabilities are misleading."""
     found = _rise(facts)
-    if found is None or facts.model.best_step is not None or _gained(facts, *found[1:]):
+    if found is None or facts.model.best_step is not None:
         return None
     step, best, last = found
+    gained, misleading = _gained(facts, best, last), _misleading(facts, last["loss"])
+    if gained and not misleading:
+        return None
     epochs = step / facts.model.steps_per_epoch
     finding = (
         f"Overfitted: the validation loss was lowest, {number_text(best['loss'])}, after epoch"
@@ -119,8 +125,29 @@ def overfitted(facts: Facts) -> Found | None:
         went = f"stayed at {after}" if before == after else f"went from {before} to {after}"
         finding += f", while {kind.metric_name} {went}"
         if before != after and (last[kind.metric] > best[kind.metric]) != kind.less_is_better:
-            finding, better = f"{finding}, which may be chance", kind.metric
+            finding, better = finding if gained else f"{finding}, which may be chance", kind.metric
+    if gained:
+        finding += f"; {misleading}"
     return "overfitted", f"{finding}.", advice.stop_earlier(facts, epochs, better)
+
+
+def _misleading(facts: Facts, last: float) -> str:
+    """How much worse than a constant answer's the probabilities are, as a clause; empty if not.
+
+    Weights and a focal loss shift probabilities, and a temperature corrects those that are too
+    extreme.
+
+    Args:
+        facts: The training.
+        last: The last validation loss.
+    """
+    loss, constant = facts.calibrated_loss, facts.metrics.baseline.get("loss", math.inf)
+    if facts.weighting or last <= facts.constant_loss or loss is None or loss <= constant:
+        return ""
+    return (
+        f"the probabilities of the {facts.metrics.split} split have a loss of {number_text(loss)},"
+        f" and a constant answer's is {number_text(constant)}"
+    )
 
 
 def _rise(facts: Facts) -> tuple[int, Mapping[str, float], Mapping[str, float]] | None:
@@ -155,6 +182,25 @@ def _gained(facts: Facts, best: Mapping[str, float], last: Mapping[str, float]) 
         if (-gain if name in LESS_IS_BETTER else gain) > facts.noise_of(name) / 2:
             return kind.metric_name if name == kind.metric else _OTHER_METRICS.get(name, name)
     return ""
+
+
+def stopped_too_soon(facts: Facts) -> Found | None:
+    """Early stopping ended training within noise, and the training loss was still falling."""
+    rows, patience = facts.model.num_validation_examples or 0, facts.short_patience
+    if not 0 < patience < advice.PATIENCE or not 0 < rows < _MANY_ROWS or facts.longer_was_worse:
+        return None
+    fall = facts.curves.training_fall()
+    worth = _WORTH_IT * (facts.constant_training_loss - facts.smoothing_loss)
+    goes_on = fall.is_clear and fall.expected(2) > worth
+    if not goes_on or facts.training_left <= _ROOM_IN_TRAINING or _rise(facts) is not None:
+        return None
+    made, planned = facts.model.updates_done, facts.model.num_train_steps
+    finding = (
+        f"Undertrained: training was stopped early, after {count_text(made)} of"
+        f" {counted(planned, 'step')}, although the validation loss had not risen by more than"
+        f" chance on {counted(rows, 'row')} and the training loss was still falling."
+    )
+    return "undertrained", finding, advice.wait_longer(facts)
 
 
 def undertrained(facts: Facts) -> Found | None:
@@ -201,7 +247,12 @@ def ending(facts: Facts) -> str:
     if (found := _rise(facts)) is not None:
         epochs, gained = found[0] / model.steps_per_epoch, _gained(facts, *found[1:])
         still = f"{gained} improved" if gained else "the last evaluation was the best one"
-        return f"although the validation loss rose after epoch {epochs:.3g}, {still}"
+        still = f"although the validation loss rose after epoch {epochs:.3g}, {still}"
+        calibration = facts.metrics.calibration
+        if calibration is None or calibration.after is None:
+            return still
+        before, after = number_text(calibration.before.loss), number_text(calibration.after.loss)
+        return f"{still}, and the temperature changed the log loss from {before} to {after}"
     if model.stopped_at is not None:
         return "training was stopped early"
     if facts.longer_was_worse:
