@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kfp_finetune.components.artifacts.metrics import Calibration, Reliability
+from kfp_finetune.components.artifacts.model import StoppedAt
 from kfp_finetune.components.artifacts.optimizer_config import (
     OPTIMIZERS,
     OptimizerConfig,
@@ -22,8 +24,24 @@ from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.judgement.facts import Facts
 from kfp_finetune.components.judgement.judge import judge
 from kfp_finetune.components.load_data.steps import StepPlan, count_steps
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    REGRESSION,
+    SINGLE_LABEL,
+)
+from kfp_finetune.components.tasks.token_classification.problem_types import ENTITIES, TAGS
 from kfp_finetune.pipelines import catalog, parameters
-from tests.judgement.test_judge import MADE, MINILM, STEPS, facts, scored
+from tests.judgement.test_judge import (
+    CHANCE,
+    FALLING,
+    FLAT,
+    JUMPED,
+    MINILM,
+    SLOW,
+    STEPS,
+    facts,
+    scored,
+)
 
 MOVES = 6
 LENGTHS = ("num_train_epochs", "max_steps")
@@ -48,6 +66,36 @@ def schedules(rate: float) -> list[dict[str, Any]]:
     ]
 
 
+def trainings(kind: str) -> list[Facts]:
+    """Trainings with a fault, or that may have been stopped too soon."""
+    lost = scored(kind, learned=False)
+    constant = lost.baseline["loss"]
+    how: dict[str, Any] = {"kind": kind, "constant_loss": constant, "num_validation_examples": 200}
+    level = [constant * 0.7] * 3
+    extreme = scored(kind)
+    if kind != REGRESSION:
+        before = Reliability(ece=0.4, loss=2 * constant, bins=[])
+        extreme.calibration = Calibration(temperature=1.0, before=before)
+
+    def made(losses: np.ndarray, validation: list[float], **changes: Any) -> Facts:
+        validation = [constant * share for share in validation]
+        return facts(losses * constant / CHANCE, validation, **how, **changes)
+
+    return [
+        made(FLAT, [1.0] * 3, metrics=lost),
+        made(JUMPED, [0.7, 1.0, 1.0], metrics=lost),
+        made(0.8 * FLAT, [0.8] * 3),
+        made(SLOW, [0.8, 0.65, 0.5]),
+        made(SLOW, [0.8, 0.65, 0.65]),
+        made(FALLING, [0.2, 0.28, 0.37], values=level),
+        made(FALLING, [0.2, 0.9, 1.3], values=[0.1, 0.3, 0.5], metrics=extreme),
+    ]
+
+
+KINDS = (SINGLE_LABEL, MULTI_LABEL, REGRESSION, ENTITIES, TAGS)
+TRAININGS = {kind: trainings(kind) for kind in KINDS}
+
+
 class Chain:
     """Runs in a row, each one started by the advice of the one before.
 
@@ -58,6 +106,8 @@ class Chain:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         draw = self._random.choice
+        self.kind = draw(KINDS)
+        self.labels = len(TRAININGS[self.kind][0].model.label_names)
         optimizer = draw(OPTIMIZERS)
         usual = choose_learning_rate(MINILM, optimizer)
         rate = float(f"{usual * 10 ** self._random.uniform(-4, 4):.1e}")
@@ -72,6 +122,8 @@ class Chain:
         }
         if optimizer == "sgd":
             self.settings["momentum"] = draw((0.0, 0.9))
+        if patience := draw((0, 1, 2, 5)):
+            self.settings["early_stopping_patience"] = patience
         self.tried: tuple[Tried, ...] = ()
 
     def planned(self) -> tuple[StepPlan, OptimizerConfig]:
@@ -82,7 +134,10 @@ class Chain:
         """
         lengths = {name: self.settings.get(name) for name in LENGTHS}
         plan = count_steps(
-            self.rows, num_labels=77, gradient_accumulation_steps=self.accumulated, **lengths
+            self.rows,
+            num_labels=self.labels,
+            gradient_accumulation_steps=self.accumulated,
+            **lengths,
         )
         own = {name: value for name, value in self.settings.items() if name in DEFAULTS}
         return plan, build_optimizer_config(plan.num_train_steps, MINILM, **own)
@@ -90,12 +145,17 @@ class Chain:
     def run(self) -> Verdict:
         """Judge the next run, and change the settings as advised."""
         plan, config = self.planned()
-        made = MADE[self._random.choice(list(MADE))]
+        made = self._random.choice(TRAININGS[self.kind])
+        steps = plan.num_train_steps
+        patient = self.settings.get("early_stopping_patience", steps)
+        cut = self._random.random() < 0.5 and patient < plan.num_train_epochs / 3
         model = made.model.model_copy(
             update={
                 "num_train_examples": self.rows,
                 "num_train_epochs": plan.num_train_epochs,
-                "num_train_steps": plan.num_train_steps,
+                "num_train_steps": steps,
+                "updates_done": steps // 3 if cut else steps,
+                "stopped_at": StoppedAt(step=steps // 3, reason="") if cut else None,
                 "steps_per_epoch": plan.steps_per_epoch,
                 "optimizer": config,
                 "best_step": STEPS if self.settings.get("load_best_model_at_end") else None,
@@ -130,7 +190,7 @@ def test_every_advised_command_is_valid_and_no_value_returns(first: int) -> None
                 assert 0.95 * bounds.lowest <= peak <= 1.05 * bounds.highest  # two digits
             assert chain.settings not in settings, verdicts
             settings.append(chain.settings)
-        for name in ("learning_rate", *LENGTHS):
+        for name in ("learning_rate", "early_stopping_patience", *LENGTHS):
             never_returns([s[name] for s in settings if name in s], verdicts)
 
 
