@@ -15,6 +15,7 @@ from kfp_finetune.components.artifacts.verdict import Tried
 from kfp_finetune.components.build_optimizer.schedules import highest_rate
 from kfp_finetune.components.chosen import choose_learning_rate, choose_num_train_epochs
 from kfp_finetune.components.judgement.curves import Curves
+from kfp_finetune.components.judgement.losses import Losses
 from kfp_finetune.components.tasks.loss_parameters import LossParameters
 from kfp_finetune.components.tasks.problem_type import ProblemType
 from kfp_finetune.components.tasks.registry import get_problem_type
@@ -59,20 +60,11 @@ class Facts:
         """The curves of the log."""
         return Curves.of(self.records)
 
-    @property
-    def constant_loss(self) -> float:
-        """The loss of a constant answer, with which validation losses are compared.
-
-        It is measured on the training split, from which the validation split is usually drawn; a
-        test split may have many more or fewer examples of a label. If training minimised another
-        loss, it is that of the test split, unless a constant answer is always right there.
-        Infinite if unknown.
-        """
-        if self.has_plain_loss and self.model.constant_loss is not None:
-            return self.model.constant_loss
-        if self.has_one_answer:
-            return math.inf
-        return self.metrics.baseline.get("loss", math.inf)
+    @cached_property
+    def losses(self) -> Losses:
+        """The losses beside those of a constant answer."""
+        of_test = self.metrics.baseline.get("loss", math.inf)
+        return Losses(self.curves, self.model, math.inf if self.has_one_answer else of_test)
 
     @property
     def has_one_answer(self) -> bool:
@@ -95,63 +87,9 @@ class Facts:
         return (calibration.after or calibration.before).loss
 
     @property
-    def lowest_check(self) -> float:
-        """The lowest validation loss; infinite without evaluations."""
-        return min((check[2]["loss"] for check in self.curves.checks), default=math.inf)
-
-    @property
-    def has_plain_loss(self) -> bool:
-        """Return True if training minimised the loss that evaluations measure."""
-        return self._loss.is_plain
-
-    @property
-    def smoothing_loss(self) -> float:
-        """The part of the training loss that label smoothing adds even to perfect answers."""
-        share, labels = self.model.label_smoothing_factor, len(self.model.label_names)
-        if not share or not labels:
-            return 0.0
-        others = 1 if self.kind.activation == "sigmoid" else labels - 1
-        each = share / (others + 1)
-        own = 1 - others * each
-        floor = -own * math.log(own) - (others * each * math.log(each) if others else 0.0)
-        return min(floor, 0.9 * self.constant_training_loss)
-
-    @property
-    def training_left(self) -> float:
-        """The training loss at the end, as a share of a constant answer's, without smoothing's."""
-        floor = self.smoothing_loss
-        whole = self.constant_training_loss - floor
-        return (self.curves.end - floor) / whole if whole > 0 else 0.0
-
-    @property
-    def validation_left(self) -> float:
-        """The last validation loss, as a share of a constant answer's; infinite if unknown."""
-        checks = self.curves.checks
-        known = checks and math.isfinite(self.constant_loss)
-        return checks[-1][2]["loss"] / self.constant_loss if known else math.inf
-
-    @property
-    def constant_training_loss(self) -> float:
-        """The training loss of a constant answer; that of the start if it is unknown."""
-        known = self.known_training_loss
-        return known if math.isfinite(known) else self.curves.start
-
-    @property
-    def known_training_loss(self) -> float:
-        """The training loss of a constant answer; infinite if it is unknown."""
-        if self.model.constant_loss is not None:
-            return self.model.constant_loss
-        # A model that was trained before it was recorded.
-        return self.constant_loss if self.has_plain_loss else math.inf
-
-    @property
     def weighting(self) -> dict[str, Any]:
         """The parameters that weighted labels in the training loss; empty for the plain loss."""
-        return self._loss.weighting
-
-    @cached_property
-    def _loss(self) -> LossParameters:
-        return LossParameters.of(vars(self.model))
+        return LossParameters.of(vars(self.model)).weighting
 
     @property
     def lost_labels(self) -> int:

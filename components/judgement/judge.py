@@ -116,7 +116,7 @@ def _risen(facts: Facts) -> str:
     if not len(curves.losses):
         return ""
     end, lowest = curves.end, curves.lowest
-    levels = curves.start, facts.constant_training_loss
+    levels = curves.start, facts.losses.constant_in_training
     ended = f"and ended at {number_text(end)}"
     if (
         curves.has_enough
@@ -159,7 +159,8 @@ def _too_few_steps(facts: Facts) -> Found | None:
 
 
 def _too_high(facts: Facts) -> Found | None:
-    left = min(facts.training_left, facts.validation_left)  # dropout raises training losses
+    # Dropout raises training losses.
+    left = min(facts.losses.training_left, facts.losses.validation_left)
     if facts.rate <= _FAR_TOO_HIGH * facts.usual_rate or left <= _POOR:
         return None
     finding = (
@@ -167,7 +168,7 @@ def _too_high(facts: Facts) -> Found | None:
         f" {rate_text(facts.usual_rate)} is usual for this model; the training loss ended at"
         f" {number_text(facts.curves.end)}"
     )
-    if math.isfinite(known := facts.known_training_loss):
+    if math.isfinite(known := facts.losses.known_in_training):
         finding += f", and a constant answer's is {number_text(known)}"
     return "too high", f"{finding}.", advice.calmer(facts)
 

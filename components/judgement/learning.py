@@ -53,9 +53,8 @@ def losses_of_chance(facts: Facts) -> str:
     constant, curves = facts.model.constant_loss, facts.curves
     if constant is None or not curves.has_enough or curves.end < _clearly_below(constant):
         return ""
-    if facts.has_plain_loss and (
-        facts.lowest_check < _clearly_below(constant) or beats_baseline(facts.metrics, "loss")
-    ):
+    is_low = facts.losses.lowest_validation < _clearly_below(constant)
+    if facts.losses.is_plain and (is_low or beats_baseline(facts.metrics, "loss")):
         return ""
     return (
         f"the training loss ended at {number_text(curves.end)}, and that of a constant answer is"
@@ -71,7 +70,7 @@ def validation_of_chance(facts: Facts) -> str:
         if the latter is not known, or if there are fewer than 20 validation rows.
     """
     rows = facts.model.num_validation_examples or 0
-    constant, lowest = facts.constant_loss, facts.lowest_check
+    constant, lowest = facts.losses.constant, facts.losses.lowest_validation
     if (
         rows < _FEWEST_EXAMPLES
         or not (math.isfinite(lowest) and math.isfinite(constant))

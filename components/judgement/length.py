@@ -66,9 +66,9 @@ class _Fall:
         curves = facts.curves
         validated = len(curves.checks) > 1
         if validated:
-            level, floor, known = curves.checks[-1][2]["loss"], 0.0, facts.constant_loss
+            level, floor, known = curves.checks[-1][2]["loss"], 0.0, facts.losses.constant
         else:
-            level, floor, known = curves.end, facts.smoothing_loss, facts.known_training_loss
+            level, floor, known = curves.end, facts.losses.smoothing, facts.losses.known_in_training
         constant = known if math.isfinite(known) else curves.start
         rows = facts.model.num_validation_examples
         whole = constant - floor
@@ -142,7 +142,7 @@ def _misleading(facts: Facts, last: float) -> str:
         last: The last validation loss.
     """
     loss, constant = facts.calibrated_loss, facts.metrics.baseline.get("loss", math.inf)
-    if facts.weighting or last <= facts.constant_loss or loss is None or loss <= constant:
+    if facts.weighting or last <= facts.losses.constant or loss is None or loss <= constant:
         return ""
     return (
         f"the probabilities of the {facts.metrics.split} split have a loss of {number_text(loss)},"
@@ -163,8 +163,8 @@ def _rise(facts: Facts) -> tuple[int, Mapping[str, float], Mapping[str, float]] 
     if rows:
         # The losses of examples, and their changes, spread about as much as their mean.
         limits.append(lowest / math.sqrt(rows))
-    if math.isfinite(facts.constant_loss):
-        limits.append(_WORSE * facts.constant_loss)
+    if math.isfinite(facts.losses.constant):
+        limits.append(_WORSE * facts.losses.constant)
     return (step, best, last) if last["loss"] - lowest > max(limits) else None
 
 
@@ -190,9 +190,8 @@ def stopped_too_soon(facts: Facts) -> Found | None:
     if not 0 < patience < advice.PATIENCE or not 0 < rows < _MANY_ROWS or facts.longer_was_worse:
         return None
     fall = facts.curves.training_fall()
-    worth = _WORTH_IT * (facts.constant_training_loss - facts.smoothing_loss)
-    goes_on = fall.is_clear and fall.expected(2) > worth
-    if not goes_on or facts.training_left <= _ROOM_IN_TRAINING or _rise(facts) is not None:
+    goes_on = fall.is_clear and fall.expected(2) > _WORTH_IT * facts.losses.training_range
+    if not goes_on or facts.losses.training_left <= _ROOM_IN_TRAINING or _rise(facts) is not None:
         return None
     made, planned = facts.model.updates_done, facts.model.num_train_steps
     finding = (
@@ -205,16 +204,15 @@ def stopped_too_soon(facts: Facts) -> Found | None:
 
 def undertrained(facts: Facts) -> Found | None:
     """The loss would fall further, or the score rise, and nothing speaks against more training."""
-    curves, model = facts.curves, facts.model
+    curves, model, losses = facts.curves, facts.model, facts.losses
     stopped = model.stopped_at is not None or facts.has_kept_best
-    if stopped or facts.training_left <= _ROOM_IN_TRAINING or facts.longer_was_worse:
+    if stopped or losses.training_left <= _ROOM_IN_TRAINING or facts.longer_was_worse:
         return None
     fall = _Fall.of(facts)
     if not (longer := fall.times or _still_rising(facts)):
         return None
     # Training for longer than it takes the training loss to get low is not advised.
-    floor, constant = facts.smoothing_loss, facts.constant_training_loss
-    left = curves.end - floor - _ROOM_IN_TRAINING * (constant - floor)
+    left = (losses.training_left - _ROOM_IN_TRAINING) * losses.training_range
     longer = min(longer, curves.training_fall().times_to(left))
     rising = f"{facts.kind.metric_name} on the validation split was still rising"
     reason = fall.text if fall.times else rising

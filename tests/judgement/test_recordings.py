@@ -55,7 +55,7 @@ def test_the_course_on_banking77_is_undertrained() -> None:
     facts = recorded("banking77_course")
     assert 0.64 < facts.metrics.metrics["accuracy"] < 0.68
     last, end = facts.curves.losses[-170:-85].mean(), facts.curves.losses[-85:].mean()
-    assert last - end < 0.02 * facts.constant_loss  # level over the last fifth of the steps
+    assert last - end < 0.02 * facts.losses.constant  # level over the last fifth of the steps
     verdict = judge(facts)
     assert verdict.kind == "undertrained"
     assert verdict.options == {"learning_rate": 2e-4, "num_train_epochs": 10}
@@ -71,7 +71,7 @@ def test_three_epochs_of_wnut17_are_undertrained(known: str) -> None:
     """
     facts = recorded("wnut17")
     assert facts.metrics.metrics["f1"] < 0.25
-    assert facts.metrics.baseline["loss"] > 1.4 * facts.constant_loss
+    assert facts.metrics.baseline["loss"] > 1.4 * facts.losses.constant
     log = [dict(record) for record in facts.records]
     for record in log:
         if "validation" in record and known == "no F1":
