@@ -139,11 +139,12 @@ class Evaluate(keras.callbacks.Callback):
         evaluations.append(
             Evaluation(step, {name: float(v) for name, v in metrics.items()}, time.time())
         )
-        if self._finite is not None and math.isfinite(evaluations[-1].metrics["loss"]):
+        is_finite = math.isfinite(evaluations[-1].metrics["loss"])
+        if self._finite is not None and is_finite:
             self._finite.keep()
         best = self._selection.best(evaluations)
         since = len(evaluations) - 1 - best
-        if self._best is not None and since == 0:
+        if self._best is not None and since == 0 and is_finite:
             self._best.keep()
         patience = self._selection.patience
         if patience is not None and since >= patience and step < self._plan.num_train_steps:

@@ -73,7 +73,13 @@ class Selection:
         }
 
     def best(self, evaluations: list[Evaluation]) -> int:
-        """The index of the best evaluation, the earliest of equal ones; NaN is worst."""
+        """The index of the best evaluation, the earliest of equal ones.
+
+        Those whose loss is not finite are worst: even a diverged model has an accuracy.
+        """
         sign = 1 if self.metric in LESS_IS_BETTER else -1
-        values = [sign * e.metrics[self.metric] for e in evaluations]
-        return min(range(len(values)), key=lambda i: (math.isnan(values[i]), values[i]))
+        values = [
+            (not math.isfinite(e.metrics["loss"]), sign * e.metrics[self.metric])
+            for e in evaluations
+        ]
+        return values.index(min(values))

@@ -356,10 +356,12 @@ def test_a_loss_that_is_not_finite_ends_training_with_its_step(
     assert re.search(r"remedy:   --learning-rate 0\.000\d+ .*--max-grad-norm 1", str(error.value))
 
 
+@pytest.mark.parametrize("best", [{}, {"load_best_model_at_end": True}])
 @pytest.mark.parametrize("starts_well", [True, False])
 def test_a_divergence_that_is_reported_leaves_the_last_good_weights(
-    tiny_data: Path, tiny_model: Path, tmp_path: Path, starts_well: bool
+    tiny_data: Path, tiny_model: Path, tmp_path: Path, starts_well: bool, best: dict[str, Any]
 ) -> None:
+    """Also if the best ones are kept: a diverged model has an accuracy, too."""
     later = 15 if starts_well else 1
     schedule = Schedule(
         name="piecewise_constant",
@@ -369,7 +371,13 @@ def test_a_divergence_that_is_reported_leaves_the_last_good_weights(
     )
     optimizer_artifact.write(tmp_path / "optimizer", OptimizerConfig(schedule=schedule))
     manifest = finetune(
-        Parameters(base_model=str(tiny_model), batch_size=8, on_divergence="report"),
+        Parameters(
+            base_model=str(tiny_model),
+            batch_size=8,
+            on_divergence="report",
+            metric_for_best_model="accuracy",
+            **best,
+        ),
         tokenized_dataset_path=str(tiny_data),
         optimizer_config_path=str(tmp_path / "optimizer"),
         model_path=str(tmp_path / "model"),
