@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from kfp_finetune.cli.local.tensorboard import logs_of
+from kfp_finetune.components.artifacts import leaderboard
 from tests import tiny
 from tests.commands import call
 
@@ -21,6 +22,8 @@ model: model
 max_length: 16
 batch_size: 8
 num_train_epochs: 2
+load_best_model_at_end: true
+metric_for_best_model: macro_f1
 candidates:
   - {name: linear, learning_rate: 1e-2}
 """
@@ -71,6 +74,11 @@ def test_candidates_are_trained_ranked_and_not_trained_again(tmp_path: Path) -> 
         ("huge", True),
     ]
     assert all(c["attempts"][0]["seconds"] > 0 for c in made["candidates"])
+    board = leaderboard.read(tmp_path / "runs" / "two" / made["artifacts"]["leaderboard"])
+    linear = board.candidates[0]
+    assert (board.metric, linear.mean) == ("macro_f1", made["validation_metrics"]["macro_f1"])
+    assert linear.interval and linear.interval[0] <= linear.mean <= linear.interval[1]
+    assert "best validation_macro_f1 first" in call(tmp_path, "runs").stdout
     # A tiny model learns nothing of 120 rows in two epochs, and so is not called the best.
     assert (
         "No candidate learned anything" in (tmp_path / "runs" / "two" / "report.html").read_text()

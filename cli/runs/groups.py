@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
+from kfp_finetune.components.finetune.selection import optimised_metric
 from kfp_finetune.components.storage.uris import without_secrets
 from kfp_finetune.components.tasks.problem_type import ProblemType
 from kfp_finetune.components.tasks.registry import DEFAULT_TASK, PROBLEM_TYPES, TASKS
@@ -102,21 +103,15 @@ def _problem_type(folder: RunFolder) -> ProblemType | None:
     return next((kind for kind in kinds if kind.metric in measured), None)
 
 
-def _chosen_by(folder: RunFolder) -> str:
-    """The metric by which the run chose among its checkpoints; empty if it did not."""
-    parameters = folder.record.parameters
-    chooses = parameters.get("load_best_model_at_end") or parameters.get("early_stopping_patience")
-    return str(parameters.get("metric_for_best_model") or "") if chooses else ""
-
-
 def _optimised(runs: Sequence[RunFolder]) -> str:
-    """The metric that chose checkpoints in the newest run that says so, or the headline metric.
+    """The metric that selected weights in the newest run in which one did, or the headline metric.
 
     It is the validation split's if all runs that were evaluated have it: choosing by the test split
     would make its scores too good.
     """
     headline = (kind.metric for kind in map(_problem_type, runs) if kind)
-    name = next(filter(None, map(_chosen_by, runs)), "") or next(headline, "")
+    optimised = (optimised_metric(folder.record.parameters) for folder in runs)
+    name = next(filter(None, optimised), "") or next(headline, "")
     evaluated = [folder for folder in runs if folder.record.metrics]
     if name and all(name in folder.record.validation_metrics for folder in evaluated):
         return OF_VALIDATION + name

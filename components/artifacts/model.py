@@ -10,7 +10,7 @@ model/
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -162,16 +162,23 @@ def read_training_log(path: str | Path) -> Iterator[dict[str, Any]]:
         ) from None
 
 
-def write_resamples(path: str | Path, values: Sequence[float]) -> None:
-    """Write the headline metric on bootstrap resamples of the validation split.
+def write_resamples(path: str | Path, resamples: Mapping[str, Sequence[float]]) -> None:
+    """Write metrics on bootstrap resamples of the validation split.
 
     Two models that were validated on the same rows have the same resamples, in the same order.
+
+    Args:
+        path: The model's folder.
+        resamples: The values of each metric.
     """
-    write_text(Path(path) / RESAMPLES, json.dumps([round(value, 6) for value in values]) + "\n")
+    rounded = {name: [round(value, 6) for value in values] for name, values in resamples.items()}
+    write_text(Path(path) / RESAMPLES, json.dumps(rounded) + "\n")
 
 
-def read_resamples(path: str | Path) -> list[float]:
+def read_resamples(path: str | Path) -> dict[str, list[float]]:
     """Read what `write_resamples` wrote; empty if there is none."""
     file = Path(path) / RESAMPLES
-    values: list[float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-    return values
+    found: dict[str, list[float]] = (
+        json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    )
+    return found

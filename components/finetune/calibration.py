@@ -1,4 +1,4 @@
-"""The validation split after training: calibration, and the certainty of the headline metric."""
+"""The validation split after training: calibration, and the certainty of its metrics."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class Validated:
 
     Attributes:
         fitted: Temperature or decision thresholds.
-        resamples: The headline metric on bootstrap resamples of the rows; empty without rows.
+        resamples: The metrics of training on bootstrap resamples of the rows; empty without rows.
     """
 
     fitted: Fitted = field(default_factory=Fitted)
-    resamples: list[float] = field(default_factory=list)
+    resamples: dict[str, list[float]] = field(default_factory=dict)
 
 
 def calibrate(
     network: Any, tokenized_dataset_path: str, data: TokenizedDatasetManifest, batch_size: int
 ) -> Validated:
-    """Fit temperature or thresholds, and resample the headline metric; the same on every worker.
+    """Fit temperature or thresholds, and resample the metrics; the same on every worker.
 
     Args:
         network: The model.
@@ -73,5 +73,7 @@ def calibrate(
     if not np.isfinite(logits).all():  # evaluate reports it
         return Validated(fitted)
     predictions = Predictions(table, rows.labels, logits, rows.lengths)
-    tally = task.tally(data.problem_type, predictions, data.label_names)
-    return Validated(fitted, tally.resampled()[kind.metric].tolist())
+    tally = task.tally(data.problem_type, predictions, data.label_names, data.positive_label)
+    resampled = tally.resampled()
+    names = ("loss", *kind.measured_in_training(data.positive_label))
+    return Validated(fitted, {name: resampled[name].tolist() for name in names})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,3 +84,13 @@ class Selection:
             for e in evaluations
         ]
         return values.index(min(values))
+
+
+def optimised_metric(parameters: Mapping[str, Any]) -> str:
+    """The metric that selects the weights of a run, or stops it; empty if none does.
+
+    Args:
+        parameters: Parameters of finetune by name; those that are missing are at their defaults.
+    """
+    selects = parameters.get("load_best_model_at_end") or parameters.get("early_stopping_patience")
+    return str(parameters.get("metric_for_best_model", Selection.metric)) if selects else ""

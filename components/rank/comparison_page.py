@@ -15,11 +15,10 @@ from kfp_finetune.components.build_optimizer.curve import describe
 from kfp_finetune.components.number_text import rate_text
 from kfp_finetune.components.pages.charts import LogFrom, Series, line_chart, thin
 from kfp_finetune.components.pages.page import templates
+from kfp_finetune.components.rank.deciding import DecidingMetric, deciding_metric
 from kfp_finetune.components.rank.facts import best_command, comparison_facts
 from kfp_finetune.components.rank.trials import Trial
 from kfp_finetune.components.rank.verdict import NOTHING
-from kfp_finetune.components.tasks.problem_type import ProblemType
-from kfp_finetune.components.tasks.registry import get_problem_type
 
 _COLOURS = 8
 _FEW_POINTS = 300
@@ -37,20 +36,21 @@ def render_comparison(board: Leaderboard, trials: Sequence[Trial]) -> str:
     Returns:
         A self-contained HTML page. The same input gives the same bytes.
     """
-    kind = get_problem_type(trials[0].model.problem_type)
+    deciding = deciding_metric(trials[0].model, trials[0].metrics)
+    positive_label = trials[0].model.positive_label
     best = [(c, trials[c.attempts[0].index]) for c in board.candidates]
     page = templates(Path(__file__).parent).get_template("rank.html.jinja")
     return page.render(
         board=board,
-        metric_name=kind.metric_name,
-        text=kind.metric_text,
+        metric_name=deciding.name,
+        text=deciding.text,
         rows=[(_style(i), c, describe(t.model.optimizer)) for i, (c, t) in enumerate(best)],
         facts_=comparison_facts(trials),
         command=best_command(best[0][1]),
         rates=_rates(best),
-        curves=_curves(best, kind),
-        positive_label=trials[0].model.positive_label,
-        positives=_positives(board) if trials[0].model.positive_label else {},
+        curves=_curves(best, deciding),
+        positive_label=positive_label,
+        positives=_positives(board) if positive_label and deciding.key != "f1" else {},
         heading=_heading(board),
         has_intervals=any(c.interval for c in board.candidates),
         shared={c.place for c in board.candidates if c.tied},
@@ -127,16 +127,19 @@ def _rates(best: Sequence[tuple[Any, Trial]]) -> dict[str, Any] | None:
     )
 
 
-def _curves(best: Sequence[tuple[Any, Trial]], kind: ProblemType) -> dict[str, Any] | None:
+def _curves(best: Sequence[tuple[Any, Trial]], metric: DecidingMetric) -> dict[str, Any] | None:
     lines = []
     for place, (candidate, trial) in enumerate(best):
-        checks = [(r["step"], r["validation"]) for r in trial.log if "validation" in r]
-        steps = np.array([step for step, _ in checks])
-        values = np.array([metrics[kind.metric] for _, metrics in checks])
-        lines.append(Series(candidate.name, steps, values, _style(place), dots=True))
-    title = f"Validation {kind.metric_name}"
-    top = kind.metric_top or _highest(lines)
-    return _chart(title, lines, best, text=kind.metric_text, axis=kind.axis_text, top=top)
+        logged = [r for r in trial.log if "validation" in r]
+        steps = np.array([r["step"] for r in logged])
+        values = np.array([r["validation"][metric.key] for r in logged])
+        good = np.isfinite(values)  # the last loss may not be
+        lines.append(Series(candidate.name, steps[good], values[good], _style(place), dots=True))
+    title = f"Validation {metric.name}"
+    # The loss of a diverged trial may be so high that the others would be flat.
+    kept = [line for line, (c, _) in zip(lines, best, strict=True) if c.mean is not None]
+    top = metric.top or _highest(kept) or _highest(lines)
+    return _chart(title, lines, best, text=metric.text, axis=metric.axis, top=top)
 
 
 def _highest(lines: Sequence[Series]) -> float:

@@ -21,7 +21,7 @@ def mean_of_seeds(resamples: Sequence[Sequence[float]]) -> np.ndarray | None:
     Seeds are resampled, too: a candidate that did well with one lucky seed is less certain.
 
     Args:
-        resamples: The headline metric of each seed on the same resamples of the same rows.
+        resamples: The deciding metric of each seed on the same resamples of the same rows.
 
     Returns:
         Shape [resamples]; None if a seed has none, or another number of them.

@@ -14,9 +14,9 @@ from kfp_finetune.components.artifacts.leaderboard import Candidate, Leaderboard
 from kfp_finetune.components.artifacts.metrics import UNTUNED, Metrics
 from kfp_finetune.components.artifacts.model import ModelManifest
 from kfp_finetune.components.build_optimizer.parameters import build_optimizer_config
+from kfp_finetune.components.rank.deciding import deciding_metric
 from kfp_finetune.components.rank.differences import difference, interval, mean_of_seeds
 from kfp_finetune.components.rank.verdict import verdict_on
-from kfp_finetune.components.tasks.registry import get_problem_type
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Trial:
         log: The records of the training log, in order.
         metrics: Metrics of the test split.
         seconds: The duration of its steps.
-        resamples: The headline metric on bootstrap resamples of the validation split; empty if they
+        resamples: The deciding metric on bootstrap resamples of the validation split; empty if they
             are not known.
     """
 
@@ -65,14 +65,15 @@ def read_trials(
                 f" {model.optimizer}, seed {model.seed}"
             )
         log = list(model_artifact.read_training_log(model_path))
-        resamples = model_artifact.read_resamples(model_path)
         measured = metrics_artifact.read(metrics_path)
+        deciding = deciding_metric(model, measured)
+        resamples = model_artifact.read_resamples(model_path).get(deciding.key, [])
         found.append(Trial(candidate, model, log, measured, took, resamples))
     return found
 
 
 def rank(trials: Sequence[Trial]) -> Leaderboard:
-    """Rank trials by the headline metric.
+    """Rank trials by the metric that they optimise, or by the headline metric.
 
     It is measured at the end on the validation split, or on the test split if there is none. A
     candidate with several seeds is ranked by their mean; one whose every seed diverged is last.
@@ -83,25 +84,24 @@ def rank(trials: Sequence[Trial]) -> Leaderboard:
     Returns:
         The best candidate first, and its best trial first.
     """
-    kind = get_problem_type(trials[0].model.problem_type)
-    metric = kind.metric
+    deciding = deciding_metric(trials[0].model, trials[0].metrics)
     validated = any(t.model.validation_metrics for t in trials)
     split: Literal["validation", "test"] = "validation" if validated else "test"
-    sign = 1 if kind.less_is_better else -1
+    sign = 1 if deciding.less_is_better else -1
     by_name: dict[str, list[int]] = {}
     for index, trial in enumerate(trials):
         by_name.setdefault(trial.candidate["name"], []).append(index)
     candidates = [
-        _candidate(name, {i: trials[i] for i in indices}, metric, split, sign)
+        _candidate(name, {i: trials[i] for i in indices}, deciding.key, split, sign)
         for name, indices in by_name.items()
     ]
     candidates.sort(key=lambda c: math.inf if c.mean is None else sign * c.mean)
-    _compare(candidates, trials, less_is_better=sign == 1)
+    _compare(candidates, trials, less_is_better=deciding.less_is_better)
     return Leaderboard(
-        metric=metric,
+        metric=deciding.key,
         split=split,
-        less_is_better=sign == 1,
-        verdict=verdict_on(candidates, kind, split),
+        less_is_better=deciding.less_is_better,
+        verdict=verdict_on(candidates, deciding, split),
         candidates=candidates,
     )
 

@@ -5,41 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kfp_finetune.components.artifacts.leaderboard import Candidate
-from kfp_finetune.components.tasks.problem_type import ProblemType
+from kfp_finetune.components.rank.deciding import DecidingMetric
 
 # Verdicts on a trial that needed more steps or a higher rate.
 _TOO_LITTLE = ("undertrained", "too low")
 NOTHING = "nothing learned"
 
 
-def verdict_on(candidates: Sequence[Candidate], kind: ProblemType, split: str) -> str:
+def verdict_on(candidates: Sequence[Candidate], metric: DecidingMetric, split: str) -> str:
     """Say which candidate is best, or that none is.
 
     Args:
         candidates: The best first, compared with each other.
-        kind: The problem type.
+        metric: The deciding metric.
         split: The split that decides.
     """
     first = candidates[0]
     if first.mean is None:
         return "Every candidate diverged."
     left = [c for c in candidates if c.mean is not None]
-    metric = f"{split} {kind.metric_name}"
+    measured = f"{split} {metric.name}"
     if all(c.diagnosis == NOTHING for c in left):
         return (
             f"No candidate learned anything: {_those(left)} like a constant answer, with a"
-            f" {metric} of {_value(first, kind)}. None is best."
+            f" {measured} of {_value(first, metric)}. None is best."
         )
     tied = [first, *(c for c in left if c.tied)]
     if len(tied) > 1:
-        values = " and ".join(_value(c, kind) for c in tied[:2])
-        found = f"{_listed([c.name for c in tied])} cannot be told apart: {metric} {values}"
-        found += _difference(tied[1], kind)
+        values = " and ".join(_value(c, metric) for c in tied[:2])
+        found = f"{_listed([c.name for c in tied])} cannot be told apart: {measured} {values}"
+        found += _difference(tied[1], metric)
     else:
-        found = f"{first.name} is best: {metric} {_value(first, kind)}"
+        found = f"{first.name} is best: {measured} {_value(first, metric)}"
     if others := [c for c in left[1:] if not c.tied]:
-        found += f"; next is {others[0].name}, {_value(others[0], kind)}"
-        found += _difference(others[0], kind) if len(tied) == 1 else ""
+        found += f"; next is {others[0].name}, {_value(others[0], metric)}"
+        found += _difference(others[0], metric) if len(tied) == 1 else ""
     elif len(candidates) > len(left):
         found += "; all others diverged"
     found += "." + (_without_intervals(left, split) if len(tied) == 1 else "")
@@ -53,11 +53,11 @@ def verdict_on(candidates: Sequence[Candidate], kind: ProblemType, split: str) -
     return found
 
 
-def _difference(candidate: Candidate, kind: ProblemType) -> str:
+def _difference(candidate: Candidate, metric: DecidingMetric) -> str:
     """The interval of the difference from the best candidate, as a part of a sentence."""
     if candidate.behind is None:
         return ""
-    low, high = (kind.metric_text(end) for end in candidate.behind)
+    low, high = (metric.text(end) for end in candidate.behind)
     return f"; the difference is {low} to {high} (95%, on the same rows)"
 
 
@@ -88,12 +88,12 @@ def _those(candidates: Sequence[Candidate]) -> str:
     return f"{candidates[0].name} answers" if len(candidates) == 1 else "all answer"
 
 
-def _value(candidate: Candidate, kind: ProblemType) -> str:
+def _value(candidate: Candidate, metric: DecidingMetric) -> str:
     assert candidate.mean is not None  # noqa: S101 - only called with a mean
-    text = kind.metric_text(candidate.mean)
+    text = metric.text(candidate.mean)
     if candidate.spread is not None:
         seeds = len(candidate.attempts) - candidate.diverged
-        text += f" ± {kind.metric_text(candidate.spread)} over {seeds} seeds"
+        text += f" ± {metric.text(candidate.spread)} over {seeds} seeds"
     if candidate.diverged:
         text += f" ({candidate.diverged} of {len(candidate.attempts)} seeds diverged)"
     return text

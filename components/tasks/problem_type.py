@@ -23,7 +23,7 @@ class ProblemType:
     Attributes:
         name: As in the parameter `problem_type` and in every manifest.
         training_metrics: Metrics of the validation split during training, besides the loss. The
-            first one is the headline metric: it is plotted, and ranks trials.
+            first one is the headline metric: it is plotted, and ranks trials that optimise none.
         activation: Function that turns logits into probabilities.
         has_labels: Whether the model predicts labels, so that `LossParameters` have a meaning.
         takes_positive_label: Whether one of two labels may be the positive one.

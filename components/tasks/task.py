@@ -236,7 +236,11 @@ class Task(TaskDeclaration, ABC):
 
     @abstractmethod
     def tally(
-        self, problem_type: str, predictions: Predictions, label_names: Sequence[str]
+        self,
+        problem_type: str,
+        predictions: Predictions,
+        label_names: Sequence[str],
+        positive_label: str | None = None,
     ) -> Tally:
         """The scores of any weighting of the examples, as validation measures them in training.
 
@@ -244,6 +248,7 @@ class Task(TaskDeclaration, ABC):
             problem_type: One of the task's.
             predictions: The predictions of a split.
             label_names: The label of id i is `label_names[i]`.
+            positive_label: The positive one of two labels; None if there is none.
         """
 
     # From logits to predictions and metrics.

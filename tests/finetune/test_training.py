@@ -199,6 +199,11 @@ def test_tensorboard_shows_the_schedule_at_every_step(
     assert accuracy == {r["step"]: r["validation"]["accuracy"] for r in evaluations}
     assert sorted(scalars(tmp_path / "logs", "validation/loss")) == sorted(accuracy)
 
+    resamples = model_artifact.read_resamples(tmp_path / "model")
+    assert resamples.keys() == manifest.validation_metrics.keys()
+    for name, values in resamples.items():
+        assert np.mean(values) == pytest.approx(manifest.validation_metrics[name], abs=0.05), name
+
 
 def test_the_logged_rate_is_the_applied_one(
     tiny_data: Path, tiny_model: Path, tmp_path: Path

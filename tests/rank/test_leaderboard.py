@@ -49,6 +49,20 @@ def training(
     return Trial(candidate, model, log, metrics, resamples=tally.resampled()["mean"].tolist())
 
 
+def optimising(metric: str, trial: Trial, value: float) -> Trial:
+    """The same trial, whose best weights are those with the best value of a metric."""
+    trial.model.positive_label = trial.metrics.positive_label = "spam"
+    trial.model.parameters = {"load_best_model_at_end": True, "metric_for_best_model": metric}
+    trial.model.validation_metrics[metric] = value
+    checks = [record["validation"] for record in trial.log if "validation" in record]
+    for check in checks:
+        check[metric] = value
+    checks[0][metric] = value - 0.1 if metric == "loss" else value + 0.1  # the best evaluation
+    hard = np.arange(ROWS) < round(value * ROWS)
+    tally = Tally(stack(hard, np.ones(ROWS)), lambda sums: {"mean": sums[:, 0] / sums[:, 1]})
+    return replace(trial, resamples=tally.resampled()["mean"].tolist())
+
+
 def order(*trials: Trial) -> list[str]:
     return [candidate.name for candidate in rank(trials).candidates]
 
@@ -58,6 +72,58 @@ def test_the_best_mean_is_first_also_if_less_is_better(kind: str) -> None:
     made = [training(n, v, kind=kind) for n, v in (("low", 0.2), ("high", 0.9), ("middle", 0.5))]
     expected = ["high", "middle", "low"]
     assert order(*made) == (expected if kind != REGRESSION else expected[::-1])
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"), [("loss", "log loss"), ("macro_f1", "macro-F1"), ("f1", "F1 of spam")]
+)
+def test_the_metric_that_trials_optimise_decides(metric: str, name: str) -> None:
+    """By accuracy, the order is that of the alphabet."""
+    values = [0.2, 0.2025, 0.9] if metric == "loss" else [0.9, 0.8975, 0.2]
+    made = [
+        optimising(metric, training(candidate, accuracy), value)
+        for candidate, accuracy, value in zip("abc", (0.9, 0.6, 0.3), values[::-1], strict=True)
+    ]
+    board = rank(made)
+    assert (board.metric, board.less_is_better) == (metric, metric == "loss")
+    assert [c.name for c in board.candidates] == ["c", "b", "a"]
+    assert [c.mean for c in board.candidates] == values
+    assert [(c.place, c.tied) for c in board.candidates] == [(1, False), (1, True), (3, False)]
+    for candidate, value in zip(board.candidates, values, strict=True):
+        assert candidate.interval and candidate.interval[0] < value < candidate.interval[1]
+    assert all(c.attempts[0].best_step == 20 for c in board.candidates)
+    shown = f"validation {name} {values[0]:.3f} and {values[1]:.3f}; the difference is "
+    assert board.verdict.startswith(f"c and b cannot be told apart: {shown}")
+    page = render_comparison(board, made)
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert text.count(f"Validation {name}") == 2  # the column and the chart
+    assert f"Test {name}" in text and "ccuracy" not in text
+
+
+def test_the_headline_metric_decides_where_none_is_optimised() -> None:
+    """The metric for the best model is then at its default, the loss, and selects nothing."""
+    made = [optimising("loss", training(n, v), v) for n, v in (("a", 0.9), ("b", 0.3))]
+    for trial in made:
+        trial.model.parameters = {"dataset": "x.csv"}
+    board = rank(made)
+    assert (board.metric, board.candidates[0].name) == ("accuracy", "a")
+    made[0].model.parameters = {"early_stopping_patience": 2}
+    assert (rank(made).metric, rank(made).candidates[0].name) == ("loss", "b")
+
+
+def test_a_diverged_loss_does_not_flatten_the_others() -> None:
+    made = [optimising("loss", training(n, 0.5), v) for n, v in (("a", 0.4), ("b", 0.8))]
+    made.append(optimising("loss", training("wild", 0.1, diverged=True), 1e6))
+    made[-1].log[-1]["validation"]["loss"] = float("nan")
+    page = render_comparison(rank(made), made)
+    chart = page.partition('aria-label="Validation log loss')[2].partition("</svg>")[0]
+    ends = {
+        name: float(line.rpartition(" ")[2])
+        for name, line in re.findall(r'class="line (c\d)" d="([^"]+)"', chart)
+    }
+    # Half as high as the other line, which is near the upper edge; the third is above the chart.
+    assert 0 < ends["c1"] < 100 and 500 < ends["c0"] < 600 and ends["c2"] < -1000
+    assert "nan" not in chart
 
 
 def test_seeds_are_averaged_and_the_best_one_represents_its_candidate() -> None:
@@ -298,12 +364,14 @@ def test_trials_are_matched_with_their_candidates(tmp_path: Path, preset: str) -
         folder.mkdir()
         model_artifact.write(folder, each.model)
         model_artifact.write_training_log(folder, each.log)
+        model_artifact.write_resamples(folder, {"loss": [1.0], "accuracy": each.resamples})
         metrics_artifact.write(folder / "metrics.json", each.metrics)
         paths.append((str(folder), str(folder / "metrics.json")))
     models, metrics = zip(*paths, strict=True)
     seconds = [1.0] * len(made)
     found = read_trials(candidates, models, metrics, seconds)
     assert [t.candidate["name"] for t in found] == [c["name"] for c in candidates]
+    assert [t.resamples for t in found] == [t.resamples for t in made]
     for first, second in pairwise(range(len(candidates))):
         swapped = list(candidates)
         swapped[first], swapped[second] = swapped[second], swapped[first]

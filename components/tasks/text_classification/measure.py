@@ -70,11 +70,18 @@ def measure(
 
 
 def tally(
-    problem_type: str, labels: np.ndarray, logits: np.ndarray, thresholds: list[float] | None
+    problem_type: str,
+    labels: np.ndarray,
+    logits: np.ndarray,
+    thresholds: list[float] | None,
+    positive: int | None = None,
 ) -> Tally:
-    """The scores of any weighting of the examples, such as a slice; arguments as in `measure`."""
+    """The scores of any weighting of the examples, such as a slice.
+
+    Arguments as in `measure`, and the id of the positive label.
+    """
     if problem_type == SINGLE_LABEL:
-        return single_label_tally(labels, logits)
+        return single_label_tally(labels, logits, positive)
     logits = np.asarray(logits, dtype=np.float64)
     if problem_type == MULTI_LABEL:
         return multi_label_tally(labels == 1, given_marks(logits, thresholds), logits)

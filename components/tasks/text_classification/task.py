@@ -188,11 +188,16 @@ class TextClassification(Task):
         return calibration.Fitted()
 
     def tally(
-        self, problem_type: str, predictions: Predictions, label_names: Sequence[str]
+        self,
+        problem_type: str,
+        predictions: Predictions,
+        label_names: Sequence[str],
+        positive_label: str | None = None,
     ) -> Tally:
         from kfp_finetune.components.tasks.text_classification.measure import tally
 
-        return tally(problem_type, predictions.labels, predictions.logits, None)
+        positive = label_names.index(positive_label) if positive_label else None
+        return tally(problem_type, predictions.labels, predictions.logits, None, positive)
 
     def text_problem(self, text: Any) -> str:
         return text_problem(text)

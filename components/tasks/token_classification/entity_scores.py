@@ -110,12 +110,16 @@ def entity_tally(sentences: Sequence[Sentence], label_names: Sequence[str]) -> T
     Args:
         sentences: Sentences of the split, at least one.
         label_names: The tags, as the model has them. Where none marks entities, only words are
-            scored.
+            scored, by accuracy, loss and the mean F1 of the tags.
     """
-    kinds = _kinds(label_names)
+    of_entities = _kinds(label_names)
+    kinds = of_entities or list(label_names)
     rows = np.zeros((len(sentences), 3 * len(kinds) + 3))
     for row, sentence in zip(rows, sentences, strict=True):
-        true, given = set(entities(sentence.tags)), set(entities(sentence.predicted))
+        true, given = (
+            set(entities(tags) if of_entities else _single_words(tags))
+            for tags in (sentence.tags, sentence.predicted)
+        )
         for i, found in enumerate((true & given, given, true)):
             for _, _, kind in found:
                 row[i * len(kinds) + kinds.index(kind)] += 1
@@ -124,18 +128,18 @@ def entity_tally(sentences: Sequence[Sentence], label_names: Sequence[str]) -> T
 
     def scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
         right, words, loss = sums[:, -3:].T
-        of_words = {"accuracy": share(right, words), "loss": share(loss, words)}
-        if not kinds:
-            return of_words
         both, given, true = np.split(sums[:, :-3], 3, axis=1)
         f1 = share(2 * both, given + true)
+        macro_f1 = share(f1.sum(axis=1), (given + true > 0).sum(axis=1))
+        scores = {"macro_f1": macro_f1, "accuracy": share(right, words), "loss": share(loss, words)}
+        if not of_entities:
+            return scores
         both_all, given_all, true_all = (part.sum(axis=1) for part in (both, given, true))
         return {
             "f1": share(2 * both_all, given_all + true_all),
             "precision": share(both_all, given_all),
             "recall": share(both_all, true_all),
-            "macro_f1": share(f1.sum(axis=1), (given + true > 0).sum(axis=1)),
-        } | of_words
+        } | scores
 
     return Tally(stack(rows), scores_of)
 
@@ -186,6 +190,11 @@ def compare(true: Sequence[Entity], given: Sequence[Entity]) -> list[MarkedSpan]
         if not any(t[0] < stop and start < t[1] for t in true):
             spans.append(MarkedSpan(start=start, stop=stop, predicted=kind, kind="spurious"))
     return sorted(spans, key=lambda span: span.start)
+
+
+def _single_words(tags: Sequence[str]) -> list[Entity]:
+    """Every word as a span with its tag."""
+    return [(i, i + 1, tag) for i, tag in enumerate(tags)]
 
 
 def _kinds(label_names: Sequence[str]) -> list[str]:

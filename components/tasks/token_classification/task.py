@@ -202,7 +202,11 @@ class TokenClassification(Task):
         return fit_temperature(labels, logits)
 
     def tally(
-        self, problem_type: str, predictions: Predictions, label_names: Sequence[str]
+        self,
+        problem_type: str,
+        predictions: Predictions,
+        label_names: Sequence[str],
+        positive_label: str | None = None,
     ) -> Tally:
         from kfp_finetune.components.tasks.token_classification.entity_scores import entity_tally
         from kfp_finetune.components.tasks.token_classification.sentences import tagged_sentences
