@@ -3,7 +3,8 @@
 The rate rises exponentially from far too low to far too high while the model trains (Smith,
 1506.01186; the exponential rise is fastai's). A test counts only if its loss gets clearly below
 that of a constant answer: a loss that falls to the entropy of the labels has learned their shares
-and nothing about the texts.
+and nothing about the texts. If it is lower from the start, because the head was trained before, it
+has to get clearly below that.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ STEPS, LONGER_STEPS = 90, 300
 _BEYOND = 10
 _WIDTH = 0.04  # of the smoothing kernel, as a share of the steps
 _CLEARLY = 0.05  # a loss this share below the constant answer's, and
-_SIGMAS = 3.0  # this many standard errors below it, has learned
+_SIGMAS = 3.5  # this many standard errors below it, has learned
 _FAR_WORSE = 1.3  # times the loss of knowing nothing
 
 
@@ -92,16 +93,20 @@ def read_range_test(
     losses = np.array([r["loss"] for r in steps])
     smooth = smoothed(losses)
     best = int(smooth.argmin())
-    learned = smooth[best] <= constant_loss - margin(losses, best, constant_loss)
+    reference, name = constant_loss, "that of a constant answer"
+    start = float(start_of(losses).mean())
+    if start < constant_loss - margin(losses, constant_loss):  # the head was trained before
+        reference, name = start, "that at the lowest rates"
+    learned = smooth[best] <= reference - margin(losses, reference)
     limit = constant_loss if learned else _FAR_WORSE * max(constant_loss, float(smooth[0]))
     above = np.flatnonzero(smooth[best:] > limit)
     diverged = best + int(above[0]) if len(above) else None
-    lowest, constant = number_text(smooth[best]), number_text(constant_loss)
+    lowest, name = number_text(smooth[best]), f"{name}, {number_text(reference)}"
     if not learned:
         found = None
         reason = (
-            f"the lowest loss, {lowest}, is not clearly below that of a constant answer,"
-            f" {constant}: nothing was learned at any rate"
+            f"the lowest loss, {lowest}, is not clearly below {name}: nothing was learned at any"
+            " rate"
         )
     else:
         usual = usual_rates(optimizer, momentum)
@@ -109,8 +114,8 @@ def read_range_test(
         bounded = min(max(rate, usual.lowest), usual.highest)
         found = float(f"{bounded:.0e}")
         reason = (
-            f"the loss was lowest, {lowest}, at a rate of {rate_text(rates[best])}; a constant"
-            f" answer has {constant}; the suggested peak is a third of that rate"
+            f"the loss was lowest, {lowest}, at a rate of {rate_text(rates[best])}, and clearly"
+            f" below {name}; the suggested peak is a third of that rate"
             + (", within the usual rates" if bounded != rate else "")
         )
     return RangeTest(found, reason, rates, losses, smooth, best, constant_loss, diverged)
@@ -131,19 +136,24 @@ def _deviation(steps: int) -> float:
     return max(_WIDTH * steps, 1.0)
 
 
-def margin(losses: np.ndarray, best: int, constant_loss: float) -> float:
-    """The required distance of the lowest smoothed loss below a constant answer's loss.
+def start_of(losses: np.ndarray) -> np.ndarray:
+    """The losses of the first third of the steps, whose rates are too low to learn anything."""
+    return losses[: max(2, len(losses) // 3)]
+
+
+def margin(losses: np.ndarray, reference: float) -> float:
+    """The required distance of the lowest smoothed loss below another loss.
+
+    The noise is that of the start, in full: where a label is rare, a few batches without it have a
+    low loss by chance.
 
     Args:
         losses: The losses, shape [steps].
-        best: The index of the lowest smoothed loss.
-        constant_loss: The loss of the best constant answer.
+        reference: The loss to go below.
     """
-    # From the differences before the minimum, and their median: a divergence is no noise.
-    steps = np.abs(np.diff(losses[: max(best, 2) + 1]))
-    spread = 1.4826 * float(np.median(steps)) / math.sqrt(2)
     averaged = 2 * math.sqrt(math.pi) * _deviation(len(losses))  # steps that the kernel averages
-    return max(_CLEARLY * constant_loss, _SIGMAS * spread / math.sqrt(averaged))
+    noise = float(start_of(losses).std(ddof=1)) / math.sqrt(averaged)
+    return max(_CLEARLY * reference, _SIGMAS * noise)
 
 
 def tenth_of_lowest(rates: np.ndarray, smooth: np.ndarray, best: int) -> float:

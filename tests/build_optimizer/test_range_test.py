@@ -112,6 +112,31 @@ def test_a_loss_that_only_reaches_a_constant_answers_suggests_nothing(lowest: fl
     assert "not clearly below that of a constant answer, 3.000" in found.reason
 
 
+@pytest.mark.parametrize("share", [0.02, 0.13, 0.5])
+def test_batches_without_a_rare_label_have_learned_nothing(share: float) -> None:
+    """Two labels, always answered with their shares, until the rate destroys the model."""
+    random = np.random.default_rng(0)
+    entropy = -share * math.log(share) - (1 - share) * math.log(1 - share)
+    suggested = []
+    for _ in range(200):
+        rare = random.binomial(32, share, STEPS) / 32
+        losses = -rare * math.log(share) - (1 - rare) * math.log(1 - share)
+        losses[60:] += np.linspace(0, 2, STEPS - 60)
+        suggested.append(read_range_test(log(losses), entropy).learning_rate)
+    assert sum(rate is not None for rate in suggested) <= 4
+
+
+def test_a_head_that_was_trained_before_has_to_get_better() -> None:
+    losses = np.where(rates() < 1e-3, 0.5, 4.0) + 0.05 * np.random.default_rng(2).normal(size=STEPS)
+    found = read_range_test(log(losses), CONSTANT)
+    assert found.learning_rate is None
+    assert "not clearly below that at the lowest rates, 0.496" in found.reason
+    losses[40:60] = 0.2
+    found = read_range_test(log(losses), CONSTANT)
+    assert found.learning_rate is not None
+    assert rates()[40] / 5 < found.learning_rate < rates()[60]
+
+
 @pytest.mark.parametrize(("best", "bound"), [(1e-6, 1e-6), (1e-1, 1e-2)])
 def test_a_suggestion_stays_within_the_bounds_of_the_optimizer(best: float, bound: float) -> None:
     losses = np.where(rates() <= best * 1.5, 1.0, 4.0) if best < 1e-3 else np.linspace(9, 1, STEPS)
