@@ -9,7 +9,7 @@ import contextlib
 import logging
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +64,8 @@ def load_classifier(
         per_token: Whether there is one prediction per token instead of one per text.
         seed: The seed of new weights and of dropout.
         fresh_head: False to refuse a checkpoint whose head was not trained for these labels.
-        initial_bias: The bias of the last layer if it is initialised, shape [num_labels]; None for
-            zeros.
+        initial_bias: The bias of the last layer if all of it is initialised, shape [num_labels];
+            None for zeros.
         note: Called with one sentence per note for the user.
 
     Returns:
@@ -118,9 +118,10 @@ def load_classifier(
         )
     if fresh:
         note(f"new weights initialised with seed {seed}: {names} ({why})")
-    bias: Any = model.head.logits.bias
-    if initial_bias is not None and any(weight.variable is bias for weight in fresh):
-        bias.assign(initial_bias)
+    layer: Any = model.head.logits
+    # Weights that were trained without a bias keep a bias of zeros.
+    if initial_bias is not None and len(_of_last_layer(model, fresh)) == len(layer.weights):
+        layer.bias.assign(initial_bias)
     return model
 
 
@@ -167,12 +168,7 @@ def _fresh(
 ) -> tuple[list[Weight], str]:
     """The weights to initialise at random, and the reason."""
     fresh = compared.fresh
-    layer = model.head.logits
-    last = {
-        name
-        for name, weight in compared.weights.items()
-        if any(weight.variable is variable for variable in layer.weights)
-    }
+    last = _of_last_layer(model, compared.weights.values())
     label_names = list(model.label_names)
     why = "the checkpoint has none"
     if not last & fresh and trained_for and label_names and trained_for != label_names:
@@ -184,6 +180,12 @@ def _fresh(
     if compared.unused:
         note(f"unused weights of the checkpoint: {few(compared.unused)}")
     return [compared.weights[name] for name in sorted(fresh)], why
+
+
+def _of_last_layer(model: Classifier, weights: Iterable[Weight]) -> set[str]:
+    """The names of those weights that are in the last layer of the head."""
+    variables = model.head.logits.weights
+    return {w.name for w in weights if any(w.variable is variable for variable in variables)}
 
 
 def _refuse_other_than_head(model: Classifier, compared: Compared, folder: Path) -> None:

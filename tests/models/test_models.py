@@ -202,6 +202,22 @@ def test_the_head_is_fresh_for_other_labels_and_kept_for_unnamed_ones(tmp_path: 
     assert_gives_pytorchs_logits(kept, "bert")
 
 
+@pytest.mark.parametrize(("lacking", "is_given"), [("weight", True), ("bias", False)])
+def test_the_bias_of_a_head_is_given_only_with_new_weights(
+    tmp_path: Path, lacking: str, is_given: bool
+) -> None:
+    """Weights that were trained without a bias have learned the shares of the labels."""
+    folder = write_checkpoint(tmp_path, "bert")
+    tensors = load_file(folder / "model.safetensors")
+    own = tensors.pop("classifier.bias")
+    if lacking == "weight":
+        del tensors["classifier.weight"]
+    write_weights(folder, tensors)
+    given = np.array([1, 2, 3], np.float32)
+    head = load(folder, initial_bias=given).head.logits
+    np.testing.assert_array_equal(head.bias, given if is_given else 0 * own)
+
+
 def test_a_fresh_head_can_be_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load(write_checkpoint(tmp_path, "bert", "base"), fresh_head=False)
