@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from kfp_finetune.components.artifacts.optimizer_config import usual_rates
+from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.number_text import number_text, rate_text
 
 # Steps of a test, and of the longer one that follows if it learned nothing.
@@ -87,8 +88,18 @@ def read_range_test(
         constant_loss: The loss of the best constant answer, as the model's manifest has it.
         optimizer: The optimizer, as `usual_rates` takes it.
         momentum: Momentum of sgd.
+
+    Raises:
+        InputError: If the loss is not finite even at the lowest rates.
     """
     steps = [r for r in records if "learning_rate" in r and math.isfinite(r["loss"])]
+    if len(steps) < 2:
+        raise InputError(
+            "the loss of the first steps is not finite",
+            where="range test of the learning rate",
+            expected="a finite loss at the lowest rates",
+            remedy="check the labels: the squares of numbers above 1e18 overflow",
+        )
     rates = np.array([r["learning_rate"] for r in steps])
     losses = np.array([r["loss"] for r in steps])
     smooth = smoothed(losses)

@@ -21,6 +21,7 @@ from kfp_finetune.components.build_optimizer.range_test import (
 )
 from kfp_finetune.components.build_optimizer.range_test_page import render_range_test
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
+from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.number_text import number_text
 
 CONSTANT = 3.0
@@ -135,6 +136,15 @@ def test_a_head_that_was_trained_before_has_to_get_better() -> None:
     found = read_range_test(log(losses), CONSTANT)
     assert found.learning_rate is not None
     assert rates()[40] / 5 < found.learning_rate < rates()[60]
+
+
+def test_a_loss_that_is_never_finite_is_wrong_input() -> None:
+    """So are the squares of huge numbers, and two losses are too few to know their noise."""
+    losses = np.full(STEPS, np.inf)
+    for finite in range(2):
+        losses[:finite] = 1.0
+        with pytest.raises(InputError, match="is not finite"):
+            read_range_test(log(losses), CONSTANT)
 
 
 @pytest.mark.parametrize(("best", "bound"), [(1e-6, 1e-6), (1e-1, 1e-2)])
