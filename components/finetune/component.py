@@ -78,9 +78,10 @@ def finetune(
             (1 - p)^gamma, where p is the probability of its label, so that examples that are
             already predicted well count less; 2 is usual, 10 the highest, and 0 the plain log loss.
         label_all_tokens: Compute the loss on every token of a tagged word, not only on the first.
-        metric_for_best_model: Validation metric that selects the best model: loss, or a metric of
-            the task (accuracy, macro_f1, micro_f1, f1, mae). Rare labels count as much as frequent
-            ones in macro_f1.
+        metric_for_best_model: Validation metric that selects the best model or stops training
+            early, and by which a comparison then ranks its candidates: loss, or a metric of the
+            task (accuracy, macro_f1, micro_f1, f1, mae). Rare labels count as much as frequent ones
+            in macro_f1.
         load_best_model_at_end: Keep the weights of the best evaluation instead of the last ones.
         early_stopping_patience: Stop after this many evaluations without improvement; the schedule
             does not change. 0: do not stop early.
