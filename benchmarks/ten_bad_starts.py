@@ -137,9 +137,8 @@ class Bench:
             log = (out / "model" / "training_log.jsonl").read_text()
             manifest = json.loads((out / "model" / "manifest.json").read_text())
         keras.backend.clear_session()
-        kept = metrics.model_dump(
-            mode="json", include={"split", "num_examples", "metrics", "intervals", "baseline"}
-        )
+        names = {"split", "num_examples", "metrics", "intervals", "baseline", "calibration"}
+        kept = metrics.model_dump(mode="json", include=names)
         return {
             "seconds": round(time.monotonic() - began, 1),
             "log": [json.loads(line) for line in log.splitlines()],
