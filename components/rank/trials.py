@@ -140,7 +140,12 @@ def _candidate(
 
 def _ranked(index: int, trial: Trial, metric: str, split: str, sign: int) -> RankedTrial:
     model = trial.model
-    checks = [(sign * r["validation"][metric], r["step"]) for r in trial.log if "validation" in r]
+    checks = [
+        (sign * values[metric], record["step"])
+        for record in trial.log
+        # Even a diverged model has an accuracy.
+        if (values := record.get("validation")) and math.isfinite(values["loss"])
+    ]
     measured = model.validation_metrics if split == "validation" else trial.metrics.metrics
     return RankedTrial(
         index=index,

@@ -126,6 +126,14 @@ def test_a_diverged_loss_does_not_flatten_the_others() -> None:
     assert "nan" not in chart
 
 
+def test_the_last_evaluation_of_a_diverged_trial_is_not_its_best_one() -> None:
+    """It may answer with the most frequent label, and have the highest accuracy."""
+    trial = training("wild", 0.1, diverged=True)
+    *_, best, last = [record for record in trial.log if "validation" in record]
+    last["validation"] |= {"loss": float("nan"), "accuracy": 1.0}
+    assert rank([trial]).candidates[0].attempts[0].best_step == best["step"]
+
+
 def test_seeds_are_averaged_and_the_best_one_represents_its_candidate() -> None:
     made = [training("even", v, s) for s, v in enumerate((0.7, 0.72, 0.71))]
     made += [training("lucky", v, s) for s, v in enumerate((0.5, 0.8, 0.5))]
