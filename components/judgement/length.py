@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from kfp_finetune.components.artifacts.metrics import LESS_IS_BETTER
 from kfp_finetune.components.artifacts.verdict import Kind
 from kfp_finetune.components.counts import counted
 from kfp_finetune.components.judgement import advice
 from kfp_finetune.components.judgement.advice import Advice
-from kfp_finetune.components.judgement.curves import Trend
 from kfp_finetune.components.judgement.facts import Facts
+from kfp_finetune.components.judgement.fall import WORTH_IT, Fall
 from kfp_finetune.components.number_text import count_text, number_text, rate_text
 
 # Shares of the loss of a constant answer.
-_ROOM = 0.15  # a validation loss below this cannot fall much further
-_ROOM_IN_TRAINING = 0.1  # the same for the training loss
-_WORTH_IT = 0.05  # a fall of the loss, or a rise of a score, that is worth training for
+_ROOM_IN_TRAINING = 0.1  # a training loss below this cannot fall much further
 _WORSE = 0.02  # a rise of the validation loss that matters
 # A share of the lowest validation loss: a rise that matters.
 _ROSE = 0.05
@@ -33,76 +30,6 @@ _FAR_TOO_LOW = 1 / 8
 _OTHER_METRICS = {"accuracy": "accuracy of words", "macro_f1": "macro-F1"}
 
 Found = tuple[Kind, str, Advice]
-
-
-@dataclass(frozen=True)
-class _Fall:
-    """The fall of a loss at the end of a training.
-
-    Attributes:
-        name: "validation" or "training".
-        level: The loss at the end.
-        constant: The loss of a constant answer; if unknown, of the first steps.
-        is_known: Whether the loss of a constant answer is known.
-        room: The fall that is left until the loss is low.
-        worth: The smallest fall that is worth training for.
-        trend: The improvement over the last quarters.
-    """
-
-    name: str
-    level: float
-    constant: float
-    is_known: bool
-    room: float
-    worth: float
-    trend: Trend
-
-    @classmethod
-    def of(cls, facts: Facts) -> _Fall:
-        """The fall of the validation loss, or of the training loss without two evaluations.
-
-        Training losses may be weighted, focal or smoothed, unlike validation losses.
-        """
-        curves = facts.curves
-        validated = len(curves.checks) > 1
-        if validated:
-            level, floor, known = curves.checks[-1][2]["loss"], 0.0, facts.losses.constant
-        else:
-            level, floor, known = curves.end, facts.losses.smoothing, facts.losses.known_in_training
-        constant = known if math.isfinite(known) else curves.start
-        rows = facts.model.num_validation_examples
-        whole = constant - floor
-        return cls(
-            name="validation" if validated else "training",
-            level=level,
-            constant=constant,
-            is_known=math.isfinite(known),
-            room=level - floor - _ROOM * whole,
-            worth=_WORTH_IT * whole,
-            trend=curves.validation_fall(constant, rows) if validated else curves.training_fall(),
-        )
-
-    @property
-    def may_go_on(self) -> bool:
-        """Return True if the loss would fall further by its trend, whether that is clear or not."""
-        return self.room > 0 and self.trend.expected(2) > self.worth
-
-    @property
-    def times(self) -> int:
-        """How many times as long to train until the fall ends or the loss is low; 0: no fall."""
-        if not (self.may_go_on and self.trend.is_clear):
-            return 0
-        return min(self.trend.times_until(self.worth), self.trend.times_to(self.room))
-
-    @property
-    def text(self) -> str:
-        """The finding, as a clause."""
-        text = (
-            f"the {self.name} loss was still falling for every step that the learning rate allowed;"
-            f" it ended at {number_text(self.level)}"
-        )
-        constant = f", and a constant answer's is {number_text(self.constant)}"
-        return text + constant if self.is_known else text
 
 
 def overfitted(facts: Facts) -> Found | None:
@@ -190,7 +117,7 @@ def stopped_too_soon(facts: Facts) -> Found | None:
     if not 0 < patience < advice.PATIENCE or not 0 < rows < _MANY_ROWS or facts.longer_was_worse:
         return None
     fall = facts.curves.training_fall()
-    goes_on = fall.is_clear and fall.expected(2) > _WORTH_IT * facts.losses.training_range
+    goes_on = fall.is_clear and fall.expected(2) > WORTH_IT * facts.losses.training_range
     if not goes_on or facts.losses.training_left <= _ROOM_IN_TRAINING or _rise(facts) is not None:
         return None
     made, planned = facts.model.updates_done, facts.model.num_train_steps
@@ -208,7 +135,7 @@ def undertrained(facts: Facts) -> Found | None:
     stopped = model.stopped_at is not None or facts.has_kept_best
     if stopped or losses.training_left <= _ROOM_IN_TRAINING or facts.longer_was_worse:
         return None
-    fall = _Fall.of(facts)
+    fall = Fall.of(facts)
     if not (longer := fall.times or _still_rising(facts)):
         return None
     # Training for longer than it takes the training loss to get low is not advised.
@@ -232,7 +159,7 @@ def _still_rising(facts: Facts) -> int:
         return 0
     start = facts.metrics.baseline.get(kind.metric, 0.0)
     trend = facts.curves.rise(kind.metric, start, facts.noise_of(kind.metric) / 2)
-    worth = _WORTH_IT * (kind.metric_top - start)
+    worth = WORTH_IT * (kind.metric_top - start)
     return trend.times_until(worth) if trend.is_clear and trend.expected(2) > worth else 0
 
 
@@ -255,7 +182,7 @@ def ending(facts: Facts) -> str:
         return "training was stopped early"
     if facts.longer_was_worse:
         return "a longer training overfitted"
-    fall = _Fall.of(facts)
+    fall = Fall.of(facts)
     if fall.may_go_on and not fall.times:
         return f"the {fall.name} loss varies too much to tell whether it was still falling"
     return "the loss levelled out"
