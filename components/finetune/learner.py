@@ -58,6 +58,7 @@ class Run:
             "class_weights": parameters.class_weights,
             # Omitted at its default: checkpoints from before it existed can be resumed.
             **({"focal_gamma": parameters.focal_gamma} if parameters.focal_gamma else {}),
+            **({"initial_bias": bias} if (bias := parameters.initial_bias) != "labels" else {}),
             "label_all_tokens": parameters.label_all_tokens,
             "jit_compile": parameters.jit_compile,
             "gradient_checkpointing": parameters.gradient_checkpointing,

@@ -15,7 +15,7 @@ Facts = list[tuple[str, str]]
 
 # Parameters of all trials that change what is learned, and so the meaning of the ranking.
 _SHARED = (
-    "positive_label", "class_weights", "focal_gamma", "label_smoothing_factor",
+    "positive_label", "class_weights", "focal_gamma", "label_smoothing_factor", "initial_bias",
     "metric_for_best_model",
 )  # fmt: skip
 

@@ -14,6 +14,7 @@ from kfp_finetune.components.build_optimizer.parameters import build_optimizer_c
 from kfp_finetune.components.finetune.learner import Learner, build, plan_run
 from kfp_finetune.components.finetune.logits import predict
 from kfp_finetune.components.finetune.parameters import Parameters
+from kfp_finetune.components.finetune.training_log import hyperparameters
 from kfp_finetune.components.tasks.registry import task_of
 from tests import tiny
 from tests.finetune.runs import Run
@@ -87,3 +88,17 @@ def test_a_head_that_was_trained_for_these_labels_keeps_its_bias(
     bias = load_file(tmp_path / "model" / "model.safetensors")["classifier.bias"]
     learner = begin(tiny_data, tmp_path / "model", tmp_path / "again")
     np.testing.assert_array_equal(learner.trainer.network.head.logits.bias, bias)
+
+
+def test_a_start_from_zeros_is_in_tensorboards_table(tiny_model: Path, tmp_path: Path) -> None:
+    data = load("single_label_classification", tiny_model, tmp_path)
+    optimizer_artifact.write(tmp_path / "optimizer", build_optimizer_config(3))
+
+    def shown(**given: Any) -> Any:
+        parameters = Parameters(base_model=str(tiny_model), max_steps=3, **given)
+        run = plan_run(parameters, str(data), str(tmp_path / "optimizer"))
+        table = hyperparameters(run.optimizer, run.plan, run.settings, "model", "data")
+        return table.get("initial_bias")
+
+    assert shown(initial_bias="zeros") == "zeros"
+    assert shown() is None

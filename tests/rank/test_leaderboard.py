@@ -291,7 +291,7 @@ def test_the_positive_label_and_the_loss_are_on_the_page() -> None:
         trial.model.validation_metrics["f1"] = i / 8
         trial.model.parameters = {
             "dataset": "x.csv", "test_dataset": "/data/unseen.csv", "focal_gamma": 2.0,
-            "class_weights": "balanced", "positive_label": "spam",
+            "class_weights": "balanced", "positive_label": "spam", "initial_bias": "zeros",
         }  # fmt: skip
         if trial.candidate["name"] != "a":
             assert trial.metrics.verdict
@@ -306,6 +306,7 @@ def test_the_positive_label_and_the_loss_are_on_the_page() -> None:
         "Positive label spam",
         "Class weights balanced",
         "Focal gamma 2.0",
+        "Initial bias zeros",
         "--focal-gamma 2.0",
     ):
         assert part in text
