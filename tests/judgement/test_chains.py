@@ -31,7 +31,7 @@ from kfp_finetune.components.tasks.text_classification.problem_types import (
 )
 from kfp_finetune.components.tasks.token_classification.problem_types import ENTITIES, TAGS
 from kfp_finetune.pipelines import catalog, parameters
-from tests.judgement.test_judge import (
+from tests.judgement.trainings import (
     CHANCE,
     FALLING,
     FLAT,

@@ -23,7 +23,7 @@ from kfp_finetune.components.tasks.text_classification.problem_types import (
     SINGLE_LABEL,
 )
 from kfp_finetune.components.tasks.token_classification.problem_types import ENTITIES, TAGS
-from tests.judgement.test_judge import CHANCE, FALLING, FLAT, STEPS, X, facts, scored
+from tests.judgement.trainings import CHANCE, FALLING, FLAT, STEPS, X, facts, scored
 
 RNG = np.random.Generator
 VARIANCE = 2.2

@@ -8,141 +8,36 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kfp_finetune.components.artifacts.metrics import Calibration, Metrics, Reliability
-from kfp_finetune.components.artifacts.model import ModelManifest, StoppedAt
 from kfp_finetune.components.artifacts.optimizer_config import OPTIMIZERS, USUAL_RATES
 from kfp_finetune.components.artifacts.verdict import Tried, Verdict
 from kfp_finetune.components.build_optimizer.parameters import (
     DEFAULTS,
     build_optimizer_config,
 )
-from kfp_finetune.components.build_optimizer.schedules import learning_rates
 from kfp_finetune.components.chosen import choose_learning_rate
 from kfp_finetune.components.judgement.advice import after_divergence
 from kfp_finetune.components.judgement.facts import Facts
 from kfp_finetune.components.judgement.judge import judge
 from kfp_finetune.components.repeating import as_options
-from kfp_finetune.components.tasks.registry import get_problem_type
 from kfp_finetune.components.tasks.text_classification.problem_types import (
     MULTI_LABEL,
     REGRESSION,
     SINGLE_LABEL,
 )
 from kfp_finetune.components.tasks.token_classification.problem_types import ENTITIES, TAGS
-
-STEPS, EPOCHS = 300, 3
-X = np.linspace(0, 1, STEPS)
-CHANCE = float(np.log(77))
-FALLING = CHANCE * np.exp(-6 * X) + 0.2
-SLOW = CHANCE * (1 - 0.5 * X)
-FLAT = np.full(STEPS, CHANCE)
-JUMPED = np.where(X < 0.5, CHANCE * (1 - X), CHANCE)
-MINILM = 384
-
-
-def scored(kind: str = SINGLE_LABEL, *, learned: bool = True, **scores: float) -> Metrics:
-    """Scores on 1,000 examples that are clearly better than a constant answer's, or like it."""
-    metrics, baseline, spread = {
-        SINGLE_LABEL: (
-            {"accuracy": 0.9, "majority_baseline_accuracy": 0.02, "macro_f1": 0.9, "loss": 0.4},
-            {"accuracy": 0.02, "loss": CHANCE},
-            0.02,
-        ),
-        TAGS: (
-            {"accuracy": 0.9, "majority_baseline_accuracy": 0.3, "macro_f1": 0.9, "loss": 0.4},
-            {"accuracy": 0.3, "loss": CHANCE},
-            0.02,
-        ),
-        MULTI_LABEL: (
-            {"micro_f1": 0.6, "constant_baseline_micro_f1": 0.2, "subset_accuracy": 0.5,
-             "loss": 0.1, "roc_auc": 0.9},
-            {"micro_f1": 0.2, "loss": 0.19},
-            0.02,
-        ),
-        REGRESSION: (
-            {"mae": 0.4, "mean_baseline_mae": 1.2, "r2": 0.8, "loss": 0.3,
-             "prediction_spread": 0.9},
-            {"mae": 1.2, "loss": 2.2},
-            0.04,
-        ),
-        ENTITIES: (
-            {"f1": 0.5, "precision": 0.5, "recall": 0.5, "accuracy": 0.95, "loss": 0.2},
-            {"f1": 0.0, "accuracy": 0.9, "loss": 0.4},
-            0.02,
-        ),
-    }[kind]  # fmt: skip
-    metrics = {**metrics}
-    if not learned:
-        metrics |= {**baseline, "r2": 0.01, "roc_auc": 0.505, "precision": 0.0, "recall": 0.0}
-    metrics |= scores
-    return Metrics(
-        split="test",
-        num_examples=1000,
-        metrics=metrics,
-        intervals={
-            name: (value - spread, value + spread) if value else (0.0, 0.0)
-            for name, value in metrics.items()
-            if name != "roc_auc"
-        },
-        baseline=baseline,
-        per_class=[],
-        confusion_matrix=[],
-        label_names=["a", "b"],
-    )
-
-
-def facts(
-    losses: np.ndarray,
-    validation: list[float],
-    *,
-    kind: str = SINGLE_LABEL,
-    metrics: Metrics | None = None,
-    values: list[float] | None = None,
-    rate: float = 2e-4,
-    epochs: float = EPOCHS,
-    tried: tuple[Tried, ...] = (),
-    **changes: Any,
-) -> Facts:
-    """A training of a MiniLM with the noise of batches of 32, evaluated after each epoch."""
-    optimizer = changes.pop("optimizer", "adam")
-    settings = changes.pop("settings", {})
-    config = build_optimizer_config(
-        len(losses) or 1, optimizer=optimizer, learning_rate=rate, **settings
-    )
-    noise = np.random.default_rng(0).gamma(40, 1 / 40, len(losses))
-    rates = learning_rates(config.schedule)
-    log: list[dict[str, Any]] = []
-    per_check = len(losses) // max(len(validation), 1)
-    for step, loss in enumerate(losses * noise):
-        log.append({"step": step, "learning_rate": float(rates[step]), "loss": float(loss)})
-        done, rest = divmod(step + 1, per_check)
-        if validation and not rest and done <= len(validation):
-            check = {"loss": validation[done - 1]}
-            if values:
-                check[get_problem_type(kind).metric] = values[done - 1]
-            log.append({"step": step + 1, "validation": check})
-    model = ModelManifest(
-        task="token-classification" if kind in (ENTITIES, TAGS) else "text-classification",
-        problem_type=kind,
-        # With BANKING77's rows, 77 labels get 10 epochs.
-        label_names=[] if kind == REGRESSION else [f"label {i}" for i in range(77)],
-        max_length=128,
-        hidden_size=MINILM,
-        base_model="minilm",
-        dataset="data.csv",
-        num_train_examples=9003,
-        batch_size=32,
-        gradient_accumulation_steps=1,
-        num_train_epochs=epochs,
-        steps_per_epoch=max(1, round(len(losses) / epochs)),
-        num_train_steps=max(1, len(losses)),
-        updates_done=len(losses),
-        optimizer=config,
-        seed=42,
-        **changes,
-    )
-    return Facts(metrics or scored(kind), model, log, tried=tried)
-
+from tests.judgement.trainings import (
+    CHANCE,
+    EPOCHS,
+    FALLING,
+    FLAT,
+    JUMPED,
+    MINILM,
+    SLOW,
+    STEPS,
+    X,
+    facts,
+    scored,
+)
 
 HEALTHY, NOTHING = "healthy", "nothing learned"
 
@@ -355,92 +250,6 @@ def test_after_a_divergence_the_rate_rises_to_the_usual_one() -> None:
     rising = {"lr_scheduler_type": "exponential", "decay_rate": 50.0, "max_grad_norm": 1.0}
     config = build_optimizer_config(STEPS, learning_rate=1e-3, **rising)
     assert after_divergence(config, MINILM) == {"learning_rate": 4e-6, "warmup_ratio": 0.1}
-
-
-def stopped(
-    *, planned: int = 5 * STEPS, patience: int = 1, rows: int = 300, last: float = 3.0, **how: Any
-) -> Facts:
-    """A training that early stopping ended after an evaluation that was no better."""
-    losses = how.pop("losses", SLOW)
-    made = facts(
-        losses, [3.6, 2.9, last], num_validation_examples=rows, constant_loss=CHANCE,
-        stopped_at=StoppedAt(step=STEPS, reason="no improvement"),
-        parameters={"early_stopping_patience": patience}, **how,
-    )  # fmt: skip
-    model = made.model.model_copy(update={"num_train_steps": planned})
-    return Facts(made.metrics, model, made.records, tried=made.tried)
-
-
-def test_early_stopping_within_noise_is_no_end_of_learning() -> None:
-    found = judge(stopped())
-    assert found.kind == "undertrained" and found.options == {"early_stopping_patience": 3}
-    other = judge(stopped(patience=2, rows=399, planned=2 * STEPS + 1))
-    assert other.kind == "undertrained" and other.options == {"early_stopping_patience": 4}
-
-
-@pytest.mark.parametrize(
-    ("made", "kind"),
-    [
-        pytest.param(stopped(patience=3), HEALTHY, id="three evaluations are no chance"),
-        pytest.param(stopped(rows=400), HEALTHY, id="many rows"),
-        pytest.param(stopped(planned=2 * STEPS), HEALTHY, id="half of the plan"),
-        pytest.param(stopped(last=3.3), "overfitted", id="the loss rose"),
-        pytest.param(stopped(losses=FALLING), HEALTHY, id="the training loss is low"),
-        pytest.param(stopped(losses=0.8 * FLAT), HEALTHY, id="the training loss is level"),
-        pytest.param(
-            stopped(tried=(Tried(kind="overfitted", learning_rate=2e-4, num_train_steps=1500),)),
-            HEALTHY, id="a longer one overfitted",
-        ),
-    ],
-)  # fmt: skip
-def test_early_stopping_may_be_right(made: Facts, kind: str) -> None:
-    assert judge(made).kind == kind
-    assert judge(made).options.get("early_stopping_patience") is None
-
-
-def test_a_training_that_was_stopped_before_it_learned_needs_more_patience() -> None:
-    """Accuracy and loss may stay at those of a constant answer for the first epochs."""
-
-    def options(**how: Any) -> dict[str, Any]:
-        found = judge(stopped(metrics=scored(learned=False), epochs=10, **how))
-        assert found.kind == NOTHING
-        return found.options
-
-    assert options() == {"early_stopping_patience": 3}
-    assert options(patience=4) == {"early_stopping_patience": 8}
-    assert options(rate=1e-5) == {"learning_rate": 2e-4}
-    assert "early_stopping_patience" not in options(planned=2 * STEPS)
-
-
-def confident(loss: float, calibrated: float | None, **how: Any) -> Facts:
-    """A training whose accuracy improved, and whose last validation loss is this one."""
-    metrics = how.pop("metrics", scored(loss=loss))
-    before = Reliability(ece=0.3, loss=loss, bins=[])
-    after = None if calibrated is None else Reliability(ece=0.1, loss=calibrated, bins=[])
-    metrics.calibration = Calibration(temperature=4.0, before=before, after=after)
-    values = [0.5, 0.7, 0.9]
-    return facts(
-        FALLING, [0.9, 3.0, loss], values=values, metrics=metrics, constant_loss=CHANCE, **how
-    )
-
-
-def test_a_temperature_makes_overconfident_probabilities_usable() -> None:
-    found = judge(confident(5.0, 1.0))
-    assert found.kind == HEALTHY and "log loss from 5.000 to 1.000" in found.finding
-
-
-@pytest.mark.parametrize("calibrated", [4.5, None])
-def test_probabilities_worse_than_a_constant_answers_are_overfitted(
-    calibrated: float | None,
-) -> None:
-    found = judge(confident(5.0, calibrated))
-    assert found.kind == "overfitted" and "and a constant answer's is 4.344" in found.finding
-    assert "chance" not in found.finding
-    assert found.options["metric_for_best_model"] == "accuracy"  # it improved
-    kept = confident(5.0, calibrated, tried=tuple(found.as_tried()), best_step=STEPS)
-    assert judge(kept).kind == HEALTHY
-    assert judge(confident(4.3, calibrated)).kind == HEALTHY
-    assert judge(confident(5.0, calibrated, class_weights="balanced")).kind == HEALTHY
 
 
 MADE = {
