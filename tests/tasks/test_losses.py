@@ -375,6 +375,26 @@ def test_the_constant_loss_of_a_focal_loss_is_an_upper_bound(
     assert found <= float(value) * 1.5
 
 
+@pytest.mark.parametrize(
+    ("problem_type", "targets", "logits"),
+    [
+        (SINGLE_LABEL, np.array([0], np.int32), np.log([2, 1]) - np.log(2) / 2),
+        (MULTI_LABEL, np.zeros((1, 2), np.float32), [0, 0]),
+        (MULTI_LABEL, np.zeros((5, 2), np.float32), np.log([1 / 9, 1 / 9])),
+        (MULTI_LABEL, np.ones((5, 2), np.float32), np.log([9, 9])),
+        (REGRESSION, np.array([[7]], np.float32), [7]),
+        (REGRESSION, np.array([[3e38], [3e38]], np.float32), [3e38]),
+    ],
+)
+@pytest.mark.parametrize("weights", ["none", "balanced"])
+def test_the_best_constant_answer_is_finite(
+    problem_type: str, targets: np.ndarray, logits: Any, weights: str
+) -> None:
+    """With one row, with labels that no row or every row has, and with large numbers."""
+    found = task.constant_logits(problem_type, of(0.0, weights), targets, NAMES[: len(logits)])
+    np.testing.assert_allclose(found, logits, rtol=1e-5, atol=1e-6)
+
+
 def test_the_constant_loss_of_tags_is_the_entropy_of_the_words() -> None:
     tags = get_task("token-classification")
     found = tags.constant_loss("word_tagging", PLAIN, np.array([0, 0, 0, 1], np.int32), "OB")
