@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tracemalloc
 from pathlib import Path
 from typing import Literal
 
@@ -180,3 +181,20 @@ def test_texts_are_omitted_on_request() -> None:
     wrong = sentence(["B-org"], ["O"])
     assert measure_entities([wrong], NAMES, "test", set(), with_texts=True).sentences
     assert not measure_entities([wrong], NAMES, "test", set(), with_texts=False).sentences
+
+
+def test_thousands_of_tags_take_no_more_memory_than_words() -> None:
+    """Tags of morphology: a table of all sentences by all tags would be 48 MB."""
+    names = [f"Case={i}" for i in range(2000)]
+    made = [sentence([names[2 * i]], [names[2 * i + i % 2]]) for i in range(1000)]
+    tracemalloc.start()
+    tally = entity_tally(made, names)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e6
+    # Half of the words are right; the others make two tags each with an F1 of 0.
+    assert tally.overall() == {
+        "macro_f1": pytest.approx(1 / 3),
+        "accuracy": pytest.approx(0.5),
+        "loss": pytest.approx(1.0),
+    }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn.metrics import confusion_matrix
 
 from kfp_finetune.components.artifacts.metrics import (
@@ -114,17 +115,21 @@ def entity_tally(sentences: Sequence[Sentence], label_names: Sequence[str]) -> T
     """
     of_entities = _kinds(label_names)
     kinds = of_entities or list(label_names)
-    rows = np.zeros((len(sentences), 3 * len(kinds) + 3))
-    for row, sentence in zip(rows, sentences, strict=True):
+    ids = {kind: i for i, kind in enumerate(kinds)}
+    cells: list[tuple[int, int]] = []
+    of_words = np.zeros((len(sentences), 3))
+    for row, sentence in enumerate(sentences):
         true, given = (
             set(entities(tags) if of_entities else _single_words(tags))
             for tags in (sentence.tags, sentence.predicted)
         )
         for i, found in enumerate((true & given, given, true)):
-            for _, _, kind in found:
-                row[i * len(kinds) + kinds.index(kind)] += 1
+            cells += ((row, i * len(kinds) + ids[kind]) for _, _, kind in found)
         right = sum(map(str.__eq__, sentence.tags, sentence.predicted))
-        row[-3:] = right, len(sentence.words), sentence.loss
+        of_words[row] = right, len(sentence.words), sentence.loss
+    # Sparse, because there may be thousands of tags; equal cells are added up.
+    at = tuple(np.array(cells, np.int64).reshape(-1, 2).T)
+    counts = csr_array((np.ones(len(cells)), at), shape=(len(sentences), 3 * len(kinds)))
 
     def scores_of(sums: np.ndarray) -> dict[str, np.ndarray]:
         right, words, loss = sums[:, -3:].T
@@ -141,7 +146,7 @@ def entity_tally(sentences: Sequence[Sentence], label_names: Sequence[str]) -> T
             "recall": share(both_all, true_all),
         } | scores
 
-    return Tally(stack(rows), scores_of)
+    return Tally(stack(counts, of_words), scores_of)
 
 
 def compare(true: Sequence[Entity], given: Sequence[Entity]) -> list[MarkedSpan]:
