@@ -42,7 +42,7 @@ def finetune(
         dataset: The training data: a file, a folder, a URI or a Hub id; None for the bundled
             sample.
         preset: Named settings, which arguments override: "course", 5e-5 decaying to 0 over 3
-            epochs.
+            epochs, 128 tokens, and an initial bias of zeros.
         runs_dir: The folder of runs.
         name: The run's name; None for the dataset's name and the time.
         config: A YAML file of parameters; arguments override it.

@@ -58,7 +58,8 @@ PresetOption = Annotated[
     typer.Option(
         "--preset",
         help="Named settings, which options override: course (5e-5 decaying to 0 over 3 epochs,"
-        " 128 tokens). With compare_schedules, the candidates: course, shapes or rates.",
+        " 128 tokens, initial bias of zeros). With compare_schedules, the candidates: course,"
+        " shapes or rates.",
     ),
 ]
 SeedsOption = Annotated[
