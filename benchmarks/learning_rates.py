@@ -82,8 +82,12 @@ class Study:
             file.write(json.dumps(record) + "\n")
         return record
 
-    def range_test(self) -> RangeTest | None:
-        """The range test that decides, as far as it has been made."""
+    def range_test(self, default: float) -> RangeTest | None:
+        """The range test that decides, as far as it has been made.
+
+        Args:
+            default: The default rate of the model's size.
+        """
         found = None
         for steps in (STEPS, LONGER_STEPS):
             record = self.find(range_test=steps)
@@ -93,7 +97,7 @@ class Study:
                 {"learning_rate": rate, "loss": loss}
                 for rate, loss in zip(record["rates"], record["losses"], strict=True)
             ]
-            found = read_range_test(updates, record["constant_loss"])
+            found = read_range_test(updates, record["constant_loss"], default)
             if found.learning_rate is not None:
                 return found
         return found
@@ -246,10 +250,10 @@ def run(study: Study, source: Path, model: Path, work: Path) -> None:
         result = study.add({key: value}, result)
         print("#", study.name, study.layers, key, value, result.get("score", ""), flush=True)
 
-    for steps in (STEPS, LONGER_STEPS):
-        if (found := study.range_test()) is None or found.learning_rate is None:
-            once("range_test", steps, partial(bench.range_test, steps))
     default = default_rate(model)
+    for steps in (STEPS, LONGER_STEPS):
+        if (found := study.range_test(default)) is None or found.learning_rate is None:
+            once("range_test", steps, partial(bench.range_test, steps))
     for rate in dict.fromkeys([*GRID, default, auto_rate(study, default)]):
         once("rate", rate, partial(bench.rate, rate))
 
@@ -262,7 +266,7 @@ def default_rate(model: Path) -> float:
 
 def auto_rate(study: Study, default: float) -> float:
     """The rate that `--learning-rate auto` trains with."""
-    found = study.range_test()
+    found = study.range_test(default)
     return default if found is None or found.learning_rate is None else found.learning_rate
 
 
@@ -306,7 +310,7 @@ def print_tables(studies: list[Study], default: float) -> None:
     print("\n| set | layers | seed | lowest loss | constant | " + " | ".join(RULES) + " |")
     print("|---" * (5 + len(RULES)) + "|")
     for study in studies:
-        if (test := study.range_test()) is not None:
+        if (test := study.range_test(default)) is not None:
             suggested = [f"{r(test.rates, test.smooth, test.best):.1e}" for r in RULES.values()]
             cells = [study.name, str(study.layers), str(study.seed)]
             cells += [f"{test.smooth[test.best]:.3f}", f"{test.constant_loss:.3f}", *suggested]

@@ -111,8 +111,8 @@ def _test(
     model = folder.path / folder.record.artifacts["model"]
     records = list(model_artifact.read_training_log(model))
     manifest = model_artifact.read(model)
-    test = read_range_test(records, manifest.constant_loss or 0.0, optimizer, momentum)
     default = choose_learning_rate(manifest.hidden_size, optimizer, momentum)
+    test = read_range_test(records, manifest.constant_loss or 0.0, default)
     rate = default if test.learning_rate is None else test.learning_rate
     command = _command(values, defaults, rate)
     write_text(folder.path / PAGE, render_range_test(test, default, command))

@@ -76,18 +76,18 @@ class RangeTest:
 
 
 def read_range_test(
-    records: Sequence[Mapping[str, Any]],
-    constant_loss: float,
-    optimizer: str = "adam",
-    momentum: float = 0.0,
+    records: Sequence[Mapping[str, Any]], constant_loss: float, default: float
 ) -> RangeTest:
     """Find the peak in the training log of a test.
+
+    It is the geometric mean of the default and of a third of the rate with the lowest loss. Both
+    are estimates that may be wrong by a factor of two or three: the test has few steps, in which
+    high rates do best (benchmarks/README.md, "Finding a learning rate").
 
     Args:
         records: As `artifacts.model.write_training_log` documents them.
         constant_loss: The loss of the best constant answer, as the model's manifest has it.
-        optimizer: The optimizer, as `usual_rates` takes it.
-        momentum: Momentum of sgd.
+        default: The default rate of the model's size.
 
     Raises:
         InputError: If the loss is not finite even at the lowest rates.
@@ -120,14 +120,11 @@ def read_range_test(
             " rate"
         )
     else:
-        usual = usual_rates(optimizer, momentum)
-        rate = suggested(rates, smooth, best)
-        bounded = min(max(rate, usual.lowest), usual.highest)
-        found = float(f"{bounded:.0e}")
+        found = float(f"{math.sqrt(third_of_lowest(rates, smooth, best) * default):.0e}")
         reason = (
             f"the loss was lowest, {lowest}, at a rate of {rate_text(rates[best])}, and clearly"
-            f" below {name}; the suggested peak is a third of that rate"
-            + (", within the usual rates" if bounded != rate else "")
+            f" below {name}; the suggested peak is the geometric mean of a third of that rate and"
+            f" the default of {rate_text(default)}"
         )
     return RangeTest(found, reason, rates, losses, smooth, best, constant_loss, diverged)
 
@@ -195,4 +192,3 @@ RULES: Mapping[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
     "steepest": steepest,
     "still falling": still_falling,
 }
-suggested = third_of_lowest

@@ -21,10 +21,12 @@ from kfp_finetune.components.build_optimizer.range_test import (
 )
 from kfp_finetune.components.build_optimizer.range_test_page import render_range_test
 from kfp_finetune.components.build_optimizer.schedules import learning_rates
+from kfp_finetune.components.chosen import choose_learning_rate
 from kfp_finetune.components.errors import InputError
 from kfp_finetune.components.number_text import number_text
 
 CONSTANT = 3.0
+DEFAULT = 2e-4
 COMMAND = ["kfp-finetune run", "--dataset data.csv", "--learning-rate 0.0002"]
 
 
@@ -51,7 +53,7 @@ def losses_with_the_best_at(rate: float, noise: float = 0.0) -> np.ndarray:
 
 
 def found_at(best: float, noise: float = 0.0) -> RangeTest:
-    return read_range_test(log(losses_with_the_best_at(best, noise)), CONSTANT)
+    return read_range_test(log(losses_with_the_best_at(best, noise)), CONSTANT, DEFAULT)
 
 
 @pytest.mark.parametrize("optimizer", USUAL_RATES)
@@ -67,9 +69,6 @@ def test_with_momentum_the_rates_of_gradient_descent_are_lower() -> None:
     plain, heavy = rising_rate("sgd"), rising_rate("sgd", momentum=0.9)
     assert heavy["learning_rate"] == pytest.approx(plain["learning_rate"] / 10)
     assert heavy["decay_rate"] == pytest.approx(plain["decay_rate"])
-    low = log(losses_with_the_best_at(1e-3))  # below it, rates are usual only with momentum
-    found = [read_range_test(low, CONSTANT, "sgd", momentum) for momentum in (0.0, 0.9)]
-    assert [test.learning_rate for test in found] == [1e-3, 2e-4]
 
 
 @pytest.mark.parametrize("best", [1e-4, 1e-3, 1e-2])
@@ -92,7 +91,7 @@ def test_every_rule_stays_between_the_start_of_the_fall_and_the_lowest_loss(rule
 def test_updates_that_diverged_do_not_count() -> None:
     losses = losses_with_the_best_at(1e-3)
     losses[75:] = math.nan
-    found = read_range_test(log(losses), CONSTANT).learning_rate
+    found = read_range_test(log(losses), CONSTANT, DEFAULT).learning_rate
     assert found == pytest.approx(found_at(1e-3).learning_rate, rel=0.3)
 
 
@@ -108,7 +107,7 @@ def test_a_loss_that_only_reaches_a_constant_answers_suggests_nothing(lowest: fl
     # The loss falls from 4, but only as far as the shares of the labels explain.
     losses = 4 - (4 - lowest * CONSTANT) * np.clip(np.linspace(0, 2, STEPS), 0, 1)
     losses += 0.2 * np.random.default_rng(1).normal(size=STEPS)
-    found = read_range_test(log(losses), CONSTANT)
+    found = read_range_test(log(losses), CONSTANT, DEFAULT)
     assert found.learning_rate is None
     assert "not clearly below that of a constant answer, 3.000" in found.reason
 
@@ -123,17 +122,17 @@ def test_batches_without_a_rare_label_have_learned_nothing(share: float) -> None
         rare = random.binomial(32, share, STEPS) / 32
         losses = -rare * math.log(share) - (1 - rare) * math.log(1 - share)
         losses[60:] += np.linspace(0, 2, STEPS - 60)
-        suggested.append(read_range_test(log(losses), entropy).learning_rate)
+        suggested.append(read_range_test(log(losses), entropy, DEFAULT).learning_rate)
     assert sum(rate is not None for rate in suggested) <= 4
 
 
 def test_a_head_that_was_trained_before_has_to_get_better() -> None:
     losses = np.where(rates() < 1e-3, 0.5, 4.0) + 0.05 * np.random.default_rng(2).normal(size=STEPS)
-    found = read_range_test(log(losses), CONSTANT)
+    found = read_range_test(log(losses), CONSTANT, DEFAULT)
     assert found.learning_rate is None
     assert "not clearly below that at the lowest rates, 0.496" in found.reason
     losses[40:60] = 0.2
-    found = read_range_test(log(losses), CONSTANT)
+    found = read_range_test(log(losses), CONSTANT, DEFAULT)
     assert found.learning_rate is not None
     assert rates()[40] / 5 < found.learning_rate < rates()[60]
 
@@ -144,15 +143,24 @@ def test_a_loss_that_is_never_finite_is_wrong_input() -> None:
     for finite in range(2):
         losses[:finite] = 1.0
         with pytest.raises(InputError, match="is not finite"):
-            read_range_test(log(losses), CONSTANT)
+            read_range_test(log(losses), CONSTANT, DEFAULT)
 
 
-@pytest.mark.parametrize(("best", "bound"), [(1e-6, 1e-6), (1e-1, 1e-2)])
-def test_a_suggestion_stays_within_the_bounds_of_the_optimizer(best: float, bound: float) -> None:
-    losses = np.where(rates() <= best * 1.5, 1.0, 4.0) if best < 1e-3 else np.linspace(9, 1, STEPS)
-    found = read_range_test(log(losses), CONSTANT)
-    assert found.learning_rate is not None
-    assert found.learning_rate <= bound if best > 1e-3 else found.learning_rate == bound
+@pytest.mark.parametrize("optimizer", USUAL_RATES)
+@pytest.mark.parametrize("hidden_size", [64, 384, 768, 4096])
+def test_a_suggestion_lies_between_the_test_and_the_default_within_the_bounds(
+    optimizer: str, hidden_size: int
+) -> None:
+    default = choose_learning_rate(hidden_size, optimizer)
+    usual = USUAL_RATES[optimizer]
+    for best in (35, 50, 65, STEPS - 1):
+        losses = np.where(np.abs(np.arange(STEPS) - best) < 6, 1.0, 4.0)
+        found = read_range_test(log(losses, optimizer), CONSTANT, default)
+        assert found.learning_rate is not None
+        third = found.rates[found.best] / 3
+        assert min(third, default) <= found.learning_rate * 1.06  # it has one digit
+        assert found.learning_rate <= max(third, default) * 1.06
+        assert usual.lowest <= found.learning_rate <= usual.highest
 
 
 def test_the_page_draws_the_loss_over_the_rate_and_ends_with_a_command() -> None:
@@ -176,7 +184,7 @@ def test_the_page_draws_the_loss_over_the_rate_and_ends_with_a_command() -> None
 
 def test_the_loss_at_a_divergence_is_not_that_of_the_upper_edge() -> None:
     losses = np.concatenate([np.full(60, 4.0), np.full(30, 4e5)])
-    found = read_range_test(log(losses), CONSTANT)
+    found = read_range_test(log(losses), CONSTANT, DEFAULT)
     assert found.diverged is not None
     true = float(found.smooth[found.diverged])
     page = render_range_test(found, 2e-4, COMMAND)
@@ -185,7 +193,7 @@ def test_the_loss_at_a_divergence_is_not_that_of_the_upper_edge() -> None:
 
 
 def test_the_page_of_a_test_that_learned_nothing_names_the_default() -> None:
-    found = read_range_test(log(np.full(STEPS, 4.0)), CONSTANT)
+    found = read_range_test(log(np.full(STEPS, 4.0)), CONSTANT, DEFAULT)
     page = render_range_test(found, 2e-4, COMMAND)
     assert "No learning rate found" in page
     assert "The default for a model of this size is 0.0002" in page

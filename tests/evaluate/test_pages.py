@@ -76,7 +76,7 @@ def _page(kind: str) -> tuple[str, tuple[Any, ...]]:
             {"step": step, "learning_rate": 1e-6 * 10 ** (step / 18), "loss": float(loss)}
             for step, loss in enumerate(losses)
         ]
-        return render_range_test(read_range_test(rising, 2.3), 2e-4, ["kfp-finetune run"]), ()
+        return render_range_test(read_range_test(rising, 2.3, 2e-4), 2e-4, ["kfp-finetune run"]), ()
     if kind == "data":
         return render_data_report(make_data_report(names_of(30))), ()
     if kind == "comparison":
