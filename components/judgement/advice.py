@@ -179,7 +179,13 @@ def wait_longer(facts: Facts) -> Advice:
 
 
 def weight_labels(facts: Facts) -> Advice:
-    """Weight rare labels that are never found."""
+    """Weight rare labels that are never found; nothing with several labels per row.
+
+    There, every label has a threshold of its own, and weights cost more than they gain
+    (benchmarks/README.md, "Rare labels").
+    """
+    if facts.kind.activation == "sigmoid":
+        return Advice()
     return _advice(f"Weight rare {facts.kind.class_name}s", {"class_weights": BALANCED})
 
 

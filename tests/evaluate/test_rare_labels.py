@@ -18,7 +18,10 @@ from kfp_finetune.components.evaluate.report_page import render_report
 from kfp_finetune.components.judgement.facts import Facts
 from kfp_finetune.components.judgement.judge import judge
 from kfp_finetune.components.tasks.text_classification.measure import measure
-from kfp_finetune.components.tasks.text_classification.problem_types import SINGLE_LABEL
+from kfp_finetune.components.tasks.text_classification.problem_types import (
+    MULTI_LABEL,
+    SINGLE_LABEL,
+)
 from kfp_finetune.components.tasks.token_classification.entity_scores import measure_entities
 from kfp_finetune.components.tasks.token_classification.problem_types import ENTITIES
 from kfp_finetune.components.tasks.token_classification.sentences import Sentence
@@ -84,6 +87,19 @@ def test_a_rare_label_that_is_never_found_leads_to_weights() -> None:
     assert metrics.verdict.options == {"class_weights": "balanced"}
     assert "--learning-rate 0.0001 --class-weights balanced" in text
     assert "This run did not weight labels." in text
+
+
+def test_no_weights_are_advised_where_every_label_has_its_own_threshold() -> None:
+    has = np.eye(3, dtype=np.float32)[LABELS]
+    logits = 10 * has - 5
+    logits[:, 2] = -5
+    metrics = measure(MULTI_LABEL, has, logits, NAMES, "test")
+    train = pa.table({"label": pa.array([[i] for i in LABELS] * 10, pa.list_(pa.int32()))})
+    metrics, text = concluded(metrics, NAMES, None, train, problem_type=MULTI_LABEL)
+    assert metrics.verdict is not None
+    assert metrics.verdict.finding.endswith("but 1 rare label has recall 0.")
+    assert (metrics.verdict.advice, metrics.verdict.options) == ("", {})
+    assert "Rare labels" in text
 
 
 def test_the_run_that_follows_shows_what_changed() -> None:
