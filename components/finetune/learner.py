@@ -56,7 +56,7 @@ class Run:
             "seed": parameters.seed,
             "label_smoothing_factor": parameters.label_smoothing_factor,
             "class_weights": parameters.class_weights,
-            # Omitted at its default: checkpoints from before it existed can be resumed.
+            # Omitted at their defaults: checkpoints from before focal_gamma can be resumed.
             **({"focal_gamma": parameters.focal_gamma} if parameters.focal_gamma else {}),
             **({"initial_bias": bias} if (bias := parameters.initial_bias) != "labels" else {}),
             "label_all_tokens": parameters.label_all_tokens,

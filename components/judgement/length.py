@@ -52,7 +52,8 @@ def overfitted(facts: Facts) -> Found | None:
         went = f"stayed at {after}" if before == after else f"went from {before} to {after}"
         finding += f", while {kind.metric_name} {went}"
         if before != after and (last[kind.metric] > best[kind.metric]) != kind.less_is_better:
-            finding, better = finding if gained else f"{finding}, which may be chance", kind.metric
+            better = kind.metric
+            finding += "" if gained else ", which may be chance"
     if gained:
         finding += f"; {misleading}"
     return "overfitted", f"{finding}.", advice.stop_earlier(facts, epochs, better)

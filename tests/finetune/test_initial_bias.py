@@ -15,6 +15,7 @@ from kfp_finetune.components.finetune.learner import Learner, build, plan_run
 from kfp_finetune.components.finetune.logits import predict
 from kfp_finetune.components.finetune.parameters import Parameters
 from kfp_finetune.components.finetune.training_log import hyperparameters
+from kfp_finetune.components.tasks.loss_parameters import LossParameters
 from kfp_finetune.components.tasks.registry import task_of
 from tests import tiny
 from tests.finetune.runs import Run
@@ -60,17 +61,12 @@ def test_training_begins_at_the_loss_of_the_best_constant_answer(
 ) -> None:
     data = load(problem_type, tiny_model, tmp_path)
     learner = begin(data, tiny_model, tmp_path)
-    constant = task_of(problem_type).constant_loss(
-        problem_type, Parameters(base_model="").loss, learner.train.labels, network_labels(learner)
-    )
+    names, plain = learner.trainer.network.label_names, LossParameters()
+    constant = task_of(problem_type).constant_loss(problem_type, plain, learner.train.labels, names)
     assert first_loss(learner, problem_type) == pytest.approx(constant, rel=0.1)
     zeros = begin(data, tiny_model, tmp_path, initial_bias="zeros")
     assert first_loss(zeros, problem_type) > 1.3 * constant
     assert not np.any(zeros.trainer.network.head.logits.bias)
-
-
-def network_labels(learner: Learner) -> Any:
-    return learner.trainer.network.label_names
 
 
 def test_weights_of_classes_count(tiny_model: Path, tmp_path: Path) -> None:
